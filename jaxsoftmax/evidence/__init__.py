@@ -1,0 +1,1 @@
+"""What can be observed: independent references, the cross-check, and the convexity probe."""

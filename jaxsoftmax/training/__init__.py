@@ -1,0 +1,1 @@
+"""Training as one compiled loop per method, with honest statuses."""
