@@ -1,0 +1,135 @@
+"""Reads CSV, TSV, text and NPZ files into a Dataset; a fault is named with its place and remedy."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxsoftmax.datasets import Dataset
+from jaxsoftmax.delimited import read_delimited
+
+__all__ = ["read_table"]
+
+_EXPORT = "Export the table as CSV text in UTF-8, or as NPZ with arrays X and y."
+
+
+def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
+    r"""Read a data set from a file.
+
+    CSV, TSV and text files: one sample a line, numeric features, one label column (text or integers). The delimiter is
+    a comma for .csv and a tab for .tsv, unless the first line has none of them; else it is found in the first line
+    (tab, comma, semicolon, blanks). A first line whose feature cells are not numbers is a header. NPZ files: arrays X
+    (N, D) and y (N,), or T (N, C) with probability targets; nothing is unpickled.
+
+    Args:
+        path: the file.
+        target: the label column by name, or by its index from 0 (negative ones count from the end); default: the last
+            column. In an NPZ file, the name of the label array.
+
+    Returns:
+        Dataset with X (N, D) float64 and y (N,) int64 or text (or (N, C) float64 from an NPZ file).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file or a cell of it cannot be used; the message names which, and what to do.
+
+    Example:
+        >>> import jaxsoftmax as js, tempfile, pathlib
+        >>> from jaxsoftmax.tabular import read_table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "eggs.csv"
+        ...     _ = file.write_text("width,length,bird\n3.1,4.0,wren\n9.5,12,crow\n")
+        ...     read_table(file, target="bird").classes
+        ('crow', 'wren')
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a directory. Name one CSV, TSV or NPZ file in it.")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file. Check the path (relative paths start at {Path.cwd()}).")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    if not content:
+        raise ValueError(f"{path}: is empty (0 bytes). It needs a row a sample.")
+    if path.suffix.lower() == ".npz":
+        return _read_npz(path, content, target)
+    return read_delimited(path, _decode(path, content), target)
+
+
+def _decode(path: Path, content: bytes) -> str:
+    if b"\0" in content[:4096] or content[:2] in (b"\x1f\x8b", b"PK") or b"\0" in content:
+        raise ValueError(f"{path}: is not text (binary bytes found). {_EXPORT}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}: line {line} is not UTF-8 (byte 0x{content[error.start]:02x}). {_EXPORT}") from None
+
+
+def _read_npz(path: Path, content: bytes, target: str | int | None) -> Dataset:
+    damaged = f"{path}: is not an NPZ archive, or is damaged. Save it with numpy.savez(path, X=X, y=y)."
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError(damaged)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            keys = list(stored.files)
+            wanted = str(target) if target is not None else "y" if "y" in keys else "T"
+            if "X" not in keys or wanted not in keys:
+                missing = "X" if "X" not in keys else wanted if target is not None else "y (or T)"
+                found = ", ".join(keys) or "none"
+                raise ValueError(
+                    f"{path}: has no array {missing}; arrays found: {found}. Save X (N, D) and y (N,) or T (N, C)."
+                )
+            X, y = _npz_array(path, stored, "X"), _npz_array(path, stored, wanted)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
+        raise ValueError(damaged) from None
+    if X.ndim != 2 or X.dtype.kind not in "fiub" or 0 in X.shape:
+        raise ValueError(
+            f"{path}: X: shape {X.shape}, dtype {X.dtype}; needed: a numeric matrix (N, D), a row a sample."
+        )
+    if y.ndim not in (1, 2) or len(y) != len(X):
+        raise ValueError(
+            f"{path}: {wanted}: shape {y.shape}; needed: ({len(X)},) labels or ({len(X)}, C) probabilities."
+        )
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    X = X.astype(np.float64)
+    if not np.isfinite(X).all():
+        n, d = np.argwhere(~np.isfinite(X))[0]
+        raise ValueError(
+            f"{path}: X[{n}, {d}] is {X[n, d]}; features must be finite. Remove the row, or fill the entry in."
+        )
+    names = tuple(f"x{d}" for d in range(X.shape[1]))
+    if y.ndim == 1:
+        y = _npz_labels(path, wanted, y)
+    return Dataset(path.name, X, y, names, wanted, f"file {path.name}")
+
+
+def _npz_array(path: Path, stored: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    try:
+        return np.asarray(stored[key])
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise ValueError(
+                f"{path}: array {key} holds Python objects, and unpickling a file is not safe. "
+                "Save it as numbers or text."
+            ) from None
+        raise ValueError(f"{path}: array {key} cannot be read ({error}).") from None
+
+
+def _npz_labels(path: Path, key: str, y: np.ndarray) -> np.ndarray:
+    if y.dtype.kind == "f":
+        whole = np.isfinite(y) & (y == np.floor(y)) & (np.abs(y) < 2.0**63)
+        if not whole.all():
+            n = int(np.argmin(whole))
+            raise ValueError(f"{path}: {key}[{n}] is {y[n]}; labels must be text or integers.")
+        return y.astype(np.int64)
+    if y.dtype.kind not in "iubUS":
+        raise ValueError(f"{path}: {key}: dtype {y.dtype}; labels must be text or integers.")
+    return y.astype(np.str_) if y.dtype.kind == "S" else y
