@@ -18,16 +18,10 @@ from typing import TYPE_CHECKING, Any
 _NAMES_IN = {
     "problem": ("Problem",),
     "regularizers": ("L2", "SelfRegularizer"),
-    "calculus.objective": ("log_probabilities", "logits", "loss", "probabilities", "softmax_cross_entropy"),
-    "calculus.derivatives": (
-        "gradient",
-        "hessian",
-        "hvp",
-        "quadratic_form",
-        "third_derivative",
-        "value_and_gradient",
-    ),
-    "calculus.hessian": ("HessianOperator",),
+    "calculus.rules": ("softmax_cross_entropy",),
+    "calculus.objective": ("log_probabilities", "logits", "loss", "probabilities"),
+    "calculus.derivatives": ("gradient", "hvp", "quadratic_form", "third_derivative", "value_and_gradient"),
+    "calculus.hessian": ("HessianOperator", "hessian"),
     "calculus.gauge": ("Kernel", "center", "helmert", "kernel", "to_reference"),
     "calculus.bounds": (
         "condition_bound",
@@ -68,7 +62,6 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.bounds import self_concordance_factors as self_concordance_factors
     from .calculus.bounds import singular_value_bounds as singular_value_bounds
     from .calculus.derivatives import gradient as gradient
-    from .calculus.derivatives import hessian as hessian
     from .calculus.derivatives import hvp as hvp
     from .calculus.derivatives import quadratic_form as quadratic_form
     from .calculus.derivatives import third_derivative as third_derivative
@@ -79,11 +72,12 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.gauge import kernel as kernel
     from .calculus.gauge import to_reference as to_reference
     from .calculus.hessian import HessianOperator as HessianOperator
+    from .calculus.hessian import hessian as hessian
     from .calculus.objective import log_probabilities as log_probabilities
     from .calculus.objective import logits as logits
     from .calculus.objective import loss as loss
     from .calculus.objective import probabilities as probabilities
-    from .calculus.objective import softmax_cross_entropy as softmax_cross_entropy
+    from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
     from .evidence.convexity import ConvexityReport as ConvexityReport
     from .evidence.convexity import probe_convexity as probe_convexity
     from .evidence.crosscheck import CrossCheckReport as CrossCheckReport

@@ -1,0 +1,36 @@
+"""Shared by all tests: a guard that no test leaks JAX configuration, a scoped-x64 fixture, and the hypothesis profile."""
+
+import jax
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Seeded (derandomized), without a deadline because the first example of a shape compiles, and small because of that too.
+settings.register_profile(
+    "house",
+    deadline=None,
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
+
+_CONFIG_AT_START = dict(jax.config.values)
+
+
+@pytest.fixture(autouse=True)
+def jax_config_guard():
+    """Fail the test that changes a value of jax.config and leaves it changed (x64 above all), then put it back."""
+    yield
+    now = jax.config.values
+    changed = {name: now[name] for name, value in _CONFIG_AT_START.items() if now[name] != value}
+    for name in changed:
+        jax.config.update(name, _CONFIG_AT_START[name])
+    assert not changed, f"jax.config was left changed: {changed}; use a context manager such as jax.enable_x64(True)"
+
+
+@pytest.fixture
+def x64():
+    """Run one test with 64-bit types on, in scope: the global switch stays as it was."""
+    with jax.enable_x64(True):
+        yield

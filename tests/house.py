@@ -1,0 +1,75 @@
+"""What the house tests share: where the tree is, its modules, and the tags that a text cites."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "jaxsoftmax"
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the package, dotted name without the leading `jaxsoftmax.`; the root itself is ''."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text(encoding="utf-8"))
+
+
+def is_package(name: str) -> bool:
+    return modules()[name].name == "__init__.py"
+
+
+class Import(NamedTuple):
+    """One import of ours: from which module, which name (None: the module itself), and what it is called locally."""
+
+    target: str
+    name: str | None
+    local: str
+
+
+def imports(name: str) -> list[Import]:
+    """Every import of ours in a module, at any depth of its code, relative ones resolved."""
+    found = []
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "jaxsoftmax":
+                    target = alias.name.removeprefix("jaxsoftmax").removeprefix(".")
+                    found.append(Import(target, None, alias.asname or alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module.split(".") if node.module else []
+            if node.level:
+                here = name.split(".") if name else []
+                base = here[: len(here) - node.level + is_package(name)] + base
+            elif base[0] == "jaxsoftmax":
+                base = base[1:]
+            else:
+                continue
+            for alias in node.names:
+                inner = ".".join([*base, alias.name])
+                whole = inner in modules()
+                target = inner if whole else ".".join(base)
+                found.append(Import(target, None if whole else alias.name, alias.asname or alias.name))
+    return found
+
+
+def tags(text: str) -> set[str]:
+    """The statements that a text cites: S7, S7a (which cites S7 too), ranges such as S1–S4, and section 7.3 as 7.3."""
+    found = set()
+    for first, letter, last in re.findall(r"\bS(\d{1,2})([a-e]?)\b(?:\s?[–-]\s?S(\d{1,2})\b)?", text):
+        found |= {f"S{number}" for number in range(int(first), int(last or first) + 1)}
+        if letter:
+            found.add(f"S{first}{letter}")
+    for numbers in re.findall(r"\bsections? (7\.\d+(?:(?:, | and )7\.\d+)*)", text):
+        found |= set(re.findall(r"7\.\d+", numbers))
+    return found
