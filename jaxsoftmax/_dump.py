@@ -1,0 +1,75 @@
+"""The exact text form of a Problem (described in `Problem.dump`), written atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxsoftmax.regularizers import L2
+
+
+def number(value: Any) -> str:
+    """One exact token: a decimal integer for an integer, `float.hex` for a float."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, (bool, int)):
+        return str(int(value))
+    return float(value).hex()
+
+
+def _rows(array: np.ndarray) -> Iterator[str]:
+    if array.dtype.kind in "biu":
+        return (" ".join(str(int(entry)) for entry in row) for row in array.tolist())
+    return (" ".join(float(entry).hex() for entry in row) for row in array.astype(np.float64).tolist())
+
+
+def _names(names: Any) -> str:
+    return "null" if names is None else json.dumps([str(name) for name in names])
+
+
+def dump_lines(host: Any, intercept: bool, classes: Any, feature_names: Any) -> Iterator[str]:
+    """The lines of the text form, without newlines."""
+    numerators, denominators = host.targets.integers()
+    N, D = host.X.shape
+    yield "jaxsoftmax-problem 1"
+    yield f"shape {N} {D} {host.targets.C}"
+    yield f"intercept {int(intercept)}"
+    yield f"regularizers {len(host.regularizer)}"
+    for part in host.regularizer:
+        if isinstance(part, L2):
+            yield f"l2 {number(part.alpha)} {int(part.penalize_intercept)}"
+        else:
+            yield f"self {number(part.gamma)}"
+    yield f"classes {_names(classes)}"
+    yield f"features {_names(None if feature_names is None else feature_names[:D])}"
+    yield "X"
+    yield from _rows(host.X)
+    yield "T"
+    for row, q in zip(numerators.tolist(), denominators, strict=True):
+        yield " ".join(str(p) if q == 1 else f"{p}/{q}" for p in row)
+    yield "sample_weight"
+    yield from _rows(np.ones((N, 1), dtype=int) if host.sample_weight is None else host.sample_weight[:, None])
+    yield "end"
+
+
+def write_dump(path: Any, host: Any, intercept: bool, classes: Any, feature_names: Any) -> None:
+    """Write the text form beside `path`, then move it into place: a reader never sees half a file.
+
+    Raises:
+        ValueError: the folder of `path` does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"path: the folder of {str(path)!r} does not exist. Create it first.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "x", encoding="ascii", newline="\n") as file:
+            file.writelines(line + "\n" for line in dump_lines(host, intercept, classes, feature_names))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
