@@ -11,7 +11,7 @@ def floors(dependencies: list[str]) -> list[str]:
     for requirement in dependencies:
         match = re.fullmatch(r"([A-Za-z0-9._-]+)\s*>=\s*([0-9][0-9.]*)", requirement)
         if match is None:
-            raise SystemExit(f"pyproject.toml: core dependency {requirement!r} has no plain floor; write name>=version.")
+            raise SystemExit(f"pyproject.toml: {requirement!r} has no plain floor; write name>=version.")
         pins.append(f"{match[1]}=={match[2]}")
     return pins
 

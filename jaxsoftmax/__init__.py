@@ -104,7 +104,7 @@ def __getattr__(name: str) -> Any:
 
         value = version(__name__)
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its public names are in {__name__}.__all__")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the public names are in __all__")
     globals()[name] = value  # found at once from now on
     return value
 

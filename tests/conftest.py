@@ -1,10 +1,10 @@
-"""Shared by all tests: a guard that no test leaks JAX configuration, a scoped-x64 fixture, and the hypothesis profile."""
+"""Shared by all tests: a guard against leaked JAX configuration, a scoped-x64 fixture, the hypothesis profile."""
 
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Seeded (derandomized), without a deadline because the first example of a shape compiles, and small because of that too.
+# Seeded (derandomized); no deadline and few examples, because the first example of a shape compiles.
 settings.register_profile(
     "house",
     deadline=None,

@@ -64,12 +64,15 @@ def imports(name: str) -> list[Import]:
 
 
 def tags(text: str) -> set[str]:
-    """The statements that a text cites: S7, S7a (which cites S7 too), ranges such as S1–S4, and section 7.3 as 7.3."""
+    """The statements that a text cites, a part with its whole: S7, S7a, S21(c), S21 a, d, S1–S4, section 7.1–7.3."""
     found = set()
-    for first, letter, last in re.findall(r"\bS(\d{1,2})([a-e]?)\b(?:\s?[–-]\s?S(\d{1,2})\b)?", text):
+    for first, last in re.findall(r"\bS(\d{1,2})(?:[a-e]?\b|(?=\())(?:\s?[–-]\s?S(\d{1,2})\b)?", text):
         found |= {f"S{number}" for number in range(int(first), int(last or first) + 1)}
-        if letter:
-            found.add(f"S{first}{letter}")
-    for numbers in re.findall(r"\bsections? (7\.\d+(?:(?:, | and )7\.\d+)*)", text):
-        found |= set(re.findall(r"7\.\d+", numbers))
+    for number, letters in re.findall(r"\bS(\d{1,2})(?:\s?\(|\s(?=[a-e],))?([a-e](?:, [a-e]|,[a-e])*)\b", text):
+        found |= {f"S{number}{letter}" for letter in re.findall("[a-e]", letters)}
+    for facts in re.findall(r"\b(?:sections?|THEORY) (7\.\d+(?:(?:, | and |[–-])7\.\d+)*)", text):
+        for first, last in re.findall(r"7\.(\d+)(?:[–-]7\.(\d+))?", facts):
+            found |= {f"7.{number}" for number in range(int(first), int(last or first) + 1)}
+    for first, last in re.findall(r"\bsection 7, facts? (\d+)(?:[–-](\d+))?", text):
+        found |= {f"7.{number}" for number in range(int(first), int(last or first) + 1)}
     return found

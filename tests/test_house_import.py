@@ -26,7 +26,7 @@ print(json.dumps({
 
 
 def test_import_is_cheap_lazy_and_changes_no_configuration():
-    """At most 50 ms on top of `import jax` (the best of three fresh processes); optax and the rest only on first use."""
+    """At most 50 ms on top of `import jax` (best of three fresh processes); optax and the rest only on first use."""
     runs = []
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=120)
@@ -34,6 +34,8 @@ def test_import_is_cheap_lazy_and_changes_no_configuration():
         runs.append(json.loads(done.stdout))
     for run in runs:
         assert not [name for name in run["used"] if name.startswith(HEAVY)], "loaded by Problem and value_and_gradient"
-        assert not [name for name in run["imported"] if name.startswith(("jaxsoftmax.", "jax"))and name != "jaxsoftmax"]
+        assert not [
+            name for name in run["imported"] if name.startswith(("jaxsoftmax.", "jax")) and name != "jaxsoftmax"
+        ]
         assert run["changed"] == []
     assert min(run["seconds"] for run in runs) <= 0.05

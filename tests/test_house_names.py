@@ -6,8 +6,9 @@ import subprocess
 import sys
 from importlib import import_module
 
-import jaxsoftmax
 import pytest
+
+import jaxsoftmax
 from house import modules, tree
 
 TABLE = jaxsoftmax._MODULE_OF
