@@ -32,14 +32,16 @@ def to_numpy(value: Any, name: str) -> tuple[np.ndarray, list[str] | None]:
     """
     if is_traced(value):
         raise TypeError(
-            f"{name}: got a traced value. A Problem is validated where it is built: build it outside jit and pass it in "
-            f"(it is a pytree), or substitute the traced array with problem.replace({name}=...)."
+            f"{name}: got a traced value. A Problem is validated where it is built: build it outside jit and pass it "
+            f"in (it is a pytree), or substitute the traced array with problem.replace({name}=...)."
         )
     names, fresh = None, True
     if isinstance(value, jax.Array):
         _require_real(value.dtype, value, name)
         if not value.is_fully_addressable:
-            raise ValueError(f"{name}: parts of this JAX array live in other processes. Give an array this process can read.")
+            raise ValueError(
+                f"{name}: parts of this JAX array live in other processes. Give one that this process holds."
+            )
         array = np.asarray(value)
     elif np.ma.isMaskedArray(value):
         if np.ma.getmaskarray(value).any():
@@ -113,7 +115,7 @@ def _require_real(dtype: Any, value: Any, name: str) -> None:
     if kind in "biu" or (kind == "f" and dtype.itemsize <= 8):
         return
     reason = {
-        "O": "Python objects (text, missing values or ragged rows among them?). Encode text columns as numbers, fill in or "
+        "O": "Python objects (text, missing values or ragged rows among them?). Encode text as numbers, fill in or "
         "drop missing values, then use .astype(float)",
         "U": "text. Encode it as numbers (one column a category), then use .astype(float)",
         "S": "bytes. Encode them as numbers, then use .astype(float)",
@@ -128,8 +130,8 @@ def _require_real(dtype: Any, value: Any, name: str) -> None:
 def _inexact(name: str, index: tuple, entry: Any) -> str:
     where = index[0] if len(index) == 1 else tuple(int(i) for i in index)
     return (
-        f"{name}: entry {where} is the integer {int(entry)}, which no double holds exactly. Rescale or shift that column, or "
-        "convert it to float yourself if the rounding is meant."
+        f"{name}: entry {where} is the integer {int(entry)}, which no double holds exactly. Rescale or shift that "
+        "column, or convert it to float yourself if the rounding is meant."
     )
 
 
@@ -188,7 +190,7 @@ def choose_dtypes(X: Any, host: np.ndarray, dtype: Any) -> tuple[np.dtype, np.dt
         except TypeError:
             storage = np.dtype(object)
         if storage not in (np.float32, np.float64, BFLOAT16):
-            raise TypeError(f"dtype: got {show(dtype)}. Give 'float32', 'float64' or 'bfloat16' (X only; sums are float32).")
+            raise TypeError(f"dtype: got {show(dtype)}. Give 'float32', 'float64' or 'bfloat16' (X only).")
         why = "as asked"
         if storage == np.float32 and is_jax and given == BFLOAT16:
             storage = BFLOAT16  # a device array is kept as it is

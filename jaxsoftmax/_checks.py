@@ -14,13 +14,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 X64_REMEDY = "Wrap the call in `with jax.enable_x64(True):`"
 
 
 def is_traced(value: Any) -> bool:
     """Whether `value` is a JAX tracer: it has a shape and a dtype but no numbers to look at."""
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 def x64_is_on() -> bool:
@@ -29,7 +30,7 @@ def x64_is_on() -> bool:
 
 
 def show(value: Any, limit: int = 60) -> str:
-    """A short text of a given value for a message: its repr, cut at `limit` characters, NumPy scalars as plain numbers."""
+    """A short text of a given value for a message: its repr cut at `limit` characters, NumPy scalars as numbers."""
     if isinstance(value, np.generic) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         value = value.item()
     text = " ".join(repr(value).split())
@@ -147,8 +148,8 @@ def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
         W = _numeric(W, name)
     elif W.dtype != dtype:
         raise TypeError(
-            f"{name}: {kind_of(W)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r}), or build the "
-            f"problem with dtype={str(W.dtype)!r}."
+            f"{name}: {kind_of(W)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r}), or build "
+            f"the problem with dtype={str(W.dtype)!r}."
         )
     if W.shape != shape:
         given = tuple(W.shape)
@@ -160,7 +161,18 @@ def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
         elif given == (shape[0] * shape[1],):
             hint = f"This looks flattened: use {name}.reshape({shape[0]}, {shape[1]})"
         raise ValueError(f"{name}: shape {given}, expected (C, D) = {shape}. {hint}.")
-    return W if isinstance(W, jax.Array) else jnp.asarray(W, dtype=dtype)
+    if isinstance(W, jax.Array):
+        return W
+    with np.errstate(over="ignore"):
+        converted = W.astype(dtype)
+    overflowed = np.isinf(converted) & (np.abs(W) < np.inf)
+    if overflowed.any():
+        c, d = (int(i) for i in np.argwhere(overflowed)[0])
+        raise ValueError(
+            f"{name}: entry ({c}, {d}) is {show(W[c, d])}, beyond the largest {dtype}. Rescale the features, or build "
+            "the problem with dtype='float64'."
+        )
+    return jnp.asarray(converted)
 
 
 def _numeric(value: Any, name: str) -> np.ndarray:

@@ -34,15 +34,18 @@ def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray]:
     else:
         found = declared
         if found.dtype.kind != labels.dtype.kind:
-            raise TypeError(f"classes: {kind_of(found)}, but y is {kind_of(labels)}. Give classes of the same type as the labels.")
+            raise TypeError(f"classes: {kind_of(found)}, but y is {kind_of(labels)}. Give both the same type.")
         codes = np.minimum(np.searchsorted(found, labels), len(found) - 1)
         if (found[codes] != labels).any():
             n = int(np.argwhere(found[codes] != labels)[0, 0])
-            raise ValueError(f"y: entry {n} is {show(labels[n])}, which is not among classes {show(found.tolist())}. Add it to classes.")
+            known = show(found.tolist())
+            raise ValueError(
+                f"y: entry {n} is {show(labels[n])}, which is not among classes {known}. Add it to classes."
+            )
     if len(found) < 2:
         raise ValueError(
-            f"y: every label is {show(found.tolist()[0])}: one class. At least two are needed; name the absent ones too, "
-            "classes=[...]."
+            f"y: every label is {show(found.tolist()[0])}: one class. At least two are needed; name the absent ones "
+            "too, classes=[...]."
         )
     codes = codes.reshape(-1).astype(np.int64)
     codes.setflags(write=False)
@@ -104,7 +107,7 @@ def _labels(y: Any, name: str) -> np.ndarray:
 
 
 def _overflow(name: str, n: int, value: Any) -> None:
-    raise ValueError(f"{name}: entry {n} is {value}, beyond 64-bit signed integers. Use text labels, str(label), or smaller codes.")
+    raise ValueError(f"{name}: entry {n} is {value}, beyond 64-bit signed integers. Use text labels or smaller codes.")
 
 
 def _from_floats(array: np.ndarray, name: str) -> np.ndarray:
@@ -115,19 +118,23 @@ def _from_floats(array: np.ndarray, name: str) -> np.ndarray:
     if (array != np.floor(array)).any():
         n = int(np.argwhere(array != np.floor(array))[0, 0])
         raise ValueError(
-            f"{name}: entry {n} is {float(array[n])}: the labels are continuous. Labels are integers, booleans or text; "
-            "bin the values first, or use Problem(X, T) for probabilities."
+            f"{name}: entry {n} is {float(array[n])}: the labels are continuous. Labels are integers, booleans or "
+            "text; bin the values first, or use Problem(X, T) for probabilities."
         )
     if (np.abs(array) > 2.0**53).any():
         n = int(np.argmax(np.abs(array)))
-        raise ValueError(f"{name}: entry {n} is {float(array[n])}; a float beyond 2**53 names no single integer. Use integers or text.")
+        raise ValueError(
+            f"{name}: entry {n} is {float(array[n])}: beyond 2**53 a float names no single integer. Use integers "
+            "or text."
+        )
     return array.astype(np.int64)
 
 
 def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
-    entries = [entry.item() if hasattr(entry, "item") and getattr(entry, "shape", None) == () else entry for entry in array]
+    entries = [entry.item() if getattr(entry, "shape", None) == () else entry for entry in array]
     for n, entry in enumerate(entries):
-        if entry is None or type(entry).__name__ in ("NAType", "NaTType") or (isinstance(entry, float) and entry != entry):
+        missing = entry is None or type(entry).__name__ in ("NAType", "NaTType")
+        if missing or (isinstance(entry, float) and entry != entry):
             raise ValueError(f"{name}: entry {n} is {show(entry)} (missing). Drop that sample or label it.")
     if all(isinstance(entry, str) for entry in entries):
         return np.array(entries, dtype=str)
@@ -141,4 +148,6 @@ def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
     if all(isinstance(entry, numbers.Real) and not isinstance(entry, bool) for entry in entries):
         return np.array([float(entry) for entry in entries])
     kinds = sorted({type(entry).__name__ for entry in entries})
-    raise TypeError(f"{name}: labels of types {', '.join(kinds)}. Give all integers, all booleans or all text; convert with str().")
+    raise TypeError(
+        f"{name}: labels of types {', '.join(kinds)}. Give all integers, all booleans or all text, str(label)."
+    )

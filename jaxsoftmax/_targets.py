@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -25,17 +26,24 @@ def exact_smoothing(value: Any, name: str = "smoothing") -> Fraction:
         TypeError: not a number or text.
         ValueError: not a decimal or p/q, or outside [0, 1].
     """
-    text = str(value) if isinstance(value, (float, np.floating, np.integer)) else value
-    if isinstance(value, (jax.Array, np.ndarray)) and not is_traced(value) and value.shape == ():
+    text = value
+    if isinstance(value, (jax.Array, np.ndarray)):
+        if not is_traced(value) and value.shape == ():
+            text = str(value)
+    elif isinstance(value, (float, np.floating, np.integer)):
         text = str(value)
     if isinstance(text, bool) or not isinstance(text, (str, int, Fraction)):
-        raise TypeError(f"{name}: got {show(value)}, {kind_of(value)}. Give a number or text such as 0.01, '0.01' or '1/100'.")
+        raise TypeError(f"{name}: got {show(value)}, {kind_of(value)}. Give a number or text: 0.01, '0.01', '1/100'.")
+    remedy = "Give a decimal or a fraction in [0, 1], such as '0.01'."
+    exponent = re.search(r"[eE]([+-]?\d+)\s*$", text) if isinstance(text, str) else None
+    if exponent and abs(int(exponent[1])) > 400:  # an exact 10**(10**9) would exhaust the memory
+        raise ValueError(f"{name}: got {show(value)}; the exponent is out of range. {remedy}")
     try:
         exact = Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{name}: got {show(value)}. Give a decimal or a fraction in [0, 1], such as '0.01'.") from error
+        raise ValueError(f"{name}: got {show(value)}, which is no decimal or fraction. {remedy}") from error
     if not 0 <= exact <= 1:
-        raise ValueError(f"{name}: got {show(value)}; it must lie in [0, 1]. Give 0 for none, or a small number such as 0.01.")
+        raise ValueError(f"{name}: got {show(value)}; it must lie in [0, 1]. {remedy}")
     return exact
 
 
@@ -55,6 +63,11 @@ class ExactTargets:
     rows: np.ndarray | None
     smoothing: Fraction = Fraction(0)
 
+    @property
+    def N(self) -> int:
+        """Number of samples."""
+        return len(self.rows if self.codes is None else self.codes)  # pyright: ignore[reportArgumentType]
+
     def smoothed(self, eps: Fraction) -> ExactTargets:
         """(1 − eps) t + eps/C on top of what is there; two smoothings make one: 1 − (1 − ε)(1 − eps)."""
         return dataclasses.replace(self, smoothing=1 - (1 - self.smoothing) * (1 - eps))
@@ -69,6 +82,7 @@ class ExactTargets:
             numerators = np.full((N, self.C), low // common, dtype=np.int64 if high // common < 2**63 else object)
             numerators[np.arange(N), self.codes] = high // common
             return numerators, [denominator // common] * N
+        assert self.rows is not None  # exactly one of codes and rows is there
         scaled = integer_rows(self.rows)
         sums = scaled.sum(axis=1)
         numerators = (q - p) * self.C * scaled + p * sums[:, None]
@@ -83,8 +97,12 @@ class ExactTargets:
         """The targets as an (N, C) float array of `dtype`, each entry correctly rounded from the exact rational."""
         if self.codes is not None:
             low = self.smoothing / self.C
-            values = [round_ratio(np.array([t.numerator], object), np.array([t.denominator], object), dtype)[0]
-                      for t in (low, 1 - self.smoothing + low)]
+            exact = (low, 1 - self.smoothing + low)
+            values = round_ratio(
+                np.array([t.numerator for t in exact], dtype=object),
+                np.array([t.denominator for t in exact], dtype=object),
+                dtype,
+            )
             T = np.full((len(self.codes), self.C), values[0], dtype=dtype)
             T[np.arange(len(self.codes)), self.codes] = values[1]
             return T
@@ -112,7 +130,7 @@ def round_ratio(numerators: np.ndarray, denominators: np.ndarray, dtype: np.dtyp
     numerators, denominators = np.broadcast_arrays(numerators, denominators)
     suspects = np.argwhere((doubles.view(np.int64) & (2**28 - 1) == 0) & (doubles != 0) & (doubles != 1))
     for index in map(tuple, suspects):
-        exact, double = Fraction(int(numerators[index]), int(denominators[index])), Fraction(doubles[index])
+        exact, double = Fraction(int(numerators[index]), int(denominators[index])), Fraction(float(doubles[index]))
         if exact != double:
             doubles[index] = np.nextafter(doubles[index], 2.0 if exact > double else -1.0)
     return doubles.astype(dtype)
@@ -131,7 +149,9 @@ def from_rows(T: np.ndarray) -> ExactTargets:
         eps = 0.0 if T.dtype.kind in "biu" else float(np.finfo(T.dtype).eps)
     if T.dtype.kind != "b" and (T < 0).any():
         n, i = (int(k) for k in np.argwhere(T < 0)[0])
-        raise ValueError(f"T: entry ({n}, {i}) is {show(T[n, i])}; probabilities must be >= 0. Correct row {n} or drop its sample.")
+        raise ValueError(
+            f"T: entry ({n}, {i}) is {show(T[n, i])}; probabilities must be >= 0. Correct or drop row {n}."
+        )
     C = T.shape[1]
     if ((T == 0) | (T == 1)).all() and (T.sum(axis=1) == 1).all():
         return ExactTargets(C, np.argmax(T, axis=1).astype(np.int64), None)
@@ -139,12 +159,14 @@ def from_rows(T: np.ndarray) -> ExactTargets:
     for n, row in enumerate(T.tolist()):
         total = _row_sum(row)
         if not abs(total - 1) <= tolerance:
+            if total == 0:
+                raise ValueError(
+                    f"T: row {n} sums to 0, so it cannot be normalised. Drop its sample, or give it any valid row and "
+                    "sample_weight 0."
+                )
             raise ValueError(
-                f"T: row {n} sums to {total}, not 1 (allowed: {tolerance:.3g} for {T.dtype} and {C} classes). Normalise it, "
-                "T / T.sum(axis=1, keepdims=True), or for counts also pass the sums as sample_weight=T.sum(axis=1)."
-                if total > 0
-                else f"T: row {n} sums to 0, so it cannot be normalised. Drop its sample or give it sample_weight 0 and a "
-                "valid row."
+                f"T: row {n} sums to {total}, not 1 (allowed: {tolerance:.3g} for {T.dtype}, {C} classes). Normalise "
+                "it, T / T.sum(axis=1, keepdims=True); for counts also pass sample_weight=T.sum(axis=1)."
             )
     return ExactTargets(C, None, T)
 

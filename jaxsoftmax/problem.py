@@ -6,40 +6,18 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax import _arrays, _labels, _targets
-from jaxsoftmax._checks import is_traced, kind_of, show
-from jaxsoftmax._dump import write_dump
-from jaxsoftmax.regularizers import as_regularizers
-
-_LEAVES = ("X", "T", "sample_weight", "regularizer")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class HostData:
-    """The data as given, on the host, read-only: what exact verdicts are about.
-
-    Attributes:
-        X: (N, D), or (N, D−1) when the problem has an intercept: NumPy, in the dtype given, no intercept column.
-        sample_weight: (N,) as given, or None.
-        targets: exact targets (`ExactTargets`); read them with ``problem.exact_targets()``.
-        regularizer: the regularisers as given, before the cast to the compute dtype; None if a strength was traced.
-        dtype_reason: why the compute dtype is what it is, in words.
-    """
-
-    X: np.ndarray
-    sample_weight: np.ndarray | None
-    targets: _targets.ExactTargets
-    regularizer: tuple | None
-    dtype_reason: str
+from jaxsoftmax._build import LEAVES, HostData, names_tuple, problem_fields, replaced_fields
+from jaxsoftmax._checks import show
+from jaxsoftmax._text import problem_report, write_dump
 
 
 @jax.tree_util.register_pytree_with_keys_class
 @dataclasses.dataclass(frozen=True, init=False, eq=False, repr=False)
 class Problem:
-    r"""A softmax regression problem (S1): minimise :math:`\sum_n s_n[\mathrm{lse}(Wx_n) - t_n^\top W x_n]` over W (C, D).
+    r"""A softmax regression problem (S1): minimise :math:`\sum_n s_n[\mathrm{lse}(Wx_n) - t_n^\top W x_n]` over W.
 
     The data are kept **as given** on the host (`problem.host`) and, in the compute dtype, on the device
     (`X`, `T`, `sample_weight`, `regularizer`: the leaves of this pytree). Everything is validated here, once, and
@@ -119,14 +97,17 @@ class Problem:
             hint = "for class labels use Problem.from_labels(X, y)" if rows.ndim == 1 else "give one row a sample"
             raise ValueError(f"T: shape {rows.shape}, expected (N, C); {hint}.")
         if rows.shape[1] < 2:
-            raise ValueError(f"T: shape {rows.shape} has {rows.shape[1]} classes; give at least two columns, absent classes included.")
+            raise ValueError(
+                f"T: shape {rows.shape}: fewer than two classes. Give a column for each class, absent ones included."
+            )
         names = columns if classes is None else classes
         if names is not None:
-            names = _names(names, rows.shape[1], "classes", "column of T")
-            names = np.array(names, dtype=object if columns is None else str)
+            names = np.array(names_tuple(names, rows.shape[1], "classes", "column of T"))
             names.setflags(write=False)
-        _construct(
-            self, X, T, _targets.from_rows(rows), intercept, sample_weight, regularizer, dtype, feature_names, names
+        targets = _targets.from_rows(rows)
+        _assemble(
+            self,
+            **problem_fields(X, T, targets, intercept, sample_weight, regularizer, dtype, feature_names, names),
         )
 
     @classmethod
@@ -143,15 +124,20 @@ class Problem:
         classes: Any = None,
         feature_names: Any = None,
     ) -> Problem:
-        r"""A problem with one-hot targets from labels, smoothed by S21(c): :math:`T \leftarrow (1-\varepsilon)T + \varepsilon/C`.
+        r"""A problem with one-hot targets from labels, smoothed: :math:`T \leftarrow (1-\varepsilon)T+\varepsilon/C` (S21).
 
         Args:
-            X, intercept, sample_weight, regularizer, dtype, feature_names: as for `Problem`.
+            X: (N, D) real design matrix, as for `Problem`.
             y: (N,) labels: integers, booleans, text, integral floats, or a categorical.
+            intercept: append a column of ones, last; here the default.
             smoothing: ε in [0, 1], exact: a float or text is the decimal it prints (0.01 is 1/100), "1/3" and
                 `fractions.Fraction` are themselves.
             classes: every class, those absent from y included; default: the classes in y, or all categories of a
                 categorical. Sorted in either case.
+            sample_weight: (N,) weights, as for `Problem`.
+            regularizer: as for `Problem`.
+            dtype: compute dtype, as for `Problem`.
+            feature_names: as for `Problem`.
 
         Returns:
             A Problem whose `classes` are the sorted labels; class c is row c of W.
@@ -172,9 +158,10 @@ class Problem:
         """
         codes, names = _labels.encode_labels(y, classes)
         targets = _targets.ExactTargets(len(names), codes, None, _targets.exact_smoothing(smoothing))
-        self = object.__new__(cls)
-        _construct(self, X, None, targets, intercept, sample_weight, regularizer, dtype, feature_names, names)
-        return self
+        return _assemble(
+            object.__new__(cls),
+            **problem_fields(X, None, targets, intercept, sample_weight, regularizer, dtype, feature_names, names),
+        )
 
     # ── shapes ──
     @property
@@ -215,35 +202,7 @@ class Problem:
             >>> problem.replace(sample_weight=np.array([1.0, 0.0, 2.0])).sample_weight
             Array([1., 0., 2.], dtype=float32)
         """
-        unknown = sorted(set(changes) - set(_LEAVES))
-        if unknown:
-            raise TypeError(f"replace: got {unknown[0]}=...; only {', '.join(_LEAVES)} can be replaced. Build a new Problem.")
-        new = {name: getattr(self, name) for name in _LEAVES}
-        for name in changes.keys() - {"regularizer"}:
-            dtype = new["X"].dtype if name == "X" else self.dtype
-            value = changes[name]
-            if isinstance(value, jax.Array) and value.dtype not in (dtype, self.dtype):
-                raise TypeError(f"{name}: {kind_of(value)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r}).")
-            new[name] = value if isinstance(value, jax.Array) else jnp.asarray(value, dtype=dtype)
-        host = self.host if changes.keys() <= {"regularizer"} else None
-        if "regularizer" in changes:
-            new["regularizer"], given = _strengths(changes["regularizer"], self.dtype)
-            host = None if host is None else dataclasses.replace(host, regularizer=given)
-        X, T, s = new["X"], new["T"], new["sample_weight"]
-        if X.ndim != 2 or T.ndim != 2 or s.shape != X.shape[:1] or T.shape[0] != X.shape[0]:
-            raise ValueError(
-                f"replace: X {X.shape}, T {T.shape} and sample_weight {s.shape} do not fit together. Give (N, D), (N, C) "
-                "and (N,) with one N; X includes the intercept column."
-            )
-        return _assemble(
-            object.__new__(Problem),
-            **new,
-            intercept=self.intercept,
-            dtype=self.dtype,
-            host=host,
-            classes=self.classes if T.shape[1] == self.C else None,
-            feature_names=self.feature_names if X.shape[1] == self.D else None,
-        )
+        return _assemble(object.__new__(Problem), **replaced_fields(self, changes))
 
     def smoothed(self, eps: Any) -> Problem:
         """The problem with targets (1 − eps) T + eps/C, exactly (S21c); eps as in `from_labels`.
@@ -336,12 +295,16 @@ class Problem:
         shapes = [getattr(leaf, "shape", None) for leaf in (self.X, self.T)]
         if any(shape is None or len(shape) != 2 for shape in shapes):
             return f"Problem(X={show(self.X)}, T={show(self.T)}, intercept={self.intercept}, dtype={self.dtype})"
-        return _report(self)
+        return problem_report(self)
 
     # ── pytree ──
-    def tree_flatten_with_keys(self):
+    def tree_flatten(self):
         """Leaves X, T, sample_weight, regularizer; static: intercept and dtype, nothing else."""
-        children = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _LEAVES]
+        return tuple(getattr(self, name) for name in LEAVES), (self.intercept, str(self.dtype))
+
+    def tree_flatten_with_keys(self):
+        """The same with readable key paths: ``.X``, ``.regularizer[0].alpha``."""
+        children = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in LEAVES]
         return children, (self.intercept, str(self.dtype))
 
     @classmethod
@@ -349,7 +312,7 @@ class Problem:
         """Rebuild without validation and without host data: leaves may be tracers or placeholders."""
         return _assemble(
             object.__new__(cls),
-            **dict(zip(_LEAVES, children, strict=True)),
+            **dict(zip(LEAVES, children, strict=True)),
             intercept=aux[0],
             dtype=np.dtype(aux[1]),
             host=None,
@@ -362,132 +325,3 @@ def _assemble(problem: Problem, **fields: Any) -> Problem:
     for name, value in fields.items():
         object.__setattr__(problem, name, value)
     return problem
-
-
-def _strengths(regularizer: Any, dtype: np.dtype) -> tuple[tuple, tuple | None]:
-    """Regularisers in the compute dtype, and as given (None if traced)."""
-    given = as_regularizers(regularizer)
-    cast = as_regularizers(given, dtype)
-    return cast, None if any(map(is_traced, jax.tree.leaves(given))) else given
-
-
-def _names(names: Any, count: int, name: str, each: str) -> tuple:
-    if isinstance(names, str) or not hasattr(names, "__len__"):
-        raise TypeError(f"{name}: got {show(names)}, {kind_of(names)}. Give a list with one name for each {each}.")
-    names = tuple(names.tolist() if hasattr(names, "tolist") else names)
-    if len(names) != count:
-        raise ValueError(f"{name}: {len(names)} names, expected {count}, one for each {each}. Give {count} names.")
-    if len(set(names)) != count:
-        raise ValueError(f"{name}: {show(names)} repeats a name. Make the names distinct.")
-    return names
-
-
-def _weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | None, jax.Array]:
-    """Sample weights as given and on the device."""
-    if given is None:
-        return None, _arrays.place_rows(np.ones(N, dtype), X)
-    host, _ = _arrays.to_numpy(given, "sample_weight")
-    if host.shape != (N,):
-        hint = "use sample_weight[:, 0]" if host.shape == (N, 1) else "give one weight a sample"
-        raise ValueError(f"sample_weight: shape {host.shape}, expected ({N},); {hint}.")
-    _arrays.require_finite(host, "sample_weight")
-    if host.dtype.kind != "b" and (host < 0).any():
-        n = int(np.argwhere(host < 0)[0, 0])
-        raise ValueError(
-            f"sample_weight: entry {n} is {show(host[n])}; weights must be >= 0. Remove the sample or set its weight to 0."
-        )
-    if not host.any():
-        raise ValueError("sample_weight: every weight is 0, so no sample takes part. Give at least one positive weight.")
-    if isinstance(given, jax.Array) and host.dtype != dtype:
-        raise TypeError(
-            f"sample_weight: {kind_of(given)}, but the problem's dtype is {dtype}. Use sample_weight.astype({str(dtype)!r})."
-        )
-    array = _arrays.convert(host, dtype, "sample_weight")
-    lost = (host > 0) & (array < np.finfo(dtype).tiny)
-    if lost.any():
-        n = int(np.argwhere(lost)[0, 0])
-        raise ValueError(
-            f"sample_weight: entry {n} is {show(host[n])}, below the smallest normal {dtype}; the sample would vanish. "
-            "Rescale the weights, or set it to 0."
-        )
-    return host, given if isinstance(given, jax.Array) else _arrays.place_rows(array, X)
-
-
-def _construct(self, X, T, targets, intercept, sample_weight, regularizer, dtype, feature_names, classes) -> None:
-    """The validated build shared by both constructors; `T` is the given probability array or None."""
-    if not isinstance(intercept, (bool, np.bool_)):
-        raise TypeError(f"intercept: got {show(intercept)}. Give True or False.")
-    intercept = bool(intercept)
-    host_X, columns = _arrays.to_numpy(X, "X")
-    if host_X.ndim != 2:
-        hint = "use X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample" if host_X.ndim == 1 else "give one row a sample"
-        raise ValueError(f"X: shape {host_X.shape}, expected (N, D); {hint}.")
-    N, given_D = host_X.shape
-    if N == 0:
-        raise ValueError(f"X: shape {host_X.shape} has no samples. Give at least one row.")
-    if given_D == 0 and not intercept:
-        raise ValueError(f"X: shape {host_X.shape} has no features. Give at least one column, or intercept=True.")
-    rows = len(targets.codes) if targets.codes is not None else len(targets.rows)
-    if rows != N:
-        what = "T" if T is not None else "y"
-        raise ValueError(f"{what}: {rows} rows for the {N} rows of X. Give one for each sample.")
-    _arrays.require_finite(host_X, "X")
-    compute, storage, why = _arrays.choose_dtypes(X, host_X, dtype)
-    device_X = _arrays.device_matrix(X, host_X, storage, intercept)
-    device_T = targets.rounded(compute)
-    if isinstance(T, jax.Array):
-        if T.dtype != compute:
-            raise TypeError(f"T: {kind_of(T)}, but the problem's dtype is {compute}. Use T.astype({str(compute)!r}).")
-        device_T = T if (np.asarray(T) == device_T).all() else jax.device_put(device_T, T.sharding)
-    else:
-        device_T = _arrays.place_rows(device_T, X)
-    host_s, device_s = _weights(sample_weight, N, compute, X)
-    strengths, given_strengths = _strengths(regularizer, compute)
-    names = columns if feature_names is None else _names(feature_names, given_D, "feature_names", "column of X")
-    if names is not None:
-        names = tuple(map(str, names)) + (("intercept",) if intercept else ())
-    _assemble(
-        self,
-        X=device_X,
-        T=device_T,
-        sample_weight=device_s,
-        regularizer=strengths,
-        intercept=intercept,
-        dtype=compute,
-        host=HostData(host_X, host_s, targets, given_strengths, why),
-        classes=classes,
-        feature_names=names,
-    )
-
-
-def _report(problem: Problem) -> str:
-    """The readable report that repr prints."""
-    N, D, C = problem.shape
-    host = problem.host
-    bias = " (the last is the intercept)" if problem.intercept else ""
-    lines = [f"Problem: {N} samples, {D} features{bias}, {C} classes"]
-    X_dtype = getattr(problem.X, "dtype", problem.dtype)
-    stored = "" if X_dtype == problem.dtype else f", X in {X_dtype}"
-    lines.append(f"  dtype: {problem.dtype}{stored}" + (f" ({host.dtype_reason})" if host else ""))
-    if host is None:
-        lines.append("  host data: dropped (this Problem was rebuilt by JAX or by replace)")
-    else:
-        kind = "probability rows" if host.targets.codes is None else "one-hot"
-        eps = host.targets.smoothing
-        lines.append(f"  targets: {kind}" + (f", smoothing {eps}" if eps else ""))
-        if host.targets.codes is not None:
-            counts = np.bincount(host.targets.codes, minlength=C)
-            if (counts == 0).any():
-                absent = np.flatnonzero(counts == 0)
-                labels = absent if problem.classes is None else problem.classes[absent]
-                lines.append(f"  absent classes: {show(np.asarray(labels).tolist(), 80)}")
-        if host.sample_weight is None:
-            lines.append("  sample weights: none (all 1)")
-        else:
-            zero = int((host.sample_weight == 0).sum())
-            lines.append(f"  sample weights: given, sum {float(host.sample_weight.sum()):.6g}; {zero} are 0 and take no part")
-    given = problem.regularizer if host is None or host.regularizer is None else host.regularizer
-    lines.append("  regularizer: " + (" + ".join(map(repr, given)) if isinstance(given, tuple) and given else "none"))
-    if problem.classes is not None:
-        lines.append(f"  classes: {show(problem.classes.tolist(), 80)}")
-    return "\n".join(lines)

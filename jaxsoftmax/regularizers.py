@@ -11,9 +11,10 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax._checks import is_traced, nonnegative_real, real_number, show
+from jaxsoftmax._checks import is_traced, kind_of, nonnegative_real, real_number, show
 
 
 def _plain(value: Any) -> Any:
@@ -89,9 +90,9 @@ class L2(_Regularizer):
 @jax.tree_util.register_pytree_with_keys_class
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class SelfRegularizer(_Regularizer):
-    r"""The self-regulariser :math:`\sum_d [\mathrm{lse}(\gamma w_{\cdot d}) - \gamma\,\mathrm{mean}(w_{\cdot d})]` (S21d).
+    r"""The self-regulariser :math:`\sum_d [\mathrm{lse}(\gamma w_{\cdot d}) - \gamma\,\mathrm{mean}(w_{\cdot d})]`.
 
-    It is the loss of D extra samples :math:`\gamma e_d` with uniform targets, over all D columns, the
+    (S21d) It is the loss of D extra samples :math:`\gamma e_d` with uniform targets, over all D columns, the
     intercept column included: a minimiser then always exists and the kernel is exactly the gauge.
 
     Args:
@@ -114,7 +115,9 @@ class SelfRegularizer(_Regularizer):
     def __post_init__(self) -> None:
         real_number("gamma", self.gamma)
         if not is_traced(self.gamma) and self.gamma == 0:
-            raise ValueError("gamma: got 0; the extra samples gamma * e_d would vanish. Give a non-zero gamma, or leave it out.")
+            raise ValueError(
+                "gamma: got 0; the extra samples gamma * e_d would vanish. Give another gamma, or leave it out."
+            )
 
     def __repr__(self) -> str:
         return f"SelfRegularizer(gamma={_plain(self.gamma)})"
@@ -131,8 +134,8 @@ class SelfRegularizer(_Regularizer):
         return new
 
 
-def as_regularizers(value: Any, dtype: Any = None) -> tuple:
-    """A tuple of regularisers from None, one regulariser, or a tuple/list of them; leaves cast to `dtype` if given.
+def as_regularizers(value: Any) -> tuple:
+    """A tuple of regularisers from None, one regulariser, or a tuple or list of them.
 
     Raises:
         TypeError: something else is given.
@@ -140,8 +143,30 @@ def as_regularizers(value: Any, dtype: Any = None) -> tuple:
     parts = () if value is None else (value,) if isinstance(value, _Regularizer) else value
     if not isinstance(parts, (tuple, list)) or not all(isinstance(part, _Regularizer) for part in parts):
         raise TypeError(
-            f"regularizer: got {show(value)}. Give js.L2(alpha), js.SelfRegularizer(gamma), their sum, or a tuple of them."
+            f"regularizer: got {show(value)}, {kind_of(value)}. Give js.L2(alpha), js.SelfRegularizer(gamma), their "
+            "sum, or a tuple of them."
         )
-    if dtype is None:
-        return tuple(parts)
-    return jax.tree.map(lambda leaf: jax.numpy.asarray(leaf, dtype=dtype), tuple(parts))
+    return tuple(parts)
+
+
+def cast_strengths(parts: tuple, dtype: np.dtype) -> tuple:
+    """The regularisers with their strengths as JAX scalars of `dtype`.
+
+    Raises:
+        ValueError: a strength overflows `dtype`, or is not 0 but vanishes in it (a penalty would be lost silently).
+    """
+
+    def cast(leaf: Any) -> jax.Array:
+        if is_traced(leaf):
+            return leaf.astype(dtype)
+        number = float(leaf)
+        with np.errstate(over="ignore"):
+            rounded = np.asarray(number).astype(dtype)
+        if not np.isfinite(rounded) or (number != 0 and abs(rounded) < np.finfo(dtype).tiny):
+            raise ValueError(
+                f"regularizer: strength {number} is outside the normal range of {dtype}. Rescale it, or use "
+                "dtype='float64'."
+            )
+        return jnp.asarray(rounded)
+
+    return jax.tree.map(cast, parts)

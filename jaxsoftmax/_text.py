@@ -1,4 +1,4 @@
-"""The exact text form of a Problem (described in `Problem.dump`), written atomically."""
+"""The two texts of a Problem: the exact dump (its form is described in `Problem.dump`) and the report of repr."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxsoftmax._checks import show
 from jaxsoftmax.regularizers import L2
 
 
@@ -73,3 +74,37 @@ def write_dump(path: Any, host: Any, intercept: bool, classes: Any, feature_name
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def problem_report(problem: Any) -> str:
+    """The readable report that repr prints."""
+    N, D, C = problem.shape
+    host = problem.host
+    bias = " (the last is the intercept)" if problem.intercept else ""
+    lines = [f"Problem: {N} samples, {D} features{bias}, {C} classes"]
+    X_dtype = getattr(problem.X, "dtype", problem.dtype)
+    stored = "" if X_dtype == problem.dtype else f", X in {X_dtype}"
+    lines.append(f"  dtype: {problem.dtype}{stored}" + (f" ({host.dtype_reason})" if host else ""))
+    if host is None:
+        lines.append("  host data: dropped (this Problem was rebuilt by JAX or by replace)")
+    else:
+        kind = "probability rows" if host.targets.codes is None else "one-hot"
+        eps = host.targets.smoothing
+        lines.append(f"  targets: {kind}" + (f", smoothing {eps}" if eps else ""))
+        if host.targets.codes is not None:
+            counts = np.bincount(host.targets.codes, minlength=C)
+            if (counts == 0).any():
+                absent = np.flatnonzero(counts == 0)
+                labels = absent if problem.classes is None else problem.classes[absent]
+                lines.append(f"  absent classes: {show(np.asarray(labels).tolist(), 80)}")
+        if host.sample_weight is None:
+            lines.append("  sample weights: none (all 1)")
+        else:
+            zero = int((host.sample_weight == 0).sum())
+            total = float(host.sample_weight.sum(dtype=np.float64))
+            lines.append(f"  sample weights: given, sum {total:.6g}, of which 0 (take no part): {zero}")
+    given = problem.regularizer if host is None or host.regularizer is None else host.regularizer
+    lines.append("  regularizer: " + (" + ".join(map(repr, given)) if isinstance(given, tuple) and given else "none"))
+    if problem.classes is not None:
+        lines.append(f"  classes: {show(problem.classes.tolist(), 80)}")
+    return "\n".join(lines)
