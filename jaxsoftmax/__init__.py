@@ -26,16 +26,19 @@ _NAMES_IN = {
     "calculus.bounds": (
         "condition_bound",
         "condition_bound_two_classes",
-        "contraction_rate",
         "curvature_bound",
         "curvature_lower_bound",
-        "descent_step_bound",
         "lambda2_bound",
+        "singular_value_bounds",
+    ),
+    "calculus.rates": (
+        "contraction_rate",
+        "descent_decrease_bound",
+        "descent_step_bound",
         "optimal_rate",
         "optimal_step",
         "sample_range",
         "self_concordance_factors",
-        "singular_value_bounds",
     ),
     "evidence.crosscheck": ("CrossCheckReport", "crosscheck_problem"),
     "evidence.convexity": ("ConvexityReport", "probe_convexity"),
@@ -51,15 +54,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from . import datasets as datasets
     from .calculus.bounds import condition_bound as condition_bound
     from .calculus.bounds import condition_bound_two_classes as condition_bound_two_classes
-    from .calculus.bounds import contraction_rate as contraction_rate
     from .calculus.bounds import curvature_bound as curvature_bound
     from .calculus.bounds import curvature_lower_bound as curvature_lower_bound
-    from .calculus.bounds import descent_step_bound as descent_step_bound
     from .calculus.bounds import lambda2_bound as lambda2_bound
-    from .calculus.bounds import optimal_rate as optimal_rate
-    from .calculus.bounds import optimal_step as optimal_step
-    from .calculus.bounds import sample_range as sample_range
-    from .calculus.bounds import self_concordance_factors as self_concordance_factors
     from .calculus.bounds import singular_value_bounds as singular_value_bounds
     from .calculus.derivatives import gradient as gradient
     from .calculus.derivatives import hvp as hvp
@@ -77,6 +74,13 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.objective import logits as logits
     from .calculus.objective import loss as loss
     from .calculus.objective import probabilities as probabilities
+    from .calculus.rates import contraction_rate as contraction_rate
+    from .calculus.rates import descent_decrease_bound as descent_decrease_bound
+    from .calculus.rates import descent_step_bound as descent_step_bound
+    from .calculus.rates import optimal_rate as optimal_rate
+    from .calculus.rates import optimal_step as optimal_step
+    from .calculus.rates import sample_range as sample_range
+    from .calculus.rates import self_concordance_factors as self_concordance_factors
     from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
     from .evidence.convexity import ConvexityReport as ConvexityReport
     from .evidence.convexity import probe_convexity as probe_convexity

@@ -180,8 +180,8 @@ def kernel(problem: Problem) -> Kernel:
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
-        >>> X = np.array([[1, 2, 3], [2, 4, 7], [3, 6, 1]], dtype="float32")   # rank 2
-        >>> js.kernel(js.Problem.from_labels(X, [0, 1, 2], intercept=False)).dim   # D + (C-1)(D-R) = 3 + 2·1
+        >>> X = np.array([[1, 2, 3], [2, 4, 7], [3, 6, 1]], dtype="float32")  # rank 2
+        >>> js.kernel(js.Problem.from_labels(X, [0, 1, 2], intercept=False)).dim  # D + (C-1)(D-R) = 3 + 2·1
         5
     """
     leaves = jax.tree.leaves(problem)

@@ -34,7 +34,7 @@ def _class_pairs(C: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _feature_products(D: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """(chunks, 2, width) indices of the products i ≤ j (padded by repeats), and the (D, D) table of where each stands."""
+    """Indices (chunks, 2, width) of the products i ≤ j, padded by repeats, and the (D, D) table of their places."""
     i, j = np.triu_indices(D)
     table = np.zeros((D, D), np.int32)
     table[i, j] = table[j, i] = np.arange(len(i))

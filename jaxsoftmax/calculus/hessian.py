@@ -220,8 +220,8 @@ def hessian(W: Any, problem: Problem) -> HessianOperator:
     Example:
         >>> import jaxsoftmax as js, numpy as np
         >>> problem = js.Problem(np.eye(2, dtype="float32"), np.eye(2, dtype="float32"))
-        >>> js.hessian(np.zeros((2, 2), dtype="float32"), problem).to_dense()[0].tolist()
-        [0.25, 0.0, -0.25, 0.0]
+        >>> js.hessian(np.zeros((2, 2), dtype="float32"), problem).to_dense().diagonal().tolist()
+        [0.25, 0.25, 0.25, 0.25]
     """
     W = as_weights(W, problem)
     return HessianOperator(W, problem, _probabilities(W, problem))

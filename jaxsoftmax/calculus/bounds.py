@@ -1,0 +1,193 @@
+"""S7: curvature and condition bounds, rigorous.
+
+Names that end in `_bound` (and `singular_value_bounds`) are proved in float64 arithmetic on the compute-dtype data
+(enclosures.py), rounded outwards; they need concrete arrays. A lower bound that float64 cannot establish is returned
+as the trivial 0, its condition bound as inf.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax._checks import as_weights, is_traced
+from jaxsoftmax.calculus.enclosures import DOWN, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
+from jaxsoftmax.problem import Problem
+from jaxsoftmax.regularizers import L2, SelfRegularizer
+
+
+class SingularValueBounds(NamedTuple):
+    """Rigorous bounds: `lower` ≤ σ_min⁺ (0.0 when none could be proved), σ_max ≤ `upper`, of diag(√s) X."""
+
+    lower: float
+    upper: float
+
+
+def _concrete(problem: Problem, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(X, s) in float64 over the samples of positive weight."""
+    if any(is_traced(leaf) for leaf in jax.tree.leaves(problem)):
+        raise TypeError(f"problem: {name}() is a rigorous bound on concrete data; call it outside jit.")
+    s = np.asarray(problem.sample_weight).astype(np.float64)
+    return np.asarray(problem.X).astype(np.float64)[s > 0], s[s > 0]
+
+
+def singular_value_bounds(problem: Problem) -> SingularValueBounds:
+    """Rigorous bounds on the extreme nonzero singular values of diag(√s) X (used by S7).
+
+    `lower` is 0.0 when no positive bound could be proved: X of deficient rank (all-zero columns apart), or a
+    conditioning beyond float64's reach.
+
+    Args:
+        problem: concrete data, any compute dtype; the bounds are about its device X, exactly as stored.
+
+    Raises:
+        TypeError: on a traced problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> lower, upper = js.singular_value_bounds(problem)
+        >>> lower <= 3 <= lower * (1 + 1e-12), upper * (1 - 1e-12) <= 4 <= upper
+        (True, True)
+    """
+    return SingularValueBounds(*nonzero_singular_value_bounds(*_concrete(problem, "singular_value_bounds")))
+
+
+def _strengths(problem: Problem) -> tuple[float, float, float]:
+    """(Σ alpha over all L2 terms, Σ alpha over those that penalise every column, Σ gamma²)."""
+    l2 = [
+        (float(p.alpha), p.penalize_intercept or not problem.intercept)
+        for p in problem.regularizer
+        if isinstance(p, L2)
+    ]
+    gammas = [float(p.gamma) for p in problem.regularizer if isinstance(p, SelfRegularizer)]
+    return sum(a for a, _ in l2), sum(a for a, whole in l2 if whole), sum(g * g for g in gammas)
+
+
+def curvature_bound(problem: Problem) -> float:
+    """Λ = ½ σ_max(diag(√s) X)² + α + γ²/2 ≥ λ_max(H(W)) for every W, a Python float, rigorous (S7a, S21).
+
+    Raises:
+        TypeError: on a traced problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.curvature_bound(problem), 9)
+        8.0
+
+    Source: [B].
+    """
+    _, high = nonzero_singular_value_bounds(*_concrete(problem, "curvature_bound"))
+    alpha, _, gamma2 = _strengths(problem)
+    return (0.5 * high * high + alpha + 0.5 * gamma2) * UP
+
+
+def lambda2_bound(Y: Any) -> np.ndarray:
+    """A rigorous lower bound for λ₂(S(y)), the smallest eigenvalue of S(y) on **1**⊥, for each row y (S7b, S7d).
+
+    min_i y_i by interlacing; 2 y₁ y₂ (exact) for two classes. The entries of Y are taken as given.
+
+    Args:
+        Y: (..., C) probabilities.
+
+    Returns:
+        float64 array (...,).
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> js.lambda2_bound([[0.5, 0.3, 0.2], [1 / 3, 1 / 3, 1 / 3]]).round(12).tolist()
+        [0.2, 0.333333333333]
+    """
+    Y = np.asarray(Y).astype(np.float64)
+    if Y.shape[-1] == 2:
+        return 2 * Y[..., 0] * Y[..., 1] * DOWN
+    return np.min(Y, axis=-1) if Y.shape[-1] > 1 else np.zeros(Y.shape[:-1])
+
+
+def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Lower bounds for softmax at logits within `error` (rows) of Z: e^{-2 error} and the arithmetic's own few eps."""
+    d = Z - np.max(Z, axis=1, keepdims=True)
+    p = np.exp(d)
+    # exp is good to an ulp or two in practice, not by proof: 2^-40 covers it, the sum, the division and d's rounding.
+    slack = 2.0**-40 + 4 * UNIT_ROUNDOFF * np.max(np.abs(d), axis=1) + 2 * error
+    return p / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None]
+
+
+def curvature_lower_bound(W: Any, problem: Problem) -> float:
+    """A lower bound for λ_min of H(W) on 𝒦⊥, a Python float ≥ 0 (S7c, S21): min_n λ₂(S(y_n)) σ_min⁺².
+
+    0.0 when no positive bound could be established (see `singular_value_bounds`). With L2 on every column it is at
+    least α; with L2 beside a free intercept the smaller of α and the data's bound; the self-regulariser adds its D
+    samples γ e_d.
+
+    Raises:
+        TypeError: on traced arguments.
+        ValueError: if W does not fit the problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.curvature_lower_bound(np.zeros((2, 2)), problem), 9)  # λ₂ = 1/2 at W = 0
+        4.5
+    """
+    X, s = _concrete(problem, "curvature_lower_bound")
+    W64 = np.asarray(as_weights(W, problem)).astype(np.float64)
+    alpha, alpha_whole, gamma2 = _strengths(problem)
+    low, _ = nonzero_singular_value_bounds(X, s)
+    # |z - computed z| ≤ γ_D Σ|x||w| per entry; a softmax entry moves by at most e^{±2 max|Δz|}.
+    error = gamma(X.shape[1] + 1) * np.max(np.abs(X) @ np.abs(W64).T, axis=1)
+    smallest = np.min(lambda2_bound(_probability_lower_bounds(X @ W64.T, error)), initial=np.inf)
+    for p in problem.regularizer:
+        if isinstance(p, SelfRegularizer):
+            Z = float(p.gamma) * W64.T
+            rows = lambda2_bound(_probability_lower_bounds(Z, UNIT_ROUNDOFF * np.max(np.abs(Z), axis=1)))
+            smallest = min(smallest, np.min(rows))
+    data = float(smallest) * (low * low + gamma2) * DOWN
+    if alpha_whole > 0:
+        return max(alpha_whole * DOWN, 0.0)
+    if alpha > 0:
+        # V = V_a + **1**vᵀ, v ⊥ e_bias: the data see V_a, the penalty sees C‖v‖² (needs full column rank).
+        return min(alpha * DOWN, data)
+    return data
+
+
+def condition_bound(W: Any, problem: Problem) -> float:
+    """Λ / (lower curvature bound) ≥ cond(H(W)|𝒦⊥), inf if there is none (S7c).
+
+    Without regularisers this is cond⁺² / (2 min_n λ₂(S(y_n))).
+
+    Raises:
+        TypeError, ValueError: as `curvature_lower_bound`.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.condition_bound(np.zeros((2, 2)), problem), 6)  # (4/3)² / (2 · 1/2)
+        1.777778
+    """
+    low = curvature_lower_bound(W, problem)
+    return curvature_bound(problem) / low * UP if low > 0 else math.inf
+
+
+def condition_bound_two_classes(W: Any, problem: Problem) -> float:
+    """cond⁺² / (4 min_n y_n1 y_n2) ≥ cond(H(W)|𝒦⊥) for two classes (S7d); inf if no bound could be established.
+
+    Raises:
+        ValueError: if the problem has not exactly two classes.
+        TypeError: on traced arguments.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.condition_bound_two_classes(np.zeros((2, 2)), problem), 6)
+        1.777778
+
+    Source: [R].
+    """
+    if problem.C != 2:
+        raise ValueError(f"problem: has {problem.C} classes; S7d is about two. Use condition_bound for any number.")
+    return condition_bound(W, problem)
