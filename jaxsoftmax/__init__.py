@@ -43,7 +43,7 @@ _NAMES_IN = {
     "evidence.crosscheck": ("CrossCheckReport", "crosscheck_problem"),
     "evidence.convexity": ("ConvexityReport", "probe_convexity"),
     "training.fit": ("Fit", "Status", "fit"),
-    "verify": ("VerifyReport", "verify"),
+    "verification": ("VerifyReport", "verify"),
 }
 _MODULES = ("datasets",)  # public as modules
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
@@ -92,8 +92,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .training.fit import Fit as Fit
     from .training.fit import Status as Status
     from .training.fit import fit as fit
-    from .verify import VerifyReport as VerifyReport
-    from .verify import verify as verify
+    from .verification import VerifyReport as VerifyReport
+    from .verification import verify as verify
 
     __version__: str
 
