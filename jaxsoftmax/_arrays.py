@@ -223,7 +223,13 @@ def device_matrix(X: Any, host: np.ndarray, storage: np.dtype, intercept: bool) 
     """The device X: a JAX array is kept with its sharding, anything else is converted; ones appended last."""
     ones = np.ones((host.shape[0], 1), dtype=storage)
     if isinstance(X, jax.Array):
-        return jnp.concatenate([X, place_rows(ones, X)], axis=1) if intercept else X
+        if not intercept:
+            return X
+        if isinstance(X.sharding, jax.sharding.NamedSharding) and len(X.sharding.spec) == 2:
+            # D + 1 columns do not divide as D did: bring a row's columns together before one is appended.
+            rows = jax.sharding.PartitionSpec(X.sharding.spec[0], None)
+            X = jax.device_put(X, jax.sharding.NamedSharding(X.sharding.mesh, rows))
+        return jnp.concatenate([X, place_rows(ones, X)], axis=1)
     array = convert(host, storage, "X")
     return jnp.asarray(np.concatenate([array, ones], axis=1) if intercept else array)
 

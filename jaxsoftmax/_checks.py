@@ -31,7 +31,7 @@ def x64_is_on() -> bool:
 
 def show(value: Any, limit: int = 60) -> str:
     """A short text of a given value for a message: its repr cut at `limit` characters, NumPy scalars as numbers."""
-    if isinstance(value, np.generic) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
+    if isinstance(value, np.generic) and value.dtype != np.longdouble:
         value = value.item()
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -75,7 +75,11 @@ def real_number(name: str, value: Any) -> Any:
             return value
     elif isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}: got {show(value)}, {kind_of(value)}; one real number is needed. Give a Python float.")
-    if not math.isfinite(value):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an integer or fraction beyond all doubles
+        finite = False
+    if not finite:
         raise ValueError(f"{name}: got {show(value)}; a finite number is needed. Give a finite {name}.")
     return value
 

@@ -89,7 +89,11 @@ def _labels(y: Any, name: str) -> np.ndarray:
     if array.ndim != 1:
         hint = "Give a 1-D array with one label a sample"
         if array.ndim == 2:
-            hint = f"Use {name}[:, 0]" if array.shape[1] == 1 else "For rows of probabilities use Problem(X, T)"
+            hint = (
+                f"Use its one column, such as {name}[:, 0]"
+                if array.shape[1] == 1
+                else "For rows of probabilities use Problem(X, T)"
+            )
         raise ValueError(f"{name}: shape {array.shape}, expected (N,). {hint}.")
     if array.dtype.kind in "OT":
         array = _from_objects(array.astype(object), name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxsoftmax import _arrays, _labels, _targets
 from jaxsoftmax._build import LEAVES, HostData, names_tuple, problem_fields, replaced_fields
-from jaxsoftmax._checks import show
+from jaxsoftmax._checks import require_x64, show
 from jaxsoftmax._text import problem_report, write_dump
 
 
@@ -76,9 +76,9 @@ class Problem:
     regularizer: Any
     intercept: bool
     dtype: np.dtype
-    host: HostData | None
-    classes: np.ndarray | None
-    feature_names: tuple[str, ...] | None
+    host: Any
+    classes: Any
+    feature_names: Any
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Problem:
         classes: Any = None,
         feature_names: Any = None,
     ) -> Problem:
-        r"""A problem with one-hot targets from labels, smoothed: :math:`T \leftarrow (1-\varepsilon)T+\varepsilon/C` (S21).
+        r"""One-hot targets from labels, smoothed by S21(c): :math:`T \leftarrow (1-\varepsilon)T+\varepsilon/C`.
 
         Args:
             X: (N, D) real design matrix, as for `Problem`.
@@ -217,6 +217,7 @@ class Problem:
             20
         """
         host = self._need_host("smoothed")
+        require_x64("problem", self.dtype)
         targets = host.targets.smoothed(_targets.exact_smoothing(eps, "eps"))
         return _assemble(
             object.__new__(Problem),
