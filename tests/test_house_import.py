@@ -1,4 +1,4 @@
-"""House: `import jaxsoftmax` is cheap, loads nothing heavy and leaves JAX's configuration alone."""
+"""House: `import jaxsoftmax` is cheap, loads nothing heavy and leaves JAX's configuration alone (section 7.5)."""
 
 import json
 import subprocess

@@ -1,7 +1,6 @@
 """House: every public name resolves, is documented by an example, and has one import path."""
 
 import ast
-import inspect
 import subprocess
 import sys
 from importlib import import_module
