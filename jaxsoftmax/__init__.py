@@ -1,8 +1,8 @@
 """The front door of jaxsoftmax: every public name, loaded on first use, and nothing else.
 
 `import jaxsoftmax as js` itself imports neither JAX nor any module of this package (PEP 562), and it changes no
-JAX configuration (section 7.5). Each name below lives in exactly one module, and is public only here. The notation, the layers
-and the map from statements (S1, S2, …) to modules are in `jaxsoftmax/README.md`.
+JAX configuration (section 7.5). Each name below lives in exactly one module, and is public only here. The notation,
+the layers and the map from statements (S1, S2, …) to modules are in `jaxsoftmax/README.md`.
 
 Example:
     >>> import jaxsoftmax as js, jax.numpy as jnp, numpy as np
