@@ -37,10 +37,14 @@ class Import(NamedTuple):
     local: str
 
 
-def imports(name: str) -> list[Import]:
-    """Every import of ours in a module, at any depth of its code, relative ones resolved."""
-    found = []
+def imports(name: str, *, typing: bool = True) -> list[Import]:
+    """Every import of ours in a module, at any depth of its code, relative ones resolved; also those for types only."""
+    found, skipped = [], set()
     for node in ast.walk(tree(name)):
+        if isinstance(node, ast.If) and not typing and ast.unparse(node.test) == "TYPE_CHECKING":
+            skipped |= {inner for statement in node.body for inner in ast.walk(statement)}
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == "jaxsoftmax":

@@ -59,7 +59,8 @@ def test_no_module_reaches_into_another(name):
 
 
 def test_imports_have_no_cycle():
-    TopologicalSorter({name: {i.target for i in imports(name)} - {"", name} for name in NAMES}).prepare()
+    """What is imported for type checkers alone does not count; what a function imports when it runs does."""
+    TopologicalSorter({name: {i.target for i in imports(name, typing=False)} - {"", name} for name in NAMES}).prepare()
 
 
 def test_the_reference_imports_nothing_of_ours():
