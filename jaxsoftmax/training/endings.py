@@ -1,0 +1,89 @@
+"""How a run ended: the status and its meaning in words, from the loop's code and the end point's evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxsoftmax.problem import Problem
+from jaxsoftmax.training.endpoint import EndPoint
+from jaxsoftmax.training.loop import (
+    DIVERGING,
+    GRADIENT_TOLERANCE,
+    HISTORY_COLUMNS,
+    NONFINITE,
+    RUNAWAY_RANGE,
+    STALLED,
+    STEP_LIMIT,
+    LoopResult,
+    attains_for_certain,
+)
+
+
+def history_table(raw: LoopResult) -> dict[str, np.ndarray]:
+    """The filled rows with their step numbers, and the end point last."""
+    rows, stride, last = int(raw.rows), int(raw.stride), int(raw.steps)
+    steps = np.arange(rows) * stride
+    table = raw.history[:rows].astype(np.float64)
+    if rows == 0 or steps[-1] != last:
+        end = [raw.value, raw.gradient_norm, np.linalg.norm(raw.W.astype(np.float64)), np.nan]
+        table, steps = np.vstack([table, np.asarray(end, np.float64)]), np.append(steps, last)
+    return {"step": steps} | {c: table[:, i] for i, c in enumerate(HISTORY_COLUMNS)}
+
+
+def judge(
+    problem: Problem, raw: LoopResult, end: EndPoint, separated: bool, history: dict[str, np.ndarray], default: float
+) -> tuple[int, str]:
+    """The status and its meaning in words.
+
+    The loop's own code is overruled in one direction only, towards claiming less: a separating W, or a small gradient at
+    a point from which Newton's step is still long, becomes DIVERGING. DIVERGING where S13's q < 1 cannot be (a minimiser
+    exists), so there the gradient tolerance stands.
+    """
+    status = int(raw.status)
+    if status == NONFINITE and not np.isfinite(raw.value):
+        return status, "The loss or its gradient is not finite at W0."
+    if status == NONFINITE:
+        return status, "A step left the finite numbers; this is the last good point."
+    if separated:
+        return DIVERGING, (
+            "No minimiser suspected: every sample is already classified with a positive margin (complete separation), "
+            "so scaling W up lowers the loss without end."
+        )
+    certain = bool(attains_for_certain(problem))
+    solved = end.q is not None and end.q < 1
+    if status == DIVERGING and solved:
+        status = GRADIENT_TOLERANCE
+    if status == GRADIENT_TOLERANCE and not solved and not certain and float(raw.scaled_gradient) <= default:
+        if _runs_away(end, history):
+            status = DIVERGING
+    if status == DIVERGING:
+        return status, (
+            "No minimiser suspected: the gradient is within the tolerance, but the weights still grow and the loss still "
+            "falls."
+        )
+    if status == STEP_LIMIT:
+        words = "The step limit was reached before the gradient tolerance."
+    elif status == STALLED:
+        words = "The loss cannot fall further in this precision; the gradient is above the tolerance."
+    else:
+        words = "The scaled gradient reached the tolerance."
+    if solved:
+        return status, words + " Converged: S13's q < 1 was evaluated here, so a minimiser exists nearby."
+    if certain:
+        return (
+            status,
+            words + " A minimiser exists (S9, S21); S13's q < 1 was not reached, so its distance is not known.",
+        )
+    return status, words + " Whether a minimiser exists is not decided (S13's q < 1 was not reached)."
+
+
+def _runs_away(end: EndPoint, history: dict[str, np.ndarray]) -> bool:
+    """Whether the end point is no minimum in sight: the full Newton step still moves logits by RUNAWAY_RANGE or more.
+
+    Without the dense Hessian: whether ‖W‖ grew by a thousandth over the last half of the steps.
+    """
+    if end.spread is not None:
+        return end.spread >= RUNAWAY_RANGE
+    steps, norms = history["step"], history["weight_norm"]
+    middle = int(np.searchsorted(steps, steps[-1] / 2))
+    return bool(norms[-1] > 1.001 * norms[middle])

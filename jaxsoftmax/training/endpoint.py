@@ -1,0 +1,152 @@
+"""What can be said at the end point of a run, in float64: S13's q, the gap, S17's local rate, separation (S12).
+
+Everything here is an evaluation in floating point, not a proof: the numbers are right up to rounding, for which q makes
+an allowance. The stored device numbers are taken as they are (a float32 problem is widened exactly).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax._widen import widened
+from jaxsoftmax.calculus.derivatives import gradient
+from jaxsoftmax.calculus.gauge import helmert, kernel
+from jaxsoftmax.calculus.hessian import hessian
+from jaxsoftmax.calculus.objective import logits
+from jaxsoftmax.calculus.rates import sample_range
+from jaxsoftmax.problem import Problem
+from jaxsoftmax.regularizers import L2, SelfRegularizer
+from jaxsoftmax.training.newton import feature_scale, newton_constants, newton_direction
+
+DENSE_LIMIT = 1500  # C·D up to which the dense Hessian is formed and diagonalised (a few seconds at the limit)
+
+
+class EndPoint(NamedTuple):
+    """Float64 evaluations at W; None where the dense Hessian was not formed."""
+
+    q: float | None  # S13's β‖g‖/μ, inf where μ is not resolved
+    gap: float | None  # λ²/2, λ the Newton decrement
+    spread: float | None  # range ρ of the logits of the full Newton step (S8)
+    rate: float | None  # S17 at the given step
+    lambda_min: float | None
+    lambda_max: float | None
+
+
+def radius_factor(problem: Problem, scale: np.ndarray) -> float:
+    """S13's β = √2 max_n ‖Σ⁻¹x_n‖ over the samples that take part and the self-regulariser's samples γ e_d."""
+    X, s = np.asarray(problem.X, np.float64), np.asarray(problem.sample_weight, np.float64)
+    X = X[s > 0] / scale
+    largest = float(np.sqrt(np.max(np.sum(X * X, axis=1), initial=0.0)))
+    for penalty in problem.regularizer:
+        if isinstance(penalty, SelfRegularizer):
+            largest = max(largest, abs(float(penalty.gamma)) / float(scale.min()))
+    return math.sqrt(2.0) * largest
+
+
+def existence_ratio(eigenvalues: np.ndarray, kernel_dim: int, beta: float, norms: np.ndarray, rounding: float) -> float:
+    """q = β‖g‖/μ (S13) with μ the smallest eigenvalue outside the kernel less the rounding of the eigenvalues.
+
+    Args:
+        eigenvalues: those of Σ⁻¹HΣ⁻¹ on {1ᵀV = 0}, ascending. H is non-negative there (S5) with a kernel of the predicted
+            dimension (S6), so μ is the one after it.
+        kernel_dim: that dimension.
+        beta: S13's β.
+        norms: (‖gΣ⁻¹‖² of the part of g with 1ᵀg = 0, Σ_d (1ᵀg_d)²/(C a_d) of the gauge part). On the gauge directions
+            the Hessian is the diagonal a_d of the L2 penalties (S21a) and nothing there moves a difference of logits, so
+            their norm may be weighted at will: with weights a_d/μ it has curvature μ and dual square μ Σ g²/a_d.
+        rounding: what to subtract from the eigenvalue.
+
+    Returns:
+        q, inf where μ is below the rounding.
+    """
+    inner, gauge = float(norms[0]), float(norms[1])
+    if kernel_dim >= eigenvalues.size:
+        return 0.0 if inner == gauge == 0.0 else math.inf
+    mu = float(eigenvalues[kernel_dim]) - rounding
+    return beta * math.sqrt(inner + mu * gauge) / mu if mu > 0 else math.inf
+
+
+def _off_the_gauge(M: np.ndarray, C: int) -> np.ndarray:
+    """The (CD, CD) matrix on {1ᵀV = 0} in Helmert coordinates, ((C − 1)D, (C − 1)D)."""
+    Q, D = helmert(C), M.shape[0] // C
+    half = np.tensordot(Q, M.reshape(C, D, C * D), axes=1).reshape(-1, C, D)
+    whole = np.tensordot(Q, half, axes=(1, 1)).transpose(1, 0, 2)
+    return whole.reshape((C - 1) * D, (C - 1) * D)
+
+
+def _gauge_part(problem: Problem, g: np.ndarray) -> float:
+    """Σ_d (1ᵀg_d)²/(C a_d) over the columns that L2 penalties hold, a_d their total strength; 0 elsewhere (S3)."""
+    held = np.zeros(problem.D)
+    for penalty in problem.regularizer:
+        if isinstance(penalty, L2):
+            columns = np.ones(problem.D)
+            if problem.intercept and not penalty.penalize_intercept:
+                columns[-1] = 0.0
+            held += float(penalty.alpha) * columns
+    sums = g.sum(axis=0)[held > 0]
+    return float(np.sum(sums * sums / held[held > 0])) / problem.C
+
+
+def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
+    """The float64 evaluations at W; nothing but None when C·D > DENSE_LIMIT.
+
+    S13 in its scaled form: ‖V‖_Σ = ‖VΣ‖ with Σ powers of two near the columns' root mean squares, ‖g‖_* = ‖gΣ⁻¹‖.
+    """
+    if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
+        return EndPoint(None, None, None, None, None, None)
+    scale = feature_scale(problem)
+    k = kernel(problem)
+    with jax.enable_x64(True):
+        wide = widened(problem)
+        W64 = np.asarray(W, np.float64)
+        g = np.asarray(gradient(W64, wide))
+        H = np.asarray(hessian(W64, wide).to_dense())
+        V = np.asarray(newton_direction(jax.numpy.asarray(H), jax.numpy.asarray(g), newton_constants(wide, k, scale)))
+        spread = float(sample_range(wide, jax.numpy.asarray(V)))
+    inverse = np.tile(1.0 / scale, problem.C)
+    scaled = H * inverse[:, None] * inverse[None, :]
+    n = scaled.shape[0]
+    gauge_dim = k.gauge.shape[1]
+    if not np.all(np.isfinite(scaled)):
+        return EndPoint(math.inf, None, None, None, None, None)
+    eigenvalues = np.linalg.eigvalsh(_off_the_gauge(scaled, problem.C))
+    # eigvalsh is backward stable: n·eps·λ_max covers it, and the rounding of the entries at the same order.
+    rounding = n * np.finfo(float).eps * float(eigenvalues[-1])
+    inner = (g - g.mean(axis=0)) / scale
+    norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
+    q = existence_ratio(eigenvalues, k.dim - gauge_dim, radius_factor(problem, scale), norms, rounding)
+    gap = max(0.0, -0.5 * float(np.sum(g * V)))
+    if step is None or k.dim >= n:
+        return EndPoint(q, gap, spread, None, None, None)
+    plain = np.linalg.eigvalsh(H)
+    low, high = float(plain[k.dim]), float(plain[-1])
+    resolved = low > n * np.finfo(float).eps * high
+    rate = max(abs(1.0 - step * low), abs(1.0 - step * high)) if resolved else None
+    return EndPoint(q, gap, spread, rate, low if resolved else None, high)
+
+
+def separates(problem: Problem, W: Any) -> bool:
+    """Whether W classifies every sample with a positive margin: then no minimiser exists (S9, S12).
+
+    For one-hot targets without a regulariser only (False otherwise). A margin counts when it exceeds the rounding of
+    the logits, 2·γ_D Σ_d |x_nd w_cd|, so that up to rounding of this evaluation the statement is about W itself.
+    """
+    if problem.regularizer or not np.all(np.isfinite(W)):
+        return False
+    T, s = np.asarray(problem.T), np.asarray(problem.sample_weight)
+    T, live = T[s > 0], s > 0
+    if not np.all(np.count_nonzero(T, axis=1) == 1):
+        return False
+    W = np.asarray(W, problem.dtype)
+    Z = np.asarray(logits(W, problem), np.float64)[live]
+    rows = np.arange(Z.shape[0])
+    own = np.argmax(T, axis=1)
+    mine = Z[rows, own].copy()
+    Z[rows, own] = -np.inf
+    size = np.max(np.abs(np.asarray(problem.X, np.float64)[live]) @ np.abs(W.T.astype(np.float64)), axis=1)
+    allowance = 2 * problem.D * float(np.finfo(problem.dtype).eps) * size
+    return bool(np.all(mine - Z.max(axis=1) > allowance))

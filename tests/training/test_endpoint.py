@@ -1,0 +1,100 @@
+"""S13 at the end point: the ball holds the minimiser, q < 1 never fires without one; S12's separation test."""
+
+import math
+
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.training import endpoint
+from jaxsoftmax.training.newton import feature_scale
+
+RNG = np.random.default_rng(20244)
+X = RNG.normal(size=(20, 2)) * [1.0, 100.0]
+MIXED = np.arange(20) % 3
+SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
+
+
+@pytest.mark.parametrize("regularizer", [None, js.L2(0.2), js.SelfRegularizer(1.7)])
+def test_the_ball_of_s13_holds_the_minimiser(x64, regularizer):
+    """S13: ‖W* - Ŵ‖_Σ <= r = -log(1 - q)/β and L(Ŵ) - L(W*) <= (μ/β²)[q + (1 - q)log(1 - q)], at perturbed minimisers."""
+    problem = js.Problem.from_labels(X, MIXED, regularizer=regularizer)
+    best = js.fit(problem, "newton")
+    scale = feature_scale(problem)
+    beta = endpoint.radius_factor(problem, scale)
+    k = js.kernel(problem)
+    fired = 0
+    for size in (1e-4, 1e-3, 1e-2):
+        W = best.W + np.asarray(k.project(RNG.normal(size=(3, 3)))) * size / scale
+        end = endpoint.evaluate(problem, W)
+        if not end.q < 1:
+            continue
+        fired += 1
+        radius = -math.log1p(-end.q) / beta
+        # ‖·‖_Σ of the part off the gauge: the gauge part is in the kernel, or has a norm of its own (L2).
+        away = (W - best.W) * scale
+        away = away - away.mean(axis=0)
+        assert np.linalg.norm(away) <= radius
+        if regularizer is not None and k.dim == 1:
+            continue  # μ is not to be had from q alone when the penalty's gauge part joins in
+        g = np.asarray(js.gradient(W, problem))
+        mu = beta * np.linalg.norm(g / scale) / end.q
+        gap = mu / beta**2 * (end.q + (1 - end.q) * math.log1p(-end.q))
+        assert float(js.loss(W, problem)) - best.loss <= gap + 1e-12
+        assert end.gap == pytest.approx(float(js.loss(W, problem)) - best.loss, rel=0.2)
+    assert fired >= 1
+
+
+def test_q_is_that_of_a_problem_solved_by_hand(x64):
+    """S13 by hand: one sample x = 2 with bias-free targets (a, 1 - a) at W = 0: H = diag-block 2[[1,-1],[-1,1]]/2."""
+    problem = js.Problem([[2.0]], [[0.6, 0.4]])
+    end = endpoint.evaluate(problem, np.zeros((2, 1)), step=0.25)
+    # g = (-0.2, 0.2), H = x² S(1/2, 1/2) = [[1, -1], [-1, 1]]: μ = 2, β = √2·2, q = 2√2·0.2√2/2 = 0.4.
+    assert end.q == pytest.approx(0.4, rel=1e-12)
+    assert end.gap == pytest.approx(0.5 * 0.08 / 2, rel=1e-12)
+    assert end.rate == pytest.approx(1 - 0.25 * 2, rel=1e-12)
+    # Newton's V = (0.1, -0.1): range of V x = 0.4.
+    assert end.spread == pytest.approx(0.4, rel=1e-12)
+    scaled = endpoint.evaluate(js.Problem([[2.0**21]], [[0.6, 0.4]]), np.zeros((2, 1)))
+    assert scaled.q == pytest.approx(0.4, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 30.0, 1000.0])
+def test_q_never_fires_without_a_minimiser(x64, size):
+    """S13's contrapositive: on separated data q >= 1 at every W."""
+    problem = js.Problem.from_labels(X, SEPARATED)
+    direction = js.fit(problem, "newton", max_steps=8).W
+    for W in (size * direction, size * RNG.normal(size=(3, 3)) / feature_scale(problem)):
+        assert not endpoint.evaluate(problem, W).q < 1
+
+
+def test_existence_ratio_makes_an_allowance_for_rounding():
+    values = np.array([-1e-17, 1e-16, 2.0, 5.0])
+    g = np.array([0.25, 0.0])
+    assert endpoint.existence_ratio(values, 2, 3.0, g, 0.5) == 1.0
+    assert endpoint.existence_ratio(values, 1, 3.0, g, 1e-15) == math.inf
+    assert endpoint.existence_ratio(values, 4, 3.0, 0 * g, 1e-15) == 0.0
+    assert endpoint.existence_ratio(values, 2, 3.0, np.array([0.25, 1.0]), 0.5) == pytest.approx(2 * math.sqrt(1.75))
+
+
+def test_separation_needs_every_margin_beyond_rounding(x64):
+    """S12: one-hot targets without regulariser; a margin of rounding size, a tie or a soft row is no certificate."""
+    problem = js.Problem.from_labels(X, SEPARATED)
+    W = js.fit(problem, "newton").W
+    assert endpoint.separates(problem, W)
+    assert not endpoint.separates(problem, -W)
+    assert not endpoint.separates(problem, np.zeros((3, 3)))
+    assert not endpoint.separates(problem, np.ones((3, 3)) + 1e-17 * W)
+    assert not endpoint.separates(js.Problem.from_labels(X, SEPARATED, smoothing=0.01), W)
+    assert not endpoint.separates(js.Problem.from_labels(X, SEPARATED, regularizer=js.L2(0.1)), W)
+    s = np.ones(20)
+    s[0] = 0
+    wrong = SEPARATED.copy()
+    wrong[0] = (wrong[0] + 1) % 3
+    assert not endpoint.separates(js.Problem.from_labels(X, wrong), W)
+    assert endpoint.separates(js.Problem.from_labels(X, wrong, sample_weight=s), W)
+
+
+def test_large_problems_are_not_diagonalised():
+    wide = np.zeros((2, 800), np.float32)
+    assert endpoint.evaluate(js.Problem(wide, np.eye(2, dtype=np.float32)), np.zeros((2, 800))).q is None

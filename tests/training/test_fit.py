@@ -1,0 +1,199 @@
+"""`fit`: honest endings on data with and without a minimiser (S9, S12, S13), validation, and the result object."""
+
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.training.fit import METHODS, Status
+
+RNG = np.random.default_rng(20243)
+X = RNG.normal(size=(20, 2))
+MIXED = np.arange(20) % 3
+SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
+NO_MINIMISER = (Status.DIVERGING, Status.STEP_LIMIT)
+
+
+def claims_nothing(result):
+    assert not result.converged
+    assert "onverged" not in repr(result)
+    assert json.dumps(result.to_dict())
+    return True
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_complete_separation_never_ends_converged(x64, method, dtype):
+    """S9, S12: every margin positive at W proves that no minimiser exists; the report says so in words."""
+    result = js.fit(js.Problem.from_labels(X, SEPARATED, dtype=dtype), method, max_steps=2000)
+    assert result.status is Status.DIVERGING
+    assert claims_nothing(result)
+    assert "every sample is already classified with a positive margin" in repr(result)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_quasi_complete_separation_never_ends_converged(x64, method):
+    """S9: raw iris is quasi-completely separated: no margin certificate, but Newton's step stays long (S8)."""
+    iris = js.datasets.load_iris()
+    result = js.fit(js.Problem.from_labels(iris.X, iris.y), method)
+    assert result.status is (Status.DIVERGING if method == "newton" else Status.STEP_LIMIT)
+    assert claims_nothing(result)
+    if method == "newton":
+        # The infimum is the face minimum 5.949273...; the run gets near it while ‖W‖ grows.
+        assert result.loss == pytest.approx(5.9492734, abs=1e-5)
+        assert np.all(np.diff(result.history["weight_norm"][-20:]) > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["load_wine", "load_digits", "load_iris"])
+def test_real_data_without_a_minimiser(x64, name, method):
+    """S9: raw iris, wine and digits, one-hot: DIVERGING or STEP_LIMIT, nothing claimed."""
+    data = getattr(pytest.importorskip("sklearn.datasets"), name)()
+    result = js.fit(js.Problem.from_labels(data.data, data.target), method)
+    assert result.status in NO_MINIMISER
+    assert claims_nothing(result)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["load_wine", "load_digits", "load_iris"])
+def test_smoothed_real_data_converge(x64, name):
+    """S9: with smoothing 0.01 a minimiser exists; raw units (pixels 0..16, wine's proline near 1000), S13 fires."""
+    data = getattr(pytest.importorskip("sklearn.datasets"), name)()
+    result = js.fit(js.Problem.from_labels(data.data, data.target, smoothing=0.01), "newton")
+    assert result.status is Status.GRADIENT_TOLERANCE
+    assert result.converged
+    assert result.q_estimate < 1e-3
+
+
+@pytest.mark.parametrize(
+    "regularizer", [None, js.L2(0.2), js.L2(0.2, penalize_intercept=True), js.SelfRegularizer(0.7)]
+)
+def test_both_methods_find_the_same_minimum(x64, regularizer):
+    """S13, S21: Newton and gradient descent agree, each within the other's gap."""
+    problem = js.Problem.from_labels(X, MIXED, regularizer=regularizer)
+    newton, gd = js.fit(problem, "newton"), js.fit(problem, "gd")
+    assert newton.converged
+    assert gd.converged
+    # The Newton decrement estimates the gap to a factor near 1 when q << 1; rounding of a loss of about 20.
+    assert abs(gd.loss - newton.loss) <= 2 * (gd.gap_estimate + newton.gap_estimate) + 1e-13 * newton.loss
+    both = np.asarray(js.kernel(problem).project(newton.W - gd.W))
+    np.testing.assert_allclose(both, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_of_weight_zero_take_no_part(x64, method):
+    """THEORY 0: the fit is the one without the sample, and an outlier of weight 0 delays nothing."""
+    s = np.ones(20)
+    s[3] = 0
+    outlier = X.copy()
+    outlier[3] = 1e6
+    with_it = js.fit(js.Problem.from_labels(outlier, MIXED, sample_weight=s), method)
+    without = js.fit(js.Problem.from_labels(np.delete(X, 3, 0), np.delete(MIXED, 3)), method)
+    assert with_it.converged
+    np.testing.assert_allclose(with_it.W, without.W, atol=1e-7)
+
+
+def test_start_outside_the_complement_keeps_its_kernel_part(x64):
+    """S3, S6: the loss does not see 𝒦, so W0's part in it stays in W, and the loss is the same."""
+    problem = js.Problem.from_labels(X, MIXED)
+    W0 = np.tile([1.0, -2.0, 0.5], (3, 1))
+    moved, plain = js.fit(problem, "newton", W0=W0), js.fit(problem, "newton")
+    np.testing.assert_allclose(moved.W - W0, plain.W, atol=1e-9)
+    assert moved.loss == pytest.approx(plain.loss, rel=1e-13)
+
+
+def test_auto_takes_newton_up_to_its_limit():
+    small = js.fit(js.Problem.from_labels(X, MIXED), max_steps=1)
+    assert small.method == "newton"
+    wide = np.random.default_rng(0).normal(size=(4, 800))
+    large = js.fit(js.Problem.from_labels(wide, [0, 1, 0, 1]), max_steps=1)
+    assert large.method == "gd"
+    assert large.q_estimate is None
+    assert not large.converged
+
+
+def test_a_tolerance_of_zero_stalls_at_the_rounding_level(x64):
+    """The loss cannot fall further in this precision: STALLED, at the minimum all the same."""
+    problem = js.Problem.from_labels(X, MIXED)
+    result = js.fit(problem, "newton", tol=0.0)
+    assert result.status in (Status.STALLED, Status.GRADIENT_TOLERANCE)
+    assert result.loss == pytest.approx(js.fit(problem, "newton").loss, rel=1e-13)
+
+
+def test_a_loose_tolerance_is_no_sign_of_divergence(x64):
+    """A run stopped early by the user is not suspected of having no minimiser, and does not claim one either."""
+    result = js.fit(js.Problem.from_labels(X, MIXED), "gd", tol=0.05)
+    assert result.status is Status.GRADIENT_TOLERANCE
+    assert result.scaled_gradient <= 0.05
+    assert result.converged == (result.q_estimate < 1)
+
+
+def test_step_limit():
+    result = js.fit(js.Problem.from_labels(X, MIXED), "gd", max_steps=3)
+    assert result.status is Status.STEP_LIMIT
+    assert result.steps == 3
+    assert result.history["step"].tolist() == [0, 1, 2, 3]
+
+
+def test_nonfinite_start():
+    result = js.fit(js.Problem.from_labels(X, MIXED), W0=np.full((3, 3), np.inf))
+    assert result.status is Status.NONFINITE
+    assert claims_nothing(result)
+    assert result.to_dict()["loss"] is None
+
+
+def test_result_is_split_serialised_and_outlives_its_x64_scope():
+    """DESIGN: `coef` and `intercept` split W; results leave a scope as NumPy float64; the pytree round trip is exact."""
+    with jax.enable_x64(True):
+        result = js.fit(js.Problem.from_labels(X, MIXED))
+    assert isinstance(result.W, np.ndarray)
+    assert result.W.dtype == np.float64
+    assert np.array_equal(np.column_stack([result.coef, result.intercept]), result.W)
+    out = json.loads(json.dumps(result.to_dict()))
+    wanted = {"W", "status", "loss", "gradient_norm", "gap_estimate", "steps", "rate_measured", "rate_bound", "history"}
+    assert wanted | {"method", "q_estimate", "rate_estimate", "converged"} <= set(out)
+    assert np.array_equal(out["W"], result.W)
+    assert out["status"] == "GRADIENT_TOLERANCE"
+    leaves, tree = jax.tree.flatten(result)
+    again = jax.tree.unflatten(tree, leaves)
+    assert repr(again) == repr(result)
+    assert again.converged
+    assert "Converged" in repr(result)
+    bare = js.fit(js.Problem(X, np.eye(3)[MIXED]), max_steps=2)
+    assert bare.coef is bare.W
+    assert np.array_equal(bare.intercept, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (ValueError, {"method": "lbfgs"}, r"method: 'lbfgs' is not known; give one of 'auto', 'gd', 'newton'"),
+        (TypeError, {"method": 3}, r"method: got 3"),
+        (ValueError, {"tol": -1e-3}, r"tol: got -0\.001.*>= 0"),
+        (TypeError, {"tol": "small"}, r"tol: got 'small'"),
+        (ValueError, {"tol": math.nan}, r"tol: got nan"),
+        (ValueError, {"max_steps": 0}, r"max_steps: got 0"),
+        (TypeError, {"max_steps": 2.5}, r"max_steps: got 2\.5"),
+        (ValueError, {"W0": np.zeros((3, 2))}, r"W0: shape \(3, 2\), expected \(C, D\) = \(3, 3\)"),
+        (TypeError, {"W0": np.array([["a"] * 3] * 3)}, r"W0: "),
+    ],
+)
+def test_bad_arguments_are_named(kind, options, message):
+    with pytest.raises(kind, match=message):
+        js.fit(js.Problem.from_labels(X, MIXED), **options)
+
+
+def test_bad_problems_are_named():
+    with pytest.raises(TypeError, match="problem: got"):
+        js.fit(X)  # pyright: ignore[reportArgumentType]
+    problem = js.Problem.from_labels(X, MIXED)
+    with pytest.raises(TypeError, match="traced"):
+        jax.jit(lambda p: js.fit(p).W)(problem)
+    with jax.enable_x64(True):
+        wide = js.Problem.from_labels(X, MIXED)
+    with pytest.raises(ValueError, match="x64 is off"):
+        js.fit(wide)

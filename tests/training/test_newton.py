@@ -1,0 +1,141 @@
+"""Newton on 𝒦⊥: the direction (S6), the S8 step length, and the published minima."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.training import newton
+from jaxsoftmax.training.fit import Status
+
+RNG = np.random.default_rng(20242)
+X = RNG.normal(size=(20, 3))
+DEFICIENT = np.column_stack([X[:, :2], X[:, :2] @ [1.0, -2.0]])
+ONE_HOT = np.eye(3)[np.arange(20) % 3]
+SEPARATED = np.eye(3)[np.digitize(X[:, 0], [-0.4, 0.4])]
+EPS = float(np.finfo(float).eps)
+REGULARIZERS = [None, js.L2(0.3), js.SelfRegularizer(1.5)]
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "self"])
+@pytest.mark.parametrize("data", [X, DEFICIENT], ids=["full", "deficient"])
+def test_direction_is_the_pseudo_inverse_applied_to_the_gradient(x64, data, regularizer):
+    """S6: the V in 𝒦⊥ with H V = -g, features of very different units included."""
+    units = np.array([2.0**20, 1.0, 2.0**-15])
+    for scale in (np.ones(3), units):
+        problem = js.Problem(data * scale, ONE_HOT, regularizer=regularizer)
+        W = RNG.normal(size=(3, 3)) / scale
+        H, g = np.asarray(js.hessian(W, problem).to_dense()), np.asarray(js.gradient(W, problem))
+        k = js.kernel(problem)
+        constants = newton.newton_constants(problem, k, newton.feature_scale(problem))
+        V = np.asarray(newton.newton_direction(jnp.asarray(H), jnp.asarray(g), constants))
+        # The residual in scaled units: backward error of Cholesky and the projection, n·eps with room for the constant.
+        residual = (H @ V.reshape(-1)).reshape(3, 3) + g
+        size = np.abs(H) @ np.abs(V.reshape(-1)) + np.abs(g.reshape(-1))
+        assert np.all(np.abs(residual) <= 1e3 * 9 * EPS * size.reshape(3, 3).max(axis=0, keepdims=True))
+        if k.dim:
+            assert np.abs(k.basis().T @ V.reshape(-1)).max() <= 100 * EPS * np.abs(V).max()
+        if scale is not units:
+            expected = -np.linalg.pinv(H, rcond=1e-11, hermitian=True) @ g.reshape(-1)
+            np.testing.assert_allclose(V.reshape(-1), expected, atol=1e-10 * np.abs(expected).max())
+
+
+def test_step_length_minimises_the_bound():
+    """S8: t = log(1 + ρ a/b)/ρ is where a t - b(e^{ρt} - 1 - ρt)/ρ² is largest, for inexact directions (a ≠ b) too."""
+    with jax.enable_x64(True):
+        for rho, a, b in [(1.0, 1.0, 1.0), (7.0, 2.0, 0.3), (0.01, 1.0, 4.0), (40.0, 5.0, 5.0)]:
+            rho, a, b = map(jnp.float64, (rho, a, b))
+            t = float(newton.damped_step(rho, a, b))
+            best = float(newton.guaranteed_decrease(rho, a, b, jnp.float64(t)))
+            assert best > 0
+            for other in np.linspace(0.01, 3, 60) * t:
+                assert float(newton.guaranteed_decrease(rho, a, b, jnp.float64(other))) <= best * (1 + 1e-9)
+        one, none = jnp.float64(1), jnp.float64(0)
+        assert float(newton.damped_step(none, one, one)) == 1.0
+        assert float(newton.damped_step(jnp.float64(1e-9), one, one)) == pytest.approx(1.0, abs=1e-9)
+        assert np.isfinite(float(newton.damped_step(one, one, none)))
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "self"])
+@pytest.mark.parametrize("targets", [ONE_HOT, SEPARATED], ids=["overlapping", "separated"])
+def test_every_step_falls_by_what_s8_guarantees(x64, targets, regularizer):
+    """S8: L(W + tV) <= L(W) - [a t - b(e^{ρt} - 1 - ρt)/ρ²] from any start, ρ with the self-regulariser's samples."""
+    problem = js.Problem(X, targets, regularizer=regularizer)
+    constants = newton.newton_constants(problem, js.kernel(problem), newton.feature_scale(problem))
+    for size in (0.0, 1.0, 10.0):
+        W = RNG.normal(size=(3, 3)) * size
+        H, g = js.hessian(W, problem).to_dense(), js.gradient(W, problem)
+        V = newton.newton_direction(H, g, constants)
+        a, b, rho = -jnp.sum(g * V), js.quadratic_form(W, problem, V), js.sample_range(problem, V)
+        for t in (newton.damped_step(rho, a, b), 0.3 * newton.damped_step(rho, a, b)):
+            promised = float(newton.guaranteed_decrease(rho, a, b, t))
+            before, after = float(js.loss(W, problem)), float(js.loss(W + t * V, problem))
+            slack = 100 * EPS * (before + 20 * np.abs(W).max())
+            assert promised > 0 and after <= before - promised + slack
+
+
+def test_guarantee_is_nearly_attained():
+    """S8's third-cumulant bound is nearly sharp when two classes have probabilities p -> 0: the decrease is within a third."""
+    with jax.enable_x64(True):
+        problem = js.Problem(np.ones((1, 1)), [[0.5, 0.5]])
+        W = np.array([[-4.0], [4.0]])
+        g = js.gradient(W, problem)
+        V = -g * 4.0 / jnp.max(jnp.abs(g))
+        a, b, rho = -jnp.sum(g * V), js.quadratic_form(W, problem, V), js.sample_range(problem, V)
+        t = 0.25
+        promised = float(newton.guaranteed_decrease(rho, a, b, jnp.float64(t)))
+        actual = float(js.loss(W, problem) - js.loss(W + t * V, problem))
+        assert promised <= actual <= 4 / 3 * promised
+
+
+def test_newton_is_quadratic_at_the_end(x64):
+    """Near a minimiser ρ -> 0 and the steps are Newton's: the gradient norm is squared, step by step."""
+    history = js.fit(js.Problem(X, ONE_HOT), "newton").history
+    norm = history["gradient_norm"]
+    close = (norm[:-1] < 1e-1) & (norm[:-1] > 1e-7)
+    assert np.count_nonzero(close) >= 2
+    # Quadratic: |g'| <= c|g|²; 20|g|² + rounding holds with room here, and no linear rate does for |g| < 1e-3.
+    assert np.all(norm[1:][close] <= 20 * norm[:-1][close] ** 2 + 1e-13)
+    assert history["step_size"][-2] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_power_of_two_feature_scales():
+    """Scaling by `feature_scale` is exact; columns that no sample has keep 1; weights of 0 take no part."""
+    problem = js.Problem(
+        np.float32([[3e10, 0, 5], [4e10, 0, 1e-20]]), np.eye(2, dtype=np.float32), sample_weight=[1, 0]
+    )
+    scale = newton.feature_scale(problem)
+    assert np.all(np.frexp(scale)[0] == 0.5) and scale[1] == 1
+    assert 0.7 <= scale[0] / 3e10 <= 1.5 and 0.7 <= scale[2] / 5 <= 1.5
+
+
+@pytest.mark.slow
+def test_digits_reach_the_published_minimum(x64):
+    """Newton at default settings, targets 991/1000 and 1/1000, X = pixel/16 and a bias: relative gap <= 1e-10 (S8, S13)."""
+    digits = js.datasets.load_digits()
+    problem = js.Problem.from_labels(digits.X / 16, digits.y, smoothing=0.01)
+    assert float(problem.T.max()) == 0.991
+    result = js.fit(problem, "newton")
+    assert abs(result.loss / 220.66032111114930 - 1) <= 1e-10
+    assert result.status is Status.GRADIENT_TOLERANCE and result.converged
+    assert result.gap_estimate <= 1e-10 * result.loss
+
+
+@pytest.mark.slow
+def test_anes96_reaches_the_published_minimum(x64):
+    """Newton at default settings on one-hot targets, raw units: relative gap <= 1e-10 (S8, S13)."""
+    sm = pytest.importorskip("statsmodels.datasets")
+    data = sm.anes96.load_pandas()
+    X = data.exog[["logpopul", "selfLR", "age", "educ", "income"]].to_numpy(float)
+    result = js.fit(js.Problem.from_labels(X, data.endog.to_numpy(int)), "newton")
+    assert abs(result.loss / 1461.92274724814609569 - 1) <= 1e-10
+    assert result.status is Status.GRADIENT_TOLERANCE and result.converged
+
+
+def test_float32_reaches_the_rounding_of_the_loss():
+    """float32: the loss is within the rounding of a float32 sum of the float64 minimum, and q < 1 was evaluated there."""
+    iris = js.datasets.load_iris()
+    result = js.fit(js.Problem.from_labels(iris.X.astype(np.float32), iris.y, smoothing=0.01), "newton")
+    assert result.status is Status.GRADIENT_TOLERANCE and result.W.dtype == np.float32 and result.converged
+    assert abs(result.loss / 19.7426742446 - 1) <= (8 + 150**0.5) * float(np.finfo(np.float32).eps)
