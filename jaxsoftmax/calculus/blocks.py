@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxsoftmax._products import explicit_sharding
+from jaxsoftmax._products import explicit_sharding, spec_entries
 from jaxsoftmax.problem import Problem
 
 Array = jax.Array
@@ -41,10 +41,9 @@ def placement(problem: Problem) -> Placement:
     X = problem.X
     explicit = explicit_sharding(X)
     if explicit is not None:
-        rows, *columns = (*explicit.spec, None, None)[:2]
-        whole = any(c is not None for c in columns)
-        if rows is None or whole:
-            return Placement(not whole and explicit.mesh.size == 1, _block_bytes(X))
+        rows, columns = spec_entries(explicit)
+        if rows is None or columns is not None:
+            return Placement(columns is None and explicit.mesh.size == 1, _block_bytes(X))
         return Placement(True, _block_bytes(X), explicit.mesh, rows)
     if isinstance(X, jax.core.Tracer):
         return Placement(jax.device_count() == 1, _block_bytes(X))
@@ -52,10 +51,20 @@ def placement(problem: Problem) -> Placement:
     if len(sharding.device_set) == 1:
         return Placement(True, _block_bytes(X))
     if isinstance(sharding, NamedSharding):
-        rows, columns = (*sharding.spec, None, None)[:2]
+        rows, columns = spec_entries(sharding)
         if rows is not None and columns is None:
             return Placement(True, _block_bytes(X), sharding.mesh, rows)
     return Placement(False, _block_bytes(X))
+
+
+def whole_columns(X: Array, where: Placement) -> tuple[Array, Placement]:
+    """X with unsharded columns, and the placement that then holds: for kernels that need every feature of a sample."""
+    explicit = explicit_sharding(X)
+    rows, columns = spec_entries(explicit)
+    if explicit is None or columns is None:
+        return X, where
+    X = jax.sharding.reshard(X, NamedSharding(explicit.mesh, P(rows, None)))
+    return X, Placement(True, where.block_bytes, None if rows is None else explicit.mesh, rows)
 
 
 def _block_bytes(X: Array) -> int:

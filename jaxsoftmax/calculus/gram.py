@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax._products import PRECISION
-from jaxsoftmax.calculus.blocks import Placement, sum_blocks
+from jaxsoftmax._products import PRECISION, sum_over_samples
+from jaxsoftmax.calculus.blocks import Placement, placement, sum_blocks, whole_columns
 from jaxsoftmax.calculus.penalties import penalty_class_blocks
 from jaxsoftmax.problem import Problem
 
@@ -47,6 +47,7 @@ def _feature_products(D: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _packed_gram(Y: Array, X: Array, s: Array, where: Placement) -> tuple[Array, np.ndarray, np.ndarray]:
     """(blocks, feature products) packed Hessian of the data term and its two index tables."""
+    X, where = whole_columns(X, where)
     (N, D), C = X.shape, Y.shape[1]
     a, b, pair_table = _class_pairs(C)
     products, product_table = _feature_products(D, min(N, _ROWS))
@@ -84,8 +85,8 @@ def dense_hessian(Y: Array, W: Array, problem: Problem, where: Placement) -> Arr
 def hessian_block(Y: Array, W: Array, problem: Problem, i: int, j: int) -> Array:
     """Block (i, j) of H(W), (D, D): Xᵀ diag(s ∘ (δ_ij y_i - y_i y_j)) X + penalties (S4, S21)."""
     weight = problem.sample_weight * _pair_weight(Y, i, j)
-    X = problem.X.astype(W.dtype)
-    block = jnp.einsum("nd,ne->de", X * weight[:, None], X, precision=PRECISION)
+    X = whole_columns(problem.X, placement(problem))[0].astype(W.dtype)
+    block = sum_over_samples(X * weight[:, None], X)
     if not problem.regularizer:
         return block
     return block + jnp.diag(penalty_class_blocks(W, problem)[i, j])
@@ -105,7 +106,7 @@ def hessian_diagonal(Y: Array, W: Array, problem: Problem) -> Array:
     others = jnp.einsum("nc,ck->nk", Y, 1 - jnp.eye(C, dtype=Y.dtype), precision=PRECISION)
     weight = problem.sample_weight[:, None] * Y * others
     X = problem.X.astype(W.dtype)
-    diagonal = jnp.einsum("nc,nd->cd", weight, X * X, precision=PRECISION)
+    diagonal = sum_over_samples(weight, X * X)
     if not problem.regularizer:
         return diagonal
     return diagonal + jnp.einsum("ccd->cd", penalty_class_blocks(W, problem))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsoftmax._checks import as_weights
-from jaxsoftmax._products import sample_logits
+from jaxsoftmax._products import replicated, sample_logits
 from jaxsoftmax.calculus.blocks import Placement, placement
 from jaxsoftmax.calculus.derivatives import quadratic_form_on_arrays
 from jaxsoftmax.calculus.fused import fused_hvp_from_probabilities
@@ -186,7 +186,7 @@ class HessianOperator:
         """
         B = as_weights(B, self.problem, "B")
         kern = _kernel(self.problem) if kernel is None else kernel
-        B = kern.project(B)
+        B = kern.project(replicated(B))
         if self.shape[0] <= _DENSE_LIMIT:
             return _solve_dense(self.to_dense(), kern, B)
         return _solve_cg(self.probabilities, self.W, self.problem, B, placement(self.problem), kern)
