@@ -1,0 +1,290 @@
+"""The main job: cross-check the derivatives, train, probe and check the statements on data; `verify` and its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.check_row import Check, crosscheck_rows, draw, plain
+from jaxsoftmax.curvature_checks import check_curvature, check_softmax_covariance
+from jaxsoftmax.datasets import Dataset
+from jaxsoftmax.descent_checks import check_descent, check_rate
+from jaxsoftmax.evidence.convexity import DENSE_LIMIT, ConvexityReport, probe_convexity
+from jaxsoftmax.evidence.crosscheck import CrossCheckReport, crosscheck_problem
+from jaxsoftmax.problem import Problem
+from jaxsoftmax.statement_checks import check_positivity_and_kernel, check_self_concordance
+from jaxsoftmax.training.fit import NEWTON_LIMIT, Fit, Status, fit
+from jaxsoftmax.verify_input import Prepared, check_options, prepare
+
+__all__ = ["DatasetReport", "VerifyReport", "environment", "verify", "verify_prepared"]
+
+LOGIT_SPREAD = 2.0  # standard deviation of the logits at the random W: softmax neither flat nor saturated
+SECOND_PROBE_LIMIT = 1000  # C·D up to which the random W is probed too
+DESCENT_WORK = 3e9  # N·D·C·steps spent on S16
+FIT_WORK = 1e11  # N·D·C·steps given to gradient descent where Newton is too large
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetReport:
+    """Everything found on one data set.
+
+    Attributes:
+        name: of the data set.
+        problem: sizes, classes, dtype and options, JSON-ready.
+        checks: the rows, in the order of the statements.
+        findings: what a reader should know that is no check, one text each.
+        crosscheck: `CrossCheckReport` at a random W.
+        crosscheck_at_fit: the same at the fitted W.
+        fit: the `Fit`.
+        convexity: `ConvexityReport` at the fitted W, or None where C·D is too large for the dense probe.
+        seconds: wall time, compilation included.
+    """
+
+    name: str
+    problem: dict[str, Any]
+    checks: tuple[Check, ...]
+    findings: tuple[str, ...]
+    crosscheck: CrossCheckReport
+    crosscheck_at_fit: CrossCheckReport
+    fit: Fit
+    convexity: ConvexityReport | None
+    seconds: float
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The rows that failed."""
+        return tuple(check for check in self.checks if check.passed is False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; the keys of DESIGN.md, and the rows, findings and seconds."""
+        return {
+            "problem": plain(self.problem),
+            "crosscheck": self.crosscheck.to_dict(),
+            "crosscheck_at_fit": self.crosscheck_at_fit.to_dict(),
+            "fit": self.fit.to_dict(),
+            "convexity": None if self.convexity is None else self.convexity.to_dict(),
+            "existence": None,
+            "certificate": None,
+            "checks": [check.to_dict() for check in self.checks],
+            "findings": list(self.findings),
+            "seconds": self.seconds,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyReport:
+    """What `verify` found; its ``repr`` is the report.
+
+    Attributes:
+        version: of jaxsoftmax.
+        environment: versions, platform and device.
+        datasets: a `DatasetReport` each, the primary one first.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> report = js.verify((np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1]))
+        >>> report.passed, report.datasets[0].fit.converged
+        (True, True)
+    """
+
+    version: str
+    environment: dict[str, Any]
+    datasets: tuple[DatasetReport, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return not any(data.failed for data in self.datasets)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: version, environment, the first data set's keys, and the remaining data sets under "others"."""
+        first, *others = (data.to_dict() for data in self.datasets)
+        return {"version": self.version, "environment": dict(self.environment)} | first | {"others": others}
+
+    def __repr__(self) -> str:
+        from jaxsoftmax.report import as_text
+
+        return as_text(self)
+
+
+def verify(
+    data: Problem | Dataset | tuple[Any, Any] | None = None,
+    *,
+    smoothing: Any = None,
+    l2: float = 0.0,
+    dtype: str | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> VerifyReport:
+    """Check S1-S8, S16 and S17 on data: derivatives, training, curvature, one row a check.
+
+    All hand rules are compared with autodiff and 50 digits at a random W and at the fitted W; the fit is by Newton
+    where the dense Hessian is feasible. Float64 is used in a scope of its own; JAX's global switch is not touched.
+
+    Args:
+        data: a `Problem`; a `Dataset`; a pair (X, y) of features (N, D) and labels (N,) or probabilities (N, C); or
+            None for the embedded digits (pixels divided by 16) and iris. An intercept is added except to a `Problem`.
+        smoothing: ε of S21(c), exact ("0.01" or 0.01 is 1/100). None: 0.01 for embedded data, otherwise none.
+        l2: α >= 0 of S21(a); the intercept is not penalised. Not for a `Problem`, which has its own.
+        dtype: "float64" (the default) or "float32"; not for a `Problem`.
+        seed: of the random W and directions, an integer >= 0.
+        progress: called with a line of text before each long step.
+
+    Returns:
+        A `VerifyReport`.
+
+    Raises:
+        TypeError, ValueError: as `Problem` raises them; an option is out of range, or does not go with a `Problem`.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> report = js.verify((np.array([[0.0], [1.0], [2.0], [3.0]]), list("abab")), l2=0.1)
+        >>> [check for check in report.datasets[0].checks if check.passed is False]
+        []
+    """
+    prepared = prepare(data, smoothing=smoothing, l2=l2, dtype=dtype)
+    check_options(smoothing=smoothing, l2=l2, dtype=dtype or "float64", seed=seed)
+    return verify_prepared(prepared, seed, progress)
+
+
+def verify_prepared(
+    prepared: tuple[Prepared, ...], seed: int = 0, progress: Callable[[str], None] | None = None
+) -> VerifyReport:
+    """`verify` for problems made by `prepare`: nothing here fails because of the data.
+
+    Example:
+        >>> from jaxsoftmax.verification import verify_prepared
+        >>> from jaxsoftmax.verify_input import prepare
+        >>> verify_prepared(prepare(([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]))).passed
+        True
+    """
+    tell = progress or (lambda line: None)
+    with jax.enable_x64(True):
+        reports = tuple(_one(each, seed, tell) for each in prepared)
+        return VerifyReport(_version_of("jaxsoftmax") or "not installed", environment(), reports)
+
+
+def environment() -> dict[str, Any]:
+    """Versions, platform and device, for the record.
+
+    Example:
+        >>> from jaxsoftmax.verification import environment
+        >>> sorted(environment())
+        ['device', 'jax', 'jaxlib', 'numpy', 'platform', 'python', 'python_flint']
+    """
+    device = jax.devices()[0]
+    return {
+        "python": platform.python_version(),
+        "jax": _version_of("jax"),
+        "jaxlib": _version_of("jaxlib"),
+        "numpy": np.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+        "device": f"{jax.device_count()} {device.device_kind} device{'s' * (jax.device_count() > 1)}",
+        "python_flint": _version_of("python-flint"),
+    }
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _one(prepared: Prepared, seed: int, tell: Callable[[str], None]) -> DatasetReport:
+    """All checks on one problem."""
+    begin = time.perf_counter()
+    problem, about = prepared.problem, prepared.about
+    (N, D, C), name = problem.shape, about["name"]
+    rng = np.random.default_rng(seed)
+    key = jax.random.key(seed)
+    W = draw(problem, rng, LOGIT_SPREAD)
+    tell(f"{name}: cross-checking the derivatives at a random W")
+    crosscheck = crosscheck_problem(problem, W, key=key)
+    tell(f"{name}: training")
+    newton_fits = C * D <= NEWTON_LIMIT
+    steps = None if newton_fits else int(min(10_000, max(100, FIT_WORK / (N * D * C))))
+    result = fit(problem, max_steps=steps)
+    fitted = np.asarray(result.W, np.float64)
+    at = "fitted W" if result.converged else "last W"
+    tell(f"{name}: cross-checking the derivatives at the {at}")
+    crosscheck_at_fit = crosscheck_problem(problem, fitted, key=key)
+    checks = crosscheck_rows(crosscheck, crosscheck_at_fit, at)
+
+    dense = C * D <= DENSE_LIMIT
+    probe = None
+    for where, point in (("random W", W), (at, fitted)):
+        tell(f"{name}: probing the curvature at the {where}")
+        checks += check_positivity_and_kernel(problem, point, where, rng)
+        checks += check_softmax_covariance(problem, point, where)
+        if dense and (point is fitted or C * D <= SECOND_PROBE_LIMIT):
+            probe = probe_convexity(problem, point)
+            checks += check_curvature(problem, point, where, probe)
+        checks += check_self_concordance(problem, point, where, rng)
+    if not dense:
+        note = f"not run: C·D = {C * D} > {DENSE_LIMIT} (dense probe)"
+        checks += [
+            Check(s, "eigenvalues of H", at, None, "", None, 0.0, None, note) for s in ("S5", "S6", "S7a", "S7c")
+        ]
+    tell(f"{name}: gradient descent")
+    checks += check_descent(problem, int(min(200, max(20, DESCENT_WORK / (N * D * C)))))
+    reason = "" if result.converged else "not run: no minimiser was reached"
+    if not dense:
+        reason = f"not run: C·D = {C * D} > {DENSE_LIMIT} (dense probe)"
+    checks += check_rate(problem, fitted, probe, reason)
+
+    findings = [*prepared.notes, *_findings(result, crosscheck, probe)]
+    if prepared.shown_raw is not None:
+        tell(f"{name}: without smoothing")
+        findings.append(_without_minimiser(name, prepared.shown_raw))
+    rank = None if probe is None else int(probe.rank)
+    sizes = {"N": N, "D": D, "C": C, "rank": rank, "intercept": problem.intercept, "dtype": str(problem.dtype)}
+    order = sorted(checks, key=lambda check: _order(check.statement))
+    return DatasetReport(
+        name=name,
+        problem=about | sizes | {"regularizer": [repr(part) for part in problem.regularizer], "seed": seed},
+        checks=tuple(order),
+        findings=tuple(findings),
+        crosscheck=crosscheck,
+        crosscheck_at_fit=crosscheck_at_fit,
+        fit=result,
+        convexity=probe,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _order(statement: str) -> tuple[int, str]:
+    digits = "".join(c for c in statement if c.isdigit())
+    return int(digits or 0), statement
+
+
+def _findings(result: Fit, crosscheck: CrossCheckReport, probe: ConvexityReport | None) -> list[str]:
+    out = []
+    ended = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {np.linalg.norm(result.W):.4g}"
+    if not result.converged and (result.q_estimate is not None or result.status is Status.DIVERGING):
+        remedy = "Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
+        out.append(f"{ended}; it is not called converged. {result.reason} {remedy}")
+    elif not result.converged:
+        out.append(f"{ended}; S13 was not evaluated, so nothing is claimed about a minimiser. {result.reason}")
+    out += [f"cross-check: {smell}" for smell in crosscheck.smells]
+    if probe is not None and probe.verdict.value == "UNRESOLVED":
+        out.append(f"convexity: {probe.reason}")
+    return out
+
+
+def _without_minimiser(name: str, problem: Problem) -> str:
+    """What training does with one-hot labels, where smoothing had made a minimiser exist (S9)."""
+    result = fit(problem)
+    return (
+        f"the same labels without smoothing: {name} has no minimiser then (S9), and the fit ends {result.status.name} "
+        f"after {result.steps} steps at loss {result.loss:.6g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: "
+        f"{result.converged}. {result.reason}"
+    )
