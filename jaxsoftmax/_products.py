@@ -27,7 +27,10 @@ def explicit_sharding(x: Array) -> Any | None:
 
 def spec_entries(sharding: Any | None) -> tuple[Any, Any]:
     """The mesh axes of the two dimensions of a matrix, None where not sharded."""
-    return (None, None) if sharding is None else (*sharding.spec, None, None)[:2]
+    if sharding is None:
+        return None, None
+    rows, columns, *_ = (*sharding.spec, None, None)
+    return rows, columns
 
 
 def replicated(x: Array) -> Array:

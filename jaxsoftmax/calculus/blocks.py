@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from jaxsoftmax._checks import is_traced
 from jaxsoftmax._products import explicit_sharding, spec_entries
 from jaxsoftmax.problem import Problem
 
@@ -45,7 +46,7 @@ def placement(problem: Problem) -> Placement:
         if rows is None or columns is not None:
             return Placement(columns is None and explicit.mesh.size == 1, _block_bytes(X))
         return Placement(True, _block_bytes(X), explicit.mesh, rows)
-    if isinstance(X, jax.core.Tracer):
+    if is_traced(X):
         return Placement(jax.device_count() == 1, _block_bytes(X))
     sharding = X.sharding
     if len(sharding.device_set) == 1:
@@ -68,7 +69,7 @@ def whole_columns(X: Array, where: Placement) -> tuple[Array, Placement]:
 
 
 def _block_bytes(X: Array) -> int:
-    if isinstance(X, jax.core.Tracer):
+    if is_traced(X):
         platform = jax.default_backend()
     else:
         platform = next(iter(X.devices())).platform
