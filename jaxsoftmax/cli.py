@@ -104,7 +104,7 @@ def _app() -> Any:
         data: Annotated[
             str | None,
             typer.Argument(
-                metavar="[DATA]",
+                metavar="DATA",
                 help="CSV, TSV, text or NPZ file: numeric features and a label column. Left out: the embedded digits "
                 "and iris, with smoothing 0.01, and iris without it.",
             ),

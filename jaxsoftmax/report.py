@@ -16,6 +16,10 @@ __all__ = ["as_text", "print_report"]
 
 _MARKS = {True: "pass", False: "FAIL", None: "–"}
 _WIDTH = 100
+LEGEND = (
+    "rows without a point: the largest error, in units of its tolerance, of both W, against automatic differentiation "
+    "of a textbook loss in float64 and, where named, 50-digit arithmetic on the stored numbers"
+)
 
 
 def as_text(report: VerifyReport, width: int = _WIDTH) -> str:
@@ -32,7 +36,7 @@ def as_text(report: VerifyReport, width: int = _WIDTH) -> str:
     for data in report.datasets:
         lines += ["", heading(data)]
         for name, text in summary(data):
-            lines += _paragraph(f"{name}: {text}", width)
+            lines += _paragraph(f"{name}: {text}" if name else f"  {text}", width)
         lines.append("")
         head = ("", "check", "measured", "bound", "")
         rows = [head, *(_cells(check) for check in data.checks)]
@@ -101,25 +105,20 @@ def verdict(report: VerifyReport) -> str:
 def summary(data: DatasetReport) -> list[tuple[str, str]]:
     """(subject, sentence) lines: what was trained on, how training ended, and the curvature there."""
     about, fit, probe = data.problem, data.fit, data.convexity
-    columns = (
-        f"{about['D']} columns ({about['D'] - 1} features and an intercept)"
-        if about["intercept"]
-        else f"{about['D']} columns"
-    )
+    columns, features = f"{about['D']} columns", about["D"] - 1
+    if about["intercept"]:
+        columns += f" ({features} feature{'s' * (features != 1)} and an intercept)"
     lines = [("data", f"N = {about['N']} samples, D = {columns}, C = {about['C']} classes{_classes(about)}")]
     if about.get("source") and about.get("target"):
-        lines.append(("source", f"{about['source']}; label: {about['target']}"))
+        lines.append(("source", f"{about['source']}; label: {about['target']!r}"))
     penalties = ", ".join(about["regularizer"]) or "none"
-    lines.append(
-        ("objective", f"summed cross-entropy, smoothing {about['smoothing']}, penalty {penalties}, {about['dtype']}")
-    )
-    lines.append(
-        ("cross-check", f"{_verdict(data.crosscheck)} at a random W, {_verdict(data.crosscheck_at_fit)} after the fit")
-    )
-    text = (
-        f"{fit.method}, {fit.steps} steps, {fit.status.name}: loss {fit.loss:.15g}, |gradient| {fit.gradient_norm:.2e}"
-    )
-    lines.append(("fit", text))
+    objective = f"summed cross-entropy, smoothing {about['smoothing']}, penalty {penalties}, {about['dtype']}"
+    at_fit = _verdict(data.crosscheck_at_fit)
+    lines.append(("objective", objective))
+    lines.append(("cross-check", f"{_verdict(data.crosscheck)} at a random W, {at_fit} after the fit"))
+    lines.append(("", LEGEND))
+    result = f"loss {fit.loss:.15g}, |gradient| {fit.gradient_norm:.2e}"
+    lines.append(("fit", f"{fit.method}, {fit.steps} steps, {fit.status.name}: {result}"))
     if fit.q_estimate is not None:
         claim = "a minimiser exists nearby" if fit.converged else "no claim that a minimiser exists"
         gap = "" if fit.gap_estimate is None else f", estimated gap to the minimum {fit.gap_estimate:.1e}"
@@ -132,12 +131,13 @@ def summary(data: DatasetReport) -> list[tuple[str, str]]:
 
 
 def _curvature(probe: Any) -> str:
-    low = f"λ_min = {probe.lambda_min:.6g}" + (
-        f" (S7c: >= {probe.lambda_min_bound:.3g})" if probe.lambda_min_bound > 0 else ""
-    )
     high = f"λ_max = {probe.lambda_max:.6g} (S7a: <= {probe.lambda_max_bound:.6g})"
+    if not probe.lambda_min > probe.resolution:
+        return f"off the kernel: {high}; λ_min is below what float64 resolves here, {probe.resolution:.1e}"
+    below = f" (S7c: >= {probe.lambda_min_bound:.3g})" if probe.lambda_min_bound > 0 else ""
     bound = f" (S7c: <= {probe.condition_bound:.3g})" if math.isfinite(probe.condition_bound) else ""
-    return f"{low}, {high}, condition {probe.condition_estimate:.4g}{bound}, off the kernel"
+    low = f"λ_min = {probe.lambda_min:.6g}{below}"
+    return f"off the kernel: {low}, {high}, condition {probe.condition_estimate:.4g}{bound}"
 
 
 def _classes(about: dict[str, Any]) -> str:
@@ -153,7 +153,9 @@ def _classes(about: dict[str, Any]) -> str:
 
 def _verdict(crosscheck: Any) -> str:
     passed = sum(item.passed for item in crosscheck.statements)
-    return f"{crosscheck.verdict} ({passed} of {len(crosscheck.statements)} comparisons within tolerance)"
+    total = len(crosscheck.statements)
+    blind = ", some numbers smaller than their tolerance" if crosscheck.verdict == "ROUNDING" else ""
+    return f"{crosscheck.verdict} ({passed} of {total} comparisons within tolerance{blind})"
 
 
 def _number(value: float) -> str:

@@ -276,7 +276,7 @@ def _findings(result: Fit, crosscheck: CrossCheckReport, probe: ConvexityReport 
         out.append(f"{ended}; S13 was not evaluated, so nothing is claimed about a minimiser. {result.reason}")
     out += [f"cross-check: {smell}" for smell in crosscheck.smells]
     if probe is not None and probe.verdict.value == "UNRESOLVED":
-        out.append(f"convexity: {probe.reason}")
+        out.append(f"convexity: {probe.reason} Features of like scale resolve more.")
     return out
 
 

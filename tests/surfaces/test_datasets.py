@@ -16,7 +16,7 @@ def test_iris_is_fishers_table():
     assert iris.classes == ("setosa", "versicolor", "virginica")
     assert [int((iris.y == name).sum()) for name in iris.classes] == [50, 50, 50]
     # Published decimals: each entry is the double nearest to a number with one decimal.
-    assert (iris.X == np.round(iris.X * 10) / 10).all()
+    assert np.array_equal(iris.X, np.round(iris.X * 10) / 10)
     # Rows 35 and 38 (from 1), where UCI's file departs from Fisher's paper.
     assert iris.X[34].tolist() == [4.9, 3.1, 1.5, 0.2]
     assert iris.X[37].tolist() == [4.9, 3.6, 1.4, 0.1]
@@ -26,7 +26,7 @@ def test_digits_are_the_integers_0_to_16():
     digits = js.datasets.load_digits()
     assert digits.X.shape == (1797, 64)
     assert digits.y.dtype == np.int64
-    assert (digits.X == np.round(digits.X)).all()
+    assert np.array_equal(digits.X, np.round(digits.X))
     assert digits.X.min() == 0
     assert digits.X.max() == 16
     assert digits.classes == tuple(range(10))
@@ -37,13 +37,13 @@ def test_embedded_data_equal_scikit_learns_copies():
     datasets = pytest.importorskip("sklearn.datasets")
     theirs = datasets.load_iris()
     ours = js.datasets.load_iris()
-    assert (ours.X == theirs.data).all()
+    assert np.array_equal(ours.X, theirs.data)
     assert list(ours.y) == [str(theirs.target_names[k]) for k in theirs.target]
     assert list(ours.feature_names) == list(theirs.feature_names)
     theirs = datasets.load_digits()
     ours = js.datasets.load_digits()
-    assert (ours.X == theirs.data).all()
-    assert (ours.y == theirs.target).all()
+    assert np.array_equal(ours.X, theirs.data)
+    assert np.array_equal(ours.y, theirs.target)
     assert list(ours.feature_names) == list(theirs.feature_names)
 
 
