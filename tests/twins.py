@@ -61,7 +61,7 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
 
 def with_extra_samples(data: Data) -> Data:
     """S21d literally: D more samples γ e_d of weight 1 with uniform targets."""
-    N, D, C = data.shape
+    _, D, C = data.shape
     if data.gamma == 0:
         return data
     X = np.vstack([data.X, data.gamma * np.eye(D)])
@@ -111,7 +111,7 @@ def hessian(W: np.ndarray, data: Data) -> np.ndarray:
     """S4: Σ_n s_n S(y_n) ⊗ x_n x_nᵀ, (CD, CD), row-major vec, + S21."""
     mask = l2_mask(data)
     data = with_extra_samples(data)
-    N, D, C = data.shape
+    N, _, C = data.shape
     Z = logits(W, data.X)
     H = data.alpha * np.kron(np.eye(C), np.diag(mask))
     for n in range(N):

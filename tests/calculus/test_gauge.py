@@ -134,7 +134,7 @@ def test_samples_of_weight_zero_do_not_count_for_the_rank():
 
 
 def test_units_of_measurement_do_not_decide_the_rank():
-    """S6: columns in units from 2⁻³⁰⁰ to 2³⁰⁰ leave rank and kernel as they are; a nearly dependent column is no kernel."""
+    """S6: columns in units from 2⁻³⁰⁰ to 2³⁰⁰ leave the kernel as it is; nearly dependent is not dependent."""
     rng = np.random.default_rng(5)
     X = rng.normal(size=(9, 4))
     X[:, 3] = X[:, 0] - 2 * X[:, 1]

@@ -116,7 +116,7 @@ def test_the_operator_passes_through_jit_as_a_pytree():
 def test_products_refuse_other_shapes_and_dtypes():
     """H @ V takes (C, D), (C·D,) and (C·D, k); other shapes, dtypes and class indices name the argument."""
     case = cases.CASES[0]
-    W, V, _ = cases.directions(case, "float32")
+    W, _, _ = cases.directions(case, "float32")
     H = js.hessian(W, cases.problem(case, "float32"))
     with pytest.raises(ValueError, match="V: shape"):
         H @ np.zeros((case.D, case.C), np.float32)
