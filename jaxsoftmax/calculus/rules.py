@@ -92,6 +92,8 @@ def _cross_entropy_rows_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...])
 
 cross_entropy_rows.defjvp(_cross_entropy_rows_jvp, symbolic_zeros=True)
 
+_compiled_cross_entropy = jax.jit(cross_entropy_rows)
+
 
 def softmax_cross_entropy(
     logits: Any, targets: Any = None, axis: int = -1, where: Any = None, *, labels: Any = None
@@ -147,5 +149,5 @@ def softmax_cross_entropy(
     if where is not None:
         mask = jnp.broadcast_to(jnp.asarray(where, dtype=bool), shape)
         z, t = jnp.where(mask, z, -jnp.inf), jnp.where(mask, t, 0)
-    value = cross_entropy_rows(jnp.moveaxis(z, axis, -1), jnp.moveaxis(t, axis, -1))
+    value = _compiled_cross_entropy(jnp.moveaxis(z, axis, -1), jnp.moveaxis(t, axis, -1))
     return value.astype(out_dtype)
