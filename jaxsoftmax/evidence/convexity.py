@@ -1,19 +1,20 @@
 """The convexity probe: the spectrum of the Hessian at a point, its kernel as S6 predicts it, and S7's bounds beside it.
 
-Dense and in float64, for C·D <= 3000. The eigenvalues answer two questions: is any of them negative beyond what rounding
-explains (then S5 is refuted, with a witness direction), and are exactly as many of them zero as S6 says.
+Dense and in float64, for C·D <= 3000. The eigenvalues answer two questions: is any of them negative beyond what
+rounding explains (then S5 is refuted, with a witness direction), and are exactly as many of them zero as S6 says.
 
-**Resolution.** Probabilities are right within 4·eps·(1 + log₂C), so a product y_a y_b within twice that, and a sum over N
-samples adds (8 + √N)·eps·Σ|terms|. Entry by entry the computed Hessian therefore errs by at most κ·eps·B with
-κ = 16 + 8 log₂C + √N and B = Σ_n s_n |S(y_n)| ⊗ |x_n||x_n|ᵀ. |S(y)| = Σ_{a<b} y_a y_b (e_a + e_b)(e_a + e_b)ᵀ is positive
-semi-definite with the trace of S(y), hence so is B, and ‖B‖ <= tr B = tr H. An error bounded entrywise by a non-negative
-matrix has at most its norm. Errors of the logits move H between e^{−ρ}H and e^{ρ}H (S8): they change no sign. A symmetric
-eigensolver adds a backward error of about n·eps·λ_max, n = CD. Together every computed eigenvalue is within
+**Resolution.** Probabilities are right within 4·eps·(1 + log₂C), so a product y_a y_b within twice that, and a sum
+over N samples adds (8 + √N)·eps·Σ|terms|. Entry by entry the computed Hessian therefore errs by at most κ·eps·B with
+κ = 16 + 8 log₂C + √N and B = Σ_n s_n |S(y_n)| ⊗ |x_n||x_n|ᵀ. |S(y)| = Σ_{a<b} y_a y_b (e_a + e_b)(e_a + e_b)ᵀ is
+positive semi-definite with the trace of S(y), hence so is B, and ‖B‖ <= tr B = tr H. An error bounded entrywise by a
+non-negative matrix has at most its norm. Errors of the logits move H between e^{−ρ}H and e^{ρ}H (S8): they change no
+sign. A symmetric eigensolver adds a backward error of about n·eps·λ_max, n = CD. Together every computed eigenvalue is
+within
 
     resolution = eps·[κ·tr H + n·λ_max] <= c·eps·n·λ_max,  c = 1 + κ
 
-of one of H's, and a number smaller than that is not distinguishable from 0 in float64. All of it survives a congruence by
-a positive diagonal, so the kernel is counted where the diagonal is near 1 and units do not matter.
+of one of H's, and a number smaller than that is not distinguishable from 0 in float64. All of it survives a congruence
+by a positive diagonal, so the kernel is counted where the diagonal is near 1 and units do not matter.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax._checks import as_weights, show
+from jaxsoftmax._checks import as_weights, is_traced, show
 from jaxsoftmax._widen import widened
 from jaxsoftmax.calculus.bounds import condition_bound, curvature_bound, curvature_lower_bound
 from jaxsoftmax.calculus.gauge import kernel
@@ -203,9 +204,9 @@ class ConvexityReport:
             (
                 f"Convexity probe: {self.verdict.value}. {self.reason}",
                 f"  smallest eigenvalue off the kernel {self.lambda_min:.6g}  (at least: {lower})",
-                f"  largest eigenvalue                 {self.lambda_max:.6g}  (at most: S7a {self.lambda_max_bound:.6g})",
-                f"  condition number off the kernel    {self.condition_estimate:.6g}  (at most: {upper})",
-                f"  kernel dimension {self.kernel_dim}, S6 predicts {self.kernel_dim_predicted} (rank of X {self.rank})",
+                f"  largest eigenvalue {self.lambda_max:.6g}  (at most: S7a {self.lambda_max_bound:.6g})",
+                f"  condition number off the kernel {self.condition_estimate:.6g}  (at most: {upper})",
+                f"  kernel dimension {self.kernel_dim}, S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank}",
                 f"  residual |Hv - λv| {self.residual_estimate:.2g}; float64 resolves {self.resolution:.2g} here",
             )
         )
@@ -241,7 +242,7 @@ def probe_convexity(problem: Problem, W: Any) -> ConvexityReport:
             f"problem: C*D = {problem.C}*{problem.D} = {size} exceeds {DENSE_LIMIT}, the limit of the dense probe. "
             "Probe a problem with fewer columns or classes, or use js.hessian(W, problem) matrix-free."
         )
-    if isinstance(problem.X, jax.core.Tracer):
+    if is_traced(problem.X):
         raise TypeError("problem: its arrays are traced; the probe needs concrete data. Call it outside jit and vmap.")
     W = np.asarray(as_weights(W, problem), np.float64)
     if not np.all(np.isfinite(W)):

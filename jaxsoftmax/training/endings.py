@@ -23,11 +23,12 @@ def history_table(raw: LoopResult) -> dict[str, np.ndarray]:
     """The filled rows with their step numbers, and the end point last."""
     rows, stride, last = int(raw.rows), int(raw.stride), int(raw.steps)
     steps = np.arange(rows) * stride
-    table = raw.history[:rows].astype(np.float64)
+    table = np.asarray(raw.history[:rows], np.float64)
     if rows == 0 or steps[-1] != last:
-        end = [raw.value, raw.gradient_norm, np.linalg.norm(raw.W.astype(np.float64)), np.nan]
+        end = [raw.value, raw.gradient_norm, np.linalg.norm(np.asarray(raw.W, np.float64)), np.nan]
         table, steps = np.vstack([table, np.asarray(end, np.float64)]), np.append(steps, last)
-    return {"step": steps} | {c: table[:, i] for i, c in enumerate(HISTORY_COLUMNS)}
+    columns = [steps, *table.T]
+    return dict(zip(("step", *HISTORY_COLUMNS), columns, strict=True))
 
 
 def judge(
@@ -35,9 +36,9 @@ def judge(
 ) -> tuple[int, str]:
     """The status and its meaning in words.
 
-    The loop's own code is overruled in one direction only, towards claiming less: a separating W, or a small gradient at
-    a point from which Newton's step is still long, becomes DIVERGING. DIVERGING where S13's q < 1 cannot be (a minimiser
-    exists), so there the gradient tolerance stands.
+    The loop's own code is overruled in one direction only, towards claiming less: a separating W, or a small gradient
+    at a point from which Newton's step is still long, becomes DIVERGING. DIVERGING where S13's q < 1 cannot be (a
+    minimiser exists), so there the gradient tolerance stands.
     """
     status = int(raw.status)
     if status == NONFINITE and not np.isfinite(raw.value):
@@ -53,13 +54,13 @@ def judge(
     solved = end.q is not None and end.q < 1
     if status == DIVERGING and solved:
         status = GRADIENT_TOLERANCE
-    if status == GRADIENT_TOLERANCE and not solved and not certain and float(raw.scaled_gradient) <= default:
-        if _runs_away(end, history):
-            status = DIVERGING
+    unexplained = status == GRADIENT_TOLERANCE and not solved and not certain
+    if unexplained and float(raw.scaled_gradient) <= default and _runs_away(end, history):
+        status = DIVERGING
     if status == DIVERGING:
         return status, (
-            "No minimiser suspected: the gradient is within the tolerance, but the weights still grow and the loss still "
-            "falls."
+            "No minimiser suspected: the gradient is within the tolerance, but the weights still grow and the loss "
+            "still falls."
         )
     if status == STEP_LIMIT:
         words = "The step limit was reached before the gradient tolerance."

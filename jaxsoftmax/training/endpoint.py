@@ -51,13 +51,14 @@ def existence_ratio(eigenvalues: np.ndarray, kernel_dim: int, beta: float, norms
     """q = β‖g‖/μ (S13) with μ the smallest eigenvalue outside the kernel less the rounding of the eigenvalues.
 
     Args:
-        eigenvalues: those of Σ⁻¹HΣ⁻¹ on {1ᵀV = 0}, ascending. H is non-negative there (S5) with a kernel of the predicted
+        eigenvalues: those of Σ⁻¹HΣ⁻¹ on {1ᵀV = 0}, ascending. H is non-negative there (S5) with a kernel of the
+        predicted
             dimension (S6), so μ is the one after it.
         kernel_dim: that dimension.
         beta: S13's β.
         norms: (‖gΣ⁻¹‖² of the part of g with 1ᵀg = 0, Σ_d (1ᵀg_d)²/(C a_d) of the gauge part). On the gauge directions
-            the Hessian is the diagonal a_d of the L2 penalties (S21a) and nothing there moves a difference of logits, so
-            their norm may be weighted at will: with weights a_d/μ it has curvature μ and dual square μ Σ g²/a_d.
+            the Hessian is the diagonal a_d of the L2 penalties (S21a) and nothing there moves a difference of logits,
+            so their norm may be weighted at will: with weights a_d/μ it has curvature μ and dual square μ Σ g²/a_d.
         rounding: what to subtract from the eigenvalue.
 
     Returns:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsoftmax._checks import as_weights, positive_int, real_number, require_x64, show
+from jaxsoftmax._checks import as_weights, is_traced, positive_int, real_number, require_x64, show
 from jaxsoftmax.calculus.blocks import placement
 from jaxsoftmax.calculus.bounds import curvature_lower_bound
 from jaxsoftmax.problem import Problem
@@ -75,8 +75,8 @@ class Fit:
         status: a `Status`.
         loss: L(W), the sum of S1 plus penalties.
         gradient_norm: ‖∇L(W)‖_F.
-        scaled_gradient: max_cd |g_cd| / a_d, the number the tolerance is compared with; a_d = Σ_n s_n|x_nd| + penalties.
-        gap_estimate: λ²/2, λ the Newton decrement: an estimate of L(W) − inf L; None where not evaluated.
+        scaled_gradient: max_cd |g_cd| / a_d, the number the tolerance is compared with; a_d = Σ_n s_n|x_nd| +
+        penalties. gap_estimate: λ²/2, λ the Newton decrement: an estimate of L(W) − inf L; None where not evaluated.
         steps: steps taken.
         rate_measured: factor per step by which the gradient norm shrank at the end; None where it cannot be measured.
         rate_bound: S17's factor with the rigorous curvature bounds of S7 at W; None where they bound nothing.
@@ -141,7 +141,7 @@ class Fit:
             return f"Fit(method={self.method!r}, status={self.status.name})"
         C, D = self.W.shape
         lines = [
-            f"Fit by {self.method}: {self.status.name} after {self.steps} steps, {C} classes x {D} columns, {self.W.dtype}",
+            f"Fit by {self.method}: {self.status.name} after {self.steps} steps, W ({C}, {D}) {self.W.dtype}",
             f"  {self.reason}",
             f"  loss {self.loss:.12g}   |gradient| {self.gradient_norm:.3g}   scaled {self.scaled_gradient:.3g}",
         ]
@@ -197,7 +197,8 @@ def fit(
         problem: the data, concrete (not traced).
         method: "gd": gradient descent at the step 1/Λ of S16. "newton": dense Newton on 𝒦⊥, globalised by S8.
             "auto": Newton up to C·D = 1500, gradient descent beyond.
-        tol: tolerance >= 0 on the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd|, which does not change with the scale of
+        tol: tolerance >= 0 on the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd|, which does not change with the scale
+        of
             features, the scale of the weights or the number of samples. Default eps(dtype)^(2/3).
         max_steps: at least 1; default 200 for Newton, 10 000 for gradient descent.
         W0: (C, D) start, default zeros. It need not lie in 𝒦⊥: both methods move in 𝒦⊥ only, so its part in the
@@ -214,14 +215,14 @@ def fit(
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
         >>> result = js.fit(problem)
-        >>> result.status.name, result.converged, round(float(result.loss), 4)
-        ('GRADIENT_TOLERANCE', True, 2.3518)
+        >>> result.status.name, result.converged, round(result.loss, 4)
+        ('GRADIENT_TOLERANCE', True, 2.3475)
 
     Source: S16, S8, S13; gradient descent without a regulariser: Rychlik, arXiv:1903.12600.
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: got {show(problem)}; give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y).")
-    if isinstance(problem.X, jax.core.Tracer):
+    if is_traced(problem.X):
         raise TypeError(
             "problem: its arrays are traced; fit runs on concrete data. Call it outside jit, grad and vmap."
         )

@@ -1,8 +1,9 @@
 """Gradient descent at the step of S16, and the rate at which a run of it was seen to contract.
 
-W ← W − η ∇L(W) with η = 1/Λ, Λ the rigorous curvature bound of S7a (S21 for regularisers). Every step lowers the loss by
-at least (η/2)‖∇L‖² (S16), with no line search and from any start. ∇L lies in 𝒦⊥, so the part of W₀ in the kernel 𝒦 is
-never changed (S3, S6). The loop refuses a step that raises the loss beyond rounding: such a step refutes S16's premise.
+W ← W − η ∇L(W) with η = 1/Λ, Λ the rigorous curvature bound of S7a (S21 for regularisers). Every step lowers the loss
+by at least (η/2)‖∇L‖² (S16), with no line search and from any start. ∇L lies in 𝒦⊥, so the part of W₀ in the kernel 𝒦
+is never changed (S3, S6). The loop refuses a step that raises the loss beyond rounding: such a step refutes S16's
+premise.
 """
 
 from __future__ import annotations

@@ -1,22 +1,22 @@
 """Dense Newton on 𝒦⊥, globalised by generalised self-concordance (S8): every step is safe and none is searched for.
 
-**Direction.** H V = −g has a solution because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6). With Π the projector on 𝒦 and τ > 0
-the matrix H + τΠ is positive definite and has the same solution in 𝒦⊥. It is set up in features scaled by powers of two,
-scaled to a unit diagonal (Jacobi), factored by Cholesky with a diagonal shift of CD·eps (raised hundredfold until the
-factorisation runs to completion), refined once, and projected on 𝒦⊥.
+**Direction.** H V = −g has a solution because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6). With Π the projector on 𝒦 and
+τ > 0 the matrix H + τΠ is positive definite and has the same solution in 𝒦⊥. It is set up in features scaled by powers
+of two, scaled to a unit diagonal (Jacobi), factored by Cholesky with a diagonal shift of CD·eps (raised hundredfold
+until the factorisation runs to completion), refined once, and projected on 𝒦⊥.
 
 **Step length.** Let φ(t) = L(W + tV), a = −φ'(0) = −⟨g, V⟩, b = φ''(0) = D²L[V, V] and ρ = max_n range(V x_n). By S8
 φ''(t) <= e^{ρt} b, and integrating twice
 
     φ(t) <= φ(0) − a t + b (e^{ρt} − 1 − ρt)/ρ².
 
-The right-hand side is least where a = b (e^{ρt} − 1)/ρ, that is at **t = log(1 + ρ a/b)/ρ** (t = a/b when ρ = 0). For the
-exact Newton direction a = b = λ², so t = log(1 + ρ)/ρ, and the guaranteed decrease is λ² [(1 + ρ) log(1 + ρ) − ρ]/ρ². Near
-a minimiser ρ → 0, t → 1 and the steps are Newton's; far away t ρ = log(1 + ρ), so no step changes a log-odds by more than
-that. Since b is computed along the direction in hand, the guarantee holds for an inexact direction too.
-The self-regulariser S21d is D more samples γ e_d; ρ includes the ranges of γV's columns.
+The right-hand side is least where a = b (e^{ρt} − 1)/ρ, that is at **t = log(1 + ρ a/b)/ρ** (t = a/b when ρ = 0). For
+the exact Newton direction a = b = λ², so t = log(1 + ρ)/ρ, and the guaranteed decrease is
+λ² [(1 + ρ) log(1 + ρ) − ρ]/ρ². Near a minimiser ρ → 0, t → 1 and the steps are Newton's; far away t ρ = log(1 + ρ), so
+no step changes a log-odds by more than that. Since b is computed along the direction in hand, the guarantee holds for
+an inexact direction too. The self-regulariser S21d is D more samples γ e_d; ρ includes the ranges of γV's columns.
 
-Where no minimiser exists ρ stays near 1 and the loss falls by about a factor e a step.
+Where no minimiser exists ρ does not go to 0, and the loss falls by a steady factor a step.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ LARGEST_RATIO = 1e6
 class NewtonConstants(NamedTuple):
     """Arrays of fixed shape, so that data of another rank do not retrace the loop.
 
-    `scale` (D,) powers of two; `gauge` and `null` (D, D): projectors of the feature space, `…_scaled` the same subspaces
-    in scaled features. The projector on 𝒦 is J ⊗ gauge + (I − J) ⊗ null, J = 11ᵀ/C.
+    `scale` (D,) powers of two; `gauge` and `null` (D, D): projectors of the feature space, `…_scaled` the same
+    subspaces in scaled features. The projector on 𝒦 is J ⊗ gauge + (I − J) ⊗ null, J = 11ᵀ/C.
     """
 
     scale: Any
@@ -131,8 +131,8 @@ def _scaled_null_space(problem: Problem, scale: np.ndarray, dimension: int) -> n
     """(D, dimension) orthonormal basis of the null space of XΣ⁻¹ over the samples that take part."""
     X = np.asarray(problem.X, np.float64)[np.asarray(problem.sample_weight) > 0] / scale
     if X.shape[0] > X.shape[1]:
-        X = np.linalg.qr(X, mode="r")
-    return np.linalg.svd(X, full_matrices=True)[2][X.shape[1] - dimension :].T
+        X = np.asarray(np.linalg.qr(X, mode="r"))
+    return np.linalg.svd(X, full_matrices=True)[2][problem.D - dimension :].T
 
 
 def newton_constants(problem: Problem, k: Kernel, scale: np.ndarray) -> NewtonConstants:
@@ -193,10 +193,12 @@ def newton_direction(H: Array, gradient: Array, constants: NewtonConstants) -> A
         return jax.scipy.linalg.cho_solve((R, True), v)
 
     u = solve(rhs)
-    # One refinement removes the shift's effect to first order; the shifted inverse contracts the error in every direction.
+    # One refinement removes the shift's effect to first order; the shifted inverse contracts the error in every
+    # direction.
     u = u + solve(rhs - jnp.matmul(A, u, precision=PRECISION))
     V = (u * jacobi * inverse).reshape(C, D)
-    # Twice: where units differ much, V may lie almost wholly in 𝒦, and the first pass leaves eps times its length there.
+    # Twice: where units differ much, V may lie almost wholly in 𝒦, and the first pass leaves eps times its length
+    # there.
     for _ in range(2):
         V = remove_kernel(V, constants.gauge.astype(dtype), constants.null.astype(dtype))
     return V

@@ -17,7 +17,7 @@ SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
 
 @pytest.mark.parametrize("regularizer", [None, js.L2(0.2), js.SelfRegularizer(1.7)])
 def test_the_ball_of_s13_holds_the_minimiser(x64, regularizer):
-    """S13: ‖W* - Ŵ‖_Σ <= r = -log(1 - q)/β and L(Ŵ) - L(W*) <= (μ/β²)[q + (1 - q)log(1 - q)], at perturbed minimisers."""
+    """S13: ‖W* - Ŵ‖_Σ <= r = -log(1 - q)/β and L(Ŵ) - L(W*) <= (μ/β²)[q + (1 - q)log(1 - q)], near minimisers."""
     problem = js.Problem.from_labels(X, MIXED, regularizer=regularizer)
     best = js.fit(problem, "newton")
     scale = feature_scale(problem)
@@ -57,6 +57,16 @@ def test_q_is_that_of_a_problem_solved_by_hand(x64):
     assert end.spread == pytest.approx(0.4, rel=1e-12)
     scaled = endpoint.evaluate(js.Problem([[2.0**21]], [[0.6, 0.4]]), np.zeros((2, 1)))
     assert scaled.q == pytest.approx(0.4, rel=1e-12)
+
+
+def test_samples_of_weight_zero_do_not_enter_q(x64):
+    """THEORY 0: β's maximum is over samples of positive weight."""
+    s, outlier = np.ones(20), X.copy()
+    s[3], outlier[3] = 0, 1e6
+    W = np.zeros((3, 3))
+    with_it = endpoint.evaluate(js.Problem.from_labels(outlier, MIXED, sample_weight=s), W)
+    without = endpoint.evaluate(js.Problem.from_labels(np.delete(X, 3, 0), np.delete(MIXED, 3)), W)
+    assert with_it.q == pytest.approx(without.q, rel=1e-10)
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 30.0, 1000.0])

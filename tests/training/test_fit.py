@@ -47,6 +47,16 @@ def test_quasi_complete_separation_never_ends_converged(x64, method):
         assert np.all(np.diff(result.history["weight_norm"][-20:]) > 0)
 
 
+def test_a_small_gradient_far_out_is_divergence_for_gradient_descent_too(x64):
+    """S9, S13: started where Newton gave up, the gradient test is met at once; q >= 1 and a long Newton step say why."""
+    iris = js.datasets.load_iris()
+    problem = js.Problem.from_labels(iris.X, iris.y)
+    result = js.fit(problem, "gd", W0=js.fit(problem, "newton").W)
+    assert result.steps == 0
+    assert result.status is Status.DIVERGING
+    assert claims_nothing(result)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["load_wine", "load_digits", "load_iris"])
@@ -147,7 +157,7 @@ def test_nonfinite_start():
 
 
 def test_result_is_split_serialised_and_outlives_its_x64_scope():
-    """DESIGN: `coef` and `intercept` split W; results leave a scope as NumPy float64; the pytree round trip is exact."""
+    """DESIGN: `coef` and `intercept` split W; results leave a scope as NumPy; the pytree round trip is exact."""
     with jax.enable_x64(True):
         result = js.fit(js.Problem.from_labels(X, MIXED))
     assert isinstance(result.W, np.ndarray)

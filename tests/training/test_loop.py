@@ -123,7 +123,7 @@ def test_a_second_fit_traces_nothing(method):
 
 
 def test_history_of_a_long_run_is_thinned_evenly():
-    """5000 steps fit into 1024 rows: rows 0, stride, 2·stride, …, with the values of an unthinned twin, the end last."""
+    """5000 steps fit into 1024 rows: steps 0, stride, 2·stride, …, with the values of an unthinned twin."""
     problem = js.Problem(X, T)
     raw = go(Patient(), problem, tolerance=-1.0, steps=300)
     table = endings.history_table(raw)
@@ -147,7 +147,7 @@ class Patient(Scripted):
 
 @pytest.mark.parametrize(("mishap", "status"), [("nan", loop.NONFINITE), ("ascend", loop.STALLED)])
 def test_a_bad_step_is_rolled_back(mishap, status):
-    """A step into NaN, or one that breaks S16's promise of descent, was never taken: the last good point is returned."""
+    """A step into NaN, or one that breaks S16's promise of descent, was never taken: the last good point stays."""
     problem = js.Problem(X, T)
     bad, good = go(Scripted(mishap), problem), go(Scripted(), problem, steps=3)
     assert bad.status == status and bad.steps == 3
@@ -178,7 +178,7 @@ def test_loss_rounding_bounds_the_error_of_a_float32_loss():
 
 
 def test_attainment_by_theorem_alone():
-    """S9, S21: positive targets, a full penalty, the self-regulariser; L2 beside a free intercept if every class occurs."""
+    """S9, S21: positive targets, a full penalty, the self-regulariser; L2 beside a free intercept, no class absent."""
     y = np.arange(12) % 3
 
     def known(**options):

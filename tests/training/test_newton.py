@@ -76,7 +76,7 @@ def test_every_step_falls_by_what_s8_guarantees(x64, targets, regularizer):
 
 
 def test_guarantee_is_nearly_attained():
-    """S8's third-cumulant bound is nearly sharp when two classes have probabilities p -> 0: the decrease is within a third."""
+    """S8's bound is nearly sharp where one class dominates: the decrease is within a third of the promise."""
     with jax.enable_x64(True):
         problem = js.Problem(np.ones((1, 1)), [[0.5, 0.5]])
         W = np.array([[-4.0], [4.0]])
@@ -87,6 +87,22 @@ def test_guarantee_is_nearly_attained():
         promised = float(newton.guaranteed_decrease(rho, a, b, jnp.float64(t)))
         actual = float(js.loss(W, problem) - js.loss(W + t * V, problem))
         assert promised <= actual <= 4 / 3 * promised
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "self"])
+def test_first_step_of_a_fit_is_damped_by_the_range_of_its_logits(x64, regularizer):
+    """S8: from far away the step is log(1 + ρ)/ρ of the pseudo-inverse direction, ρ from a plain loop over samples."""
+    problem = js.Problem(X, ONE_HOT, regularizer=regularizer)
+    W0 = 3 * np.array([[1.0, -1.0, 0.5], [-1.0, 0.5, 0.0], [0.0, 0.5, -0.5]])
+    H, g = np.asarray(js.hessian(W0, problem).to_dense()), np.asarray(js.gradient(W0, problem))
+    V = -(np.linalg.pinv(H, rcond=1e-11, hermitian=True) @ g.reshape(-1)).reshape(3, 3)
+    samples = np.vstack([X, 1.5 * np.eye(3)]) if isinstance(regularizer, js.SelfRegularizer) else X
+    rho = max(np.ptp(V @ x) for x in samples)
+    t = np.log1p(rho) / rho
+    assert t < 0.7
+    result = js.fit(problem, "newton", W0=W0, max_steps=1)
+    assert result.history["step_size"][0] == pytest.approx(t, rel=1e-8)
+    np.testing.assert_allclose(result.W, W0 + t * V, atol=1e-8 * np.abs(V).max())
 
 
 def test_newton_is_quadratic_at_the_end(x64):
@@ -112,7 +128,7 @@ def test_power_of_two_feature_scales():
 
 @pytest.mark.slow
 def test_digits_reach_the_published_minimum(x64):
-    """Newton at default settings, targets 991/1000 and 1/1000, X = pixel/16 and a bias: relative gap <= 1e-10 (S8, S13)."""
+    """Newton at default settings, targets 991/1000 and 1/1000, X = pixel/16: relative gap <= 1e-10 (S8, S13)."""
     digits = js.datasets.load_digits()
     problem = js.Problem.from_labels(digits.X / 16, digits.y, smoothing=0.01)
     assert float(problem.T.max()) == 0.991
@@ -134,7 +150,7 @@ def test_anes96_reaches_the_published_minimum(x64):
 
 
 def test_float32_reaches_the_rounding_of_the_loss():
-    """float32: the loss is within the rounding of a float32 sum of the float64 minimum, and q < 1 was evaluated there."""
+    """float32: the float64 minimum to the rounding of a float32 sum, and q < 1 was evaluated there."""
     iris = js.datasets.load_iris()
     result = js.fit(js.Problem.from_labels(iris.X.astype(np.float32), iris.y, smoothing=0.01), "newton")
     assert result.status is Status.GRADIENT_TOLERANCE and result.W.dtype == np.float32 and result.converged
