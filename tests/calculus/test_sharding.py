@@ -15,7 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 import jaxsoftmax as js
 import cases
 
-kind, dtype = sys.argv[1], "float32"
+kind, quick, dtype = sys.argv[1], sys.argv[2] == "quick", "float32"
 assert jax.device_count() == 4
 CASE = cases.Case("sharded", 268, 3, 5, intercept=True, alpha=0.5, gamma=0.75)
 X, T, s = cases.arrays(CASE)
@@ -34,7 +34,11 @@ def everything(W, p, V):
     }
 
 single = js.Problem(X, T, intercept=True, sample_weight=s, dtype=dtype, regularizer=cases.regularizer(CASE))
-expected = jax.tree.map(np.asarray, jax.jit(everything)(W, single, V))
+FEW = ("value_and_gradient", "product", "dense", "grad of loss")
+few = jax.jit(lambda W, p, V: {k: everything(W, p, V)[k] for k in FEW})
+expected = jax.tree.map(np.asarray, (few if quick else jax.jit(everything))(W, single, V))
+if quick:
+    expected["hvp"] = np.asarray(js.hvp(W, single, V))
 mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Explicit if kind == "explicit" else AxisType.Auto,))
 
 def placed(mesh):
@@ -55,18 +59,22 @@ if kind == "explicit":
     with jax.set_mesh(mesh):
         p = placed(mesh)
         W, V = (jax.device_put(np.asarray(A), NamedSharding(mesh, P(None, None))) for A in (W, V))
-        out = {"eager": compare(everything(W, p, V)), "jit": compare(jax.jit(everything)(W, p, V))}
+        out = {"jit": compare((few if quick else jax.jit(everything))(W, p, V))}
+        if not quick:
+            out["eager"] = compare(everything(W, p, V))
 else:
     p = placed(mesh)
-    out = {"eager": compare(everything(W, p, V)), "jit": compare(jax.jit(everything)(W, p, V))}
+    if quick:
+        eager = {"value_and_gradient": js.value_and_gradient(W, p), "hvp": js.hvp(W, p, V)}
+        out = {"eager": compare(eager | {"dense": js.hessian(W, p).to_dense()}), "jit": compare(few(W, p, V))}
+    else:
+        out = {"eager": compare(everything(W, p, V)), "jit": compare(jax.jit(everything)(W, p, V))}
 print(json.dumps(out))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["automatic", "explicit"])
-def test_sharded_rows_give_the_same_numbers(kind):
-    """S1, S2, S4: every function, eager and inside the user's jit, rows of X, T, s over four devices.
+def check(kind: str, quick: bool) -> None:
+    """Run PROGRAM on four CPU devices and judge its errors.
 
     Float32, 268 samples: sums in another order differ by eps (8 + √N) relative to Σ|terms|, and these are at most some
     twenty times the largest entry.
@@ -79,10 +87,28 @@ def test_sharded_rows_give_the_same_numbers(kind):
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, kind], env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", PROGRAM, kind, "quick" if quick else "all"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     allowed = 20 * 2.0**-23 * (8 + 268**0.5)
     for place, errors in json.loads(done.stdout.splitlines()[-1]).items():
         for name, error in errors.items():
             assert error <= allowed, f"{name}, {place}: relative error {error}"
+
+
+@pytest.mark.parametrize("kind", ["automatic", "explicit"])
+def test_sharded_rows_give_the_same_sums(kind):
+    """S1, S2, S4: value, gradient, products and the dense form, rows of X, T, s over four devices."""
+    check(kind, quick=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["automatic", "explicit"])
+def test_every_function_of_sharded_rows_gives_the_same_numbers(kind):
+    """S1, S2, S4, S8: every function and transformations of the loss, eager and inside the user's jit."""
+    check(kind, quick=False)
