@@ -98,7 +98,11 @@ def verdict(report: VerifyReport) -> str:
     rest = f"; {open_} marked – were not run or are decided by rounding" if open_ else ""
     if report.passed:
         return f"All {passed} checks passed{rest}."
-    failed = [f"{data.name}: {c.statement} {c.check} ({c.at})" for data in report.datasets for c in data.failed]
+    failed = [
+        f"{data.name}: {c.statement} {c.check}{f' ({c.at})' if c.at else ''}"
+        for data in report.datasets
+        for c in data.failed
+    ]
     return f"{len(failed)} of {len(checks)} checks FAILED: {'; '.join(failed)}{rest}."
 
 

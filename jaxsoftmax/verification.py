@@ -268,12 +268,13 @@ def _order(statement: str) -> tuple[int, str]:
 
 def _findings(result: Fit, crosscheck: CrossCheckReport, probe: ConvexityReport | None) -> list[str]:
     out = []
-    ended = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {np.linalg.norm(result.W):.4g}"
-    if not result.converged and (result.q_estimate is not None or result.status is Status.DIVERGING):
-        remedy = "Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
-        out.append(f"{ended}; it is not called converged. {result.reason} {remedy}")
-    elif not result.converged:
-        out.append(f"{ended}; S13 was not evaluated, so nothing is claimed about a minimiser. {result.reason}")
+    if not result.converged:
+        size = np.linalg.norm(result.W)
+        text = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {size:.4g}; it is not called "
+        text += f"converged. {result.reason}"
+        if result.status is Status.DIVERGING:
+            text += " Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
+        out.append(text)
     out += [f"cross-check: {smell}" for smell in crosscheck.smells]
     if probe is not None and probe.verdict.value == "UNRESOLVED":
         out.append(f"convexity: {probe.reason} Features of like scale resolve more.")
