@@ -62,6 +62,11 @@ class Finding:
     power: float
     vacuous: bool
 
+    def at(self, place: dict[str, Any]) -> Finding:
+        """The finding with the place of its (single) entry filled in."""
+        check = dataclasses.replace(self.check, worst={**self.check.worst, **place})
+        return dataclasses.replace(self, check=check)
+
 
 def compare(
     statement: str,
@@ -79,6 +84,9 @@ def compare(
     """Compare two arrays (or scalars) of the same shape entry by entry.
 
     Args:
+        statement: the tag in THEORY.md.
+        quantity: what is compared.
+        route: what it is compared with.
         ours: values of the rule under test, any float dtype.
         theirs: float64 values of the other side.
         tolerance: the tolerance of ours, broadcastable.
@@ -91,7 +99,7 @@ def compare(
     ours, theirs = np.asarray(ours).astype(np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
         raise ValueError(
-            f"{quantity}: shapes {ours.shape} and {theirs.shape} differ; the rule under test must return {theirs.shape}."
+            f"{quantity}: the rule under test returned shape {ours.shape}, expected {theirs.shape}. Return that shape."
         )
     tol = np.broadcast_to(np.asarray(tolerance, np.float64) + np.asarray(own_tolerance, np.float64), ours.shape)
     with np.errstate(all="ignore"):

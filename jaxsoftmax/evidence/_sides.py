@@ -12,7 +12,15 @@ import jax
 import numpy as np
 
 from jaxsoftmax._checks import as_weights
+from jaxsoftmax.calculus import objective
 from jaxsoftmax.evidence import highprecision, reference, tolerances
+from jaxsoftmax.evidence._report import Finding, compare
+
+TEXTBOOK = "textbook formula (float64)"
+REVERSE = "reverse autodiff (float64)"
+FORWARD_OVER_REVERSE = "forward-over-reverse autodiff (float64)"
+NESTED = "nested forward autodiff (float64)"
+DIGITS = "50 digits"
 
 # Float64 copies of X are made in blocks of about this many entries (128 MiB).
 _BLOCK_ENTRIES = 2**24
@@ -44,6 +52,8 @@ class Sides:
         self.dtype = np.dtype(problem.dtype)
         self.W = self.hand(lambda: as_weights(W, problem))
         self.data = reference.plain(problem)
+        self._hand_model = tolerances.model(self.W, self.data, self.dtype)
+        self._textbook_model = tolerances.model(self.W, self.data, np.float64, compensated=False)
         self.N, self.D, self.C = problem.N, problem.D, problem.C
         self.intercept = bool(problem.intercept)
         for name, leaf in (("W", self.W), ("X", self.data.X)):
@@ -72,9 +82,18 @@ class Sides:
         with scope:
             return jax.tree.map(np.asarray, call())
 
+    def our_loss(self, W: Any) -> jax.Array:
+        """``js.loss`` as a function of W alone, to be differentiated inside `hand`."""
+        return objective.loss(W, self.problem)
+
+    def device(self, a: np.ndarray) -> jax.Array:
+        """A (C, D) array as a JAX array of the problem's dtype; call inside `hand`."""
+        return jax.numpy.asarray(a, dtype=self.dtype)
+
     def tolerance(self, name: str, *args: Any, W: Any = None) -> Any:
         """``tolerances.<name>_tolerance`` of the hand side."""
-        return getattr(tolerances, f"{name}_tolerance")(self.W if W is None else W, self.data, *args, dtype=self.dtype)
+        model = self._hand_model if W is None else tolerances.model(W, self.data, self.dtype)
+        return getattr(tolerances, f"{name}_tolerance")(W, model, *args)
 
     # --- the textbook side ---
 
@@ -107,8 +126,7 @@ class Sides:
 
     def textbook_tolerance(self, name: str, *args: Any) -> Any:
         """``tolerances.<name>_tolerance`` of the textbook side, in float64."""
-        rule = getattr(tolerances, f"{name}_tolerance")
-        return rule(self.W, self.data, *args, dtype=np.float64, compensated=False)
+        return getattr(tolerances, f"{name}_tolerance")(self.W, self._textbook_model, *args)
 
     # --- names for people ---
 
@@ -143,3 +161,30 @@ class Sides:
             "class": f"{self.class_name(c)} with {self.class_name(e)}",
             "feature": f"{self.feature_name(d)} with {self.feature_name(f)}",
         }
+
+
+def against(
+    k: Sides,
+    statement: str,
+    quantities: dict[str, Any],
+    route: str,
+    theirs: Any,
+    tol: Any,
+    own: Any,
+    exact: Any,
+    label: Any,
+) -> list[Finding]:
+    """Each of our versions of one quantity against the float64 route and, where there are balls, 50 digits."""
+    out = []
+    for name, ours in quantities.items():
+        out.append(compare(statement, name, route, ours, theirs, tol, own_tolerance=own, label=label))
+        if exact is not None:
+            out.append(exactly(statement, name, ours, exact, tol, label))
+    return out
+
+
+def exactly(statement: str, name: str, ours: Any, balls: Any, tol: Any, label: Any) -> Finding:
+    values, error = highprecision.to_float(balls), highprecision.errors(ours, balls)
+    # Balls around an exact zero are 1e-70 wide or so: far below any tolerance, and zero for our purpose.
+    zero = 1e-30 * np.broadcast_to(tol, values.shape)
+    return compare(statement, name, DIGITS, ours, values, tol, error=error, own_tolerance=zero, label=label)

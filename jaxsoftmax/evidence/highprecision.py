@@ -112,7 +112,7 @@ def _row_exp(z: Sequence[Any]) -> tuple[int, list[Any]]:
 def _row_pieces(z: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
     """(y, 1 - y, -log y) of a row, the complement and the logarithm summed over the other classes."""
     k, e = _row_exp(z)
-    others = sum((x for j, x in enumerate(e) if j != k), _flint().arb(0))
+    others: Any = sum((x for j, x in enumerate(e) if j != k), _flint().arb(0))
     total = 1 + others
     y = [x / total for x in e]
     complement = [1 - x for x in y]
@@ -331,7 +331,7 @@ def _compare(floats: Any, balls: Any, digits: int, *, relative: bool) -> np.ndar
             if not np.isfinite(x):
                 flat[i] = np.nan
                 continue
-            difference = abs(flint.arb(x) - b)
+            difference: Any = abs(flint.arb(x) - b)
             if relative and difference != 0:
                 difference = difference / abs(b) if b != 0 else flint.arb.pos_inf()
             flat[i] = float(difference.mid())
