@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def floors(dependencies: list[str]) -> list[str]:
-    """Turn each `name>=version` into `name==version`; anything without a plain floor is an error."""
+    """Turn each `name>=version` into `name==version`; versions left out (`!=`) are dropped, anything else is an error."""
     pins = []
     for requirement in dependencies:
-        match = re.fullmatch(r"([A-Za-z0-9._-]+)\s*>=\s*([0-9][0-9.]*)", requirement)
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)\s*>=\s*([0-9][0-9.]*)(?:\s*,\s*!=\s*[0-9.]+)*", requirement)
         if match is None:
             raise SystemExit(f"pyproject.toml: {requirement!r} has no plain floor; write name>=version.")
         pins.append(f"{match[1]}=={match[2]}")

@@ -116,4 +116,7 @@ def centred(y: Array, u: Array, axis: int = -1) -> Array:
     k = jnp.argmax(y, axis=axis, keepdims=True)
     classes = jax.lax.broadcasted_iota(k.dtype, y.shape, axis % y.ndim)
     u = u - jnp.sum(jnp.where(classes == k, u, 0), axis=axis, keepdims=True)
-    return u - jnp.sum(y * u, axis=axis, keepdims=True)
+    # A dot product, not a sum of products: XLA for CPU in jaxlib 0.10.2 miscompiles the latter under vmap
+    # (jax-ml/jax#39103), which made jax.hessian of the loss wrong in its first digit.
+    mean = jnp.vecdot(y, u, axis=axis, precision=jax.lax.Precision.HIGHEST)
+    return u - jnp.expand_dims(mean, axis)

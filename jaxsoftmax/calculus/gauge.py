@@ -161,8 +161,10 @@ def _null_space(X: np.ndarray) -> tuple[np.ndarray, int, float]:
     rank = int(np.sum(sigma > tolerance))
     null = Vt[rank:].T
     if null.shape[1]:
-        # X Σ⁻¹ n = 0 means Σ⁻¹ n is in the null space of X; normalised per row first, since Σ may span many decades.
-        null = np.linalg.qr(null * np.exp2(-(exponent + fine - np.max(exponent + fine)))[:, None])[0]
+        # X Σ⁻¹ n = 0 means Σ⁻¹ n is in the null space of X. As B R⁻¹ each row keeps its own relative accuracy, which
+        # the orthogonal factor would not: Σ may span many decades.
+        rows = null * np.exp2(np.min(exponent + fine) - (exponent + fine))[:, None]
+        null = np.linalg.solve(np.linalg.qr(rows, mode="r").T, rows.T).T
     return null, rank, tolerance
 
 
@@ -196,7 +198,7 @@ def kernel(problem: Problem) -> Kernel:
         if isinstance(p, L2) and float(p.alpha) > 0:
             free = problem.intercept and not p.penalize_intercept
             # Free directions are multiples of e_bias in every class; the column of ones keeps them out of null(X).
-            gauge = gauge @ gauge.T @ (np.eye(D)[:, D - 1 :] if free else np.zeros((D, 0)))
+            gauge = np.eye(D)[:, D - 1 :] if free and gauge.shape[1] else gauge[:, :0]
             null = null[:, :0]
         elif isinstance(p, SelfRegularizer):
             null = null[:, :0]

@@ -18,6 +18,7 @@ from jaxsoftmax.calculus.gauge import Kernel, kernel
 from jaxsoftmax.calculus.gram import dense_hessian, hessian_block, hessian_diagonal
 from jaxsoftmax.calculus.penalties import penalty_hvp
 from jaxsoftmax.calculus.rules import softmax_rows
+from jaxsoftmax.calculus.solve import complement_projectors, solve_on_complement
 from jaxsoftmax.problem import Problem
 
 Array = jax.Array
@@ -48,28 +49,6 @@ def _matmat(Y: Array, W: Array, problem: Problem, columns: Array, where: Placeme
         return _product(Y, W, problem, column.reshape(W.shape), where).reshape(-1)
 
     return jax.lax.map(one, columns.T).T
-
-
-@jax.jit
-def _solve_dense(H: Array, kern: Kernel, B: Array) -> Array:
-    """The V in 𝒦⊥ with H V = B, B in 𝒦⊥, by Cholesky of the Jacobi-scaled H + τ Π_𝒦 and two refinements."""
-    shape, n = B.shape, B.size
-    # τ of the size of H's diagonal makes the kernel part as well conditioned as the rest.
-    tau = jnp.trace(H) / n
-    basis = jnp.eye(n, dtype=H.dtype).reshape(n, *shape)
-    M = H + tau * (basis - jax.vmap(kern.project)(basis)).reshape(n, n)
-    d = jnp.sqrt(jnp.diagonal(M))
-    d = jnp.where(d > 0, d, 1)
-    jitter = n * jnp.finfo(H.dtype).eps
-    factor = jax.scipy.linalg.cho_factor(M / jnp.outer(d, d) + jitter * jnp.eye(n, dtype=H.dtype), lower=True)
-
-    def precondition(R: Array) -> Array:
-        return kern.project((jax.scipy.linalg.cho_solve(factor, R.reshape(-1) / d) / d).reshape(shape))
-
-    V = precondition(B)
-    for _ in range(2):
-        V = V + precondition(B - kern.project((H @ V.reshape(-1)).reshape(shape)))
-    return V
 
 
 @partial(jax.jit, static_argnums=4)
@@ -188,7 +167,7 @@ class HessianOperator:
         kern = _kernel(self.problem) if kernel is None else kernel
         B = kern.project(replicated(B))
         if self.shape[0] <= _DENSE_LIMIT:
-            return _solve_dense(self.to_dense(), kern, B)
+            return solve_on_complement(self.to_dense(), B, complement_projectors(self.problem, kern))
         return _solve_cg(self.probabilities, self.W, self.problem, B, placement(self.problem), kern)
 
 

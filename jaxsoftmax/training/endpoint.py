@@ -18,9 +18,9 @@ from jaxsoftmax.calculus.gauge import helmert, kernel
 from jaxsoftmax.calculus.hessian import hessian
 from jaxsoftmax.calculus.objective import logits
 from jaxsoftmax.calculus.rates import sample_range
+from jaxsoftmax.calculus.solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.regularizers import L2, SelfRegularizer
-from jaxsoftmax.training.newton import feature_scale, newton_constants, newton_direction
 
 DENSE_LIMIT = 1500  # C·D up to which the dense Hessian is formed and diagonalised (a few seconds at the limit)
 
@@ -106,7 +106,7 @@ def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
         W64 = np.asarray(W, np.float64)
         g = np.asarray(gradient(W64, wide))
         H = np.asarray(hessian(W64, wide).to_dense())
-        V = np.asarray(newton_direction(jax.numpy.asarray(H), jax.numpy.asarray(g), newton_constants(wide, k, scale)))
+        V = -np.asarray(solve_on_complement(jax.numpy.asarray(H), jax.numpy.asarray(g), complement_projectors(wide, k)))
         spread = float(sample_range(wide, jax.numpy.asarray(V)))
     inverse = np.tile(1.0 / scale, problem.C)
     scaled = H * inverse[:, None] * inverse[None, :]

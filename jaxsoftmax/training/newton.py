@@ -1,9 +1,6 @@
 """Dense Newton on 𝒦⊥, globalised by generalised self-concordance (S8): every step is safe and none is searched for.
 
-**Direction.** H V = −g has a solution because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6). With Π the projector on 𝒦 and
-τ > 0 the matrix H + τΠ is positive definite and has the same solution in 𝒦⊥. It is set up in features scaled by powers
-of two, scaled to a unit diagonal (Jacobi), factored by Cholesky with a diagonal shift of CD·eps (raised hundredfold
-until the factorisation runs to completion), refined once, and projected on 𝒦⊥.
+**Direction.** H V = −g has a solution because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6); `calculus/solve.py` finds it.
 
 **Step length.** Let φ(t) = L(W + tV), a = −φ'(0) = −⟨g, V⟩, b = φ''(0) = D²L[V, V] and ρ = max_n range(V x_n). By S8
 φ''(t) <= e^{ρt} b, and integrating twice
@@ -22,40 +19,25 @@ Where no minimiser exists ρ does not go to 0, and the loss falls by a steady fa
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxsoftmax.calculus.derivatives import quadratic_form
-from jaxsoftmax.calculus.gauge import Kernel, kernel
+from jaxsoftmax.calculus.gauge import kernel
 from jaxsoftmax.calculus.hessian import hessian
 from jaxsoftmax.calculus.rates import sample_range
+from jaxsoftmax.calculus.solve import ComplementProjectors, complement_projectors, solve_on_complement
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.training.loop import Point, Proposal
 
 Array = jax.Array
-PRECISION = jax.lax.Precision.HIGHEST
 
 # Ending: the estimated gap λ²/2 is at most this part of the loss.
 RELATIVE_GAP = 1e-12
 # a/b = 1 for an exact direction; the cap keeps t finite where b underflows on data without a minimiser.
 LARGEST_RATIO = 1e6
-
-
-class NewtonConstants(NamedTuple):
-    """Arrays of fixed shape, so that data of another rank do not retrace the loop.
-
-    `scale` (D,) powers of two; `gauge` and `null` (D, D): projectors of the feature space, `…_scaled` the same
-    subspaces in scaled features. The projector on 𝒦 is J ⊗ gauge + (I − J) ⊗ null, J = 11ᵀ/C.
-    """
-
-    scale: Any
-    gauge: Any
-    null: Any
-    gauge_scaled: Any
-    null_scaled: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,18 +48,18 @@ class Newton:
     patience: ClassVar[int] = 5
     monotone: ClassVar[bool] = True
 
-    def constants(self, problem: Problem) -> NewtonConstants:
+    def constants(self, problem: Problem) -> ComplementProjectors:
         """Scales and kernel projectors, on the host in float64 (concrete data needed)."""
-        return newton_constants(problem, kernel(problem), feature_scale(problem))
+        return complement_projectors(problem, kernel(problem))
 
-    def begin(self, point: Point, problem: Problem, constants: NewtonConstants) -> tuple[()]:
+    def begin(self, point: Point, problem: Problem, constants: ComplementProjectors) -> tuple[()]:
         """No state."""
         return ()
 
-    def propose(self, point: Point, problem: Problem, constants: NewtonConstants, state: Any) -> Proposal:
+    def propose(self, point: Point, problem: Problem, constants: ComplementProjectors, state: Any) -> Proposal:
         """The damped Newton step."""
         H = hessian(point.W, problem).to_dense()
-        V = newton_direction(H, point.gradient, constants)
+        V = -solve_on_complement(H, point.gradient, constants)
         a = -jnp.sum(point.gradient * V)
         b = quadratic_form(point.W, problem, V).astype(V.dtype)
         rho = jnp.asarray(sample_range(problem, V)).astype(V.dtype)
@@ -101,104 +83,3 @@ def guaranteed_decrease(rho: Array, a: Array, b: Array, t: Array) -> Array:
     closed = (jnp.expm1(safe * t) - safe * t) / safe**2
     series = t**2 * (0.5 + rho * t / 6 + (rho * t) ** 2 / 24)
     return a * t - b * jnp.where(small, series, closed)
-
-
-def feature_scale(problem: Problem) -> np.ndarray:
-    """Powers of two near the weighted root mean square of each column, float64; 1 for a column of zeros.
-
-    Powers of two make every scaling exact. The root mean square, not the maximum: a feature that few samples have then
-    gets curvature comparable with the others.
-    """
-    X, s = np.asarray(problem.X, np.float64), np.asarray(problem.sample_weight, np.float64)
-    top = np.max(np.abs(np.where(s[:, None] > 0, X, 0)), axis=0, initial=0.0)
-    unit = np.where(top > 0, top, 1.0)
-    rms = unit * np.sqrt((s @ (X / unit) ** 2) / s.sum())
-    return np.where(top > 0, np.exp2(np.round(np.log2(np.where(top > 0, rms, 1.0)))), 1.0)
-
-
-def _projector(basis: np.ndarray) -> np.ndarray:
-    """Orthogonal projector on the span of independent columns, (D, D): `v @ P` projects a row.
-
-    As (B⁺)ᵀ Bᵀ, entry d of `v @ P` is a combination of row d of B: rows of very different size keep their own accuracy,
-    so that a basis which the data annihilate in scaled features stays one when the scaling is undone.
-    """
-    if basis.shape[1] == 0:
-        return np.zeros((basis.shape[0],) * 2)
-    return np.linalg.pinv(basis).T @ basis.T
-
-
-def _scaled_null_space(problem: Problem, scale: np.ndarray, dimension: int) -> np.ndarray:
-    """(D, dimension) orthonormal basis of the null space of XΣ⁻¹ over the samples that take part."""
-    X = np.asarray(problem.X, np.float64)[np.asarray(problem.sample_weight) > 0] / scale
-    if X.shape[0] > X.shape[1]:
-        X = np.asarray(np.linalg.qr(X, mode="r"))
-    return np.linalg.svd(X, full_matrices=True)[2][problem.D - dimension :].T
-
-
-def newton_constants(problem: Problem, k: Kernel, scale: np.ndarray) -> NewtonConstants:
-    """Projectors for `newton_direction` in the problem's dtype; rows transform as v -> v·scale with the features."""
-    gauge, m = np.asarray(k.gauge, np.float64), k.null.shape[1]
-    null = _scaled_null_space(problem, scale, m) if m else np.zeros((problem.D, 0))
-    parts = (
-        scale,
-        _projector(gauge),
-        _projector(null / scale[:, None]),
-        _projector(scale[:, None] * gauge),
-        _projector(null),
-    )
-    return NewtonConstants(*(np.asarray(p, dtype=np.dtype(problem.dtype)) for p in parts))
-
-
-def remove_kernel(V: Array, gauge: Array, null: Array) -> Array:
-    """V minus its projection on 𝒦: the class mean loses its gauge part, the rest its part outside the row space."""
-    mean = jnp.mean(V, axis=0, keepdims=True)
-    rest = V - mean
-    mean = mean - jnp.matmul(mean, gauge, precision=PRECISION)
-    return mean + rest - jnp.matmul(rest, null, precision=PRECISION)
-
-
-@jax.jit
-def newton_direction(H: Array, gradient: Array, constants: NewtonConstants) -> Array:
-    """V in 𝒦⊥ with H V = −gradient, from the dense (CD, CD) Hessian, row-major vec."""
-    C, D = gradient.shape
-    dtype = gradient.dtype
-    n = C * D
-    scale = constants.scale.astype(dtype)
-    inverse = jnp.broadcast_to(1 / scale, (C, D)).reshape(n)
-    A = H.astype(dtype) * inverse[:, None] * inverse[None, :]
-    J = jnp.full((C, C), 1 / C, dtype)
-    projector = jnp.kron(J, constants.gauge_scaled) + jnp.kron(jnp.eye(C, dtype=dtype) - J, constants.null_scaled)
-    tau = jnp.trace(A) / n
-    A = A + jnp.where(tau > 0, tau, 1) * projector.astype(dtype)
-    diagonal = jnp.diagonal(A)
-    jacobi = jax.lax.rsqrt(jnp.where(diagonal > 0, diagonal, 1))
-    A = A * jacobi[:, None] * jacobi[None, :]
-    rhs = -(gradient.reshape(n) * inverse * jacobi)
-    eye = jnp.eye(n, dtype=dtype)
-
-    def factor(jitter: Array) -> Array:
-        return jnp.linalg.cholesky(A + jitter * eye, symmetrize_input=False)
-
-    def incomplete(carry: tuple[Array, Array]) -> Array:
-        return ~jnp.all(jnp.isfinite(carry[1])) & (carry[0] < 1)
-
-    def retry(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        jitter = 100 * carry[0]
-        return jitter, factor(jitter)
-
-    jitter = jnp.asarray(n * jnp.finfo(dtype).eps, dtype)
-    _, R = jax.lax.while_loop(incomplete, retry, (jitter, factor(jitter)))
-
-    def solve(v: Array) -> Array:
-        return jax.scipy.linalg.cho_solve((R, True), v)
-
-    u = solve(rhs)
-    # One refinement removes the shift's effect to first order; the shifted inverse contracts the error in every
-    # direction.
-    u = u + solve(rhs - jnp.matmul(A, u, precision=PRECISION))
-    V = (u * jacobi * inverse).reshape(C, D)
-    # Twice: where units differ much, V may lie almost wholly in 𝒦, and the first pass leaves eps times its length
-    # there.
-    for _ in range(2):
-        V = remove_kernel(V, constants.gauge.astype(dtype), constants.null.astype(dtype))
-    return V

@@ -7,7 +7,7 @@ import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.training import endpoint
-from jaxsoftmax.training.newton import feature_scale
+from jaxsoftmax.calculus.solve import feature_scale
 
 RNG = np.random.default_rng(20244)
 X = RNG.normal(size=(20, 2)) * [1.0, 100.0]

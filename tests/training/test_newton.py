@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.calculus.solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.training import newton
 from jaxsoftmax.training.fit import Status
 
@@ -28,8 +29,7 @@ def test_direction_is_the_pseudo_inverse_applied_to_the_gradient(x64, data, regu
         W = RNG.normal(size=(3, 3)) / scale
         H, g = np.asarray(js.hessian(W, problem).to_dense()), np.asarray(js.gradient(W, problem))
         k = js.kernel(problem)
-        constants = newton.newton_constants(problem, k, newton.feature_scale(problem))
-        V = np.asarray(newton.newton_direction(jnp.asarray(H), jnp.asarray(g), constants))
+        V = -np.asarray(solve_on_complement(jnp.asarray(H), jnp.asarray(g), complement_projectors(problem, k)))
         # The residual in scaled units: backward error of Cholesky and the projection, n·eps with room for the constant.
         residual = (H @ V.reshape(-1)).reshape(3, 3) + g
         size = np.abs(H) @ np.abs(V.reshape(-1)) + np.abs(g.reshape(-1))
@@ -62,11 +62,11 @@ def test_step_length_minimises_the_bound():
 def test_every_step_falls_by_what_s8_guarantees(x64, targets, regularizer):
     """S8: L(W + tV) <= L(W) - [a t - b(e^{ρt} - 1 - ρt)/ρ²] from any start, ρ with the self-regulariser's samples."""
     problem = js.Problem(X, targets, regularizer=regularizer)
-    constants = newton.newton_constants(problem, js.kernel(problem), newton.feature_scale(problem))
+    projectors = complement_projectors(problem, js.kernel(problem))
     for size in (0.0, 1.0, 10.0):
         W = RNG.normal(size=(3, 3)) * size
         H, g = js.hessian(W, problem).to_dense(), js.gradient(W, problem)
-        V = newton.newton_direction(H, g, constants)
+        V = -solve_on_complement(H, g, projectors)
         a, b, rho = -jnp.sum(g * V), js.quadratic_form(W, problem, V), js.sample_range(problem, V)
         for t in (newton.damped_step(rho, a, b), 0.3 * newton.damped_step(rho, a, b)):
             promised = float(newton.guaranteed_decrease(rho, a, b, t))
@@ -121,7 +121,7 @@ def test_power_of_two_feature_scales():
     problem = js.Problem(
         np.float32([[3e10, 0, 5], [4e10, 0, 1e-20]]), np.eye(2, dtype=np.float32), sample_weight=[1, 0]
     )
-    scale = newton.feature_scale(problem)
+    scale = feature_scale(problem)
     assert np.all(np.frexp(scale)[0] == 0.5) and scale[1] == 1
     assert 0.7 <= scale[0] / 3e10 <= 1.5 and 0.7 <= scale[2] / 5 <= 1.5
 
