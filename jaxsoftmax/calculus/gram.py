@@ -21,15 +21,14 @@ Array = jax.Array
 
 # A block of rows times a chunk of feature products: this many entries stay in a second-level cache.
 _ROWS = 2048
-_CHUNK_ENTRIES = 1 << 19
+_CHUNK_ENTRIES = 1 << 18
 
 
 def _class_pairs(C: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows a < b of the pairs, and the (C, C) table of where each block stands: pairs first, then diagonal blocks."""
+    """Rows a < b of the pairs, and the (C, C) table of where each pair stands, in either order."""
     a, b = np.triu_indices(C, 1)
     table = np.zeros((C, C), np.int32)
     table[a, b] = table[b, a] = np.arange(len(a))
-    np.fill_diagonal(table, len(a) + np.arange(C))
     return a, b, table
 
 
@@ -46,7 +45,7 @@ def _feature_products(D: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _packed_gram(Y: Array, X: Array, s: Array, where: Placement) -> tuple[Array, np.ndarray, np.ndarray]:
-    """(blocks, feature products) packed Hessian of the data term and its two index tables."""
+    """(chunks, class pairs, products a chunk) of Xᵀ diag(s y_a y_b) X, and where pairs and products stand in it."""
     X, where = whole_columns(X, where)
     (N, D), C = X.shape, Y.shape[1]
     a, b, pair_table = _class_pairs(C)
@@ -64,18 +63,23 @@ def _packed_gram(Y: Array, X: Array, s: Array, where: Placement) -> tuple[Array,
 
     out = jax.ShapeDtypeStruct((chunks, len(a), width), Y.dtype)
     total = sum_blocks(where, block, (), (X, Y, s), out, rows_limit=_ROWS)
-    pairs = jnp.swapaxes(total, 0, 1).reshape(len(a), chunks * width)
-    incidence = np.zeros((C, len(a)))
-    incidence[a, np.arange(len(a))] = incidence[b, np.arange(len(a))] = 1
-    diagonal = jnp.einsum("cp,pk->ck", jnp.asarray(incidence, Y.dtype), pairs, precision=PRECISION)
-    return jnp.concatenate([-pairs, diagonal]), pair_table, product_table
+    return total, pair_table, product_table
 
 
 def dense_hessian(Y: Array, W: Array, problem: Problem, where: Placement) -> Array:
     """H(W), (C·D, C·D), row-major vec over (C, D), penalties included, at probabilities Y = softmax(X Wᵀ) (S4, S21)."""
     C, D = W.shape
     packed, pairs, products = _packed_gram(Y, problem.X, problem.sample_weight, where)
-    H = packed[pairs[:, None, :, None], products[None, :, None, :]]
+    classes = jnp.arange(C)
+
+    def block_row(c: Array) -> Array:
+        """The (D, C, D) blocks of class c: unpacked class by class, the temporaries stay C times smaller."""
+        row = packed[np.arange(len(packed)), jnp.asarray(pairs)[c][:, None]].reshape(C, -1)
+        own = jnp.einsum("b,bk->k", (classes != c).astype(row.dtype), row, precision=PRECISION)
+        blocks = jnp.where((classes == c)[:, None, None], own[products], -row[:, products])
+        return jnp.swapaxes(blocks, 0, 1)
+
+    H = jax.lax.map(block_row, classes)
     if problem.regularizer:
         extra = penalty_class_blocks(W, problem)
         H = H + jnp.swapaxes(extra, 1, 2)[:, :, :, None] * jnp.eye(D, dtype=W.dtype)[None, :, None, :]
