@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsoftmax.calculus import derivatives, objective
 from jaxsoftmax.evidence import highprecision, tolerances
 from jaxsoftmax.evidence._report import Finding, compare, worst_of
 from jaxsoftmax.evidence._sides import REVERSE, TEXTBOOK, Sides, against
@@ -16,8 +15,8 @@ from jaxsoftmax.evidence._sides import REVERSE, TEXTBOOK, Sides, against
 def loss(k: Sides) -> list[Finding]:
     tol, own = k.tolerance("loss"), k.textbook_tolerance("loss")
     ours = {
-        "loss": k.hand(lambda: objective.loss(k.W, k.problem)),
-        "loss, fused": k.hand(lambda: derivatives.value_and_gradient(k.W, k.problem))[0],
+        "loss": k.hand(lambda: k.ours.objective.loss(k.W, k.problem)),
+        "loss, fused": k.hand(lambda: k.ours.derivatives.value_and_gradient(k.W, k.problem))[0],
     }
     exact = highprecision.loss(k.W, k.problem) if k.exact else None
     theirs = k.textbook("loss")
@@ -25,8 +24,8 @@ def loss(k: Sides) -> list[Finding]:
 
 
 def probabilities(k: Sides) -> list[Finding]:
-    Y = k.hand(lambda: objective.probabilities(k.W, k.problem))
-    log_Y = k.hand(lambda: objective.log_probabilities(k.W, k.problem))
+    Y = k.hand(lambda: k.ours.objective.probabilities(k.W, k.problem))
+    log_Y = k.hand(lambda: k.ours.objective.log_probabilities(k.W, k.problem))
     Z = highprecision.logits(k.W, k.problem) if k.exact else None
     exact = None if Z is None else highprecision.probabilities(Z)
     theirs, own = k.textbook_rows("probabilities"), k.textbook_tolerance("probability")
@@ -40,8 +39,8 @@ def probabilities(k: Sides) -> list[Finding]:
 
 def gradient(k: Sides) -> list[Finding]:
     ours = {
-        "gradient": k.hand(lambda: derivatives.gradient(k.W, k.problem)),
-        "gradient, fused": k.hand(lambda: derivatives.value_and_gradient(k.W, k.problem))[1],
+        "gradient": k.hand(lambda: k.ours.derivatives.gradient(k.W, k.problem)),
+        "gradient, fused": k.hand(lambda: k.ours.derivatives.value_and_gradient(k.W, k.problem))[1],
         "gradient, jax.grad of our loss": k.hand(lambda: jax.grad(k.our_loss)(k.device(k.W))),
     }
     exact = highprecision.gradient(k.W, k.problem) if k.exact else None
@@ -61,7 +60,7 @@ def _quadratic_penalties(k: Sides, W: np.ndarray) -> float:
 def gauge(k: Sides) -> list[Finding]:
     """1'grad L = 0 and L(W + 1v') = L(W), apart from the L2 penalties (S21a), which are not gauge invariant."""
     W, eps = k.W.astype(np.float64), 2.0**-52
-    G = k.hand(lambda: derivatives.gradient(k.W, k.problem)).astype(np.float64)
+    G = k.hand(lambda: k.ours.derivatives.gradient(k.W, k.problem)).astype(np.float64)
     sums, tol = G.sum(axis=0), k.tolerance("gradient")
     expected, size = np.zeros(k.D), np.zeros(k.D)
     for term in k.data.regularizer:
@@ -96,7 +95,7 @@ def gauge(k: Sides) -> list[Finding]:
     )
     for _, d in k.blocks(k.block_rows):
         slack += 2 * float((d.sample_weight * (np.abs(d.X) @ shift.T).max(axis=1)).sum())
-    before, after = (float(k.hand(lambda w=w: objective.loss(w, k.problem))) for w in (k.W, moved))
+    before, after = (float(k.hand(lambda w=w: k.ours.objective.loss(w, k.problem))) for w in (k.W, moved))
     with np.errstate(invalid="ignore"):
         theirs, ours = before - _quadratic_penalties(k, k.W), after - _quadratic_penalties(k, moved)
     tol = k.tolerance("loss") + k.tolerance("loss", W=moved) + slack
@@ -110,9 +109,9 @@ def inputs(k: Sides) -> list[Finding]:
     def ours() -> Any:
         w, p = k.device(k.W), k.problem
         return (
-            jax.grad(lambda X: objective.loss(w, p.replace(X=X)))(p.X),
-            jax.grad(lambda T: objective.loss(w, p.replace(T=T)))(p.T),
-            jax.grad(lambda s: objective.loss(w, p.replace(sample_weight=s)))(p.sample_weight),
+            jax.grad(lambda X: k.ours.objective.loss(w, p.replace(X=X)))(p.X),
+            jax.grad(lambda T: k.ours.objective.loss(w, p.replace(T=T)))(p.T),
+            jax.grad(lambda s: k.ours.objective.loss(w, p.replace(sample_weight=s)))(p.sample_weight),
         )
 
     in_X, in_T, in_s = k.hand(ours)

@@ -7,8 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsoftmax.calculus import derivatives
-from jaxsoftmax.calculus import hessian as hessian_module
 from jaxsoftmax.evidence import highprecision
 from jaxsoftmax.evidence._report import Finding, compare, worst_of
 from jaxsoftmax.evidence._sides import FORWARD_OVER_REVERSE, NESTED, Sides, against, exactly
@@ -21,7 +19,7 @@ def second(k: Sides) -> list[Finding]:
     """Hessian-vector product and quadratic form along one direction; S5 as the sign of the form."""
     V, loss = k.V, k.our_loss
     ours = {
-        "Hessian-vector product": k.hand(lambda: derivatives.hvp(k.W, k.problem, V)),
+        "Hessian-vector product": k.hand(lambda: k.ours.derivatives.hvp(k.W, k.problem, V)),
         "Hessian-vector product, operator": k.hand(lambda: _operator(k) @ k.device(V)),
         "Hessian-vector product, jvp of jax.grad of our loss": k.hand(
             lambda: jax.jvp(jax.grad(loss), (k.device(k.W),), (k.device(V),))[1]
@@ -31,7 +29,7 @@ def second(k: Sides) -> list[Finding]:
     theirs, tol, own = k.textbook("hvp", V), k.tolerance("hvp", V), k.textbook_tolerance("hvp", V)
     out = against(k, "S4", ours, FORWARD_OVER_REVERSE, theirs, tol, own, exact, k.at_class_feature)
     forms = {
-        "quadratic form": k.hand(lambda: derivatives.quadratic_form(k.W, k.problem, V)),
+        "quadratic form": k.hand(lambda: k.ours.derivatives.quadratic_form(k.W, k.problem, V)),
         "quadratic form, operator": k.hand(lambda: _operator(k).quadratic_form(k.device(V))),
     }
     exact = highprecision.quadratic_form(k.W, k.problem, V) if k.exact else None
@@ -124,8 +122,8 @@ def _some_columns(k: Sides) -> list[Finding]:
 def third(k: Sides) -> list[Finding]:
     """D^3 L[V, U, U] and its bound by range(V x) D^2 L[U, U]."""
     V, U = k.V, k.U
-    ours = k.hand(lambda: derivatives.third_derivative(k.W, k.problem, V, U))
-    form = k.hand(lambda: derivatives.quadratic_form(k.W, k.problem, U))
+    ours = k.hand(lambda: k.ours.derivatives.third_derivative(k.W, k.problem, V, U))
+    form = k.hand(lambda: k.ours.derivatives.quadratic_form(k.W, k.problem, U))
     exact = highprecision.third_derivative(k.W, k.problem, V, U) if k.exact else None
     tol, own = k.tolerance("third_derivative", V, U), k.textbook_tolerance("third_derivative", V, U)
     theirs = k.textbook("third_derivative", V, U)
@@ -145,4 +143,4 @@ def third(k: Sides) -> list[Finding]:
 
 
 def _operator(k: Sides) -> Any:
-    return hessian_module.hessian(k.W, k.problem)
+    return k.ours.hessian.hessian(k.W, k.problem)

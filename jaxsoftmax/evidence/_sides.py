@@ -6,13 +6,12 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxsoftmax._checks import as_weights
-from jaxsoftmax.calculus import objective
 from jaxsoftmax.evidence import highprecision, reference, tolerances
 from jaxsoftmax.evidence._report import Finding, compare
 
@@ -40,6 +39,14 @@ def _compiled(name: str) -> Callable[..., Any]:
     return jax.jit(_input_gradients if name == "input_gradients" else getattr(reference, name))
 
 
+class Ours(NamedTuple):
+    """The modules whose functions are under test, handed in by ``crosscheck``: the only place where both sides meet."""
+
+    objective: Any
+    derivatives: Any
+    hessian: Any
+
+
 class Sides:
     """One problem at one W, with directions V and U, both sides, and their tolerances.
 
@@ -47,7 +54,8 @@ class Sides:
     and with x64 on for float64; the reference side runs in scoped float64 on the stored numbers, upcast exactly.
     """
 
-    def __init__(self, problem: Any, W: Any, key: Any, high_precision: bool | None) -> None:
+    def __init__(self, problem: Any, W: Any, ours: Ours, key: Any, high_precision: bool | None) -> None:
+        self.ours = ours
         self.problem = problem
         self.dtype = np.dtype(problem.dtype)
         self.W = self.hand(lambda: as_weights(W, problem))
@@ -84,7 +92,7 @@ class Sides:
 
     def our_loss(self, W: Any) -> jax.Array:
         """``js.loss`` as a function of W alone, to be differentiated inside `hand`."""
-        return objective.loss(W, self.problem)
+        return self.ours.objective.loss(W, self.problem)
 
     def device(self, a: np.ndarray) -> jax.Array:
         """A (C, D) array as a JAX array of the problem's dtype; call inside `hand`."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from jaxsoftmax.calculus import derivatives, hessian, objective
 from jaxsoftmax.evidence import _first_order as first
 from jaxsoftmax.evidence import _second_order as second
 from jaxsoftmax.evidence._report import CrossCheckReport, StatementCheck
-from jaxsoftmax.evidence._sides import Sides
+from jaxsoftmax.evidence._sides import Ours, Sides
 
 __all__ = ["CrossCheckReport", "StatementCheck", "crosscheck_problem"]
 
@@ -50,7 +51,7 @@ def crosscheck_problem(
         >>> report.verdict, report.statements[0].statement
         ('AGREE', 'S1')
     """
-    sides = Sides(problem, W, key, high_precision)
+    sides = Sides(problem, W, Ours(objective, derivatives, hessian), key, high_precision)
     findings = [
         *first.loss(sides),
         *first.probabilities(sides),

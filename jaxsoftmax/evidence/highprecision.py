@@ -331,8 +331,8 @@ def _compare(floats: Any, balls: Any, digits: int, *, relative: bool) -> np.ndar
             if not np.isfinite(x):
                 flat[i] = np.nan
                 continue
-            difference: Any = abs(flint.arb(x) - b)
-            if relative and difference != 0:
-                difference = difference / abs(b) if b != 0 else flint.arb.pos_inf()
+            difference = abs(flint.arb(x) - b)
+            if relative and not difference.contains(0):
+                difference = flint.arb.pos_inf() if b.contains(0) else difference / abs(b)
             flat[i] = float(difference.mid())
         return flat.reshape(balls.shape)

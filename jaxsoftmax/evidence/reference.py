@@ -3,7 +3,7 @@
 This file is one of the two sides that ``crosscheck`` compares, so it shares nothing with the other side: it imports
 JAX and nothing of ours, knows the problem only by its attributes ``X`` (N, D), ``T`` (N, C), ``sample_weight`` (N,),
 ``regularizer`` (a tuple) and ``intercept``, and writes softmax with ``max``, ``exp`` and ``log`` because
-``jax.nn.softmax`` and ``logsumexp`` carry custom rules of their own. A test scans the jaxpr of every function for
+``jax.nn``'s functions may carry custom rules of their own. A test scans the jaxpr of every function for
 custom rules.
 
 The row loss is S1 in the form ``(1't) lse(z) - t'z``. S1 is usually printed as ``lse(z) - t'z``; the factor is 1 when
