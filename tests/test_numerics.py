@@ -41,6 +41,10 @@ def rows(C: int, dtype: str) -> np.ndarray:
         confident = limit / 2 - gap - rng.uniform(0, 0.25, size=C)
         confident[C // 2] = limit / 2
         made.append(confident)
+    # Terms just above half an ulp of the running sum: added one after another, each is rounded up to a whole one.
+    crowd = np.full(C, math.log(0.51 * float(np.finfo(dtype).eps)))
+    crowd[:3] = [0, -1e-6, math.log(0.01)][: min(C, 3)]
+    made.append(crowd)
     mixed = np.linspace(-limit, -limit + 1, C)  # differences up to 2·limit beside two close ones
     mixed[0], mixed[-1] = limit, limit - 1 / 3
     made.append(mixed)
@@ -108,10 +112,9 @@ def test_probabilities_and_their_logarithms_are_within_4_eps_of_50_digits(C, dty
     assert smallest < (1e-290 if dtype == "float64" else 1e-34), "no confidently right sample was tested"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_layout_with_classes_first_is_as_accurate(dtype):
+@pytest.mark.parametrize(("dtype", "C"), [("float32", 10), ("float64", 10), ("float32", 200)])
+def test_the_layout_with_classes_first_is_as_accurate(dtype, C):
     """Section 7.1, 7.2: the fused kernels hold classes along axis 0; also float32 while x64 is on."""
-    C = 10
     with jax.enable_x64(True):
         y, neg_log = pieces(rows(C, dtype), axis=0)
         assert y.dtype == neg_log.dtype == np.dtype(dtype)

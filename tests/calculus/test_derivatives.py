@@ -19,7 +19,6 @@ def _derivatives(W, problem, V, U):
         "hvp": js.hvp(W, problem, V),
         "quadratic_form": js.quadratic_form(W, problem, V),
         "third_derivative": js.third_derivative(W, problem, V, U),
-        "third_derivative, U = V": js.third_derivative(W, problem, V),
     }
 
 
@@ -52,7 +51,9 @@ def test_derivatives_are_the_sums_of_S2_S4_S8(case, dtype):
         ours = _derivatives(*(a.astype(dtype) if isinstance(a, np.ndarray) else a for a in (W, problem, V, U)))
         assert {v.dtype for v in ours.values()} == {np.dtype(dtype)}
         ours = {k: np.asarray(v, np.float64) for k, v in ours.items()}
-    for name, (value, allowed) in expected(W, data, V, U, np.finfo(dtype).eps + twins.EPS64).items():
+    theirs = expected(W, data, V, U, np.finfo(dtype).eps + twins.EPS64)
+    for name in ours:
+        value, allowed = theirs[name]
         assert ours[name].shape == np.shape(value), name
         assert np.all(np.abs(ours[name] - value) <= allowed), name
 

@@ -30,6 +30,8 @@ def _pair(seed=0, shape=(3, 4)):
     rng = np.random.default_rng(seed)
     t = rng.uniform(0, 1, size=shape)
     t[0], t[-1] = rng.integers(0, 3, size=shape[-1]), 2 * np.eye(shape[-1])[1]
+    if len(t) > 2:
+        t[1] = [1, 1, -1, 0]  # two entries equal the sum of the row: neither carries the whole target
     return rng.normal(size=shape), t
 
 
@@ -113,7 +115,6 @@ def test_cross_entropy_is_a_drop_in_for_optax(name):
     if where is not None:
         where[(0,) * where.ndim] = True
         where[..., 0] = True
-        t = t * where if t.shape == where.shape else t * np.broadcast_to(where, t.shape)
     with jax.enable_x64(True):
 
         def both(f):
@@ -159,10 +160,11 @@ def test_dtypes_below_32_bits_come_back_as_they_went_in(dtype):
     assert value.dtype == slope.dtype == z.dtype
     wide = np.asarray(z, np.float64)
     expected = [-twins.log_softmax(row)[k] for row, k in zip(wide, (0, 1), strict=True)]
-    eps = float(jnp.finfo(dtype).eps)
-    np.testing.assert_allclose(np.asarray(value, np.float64), expected, rtol=16 * eps)
+    # The one rounding to the output dtype, half an eps, and the float32 arithmetic before it.
+    allowed = float(jnp.finfo(dtype).eps) / 2 + 16 * float(jnp.finfo("float32").eps)
+    np.testing.assert_allclose(np.asarray(value, np.float64), expected, rtol=allowed)
     residual = np.array([twins.softmax(row) for row in wide]) - np.asarray(t)
-    np.testing.assert_allclose(np.asarray(slope, np.float64), residual, rtol=16 * eps, atol=1e-8)
+    np.testing.assert_allclose(np.asarray(slope, np.float64), residual, rtol=allowed, atol=1e-7)
     with jax.enable_x64(True):
         mixed = jax.jit(js.softmax_cross_entropy)(jnp.asarray(wide), jnp.asarray(t, "float32"))
         assert mixed.dtype == np.float64
