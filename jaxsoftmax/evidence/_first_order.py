@@ -41,7 +41,7 @@ def gradient(k: Sides) -> list[Finding]:
     ours = {
         "gradient": k.hand(lambda: k.ours.derivatives.gradient(k.W, k.problem)),
         "gradient, fused": k.hand(lambda: k.ours.derivatives.value_and_gradient(k.W, k.problem))[1],
-        "gradient, jax.grad of our loss": k.hand(lambda: jax.grad(k.our_loss)(k.device(k.W))),
+        "gradient, jax.grad of our loss": k.autodiff("gradient"),
     }
     exact = highprecision.gradient(k.W, k.problem) if k.exact else None
     tol, own = k.tolerance("gradient"), k.textbook_tolerance("gradient")
@@ -105,16 +105,7 @@ def gauge(k: Sides) -> list[Finding]:
 
 def inputs(k: Sides) -> list[Finding]:
     """Gradients of our loss in X, T and s (the rules of S2 and S1 seen from the other arguments)."""
-
-    def ours() -> Any:
-        w, p = k.device(k.W), k.problem
-        return (
-            jax.grad(lambda X: k.ours.objective.loss(w, p.replace(X=X)))(p.X),
-            jax.grad(lambda T: k.ours.objective.loss(w, p.replace(T=T)))(p.T),
-            jax.grad(lambda s: k.ours.objective.loss(w, p.replace(sample_weight=s)))(p.sample_weight),
-        )
-
-    in_X, in_T, in_s = k.hand(ours)
+    in_X, in_T, in_s = k.autodiff("inputs")
     names = (
         "gradient in X, jax.grad of our loss",
         "gradient in T, jax.grad of our loss",

@@ -29,7 +29,7 @@ def sum_constant(N: int, C: int) -> float:
         >>> tolerances.sum_constant(100, 2)
         18.0
     """
-    return 8.0 + np.sqrt(N) + 4.0 * max(0.0, np.log2(C / 2))
+    return float(8.0 + np.sqrt(N) + 4.0 * max(0.0, np.log2(C / 2)))
 
 
 @dataclasses.dataclass(frozen=True)

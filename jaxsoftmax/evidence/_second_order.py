@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxsoftmax.evidence import highprecision
@@ -17,13 +16,11 @@ _EXACT_COLUMNS = 3
 
 def second(k: Sides) -> list[Finding]:
     """Hessian-vector product and quadratic form along one direction; S5 as the sign of the form."""
-    V, loss = k.V, k.our_loss
+    V = k.V
     ours = {
         "Hessian-vector product": k.hand(lambda: k.ours.derivatives.hvp(k.W, k.problem, V)),
         "Hessian-vector product, operator": k.hand(lambda: _operator(k) @ k.device(V)),
-        "Hessian-vector product, jvp of jax.grad of our loss": k.hand(
-            lambda: jax.jvp(jax.grad(loss), (k.device(k.W),), (k.device(V),))[1]
-        ),
+        "Hessian-vector product, jvp of jax.grad of our loss": k.autodiff("hvp", V),
     }
     exact = highprecision.hvp(k.W, k.problem, V) if k.exact else None
     theirs, tol, own = k.textbook("hvp", V), k.tolerance("hvp", V), k.textbook_tolerance("hvp", V)
@@ -67,7 +64,7 @@ def _dense_hessian(k: Sides) -> list[Finding]:
     ours = {
         "Hessian": H,
         "Hessian, blocks": np.asarray(blocks).transpose(0, 2, 1, 3).reshape(CD, CD),
-        "Hessian, jax.hessian of our loss": k.hand(lambda: jax.hessian(k.our_loss)(k.device(k.W))).reshape(CD, CD),
+        "Hessian, jax.hessian of our loss": k.autodiff("hessian").reshape(CD, CD),
     }
     route = FORWARD_OVER_REVERSE
     out = against(k, "S4", ours, route, theirs, tol, own, None, k.at_pair)

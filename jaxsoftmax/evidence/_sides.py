@@ -39,6 +39,31 @@ def _compiled(name: str) -> Callable[..., Any]:
     return jax.jit(_input_gradients if name == "input_gradients" else getattr(reference, name))
 
 
+@functools.lru_cache(maxsize=8)
+def _autodiff(loss: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Compiled derivatives of a loss(W, problem); kept, so that a second cross-check of the same shapes is quick."""
+
+    def inputs(W: Any, problem: Any) -> Any:
+        def of(X: Any, T: Any, s: Any) -> Any:
+            return loss(W, problem.replace(X=X, T=T, sample_weight=s))
+
+        return jax.grad(of, argnums=(0, 1, 2))(problem.X, problem.T, problem.sample_weight)
+
+    def hvp(W: Any, problem: Any, V: Any) -> Any:
+        return jax.jvp(lambda w: jax.grad(loss)(w, problem), (W,), (V,))[1]
+
+    rules = {"gradient": jax.grad(loss), "hvp": hvp, "hessian": jax.hessian(loss), "inputs": inputs}
+    return {name: jax.jit(rule) for name, rule in rules.items()}
+
+
+def _generator(key: Any) -> np.random.Generator:
+    """NumPy's generator seeded by a JAX key (0 when None): the same draws whatever the x64 setting."""
+    key = jax.random.key(0) if key is None else key
+    if jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.key_data(key)
+    return np.random.default_rng(np.asarray(key).ravel().tolist())
+
+
 class Ours(NamedTuple):
     """The modules whose functions are under test, handed in by ``crosscheck``: the only place where both sides meet."""
 
@@ -67,9 +92,7 @@ class Sides:
         for name, leaf in (("W", self.W), ("X", self.data.X)):
             if not np.isfinite(leaf).all():
                 raise ValueError(f"{name}: has NaN or infinite entries; a cross-check needs finite numbers.")
-        with jax.enable_x64(True):
-            key = jax.random.key(0) if key is None else key
-            draws = np.asarray(jax.random.normal(key, (3, self.C, self.D), dtype=np.float64))
+        draws = _generator(key).standard_normal((3, self.C, self.D))
         # Powers of two bring features of any unit to size 1, so that no single column drowns the others in V x.
         largest = np.abs(self.data.X).max(axis=0, initial=0.0)
         scale = np.where(largest > 0, np.exp2(-np.ceil(np.log2(np.where(largest > 0, largest, 1.0)))), 1.0)
@@ -90,9 +113,10 @@ class Sides:
         with scope:
             return jax.tree.map(np.asarray, call())
 
-    def our_loss(self, W: Any) -> jax.Array:
-        """``js.loss`` as a function of W alone, to be differentiated inside `hand`."""
-        return self.ours.objective.loss(W, self.problem)
+    def autodiff(self, name: str, *args: np.ndarray) -> Any:
+        """Autodiff of ``js.loss`` at W: "gradient", "hvp" (of a direction), "hessian", or "inputs" for X, T and s."""
+        rule = _autodiff(self.ours.objective.loss)[name]
+        return self.hand(lambda: rule(self.device(self.W), self.problem, *(self.device(a) for a in args)))
 
     def device(self, a: np.ndarray) -> jax.Array:
         """A (C, D) array as a JAX array of the problem's dtype; call inside `hand`."""

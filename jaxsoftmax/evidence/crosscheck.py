@@ -31,8 +31,8 @@ def crosscheck_problem(
     Args:
         problem: the data; float32 and float64 problems alike. A float64 problem needs no x64 scope here.
         W: (C, D) weights in the problem's dtype (NumPy arrays are converted).
-        key: random key for the directions; ``jax.random.key(0)`` when None. Normal draws in float64, rounded to the
-            problem's dtype and scaled by a power of two a feature.
+        key: random key for the directions; ``jax.random.key(0)`` when None. It seeds normal draws in NumPy's float64,
+            which are scaled by a power of two a feature and rounded to the problem's dtype.
         hessian_budget: most entries for an autodiff Hessian, max(N C, 8 C D) C D with its temporaries; beyond it,
             some columns are compared instead of the dense matrix.
         high_precision: compare with 50 digits too. None: if python-flint is installed and it takes seconds at most.

@@ -228,15 +228,17 @@ def test_a_negative_quadratic_form_fails(monkeypatch):
 def test_rounding_is_said_where_a_factor_two_would_pass(monkeypatch, plant):
     """S2: at a float32 minimiser the gradient is rounding, so neither agreement nor a factor 2 can be seen in it."""
     rng = np.random.default_rng(0)
-    problem = js.Problem(rng.normal(size=(N, 2)).astype(np.float32), rng.dirichlet(np.ones(C), size=N), intercept=True)
-    W = np.zeros((C, 3))
+    problem = js.Problem(
+        rng.normal(size=(N, D - 1)).astype(np.float32), rng.dirichlet(np.ones(C), size=N), intercept=True
+    )
+    W = np.zeros((C, D))
     for _ in range(30):  # Newton in float64 NumPy on the stored numbers, so that float32 sees only its own rounding
         X, T = (np.asarray(a).astype(np.float64) for a in (problem.X, problem.T))
         Y = np.exp(X @ W.T)
         Y /= Y.sum(axis=1, keepdims=True)
         S = np.einsum("ni,ij->nij", Y, np.eye(C)) - np.einsum("ni,nj->nij", Y, Y)
-        H = np.einsum("nij,nd,ne->idje", S, X, X).reshape(C * 3, C * 3)
-        W = W - (np.linalg.pinv(H, rcond=1e-10) @ ((Y - T).T @ X).ravel()).reshape(C, 3)
+        H = np.einsum("nij,nd,ne->idje", S, X, X).reshape(C * D, C * D)
+        W = W - (np.linalg.pinv(H, rcond=1e-10) @ ((Y - T).T @ X).ravel()).reshape(C, D)
     if plant:
         monkeypatch.setattr(derivatives, "gradient", doubled(derivatives.gradient))
     report = crosscheck_problem(problem, W.astype(np.float32))
