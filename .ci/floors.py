@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def floors(dependencies: list[str]) -> list[str]:
-    """Turn each `name>=version` into `name==version`; versions left out (`!=`) are dropped, anything else is an error."""
+    """Turn each `name>=version` into `name==version`; left-out versions (`!=`) are dropped, all else is an error."""
     pins = []
     for requirement in dependencies:
         match = re.fullmatch(r"([A-Za-z0-9._-]+)\s*>=\s*([0-9][0-9.]*)(?:\s*,\s*!=\s*[0-9.]+)*", requirement)

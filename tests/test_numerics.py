@@ -1,4 +1,4 @@
-"""Section 7, facts 1-4: softmax, its logarithm, the residual and the variance against values of 2,400 bits."""
+"""Sections 7.1, 7.2, 7.3 and 7.4: softmax, its logarithm, residual and variance against values of 2,400 bits."""
 
 import functools
 import math

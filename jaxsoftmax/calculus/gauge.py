@@ -164,7 +164,8 @@ def _null_space(X: np.ndarray) -> tuple[np.ndarray, int, float]:
         # X Σ⁻¹ n = 0 means Σ⁻¹ n is in the null space of X. As B R⁻¹ each row keeps its own relative accuracy, which
         # the orthogonal factor would not: Σ may span many decades.
         rows = null * np.exp2(np.min(exponent + fine) - (exponent + fine))[:, None]
-        null = np.linalg.solve(np.linalg.qr(rows, mode="r").T, rows.T).T
+        factor = np.asarray(np.linalg.qr(rows, mode="r"))
+        null = np.linalg.solve(factor.T, rows.T).T
     return null, rank, tolerance
 
 

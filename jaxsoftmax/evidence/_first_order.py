@@ -12,7 +12,7 @@ from jaxsoftmax.evidence._report import Finding, compare, worst_of
 from jaxsoftmax.evidence._sides import REVERSE, TEXTBOOK, Sides, against
 
 
-def loss(k: Sides) -> list[Finding]:
+def compare_loss(k: Sides) -> list[Finding]:
     tol, own = k.tolerance("loss"), k.textbook_tolerance("loss")
     ours = {
         "loss": k.hand(lambda: k.ours.objective.loss(k.W, k.problem)),
@@ -23,7 +23,7 @@ def loss(k: Sides) -> list[Finding]:
     return against(k, "S1", ours, TEXTBOOK, theirs, tol, own, exact, None)
 
 
-def probabilities(k: Sides) -> list[Finding]:
+def compare_probabilities(k: Sides) -> list[Finding]:
     Y = k.hand(lambda: k.ours.objective.probabilities(k.W, k.problem))
     log_Y = k.hand(lambda: k.ours.objective.log_probabilities(k.W, k.problem))
     Z = highprecision.logits(k.W, k.problem) if k.exact else None
@@ -37,7 +37,7 @@ def probabilities(k: Sides) -> list[Finding]:
     return out
 
 
-def gradient(k: Sides) -> list[Finding]:
+def compare_gradient(k: Sides) -> list[Finding]:
     ours = {
         "gradient": k.hand(lambda: k.ours.derivatives.gradient(k.W, k.problem)),
         "gradient, fused": k.hand(lambda: k.ours.derivatives.value_and_gradient(k.W, k.problem))[1],
@@ -57,7 +57,7 @@ def _quadratic_penalties(k: Sides, W: np.ndarray) -> float:
     return total
 
 
-def gauge(k: Sides) -> list[Finding]:
+def compare_gauge(k: Sides) -> list[Finding]:
     """1'grad L = 0 and L(W + 1v') = L(W), apart from the L2 penalties (S21a), which are not gauge invariant."""
     W, eps = k.W.astype(np.float64), 2.0**-52
     G = k.hand(lambda: k.ours.derivatives.gradient(k.W, k.problem)).astype(np.float64)
@@ -103,7 +103,7 @@ def gauge(k: Sides) -> list[Finding]:
     return [*out, compare("S3", "loss along a gauge direction", "the theorem", ours, theirs, tol, identity=True)]
 
 
-def inputs(k: Sides) -> list[Finding]:
+def compare_inputs(k: Sides) -> list[Finding]:
     """Gradients of our loss in X, T and s (the rules of S2 and S1 seen from the other arguments)."""
     in_X, in_T, in_s = k.autodiff("inputs")
     names = (

@@ -14,7 +14,7 @@ _COLUMNS = 4
 _EXACT_COLUMNS = 3
 
 
-def second(k: Sides) -> list[Finding]:
+def compare_second(k: Sides) -> list[Finding]:
     """Hessian-vector product and quadratic form along one direction; S5 as the sign of the form."""
     V = k.V
     ours = {
@@ -49,7 +49,7 @@ def _columns(k: Sides, count: int) -> list[tuple[int, int]]:
     return [divmod(int(i), k.D) for i in np.unique(np.linspace(0, total - 1, min(count, total)).round())]
 
 
-def hessian(k: Sides, budget: int) -> list[Finding]:
+def compare_hessian(k: Sides, budget: int) -> list[Finding]:
     CD = k.C * k.D
     dense = max(k.N * k.C, 8 * CD) * CD <= budget
     return _dense_hessian(k) if dense else _some_columns(k)
@@ -116,7 +116,7 @@ def _some_columns(k: Sides) -> list[Finding]:
     return [*out, compare("S4", "Hessian, trace", "sum of the diagonal", trace, total, tol)]
 
 
-def third(k: Sides) -> list[Finding]:
+def compare_third(k: Sides) -> list[Finding]:
     """D^3 L[V, U, U] and its bound by range(V x) D^2 L[U, U]."""
     V, U = k.V, k.U
     ours = k.hand(lambda: k.ours.derivatives.third_derivative(k.W, k.problem, V, U))

@@ -7,10 +7,8 @@ from typing import Any
 from jaxsoftmax.calculus import derivatives, hessian, objective
 from jaxsoftmax.evidence import _first_order as first
 from jaxsoftmax.evidence import _second_order as second
-from jaxsoftmax.evidence._report import CrossCheckReport, StatementCheck
+from jaxsoftmax.evidence._report import CrossCheckReport
 from jaxsoftmax.evidence._sides import Ours, Sides
-
-__all__ = ["CrossCheckReport", "StatementCheck", "crosscheck_problem"]
 
 
 def crosscheck_problem(
@@ -53,13 +51,13 @@ def crosscheck_problem(
     """
     sides = Sides(problem, W, Ours(objective, derivatives, hessian), key, high_precision)
     findings = [
-        *first.loss(sides),
-        *first.probabilities(sides),
-        *first.gradient(sides),
-        *first.gauge(sides),
-        *second.second(sides),
-        *second.hessian(sides, hessian_budget),
-        *second.third(sides),
-        *first.inputs(sides),
+        *first.compare_loss(sides),
+        *first.compare_probabilities(sides),
+        *first.compare_gradient(sides),
+        *first.compare_gauge(sides),
+        *second.compare_second(sides),
+        *second.compare_hessian(sides, hessian_budget),
+        *second.compare_third(sides),
+        *first.compare_inputs(sides),
     ]
     return CrossCheckReport.from_findings(findings)

@@ -33,7 +33,6 @@ import numpy as np
 from jaxsoftmax.evidence._rounding import Model, model, sum_constant
 
 __all__ = [
-    "Model",
     "gradient_tolerance",
     "hessian_diagonal_tolerance",
     "hessian_tolerance",
@@ -41,11 +40,9 @@ __all__ = [
     "input_gradient_tolerance",
     "log_probability_tolerance",
     "loss_tolerance",
-    "model",
     "probability_tolerance",
     "quadratic_form_tolerance",
     "residual_tolerance",
-    "sum_constant",
     "third_derivative_tolerance",
 ]
 

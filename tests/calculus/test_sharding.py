@@ -72,7 +72,8 @@ for kind in AxisType.Auto, AxisType.Explicit:
     explicit = kind == AxisType.Explicit
     with jax.set_mesh(mesh) if explicit else contextlib.nullcontext():
         p = placed(mesh)
-        at, along = (jax.device_put(A, NamedSharding(mesh, P(None, None))) if explicit else jnp.asarray(A) for A in (W, V))
+        put = (lambda A: jax.device_put(A, NamedSharding(mesh, P(None, None)))) if explicit else jnp.asarray
+        at, along = put(W), put(V)
         out[f"{kind}, jit"] = compare(compiled(at, p, along))
         if not (quick and explicit):
             out[f"{kind}, eager"] = compare(eager(at, p, along))

@@ -321,6 +321,8 @@ def test_row_blocks_change_nothing(monkeypatch):
 def test_compare_treats_infinities_and_zeros_as_documented():
     """inf is right exactly where the value is beyond the dtype's range; a zero tolerance admits only equality."""
     compare = _report.compare
+    check = compare("S1", "q", "r", np.float32([1.0, 3.0]), [1.0, 2.5], [1.0, 0.25], own_tolerance=[0.0, 0.15]).check
+    assert (check.max_error, check.bound, check.ratio) == (0.5, 0.4, 1.25) and not check.passed
     big = np.array([np.inf, 1.0], np.float32)
     assert compare("S1", "q", "r", big, [1e39, 1.0], 0.0).check.passed
     assert not compare("S1", "q", "r", big, [1e30, 1.0], 0.0).check.passed

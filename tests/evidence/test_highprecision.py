@@ -38,10 +38,10 @@ def decimals(a):
     return [[Decimal(float(x)) for x in row] for row in np.atleast_2d(np.asarray(a).astype(np.float64))]
 
 
-def by_decimals(problem, W, V, regularized):
-    """Loss, gradient, H[V] and D^3 L[V, V, V] with 120-digit decimals: S1, S2, S4, S8 as loops, no shift."""
+def by_decimals(problem, W, V, U, regularized):
+    """Loss, gradient, H[V] and D^3 L[V, U, U] with 120-digit decimals: S1, S2, S4, S8 as loops, no shift."""
     with decimal.localcontext(decimal.Context(prec=120)):
-        X, T, w, v = (decimals(a) for a in (problem.X, problem.T, W, V))
+        X, T, w, v, q = (decimals(a) for a in (problem.X, problem.T, W, V, U))
         s = decimals(problem.sample_weight)[0]
         if regularized:
             g = Decimal(GAMMA)
@@ -58,7 +58,9 @@ def by_decimals(problem, W, V, regularized):
             y = [a / sum(e) for a in e]
             mean = sum(a * b for a, b in zip(y, u, strict=True))
             loss -= weight * sum(t[i] * y[i].ln() for i in range(C))
-            third += weight * sum(y[i] * (u[i] - mean) ** 3 for i in range(C))
+            b = [sum(a * b for a, b in zip(row, x, strict=True)) for row in q]
+            other = sum(a * b for a, b in zip(y, b, strict=True))
+            third += weight * sum(y[i] * (u[i] - mean) * (b[i] - other) ** 2 for i in range(C))
             for c in range(C):
                 for d in range(D):
                     G[c][d] += weight * (sum(t) * y[c] - t[c]) * x[d]
@@ -90,10 +92,11 @@ def test_fifty_digits_of_the_stored_numbers(dtype, regularized, x64):
     """S1, S2, S4, S8, S21: loss, gradient, H[V] and D^3 L have 50 right digits in every entry."""
     penalties = js.L2(ALPHA) + js.SelfRegularizer(GAMMA) if regularized else None
     problem, W, V = make(dtype, penalties)
-    loss, G, H, third = by_decimals(problem, W, V, regularized)
+    U = V[::-1] * 0.5
+    loss, G, H, third = by_decimals(problem, W, V, U, regularized)
     assert agree(highprecision.loss(W, problem), loss)
-    assert agree(highprecision.third_derivative(W, problem, V), third)
-    assert agree(highprecision.third_derivative(W, problem, V, V), third)
+    assert agree(highprecision.third_derivative(W, problem, V, U), third)
+    assert agree(highprecision.third_derivative(W, problem, V), by_decimals(problem, W, V, V, regularized)[3])
     for ours, theirs in ((highprecision.gradient(W, problem), G), (highprecision.hvp(W, problem, V), H)):
         assert ours.shape == (C, D)
         assert all(agree(ours[c, d], theirs[c][d]) for c in range(C) for d in range(D))

@@ -194,3 +194,15 @@ def test_blocks_change_nothing(monkeypatch):
     parts = tolerances.gradient_tolerance(W, problem), tolerances.probability_tolerance(W, problem)
     for a, b in zip(whole, parts, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_penalties_count_where_they_act():
+    """S21a: an L2 term adds eps K alpha |V| to H[V], in the intercept column only when that is penalised."""
+    problem, W, V = make("float32")
+    bare = tolerances.hvp_tolerance(W, problem, V)
+    K = np.finfo(np.float32).eps * tolerances.sum_constant(N, C)
+    for whole in (False, True):
+        with_l2 = problem.replace(regularizer=js.L2(0.25, penalize_intercept=whole))
+        mask = np.array([1.0] * (D - 1) + [float(whole)])
+        added = tolerances.hvp_tolerance(W, with_l2, V) - bare
+        np.testing.assert_allclose(added, K * 0.25 * mask * np.abs(V), rtol=1e-6, atol=1e-15)

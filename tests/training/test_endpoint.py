@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.training import endpoint
 from jaxsoftmax.calculus.solve import feature_scale
+from jaxsoftmax.training import endpoint
 
 RNG = np.random.default_rng(20244)
 X = RNG.normal(size=(20, 2)) * [1.0, 100.0]
