@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax import _arrays, _targets
-from jaxsoftmax._checks import is_traced, kind_of, require_x64, show
+from jaxsoftmax._checks import is_traced, kind_of, require_x64, show, warn_if_miscompiling
 from jaxsoftmax.regularizers import as_regularizers, cast_strengths
 
 LEAVES = ("X", "T", "sample_weight", "regularizer")
@@ -102,6 +102,7 @@ def problem_fields(
     Raises:
         TypeError, ValueError: as `Problem` documents.
     """
+    warn_if_miscompiling()
     if not isinstance(intercept, (bool, np.bool_)):
         raise TypeError(f"intercept: got {show(intercept)}. Give True or False.")
     intercept = bool(intercept)

@@ -9,14 +9,32 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 from jax.core import Tracer
 
+# Releases whose compiler is known to return wrong numbers for what this package and its checks compute.
+MISCOMPILING = {"0.10.2": "jax-ml/jax#39103: sums of products under vmap on CPU"}
 X64_REMEDY = "Wrap the call in `with jax.enable_x64(True):`"
+
+
+def warn_if_miscompiling() -> None:
+    """Warn (RuntimeWarning) when the installed jaxlib is one whose results are known to be wrong.
+
+    The package's metadata leave these releases out; this is for installations that got around it.
+    """
+    version = jaxlib.__version__
+    if version in MISCOMPILING:
+        warnings.warn(
+            f"jaxlib {version} returns wrong numbers ({MISCOMPILING[version]}). Install another release.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def is_traced(value: Any) -> bool:

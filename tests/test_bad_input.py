@@ -384,3 +384,22 @@ def assert_says(call, error, says):
     assert len(message) < 400
     for part in says:
         assert part in message, message
+
+
+def test_a_jaxlib_that_computes_wrong_numbers_is_named(monkeypatch):
+    """jaxlib 0.10.2 (jax-ml/jax#39103) got past the metadata: a warning, once a Problem is built with it."""
+    monkeypatch.setattr("jaxlib.__version__", "0.10.2")
+    with pytest.warns(RuntimeWarning, match=r"jaxlib 0\.10\.2 returns wrong numbers.*Install another release"):
+        js.Problem([[1.0]], [[0.5, 0.5]])
+
+
+def test_second_derivatives_of_the_loss_are_right_where_jaxlib_miscompiled_them():
+    """S4 at the size at which jaxlib 0.10.2 returned an error of the size of the entries (jax-ml/jax#39103)."""
+    rng = np.random.default_rng(39103)
+    X = rng.normal(size=(1000, 7)).astype(np.float32)
+    problem = js.Problem.from_labels(X, np.arange(1000) % 3, smoothing=0.1, intercept=False)
+    W = jnp.asarray(rng.normal(size=(3, 7)), np.float32)
+    ours = np.asarray(js.hessian(W, problem).to_dense())
+    theirs = np.asarray(jax.hessian(js.loss)(W, problem)).reshape(ours.shape)
+    # Each side errs by eps·(8 + √N)·Σ|terms| and the logits' part; N terms s y (1 - y) |x|² of size about 1/4.
+    assert np.abs(ours - theirs).max() <= 2 * 2.0**-23 * (8 + 1000**0.5) * 1000

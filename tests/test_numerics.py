@@ -1,4 +1,4 @@
-"""Sections 7.1, 7.2, 7.3 and 7.4: softmax, its logarithm, residual and variance against values of 2,400 bits."""
+"""Softmax, its logarithm, residual and variance against values of 2,400 bits (sections 7.1, 7.2, 7.3 and 7.4)."""
 
 import functools
 import math
