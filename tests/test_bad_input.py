@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxsoftmax as js
 from jaxsoftmax._checks import as_weights, nonnegative_real, positive_int, positive_real, show
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.regularizers import L2
