@@ -37,7 +37,10 @@ def test_third_derivative_and_neighbouring_Hessians_obey_self_concordance(seed, 
     assert rho == pytest.approx(expected, rel=100 * EPS, abs=100 * EPS)
     largest = max(np.linalg.norm(x) for x in twins.with_extra_samples(data).X)
     assert rho <= np.sqrt(2) * np.linalg.norm(V) * largest * (1 + 20 * EPS)
-    assert (below, above) == (pytest.approx(np.exp(-expected), rel=1e-12), pytest.approx(np.exp(expected), rel=1e-12))
+    assert (below, above) == (
+        pytest.approx(np.exp(-expected), rel=1e-12, abs=0),
+        pytest.approx(np.exp(expected), rel=1e-12, abs=0),
+    )
     slack = twins.third_derivative_tolerance(W, data, V, U, EPS)
     assert abs(third) <= rho * second * (1 + 1e-12) + slack
     here, there = twins.hessian(W, data), twins.hessian(W + V, data)
@@ -54,9 +57,9 @@ def test_self_concordance_is_approached_by_a_confident_sample():
         rho = float(js.sample_range(problem, V))
         assert rho == 2.5
         ratio = float(js.third_derivative(W, problem, V)) / float(js.quadratic_form(W, problem, V))
-        assert ratio == pytest.approx(rho, rel=1e-12)
+        assert ratio == pytest.approx(rho, rel=1e-12, abs=0)
         growth = float(js.quadratic_form(W + V, problem, V)) / float(js.quadratic_form(W, problem, V))
-        assert growth == pytest.approx(float(js.self_concordance_factors(problem, V)[1]), rel=1e-10)
+        assert growth == pytest.approx(float(js.self_concordance_factors(problem, V)[1]), rel=1e-10, abs=0)
 
 
 def test_samples_of_weight_zero_do_not_count_for_the_range():
@@ -84,7 +87,7 @@ def test_a_step_decreases_the_loss_by_what_the_descent_lemma_promises(seed, scal
         after = float(js.loss(moved, problem))
     assert type(step) is float
     Lambda = twins.curvature_bound(data)
-    assert step == pytest.approx(part / Lambda, rel=1e-10)
+    assert step == pytest.approx(part / Lambda, rel=1e-10, abs=0)
     assert step <= part / Lambda * (1 + 20 * EPS)
     norm = float(np.linalg.norm(np.asarray(gradient)))
     promised = js.descent_decrease_bound(step, norm, Lambda)
@@ -104,7 +107,7 @@ def test_the_descent_lemma_is_attained_along_the_steepest_curvature():
             after = js.loss(-part / Lambda * np.asarray(gradient), problem)
             promised = js.descent_decrease_bound(part / Lambda, float(np.linalg.norm(np.asarray(gradient))), Lambda)
             # Both losses are about log 2 and differ by about 1e-12: eps·log 2 leaves 4 digits.
-            assert float(value - after) == pytest.approx(promised, rel=1e-3)
+            assert float(value - after) == pytest.approx(promised, rel=1e-3, abs=0)
     assert js.descent_step_bound(js.Problem(np.zeros((2, 1)), np.eye(2))) == np.inf
 
 
@@ -142,9 +145,9 @@ def test_gradient_descent_contracts_at_the_rate_of_S17_near_the_minimiser(part):
                 distances.append(float(np.linalg.norm(W - best)))
             live = [d for d in distances if d > 1e-10]
             measured.append([b / a for a, b in itertools.pairwise(live)])
-    assert rate == pytest.approx(twins.contraction_rate(step, mu, Lambda), rel=1e-12)
+    assert rate == pytest.approx(twins.contraction_rate(step, mu, Lambda), rel=1e-12, abs=0)
     if part == "optimal":
-        assert rate == pytest.approx(js.optimal_rate(mu, Lambda), rel=1e-12)
+        assert rate == pytest.approx(js.optimal_rate(mu, Lambda), rel=1e-12, abs=0)
     assert max(measured[0] + measured[1]) <= rate + 1e-3
     np.testing.assert_allclose(measured[0], rate, atol=1e-3)
 
@@ -154,6 +157,6 @@ def test_the_optimal_step_has_the_optimal_rate():
     mu, Lambda = 0.3, 7.0
     best = js.optimal_rate(mu, Lambda)
     kappa = Lambda / mu
-    assert best == pytest.approx((kappa - 1) / (kappa + 1), rel=1e-14)
-    assert js.contraction_rate(js.optimal_step(mu, Lambda), mu, Lambda) == pytest.approx(best, rel=1e-13)
+    assert best == pytest.approx((kappa - 1) / (kappa + 1), rel=1e-14, abs=0)
+    assert js.contraction_rate(js.optimal_step(mu, Lambda), mu, Lambda) == pytest.approx(best, rel=1e-13, abs=0)
     assert min(js.contraction_rate(step, mu, Lambda) for step in np.linspace(0.01, 2 / Lambda, 1000)) >= best

@@ -1,5 +1,7 @@
 """S1, S2, S4 as logits-level rules: softmax_cross_entropy and the differentiable front, every order and mode."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,8 +40,6 @@ def _pair(seed=0, shape=(3, 4)):
 MODES = {  # transformations of f(z, t); 2 or 3 nested derivatives, in both arguments and across them
     "reverse in z": lambda f: jax.grad(f, 0),
     "reverse in t": lambda f: jax.grad(f, 1),
-    "reverse in both": lambda f: jax.grad(f, (0, 1)),
-    "hessian in z": lambda f: jax.hessian(f, 0),
     "hessian in both": lambda f: jax.hessian(f, (0, 1)),
     "forward over forward": lambda f: jax.jacfwd(jax.jacfwd(f, 0), 0),
     "reverse over reverse, z then t": lambda f: jax.jacrev(jax.grad(f, 0), 1),
@@ -97,7 +97,6 @@ def test_softmax_and_log_softmax_rows_have_the_jacobians_of_S4():
 
 
 OPTAX = {  # logits shape, targets shape, axis, where shape
-    "rows": ((3, 4), (3, 4), -1, None),
     "axis 0": ((4, 3), (4, 3), 0, None),
     "middle axis, where": ((2, 4, 3), (2, 4, 3), 1, (2, 4, 3)),
     "one target row for all": ((3, 4), (4,), -1, None),
@@ -158,6 +157,10 @@ def test_dtypes_below_32_bits_come_back_as_they_went_in(dtype):
     total = jax.grad(lambda z: jnp.sum(js.softmax_cross_entropy(z, t).astype("float32")))
     value, slope = jax.jit(lambda z: (js.softmax_cross_entropy(z, t), total(z)))(z)
     assert value.dtype == slope.dtype == z.dtype
+    # On CPUs XLA may widen on its own; elsewhere it need not, so the program itself has to say so.
+    assert not re.search(
+        r":(bf16|f16)\[[\d,]*\] = (exp|log1p|sub|div) ", str(jax.make_jaxpr(js.softmax_cross_entropy)(z, t))
+    )
     wide = np.asarray(z, np.float64)
     expected = [-twins.log_softmax(row)[k] for row, k in zip(wide, (0, 1), strict=True)]
     # The one rounding to the output dtype, half an eps, and the float32 arithmetic before it.
@@ -177,7 +180,7 @@ def test_a_confidently_right_sample_keeps_its_digits_through_autodiff():
         z, t = jnp.array([690.0, 0.0]), jnp.array([1.0, 0.0])
         small = np.exp(-690.0)
         value, slope, turn = jax.jit(lambda z: (ours(z, t), jax.grad(ours)(z, t), jax.hessian(ours)(z, t)))(z)
-        assert float(value) == pytest.approx(small, rel=1e-14)
+        assert float(value) == pytest.approx(small, rel=1e-14, abs=0)
         np.testing.assert_allclose(np.asarray(slope), [-small, small], rtol=1e-14)
         np.testing.assert_allclose(np.asarray(turn), [[small, -small], [-small, small]], rtol=1e-14)
 
@@ -192,7 +195,7 @@ def test_an_impossible_class_gives_no_nan_in_derivatives_of_targets():
     np.testing.assert_allclose(np.asarray(by_t)[:2], [np.log1p(np.e), np.log1p(np.exp(-1))], rtol=1e-6)
     assert by_t[2] > 1e38
     y = twins.softmax(np.array([0.0, 1.0]))
-    assert float(tangent) == pytest.approx(y[0] - 0.5 + 1.0, rel=1e-6)
+    assert float(tangent) == pytest.approx(y[0] - 0.5 + 1.0, rel=1e-6, abs=0)
     np.testing.assert_allclose(np.asarray(by_z), [*(y - 0.5), 0], rtol=1e-6)
 
 
