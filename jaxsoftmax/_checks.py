@@ -138,6 +138,19 @@ def require_x64(name: str, dtype: Any) -> None:
         raise ValueError(f"{name}: dtype is float64 but x64 is off here. {X64_REMEDY}, or build with dtype='float32'.")
 
 
+def require_problem(problem: Any) -> None:
+    """Refuse what is no Problem, most often swapped arguments.
+
+    Raises:
+        TypeError: `problem` has not the parts of a Problem.
+    """
+    if not all(hasattr(problem, part) for part in ("sample_weight", "regularizer", "intercept")):
+        raise TypeError(
+            f"problem: got {kind_of(problem)}; a jaxsoftmax.Problem is needed, made by Problem(X, T) or "
+            "Problem.from_labels(X, y). In functions of weights W comes first, then the problem."
+        )
+
+
 def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
     """W (or a direction V) as a JAX array of shape (C, D) and the problem's dtype.
 
@@ -163,6 +176,7 @@ def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
         >>> as_weights(np.zeros((2, 2)), problem).dtype
         dtype('float32')
     """
+    require_problem(problem)
     dtype = problem.dtype
     require_x64("problem", dtype)
     shape = (problem.C, problem.D)
@@ -170,8 +184,12 @@ def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
         W = _numeric(W, name)
     elif W.dtype != dtype:
         raise TypeError(
-            f"{name}: {kind_of(W)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r}), or build "
-            f"the problem with dtype={str(W.dtype)!r}."
+            f"{name}: {kind_of(W)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r})"
+            + (
+                f", or build the problem with dtype={str(W.dtype)!r}."
+                if str(W.dtype) in ("float32", "float64")
+                else "."
+            )
         )
     if W.shape != shape:
         given = tuple(W.shape)

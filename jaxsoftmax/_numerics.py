@@ -72,9 +72,8 @@ def softmax_terms(z: Array, axis: int = -1) -> SoftmaxTerms:
     lift_by = np.asarray(64.0 if info.bits == 64 else 24.0, z.dtype)
     runner_up = jnp.max(jnp.where(top, -jnp.inf, d), axis=axis, keepdims=True)
     far = runner_up < 0.9 * float(np.log(float(info.tiny)))
-    lifted, lift_error = two_sum(d, jnp.where(far, lift_by, 0).astype(z.dtype))
-    e_lifted = e + jnp.where(jnp.isfinite(lifted), lift_error, 0)
-    weight = jnp.exp(lifted) * (1 + e_lifted)
+    # d <= runner_up < -lift_by in a far row: adding towards zero is exact.
+    weight = jnp.exp(d + jnp.where(far, lift_by, 0).astype(z.dtype)) * (1 + e)
     scale = jnp.where(far, jnp.exp(-lift_by), 1).astype(z.dtype)
     ties = jnp.sum(top, axis=axis, keepdims=True, dtype=z.dtype) - 1
     rest = sum_classes(jnp.where(top, 0, weight), axis) * scale + ties

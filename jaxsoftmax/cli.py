@@ -89,7 +89,7 @@ def _app() -> Any:
     import rich  # noqa: F401
     import typer
 
-    app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 
     @app.callback()
     def top(

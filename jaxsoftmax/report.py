@@ -125,7 +125,8 @@ def summary(data: DatasetReport) -> list[tuple[str, str]]:
     lines.append(("fit", f"{fit.method}, {fit.steps} steps, {fit.status.name}: {result}"))
     if fit.q_estimate is not None:
         claim = "a minimiser exists nearby" if fit.converged else "no claim that a minimiser exists"
-        gap = "" if fit.gap_estimate is None else f", estimated gap to the minimum {fit.gap_estimate:.1e}"
+        known = fit.gap_estimate is not None and fit.q_estimate < 1
+        gap = "" if not known else f", estimated gap to the minimum {fit.gap_estimate:.1e}"
         lines.append(("", f"S13: q = {fit.q_estimate:.2e} (evaluated, not proved): {claim}{gap}"))
     if probe is not None:
         lines.append(("curvature", _curvature(probe)))

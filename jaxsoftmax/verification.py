@@ -274,6 +274,8 @@ def _findings(result: Fit, crosscheck: CrossCheckReport, probe: ConvexityReport 
         text += f"converged. {result.reason}"
         if result.status is Status.DIVERGING:
             text += " Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
+        elif result.status is Status.STEP_LIMIT and "not decided" in result.reason:
+            text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or js.fit with more max_steps."
         out.append(text)
     out += [f"cross-check: {smell}" for smell in crosscheck.smells]
     if probe is not None and probe.verdict.value == "UNRESOLVED":

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax._checks import as_weights, is_traced
+from jaxsoftmax._checks import as_weights, is_traced, require_problem
 from jaxsoftmax.calculus.enclosures import DOWN, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.regularizers import L2, SelfRegularizer
@@ -28,6 +28,7 @@ class SingularValueBounds(NamedTuple):
 
 def _concrete(problem: Problem, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(X, s) in float64 over the samples of positive weight."""
+    require_problem(problem)
     if any(is_traced(leaf) for leaf in jax.tree.leaves(problem)):
         raise TypeError(f"problem: {name}() is a rigorous bound on concrete data; call it outside jit.")
     s = np.asarray(problem.sample_weight).astype(np.float64)
@@ -86,6 +87,11 @@ def curvature_bound(problem: Problem) -> float:
     return (0.5 * high * high + alpha + 0.5 * gamma2) * UP
 
 
+def _normal(x: Any) -> Any:
+    """x >= 0 with subnormal numbers lowered to 0: below the smallest normal, a factor DOWN need not round down."""
+    return np.where(x < np.finfo(np.float64).tiny, 0.0, x)
+
+
 def lambda2_bound(Y: Any) -> np.ndarray:
     """A rigorous lower bound for λ₂(S(y)), the smallest eigenvalue of S(y) on **1**⊥, for each row y (S7b, S7d).
 
@@ -104,7 +110,7 @@ def lambda2_bound(Y: Any) -> np.ndarray:
     """
     Y = np.asarray(Y).astype(np.float64)
     if Y.shape[-1] == 2:
-        return 2 * Y[..., 0] * Y[..., 1] * DOWN
+        return _normal(2 * Y[..., 0] * Y[..., 1]) * DOWN
     return np.min(Y, axis=-1) if Y.shape[-1] > 1 else np.zeros(Y.shape[:-1])
 
 
@@ -114,7 +120,7 @@ def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
     p = np.exp(d)
     # exp is good to an ulp or two in practice, not by proof: 2^-40 covers it, the sum, the division and d's rounding.
     slack = 2.0**-40 + 4 * UNIT_ROUNDOFF * np.max(np.abs(d), axis=1) + 2 * error
-    return p / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None]
+    return _normal(_normal(p) / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
 
 
 def curvature_lower_bound(W: Any, problem: Problem) -> float:
@@ -146,7 +152,10 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
             Z = float(p.gamma) * W64.T
             rows = lambda2_bound(_probability_lower_bounds(Z, UNIT_ROUNDOFF * np.max(np.abs(Z), axis=1)))
             smallest = min(smallest, np.min(rows))
-    data = float(smallest) * (low * low + gamma2) * DOWN
+    if problem.regularizer and (X.shape[0] < X.shape[1] or not np.all(np.any(X != 0, axis=0))):
+        # `low` is the smallest nonzero singular value; a penalty also sees the directions that X does not.
+        low = 0.0
+    data = float(_normal(smallest * (low * low + gamma2))) * DOWN
     if alpha_whole > 0:
         return max(alpha_whole * DOWN, 0.0)
     if alpha > 0:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax._checks import is_traced
+from jaxsoftmax._checks import is_traced, require_problem
+from jaxsoftmax._products import PRECISION
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.regularizers import L2, SelfRegularizer
 
@@ -112,10 +114,11 @@ class Kernel:
         """The orthogonal projection of V (C, D) on 𝒦⊥, in V's dtype."""
         V = jnp.asarray(V)
         gauge, null = jnp.asarray(self.gauge, V.dtype), jnp.asarray(self.null, V.dtype)
+        product = functools.partial(jnp.matmul, precision=PRECISION)
         mean = jnp.mean(V, axis=0, keepdims=True)
         rest = V - mean
-        rest = rest - (rest @ null) @ null.T
-        return rest + (mean - (mean @ gauge) @ gauge.T)
+        rest = rest - product(product(rest, null), null.T)
+        return rest + (mean - product(product(mean, gauge), gauge.T))
 
     def basis(self) -> np.ndarray:
         """(C·D, dim) orthonormal columns spanning 𝒦, row-major vec."""
@@ -187,6 +190,7 @@ def kernel(problem: Problem) -> Kernel:
         >>> js.kernel(js.Problem.from_labels(X, [0, 1, 2], intercept=False)).dim  # D + (C-1)(D-R) = 3 + 2·1
         5
     """
+    require_problem(problem)
     leaves = jax.tree.leaves(problem)
     if any(is_traced(leaf) for leaf in leaves):
         raise TypeError("problem: kernel() needs concrete arrays (its dimension is a shape); call it outside jit.")

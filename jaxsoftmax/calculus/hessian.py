@@ -100,6 +100,10 @@ class HessianOperator:
         """The compute dtype."""
         return self.problem.dtype
 
+    def __repr__(self) -> str:
+        n = self.shape[0]
+        return f"HessianOperator({n} x {n}, {self.dtype}): products H @ V, to_dense(), diagonal(), solve(B)"
+
     def __matmul__(self, V: Any) -> Array:
         """H V for V of shape (C, D), (C·D,) or (C·D, k); the result has V's shape.
 

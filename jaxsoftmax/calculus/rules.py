@@ -109,7 +109,8 @@ def softmax_cross_entropy(
         logits: (..., C) real floating array; dtypes below 32 bits are computed in float32.
         targets: array broadcastable to `logits`: one-hot, soft or count targets.
         axis: the class axis.
-        where: optional boolean array broadcastable to `logits`; classes marked False are left out.
+        where: optional boolean array broadcastable to `logits`: classes marked False are left out. As in optax an array
+            of fewer dimensions is first expanded at `axis`, so that an (N,) mask selects rows.
         labels: optax's name for `targets`.
 
     Returns:
@@ -136,6 +137,8 @@ def softmax_cross_entropy(
         raise TypeError(f"targets: dtype {t.dtype} is complex; targets are real numbers.")
     if z.ndim == 0 or not -z.ndim <= axis < z.ndim:
         raise ValueError(f"axis: {axis} is not an axis of logits of shape {z.shape}; use one of its {z.ndim} axes.")
+    if where is not None and jnp.ndim(where) not in (0, z.ndim):
+        where = jnp.expand_dims(jnp.asarray(where), axis)
     try:
         shape = jnp.broadcast_shapes(z.shape, t.shape, () if where is None else jnp.shape(where))
     except ValueError:

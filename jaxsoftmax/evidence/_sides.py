@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax._checks import as_weights
+from jaxsoftmax._checks import as_weights, require_problem
 from jaxsoftmax.evidence import highprecision, reference, tolerances
 from jaxsoftmax.evidence._report import Finding, compare
 
@@ -82,6 +82,7 @@ class Sides:
     def __init__(self, problem: Any, W: Any, ours: Ours, key: Any, high_precision: bool | None) -> None:
         self.ours = ours
         self.problem = problem
+        require_problem(problem)
         self.dtype = np.dtype(problem.dtype)
         self.W = self.hand(lambda: as_weights(W, problem))
         self.data = reference.plain(problem)

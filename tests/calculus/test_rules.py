@@ -342,3 +342,12 @@ def test_derivatives_of_the_front_in_data_are_the_closed_forms():
     np.testing.assert_allclose(of_hvp[0], by_x, **tight)
     np.testing.assert_allclose(of_hvp[1], 0, **tight)
     np.testing.assert_allclose(of_hvp[2], np.sum(both, axis=1), **tight)
+
+
+def test_a_mask_of_fewer_dimensions_selects_rows_as_in_optax():
+    """S1: `where` of shape (N,) is expanded at the class axis, also where N = C; a masked row has loss 0."""
+    z, t = np.log(np.float32([[1, 2, 3], [3, 1, 2], [2, 5, 1]])), np.eye(3, dtype=np.float32)
+    mask = np.array([True, True, False])
+    ours = np.asarray(js.softmax_cross_entropy(z, t, where=mask))
+    # Rows 0 and 1 whole: -log(1/6), -log(1/6); float32 logits and logarithm, a few eps.
+    np.testing.assert_allclose(ours, [np.log(6), np.log(6), 0.0], rtol=8 * 2.0**-23)
