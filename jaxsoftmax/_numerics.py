@@ -71,7 +71,8 @@ def softmax_terms(z: Array, axis: int = -1) -> SoftmaxTerms:
     e = jnp.where(top | ~jnp.isfinite(d), 0, e)
     lift_by = np.asarray(64.0 if info.bits == 64 else 24.0, z.dtype)
     runner_up = jnp.max(jnp.where(top, -jnp.inf, d), axis=axis, keepdims=True)
-    far = runner_up < 0.9 * float(np.log(float(info.tiny)))
+    # Above this a term that underflows alone is e^-lift_by of the runner-up or less: nothing, to working accuracy.
+    far = runner_up < float(np.log(float(info.tiny))) + float(lift_by)
     # d <= runner_up < -lift_by in a far row: adding towards zero is exact.
     weight = jnp.exp(d + jnp.where(far, lift_by, 0).astype(z.dtype)) * (1 + e)
     scale = jnp.where(far, jnp.exp(-lift_by), 1).astype(z.dtype)

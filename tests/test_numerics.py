@@ -264,3 +264,28 @@ def test_a_class_of_target_zero_costs_nothing_even_where_its_probability_is_zero
     """Section 7.1: 0·∞ = 0 in Σ t (-log y)."""
     t, cost = jnp.array([[0.0, 1.0], [0.5, 0.5]]), jnp.array([[jnp.inf, 2.0], [jnp.inf, 2.0]])
     assert numerics.weighted_neg_log(t, cost).tolist() == [2.0, np.inf]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_terms_that_underflow_beside_a_normal_runner_up_are_not_lost(dtype):
+    """7.1, 7.2: with the runner-up anywhere above the underflow threshold, classes below it still count in -log y."""
+    edge = float(np.log(np.finfo(dtype).tiny))
+    gaps = np.concatenate([np.linspace(0.5, 60, 40), np.linspace(0, 12, 25)])  # the runner-up above the threshold
+    below = np.linspace(0.3, 30, 9)  # the others below the runner-up
+    Z = np.array([[0.0, edge + gap, *(edge + gap - below)] for gap in gaps]).astype(dtype)
+    _, ours = pieces(Z)
+    for value, ball in zip(ours[:, 0], flint_neg_log(Z)[:, 0], strict=True):
+        assert abs(float(flint.arb(float(value)) / ball - 1)) <= promised(dtype, Z.shape[1])
+
+
+def flint_neg_log(Z: np.ndarray) -> np.ndarray:
+    """-log softmax of stored logits, in balls of 2,400 bits."""
+    before, flint.ctx.prec = flint.ctx.prec, 2400
+    try:
+        rows = []
+        for row in Z:
+            balls = [flint.arb(float(z)) for z in row]
+            rows.append([(sum(((other - z).exp() for other in balls), flint.arb(0))).log() for z in balls])
+        return np.array(rows, dtype=object)
+    finally:
+        flint.ctx.prec = before
