@@ -7,6 +7,8 @@ check what a tracer has and skip the rest.
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import math
 import numbers
 import warnings
@@ -14,7 +16,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 from jax.core import Tracer
 
@@ -23,12 +24,13 @@ MISCOMPILING = {"0.10.2": "jax-ml/jax#39103: sums of products under vmap on CPU"
 X64_REMEDY = "Wrap the call in `with jax.enable_x64(True):`"
 
 
+@functools.cache
 def warn_if_miscompiling() -> None:
-    """Warn (RuntimeWarning) when the installed jaxlib is one whose results are known to be wrong.
+    """Warn once (RuntimeWarning) when the installed jaxlib is one whose results are known to be wrong.
 
     The package's metadata leave these releases out; this is for installations that got around it.
     """
-    version = jaxlib.__version__
+    version = importlib.metadata.version("jaxlib")
     if version in MISCOMPILING:
         warnings.warn(
             f"jaxlib {version} returns wrong numbers ({MISCOMPILING[version]}). Install another release.",
