@@ -94,16 +94,13 @@ def terms_neg_log(terms: SoftmaxTerms) -> Array:
 def terms_residual(terms: SoftmaxTerms, y: Array, t: Array, axis: int = -1) -> Array:
     """(Σt)·y - t from `softmax_terms` (THEORY 7.3), y - t for rows of T that sum to 1.
 
-    Where one class carries the whole target, y_k - 1 is formed as -Σ_{j≠k} y_j, relative accuracy kept; elsewhere the
-    plain difference is accurate relative to max(y, t).
+    Where one class carries the whole target t, t·(y_k - 1) is formed as -t·Σ_{j≠k} y_j, relative accuracy kept: the sum
+    is rest/(1 + rest) for a class at the maximum, and 1 - y_k, which does not cancel, for the others (y_k <= 1/2).
+    Elsewhere the plain difference is accurate relative to max(y, t).
     """
     total = jnp.sum(t, axis=axis, keepdims=True)
-    sole = t == total
-    sole = sole & (jnp.sum(sole, axis=axis, keepdims=True, dtype=jnp.int32) == 1)
-    small = sum_classes(jnp.where(sole | terms.top, 0, terms.weight), axis) * terms.scale
-    large = jnp.sum(terms.top & ~sole, axis=axis, keepdims=True, dtype=t.dtype)
-    others = (small + large) / (1 + terms.rest)
-    return jnp.where(sole, -t * others, total * y - t)
+    others = jnp.where(terms.top, terms.rest / (1 + terms.rest), 1 - y)
+    return jnp.where(t == total, -t * others, total * y - t)
 
 
 def weighted_neg_log(t: Array, neg_log: Array, axis: int = -1) -> Array:
