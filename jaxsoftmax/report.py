@@ -17,8 +17,8 @@ __all__ = ["as_text", "print_report"]
 _MARKS = {True: "pass", False: "FAIL", None: "–"}
 _WIDTH = 100
 LEGEND = (
-    "rows without a point: the largest error, in units of its tolerance, of both W, against automatic differentiation "
-    "of a textbook loss in float64 and, where named, 50-digit arithmetic on the stored numbers"
+    "rows not marked (random W) or (fitted W) are its comparisons: the error and the tolerance of the entry that comes "
+    "nearest to its tolerance, at either W, against autodiff of a textbook loss in float64 and 50-digit arithmetic"
 )
 
 
