@@ -24,8 +24,9 @@ def interleaved(
 ) -> dict[str, dict[str, Any]]:
     """Time each call once a round, `repeats` rounds, so that a slow moment of the machine hits all of them.
 
-    `warm` untimed calls first (compilation, caches). Every timed call waits for its result. Rounds stop early, after at
-    least `least`, once `seconds` are spent. Times in milliseconds.
+    `warm` untimed calls first (compilation, caches), and one before each timed call, unless `warm` is 0: a peer that
+    takes and frees hundreds of megabytes leaves the next call cold memory. Every timed call waits for its result. Rounds
+    stop early, after at least `least`, once `seconds` are spent. Times in milliseconds.
     """
     for call in calls.values():
         for _ in range(warm):
@@ -36,6 +37,8 @@ def interleaved(
         if done >= least and time.perf_counter() - start > seconds:
             break
         for name, call in calls.items():
+            if warm:
+                jax.block_until_ready(call())
             before = time.perf_counter()
             jax.block_until_ready(call())
             times[name].append(time.perf_counter() - before)

@@ -192,7 +192,7 @@ def _cells(check: Check) -> tuple[str, str, str, str, str]:
 def _title(report: VerifyReport) -> str:
     e = report.environment
     return (
-        f"jaxsoftmax {report.version} verify: Python {e['python']}, JAX {e['jax']} (jaxlib {e['jaxlib']}), "
+        f"jaxsoftmax {report.version}: Python {e['python']}, JAX {e['jax']} (jaxlib {e['jaxlib']}), "
         f"NumPy {e['numpy']}, {e['platform']}, {e['device']}"
     )
 

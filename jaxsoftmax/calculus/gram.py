@@ -20,7 +20,7 @@ from jaxsoftmax.problem import Problem
 Array = jax.Array
 
 # A block of rows times a chunk of feature products: this many entries stay in a second-level cache.
-_ROWS = 2048
+_ROWS = 1024
 _CHUNK_ENTRIES = 1 << 18
 
 
