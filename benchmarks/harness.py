@@ -25,8 +25,8 @@ def interleaved(
     """Time each call once a round, `repeats` rounds, so that a slow moment of the machine hits all of them.
 
     `warm` untimed calls first (compilation, caches), and one before each timed call, unless `warm` is 0: a peer that
-    takes and frees hundreds of megabytes leaves the next call cold memory. Every timed call waits for its result. Rounds
-    stop early, after at least `least`, once `seconds` are spent. Times in milliseconds.
+    takes and frees hundreds of megabytes leaves the next call cold memory. Every timed call waits for its result.
+    Rounds stop early, after at least `least`, once `seconds` are spent. Times in milliseconds.
     """
     for call in calls.values():
         for _ in range(warm):
