@@ -43,7 +43,8 @@ _NAMES_IN = {
     "evidence.crosscheck": ("crosscheck_problem",),
     "evidence._report": ("CrossCheckReport",),
     "evidence.convexity": ("ConvexityReport", "probe_convexity"),
-    "training.fit": ("Fit", "Status", "fit"),
+    "training.fit": ("fit",),
+    "training.result": ("Fit", "Status"),
     "verification": ("VerifyReport", "verify"),
 }
 _MODULES = ("datasets",)  # public as modules
@@ -90,8 +91,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .problem import Problem as Problem
     from .regularizers import L2 as L2
     from .regularizers import SelfRegularizer as SelfRegularizer
-    from .training.fit import Fit as Fit
-    from .training.fit import Status as Status
+    from .training.result import Fit as Fit
+    from .training.result import Status as Status
     from .training.fit import fit as fit
     from .verification import VerifyReport as VerifyReport
     from .verification import verify as verify

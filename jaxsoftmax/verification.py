@@ -21,7 +21,8 @@ from jaxsoftmax.evidence.convexity import DENSE_LIMIT, ConvexityReport, probe_co
 from jaxsoftmax.evidence.crosscheck import CrossCheckReport, crosscheck_problem
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.statement_checks import check_positivity_and_kernel, check_self_concordance
-from jaxsoftmax.training.fit import NEWTON_LIMIT, Fit, Status, fit
+from jaxsoftmax.training.fit import NEWTON_LIMIT, fit
+from jaxsoftmax.training.result import Fit, Status
 from jaxsoftmax.verify_input import Prepared, check_options, prepare
 
 __all__ = ["DatasetReport", "VerifyReport", "environment", "verify", "verify_prepared"]

@@ -9,61 +9,73 @@ from jaxsoftmax.training.endpoint import EndPoint
 from jaxsoftmax.training.loop import (
     DIVERGING,
     GRADIENT_TOLERANCE,
+    HALTED,
     HISTORY_COLUMNS,
+    INTERRUPTED,
     NONFINITE,
     RUNAWAY_RANGE,
     STALLED,
     STEP_LIMIT,
-    LoopResult,
-    attains_for_certain,
+    Carry,
 )
+from jaxsoftmax.training.method import Method
 
 
-def history_table(raw: LoopResult) -> dict[str, np.ndarray]:
+def history_table(raw: Carry) -> dict[str, np.ndarray]:
     """The filled rows with their step numbers, and the end point last."""
-    rows, stride, last = int(raw.rows), int(raw.stride), int(raw.steps)
+    rows, stride, last = int(raw.rows), int(raw.stride), int(raw.step)
     steps = np.arange(rows) * stride
     table = np.asarray(raw.history[:rows], np.float64)
     if rows == 0 or steps[-1] != last:
-        end = [raw.value, raw.gradient_norm, np.linalg.norm(np.asarray(raw.W, np.float64)), np.nan]
+        end = [raw.value, _norm(raw.gradient), _norm(raw.W), np.nan]
         table, steps = np.vstack([table, np.asarray(end, np.float64)]), np.append(steps, last)
     columns = [steps, *table.T]
     return dict(zip(("step", *HISTORY_COLUMNS), columns, strict=True))
 
 
 def judge(
-    problem: Problem, raw: LoopResult, end: EndPoint, separated: bool, history: dict[str, np.ndarray], default: float
+    problem: Problem,
+    method: Method,
+    raw: Carry,
+    scaled_gradient: float,
+    end: EndPoint,
+    separated: bool,
+    history: dict[str, np.ndarray],
+    default: float,
 ) -> tuple[int, str]:
     """The status and its meaning in words.
 
-    The loop's own code is overruled in one direction only, towards claiming less: a separating W, or a small gradient
-    at a point from which Newton's step is still long, becomes DIVERGING. DIVERGING where S13's q < 1 cannot be (a
+    The loop's own code is overruled in one direction only, towards claiming less: a separating W, or a run that came to
+    rest at a point from which Newton's step is still long, becomes DIVERGING. DIVERGING where S13's q < 1 cannot be (a
     minimiser exists), so there the gradient tolerance stands.
     """
     status = int(raw.status)
     if status == NONFINITE and not np.isfinite(raw.value):
         return status, "The loss or its gradient is not finite at W0."
     if status == NONFINITE:
-        return status, "A step left the finite numbers; this is the last good point."
+        return status, f"A step of {method.name} left the finite numbers; this is the last good point."
+    if status == INTERRUPTED:
+        return status, f"Interrupted after {int(raw.step)} steps; this is the last point reached."
     if separated:
         return DIVERGING, (
             "No minimiser suspected: every sample is already classified with a positive margin (complete separation), "
             "so scaling W up lowers the loss without end."
         )
-    certain = bool(attains_for_certain(problem))
+    certain = bool(raw.attains)
     solved = end.q is not None and end.q < 1
     if status == DIVERGING and solved:
         status = GRADIENT_TOLERANCE
-    unexplained = status == GRADIENT_TOLERANCE and not solved and not certain
-    if unexplained and float(raw.scaled_gradient) <= default and _runs_away(end, history):
+    at_rest = status in (GRADIENT_TOLERANCE, STALLED, HALTED) and not solved and not certain
+    if at_rest and (status != GRADIENT_TOLERANCE or scaled_gradient <= default) and _runs_away(end, history):
         status = DIVERGING
     if status == DIVERGING:
         return status, (
-            "No minimiser suspected: the gradient is within the tolerance, but the weights still grow and the loss "
-            "still falls."
+            "No minimiser suspected: the run comes to rest, but the weights still grow and the loss still falls."
         )
     if status == STEP_LIMIT:
         words = "The step limit was reached before the gradient tolerance."
+    elif status == HALTED:
+        status, words = STALLED, method.halt_words
     elif status == STALLED:
         words = "The loss cannot fall further in this precision; the gradient is above the tolerance."
     else:
@@ -88,3 +100,7 @@ def _runs_away(end: EndPoint, history: dict[str, np.ndarray]) -> bool:
     steps, norms = history["step"], history["weight_norm"]
     middle = int(np.searchsorted(steps, steps[-1] / 2))
     return bool(norms[-1] > 1.001 * norms[middle])
+
+
+def _norm(x: np.ndarray) -> float:
+    return float(np.linalg.norm(np.asarray(x, np.float64)))

@@ -1,23 +1,9 @@
-"""Dense Newton on 𝒦⊥, globalised by generalised self-concordance (S8): no step falls by less than S8 promises.
+"""Dense Newton on 𝒦⊥ ("newton"), globalised by generalised self-concordance (S8).
 
-**Direction.** H V = −g has a solution because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6); `calculus/solve.py` finds it.
-
-**Step length.** Let φ(t) = L(W + tV), a = −φ'(0) = −⟨g, V⟩, b = φ''(0) = D²L[V, V] and ρ = max_n range(V x_n). By S8
-φ''(t) <= e^{ρt} b, and integrating twice
-
-    φ(t) <= φ(0) − a t + b (e^{ρt} − 1 − ρt)/ρ².
-
-The right-hand side is least where a = b (e^{ρt} − 1)/ρ, that is at **t = log(1 + ρ a/b)/ρ** (t = a/b when ρ = 0). For
-the exact Newton direction a = b = λ², so t = log(1 + ρ)/ρ, and the guaranteed decrease is
-λ² [(1 + ρ) log(1 + ρ) − ρ]/ρ². Near a minimiser ρ → 0, t → 1 and the steps are Newton's; far away t ρ = log(1 + ρ), so
-no step changes a log-odds by more than that. Since b is computed along the direction in hand, the guarantee holds for
-an inexact direction too. The self-regulariser S21d is D more samples γ e_d; ρ includes the ranges of γV's columns.
-
-The bound knows only the largest range, so one outlying sample can make t small for all. The full step, then its halves
-down to t, is therefore tried first, and taken where the loss falls by no less than was guaranteed for t (the promise
-stands) and by a quarter of what its slope at 0 foretells (no overshooting): tens of steps instead of thousands.
-
-Where no minimiser exists ρ does not go to 0, and the loss falls by a steady factor a step.
+The direction solves H V = −g: a solution exists because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6), and
+`calculus/solve.py` finds it. The step length is the longest that keeps S8's promise (damping.py). Near a minimiser the
+steps are Newton's and the error is squared by each; where none exists ρ does not go to 0, and the loss falls by a steady
+factor a step.
 """
 
 from __future__ import annotations
@@ -25,26 +11,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
-
-from jaxsoftmax.calculus.derivatives import quadratic_form
 from jaxsoftmax.calculus.gauge import kernel
 from jaxsoftmax.calculus.hessian import hessian
-from jaxsoftmax.calculus.objective import loss_on_arrays
-from jaxsoftmax.calculus.rates import sample_range
 from jaxsoftmax.calculus.solve import ComplementProjectors, complement_projectors, solve_on_complement
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.training.loop import Point, Proposal
-
-Array = jax.Array
-
-# Ending: the estimated gap λ²/2 is at most this part of the loss.
-RELATIVE_GAP = 1e-12
-# a/b = 1 for an exact direction; the cap keeps t finite where b underflows on data without a minimiser.
-LARGEST_RATIO = 1e6
-# A step longer than S8's must fall by this part of its slope's promise; half is what an exact quadratic gives at t = 1.
-LEAST_SLOPE = 0.25
+from jaxsoftmax.training.damping import damped_move
+from jaxsoftmax.training.method import Oracle, Point, Proposal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,52 +24,21 @@ class Newton:
     """The method object for `loop.run`; it has no options."""
 
     name: ClassVar[str] = "newton"
+    default_steps: ClassVar[int] = 200
     patience: ClassVar[int] = 5
     monotone: ClassVar[bool] = True
+    linear: ClassVar[bool] = False
+    halt_words: ClassVar[str] = ""
 
-    def constants(self, problem: Problem) -> ComplementProjectors:
+    def constants(self, problem: Problem, key: Any) -> ComplementProjectors:
         """Scales and kernel projectors, on the host in float64 (concrete data needed)."""
         return complement_projectors(problem, kernel(problem))
 
-    def begin(self, point: Point, problem: Problem, constants: ComplementProjectors) -> tuple[()]:
+    def begin(self, point: Point, oracle: Oracle, constants: ComplementProjectors) -> tuple[()]:
         """No state."""
         return ()
 
-    def propose(self, point: Point, problem: Problem, constants: ComplementProjectors, state: Any) -> Proposal:
+    def propose(self, point: Point, oracle: Oracle, constants: ComplementProjectors, state: Any) -> Proposal:
         """The damped Newton step."""
-        H = hessian(point.W, problem).to_dense()
-        V = -solve_on_complement(H, point.gradient, constants)
-        a = -jnp.sum(point.gradient * V)
-        b = quadratic_form(point.W, problem, V).astype(V.dtype)
-        rho = jnp.asarray(sample_range(problem, V)).astype(V.dtype)
-        t = longer_step(point, V, problem, damped_step(rho, a, b), rho, a, b)
-        small = 0.5 * a <= RELATIVE_GAP * jnp.maximum(jnp.abs(point.value), jnp.finfo(V.dtype).tiny)
-        # `idle`: in low precision λ² may have a floor above that; a step that improved nothing has reached it.
-        return Proposal(point.W + t * V, t, rho, a, small | (point.idle >= 1), state)
-
-
-def damped_step(rho: Array, a: Array, b: Array) -> Array:
-    """t = log(1 + ρ a/b)/ρ, the minimiser of S8's upper bound on φ (see the module docstring)."""
-    ratio = jnp.clip(jnp.where(b > 0, a / jnp.where(b > 0, b, 1), LARGEST_RATIO), 0, LARGEST_RATIO)
-    safe = jnp.where(rho > 0, rho, 1)
-    return jnp.where(rho > 0, jnp.log1p(safe * ratio) / safe, ratio)
-
-
-def longer_step(point: Point, V: Array, problem: Problem, t: Array, rho: Array, a: Array, b: Array) -> Array:
-    """The longest of 1, 1/2, 1/4, … at which the loss falls by what S8 guarantees for t, and well for its length."""
-    promise = guaranteed_decrease(rho, a, b, t)
-
-    def too_long(longer: Array) -> Array:
-        value = loss_on_arrays(point.W + longer * V, problem)
-        return (longer > t) & ~(value <= point.value - jnp.maximum(promise, LEAST_SLOPE * longer * a))
-
-    return jax.lax.while_loop(too_long, lambda longer: jnp.maximum(0.5 * longer, t), jnp.maximum(jnp.ones_like(t), t))
-
-
-def guaranteed_decrease(rho: Array, a: Array, b: Array, t: Array) -> Array:
-    """The decrease a t − b (e^{ρt} − 1 − ρt)/ρ² that S8 promises for a step t (see the module docstring)."""
-    small = jnp.abs(rho * t) < 1e-3
-    safe = jnp.where(small, 1, rho)
-    closed = (jnp.expm1(safe * t) - safe * t) / safe**2
-    series = t**2 * (0.5 + rho * t / 6 + (rho * t) ** 2 / 24)
-    return a * t - b * jnp.where(small, series, closed)
+        H = hessian(point.W, oracle.problem).to_dense()
+        return damped_move(point, oracle, -solve_on_complement(H, point.gradient, constants), state)

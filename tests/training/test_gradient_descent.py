@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.training.fit import Status
-from jaxsoftmax.training.gradient_descent import measured_rate, rounded_down
+from jaxsoftmax.training.gradient_descent import rounded_down
+from jaxsoftmax.training.measured import measured_rate
+from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20241)
 X = RNG.normal(size=(20, 2))

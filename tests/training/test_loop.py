@@ -11,8 +11,8 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax._widen import widened
 from jaxsoftmax.calculus.blocks import placement
-from jaxsoftmax.training import endings, loop
-from jaxsoftmax.training.loop import Proposal
+from jaxsoftmax.training import endings, loop, stopping
+from jaxsoftmax.training.method import Proposal
 
 RNG = np.random.default_rng(20240)
 X = RNG.normal(size=(12, 3)).astype(np.float32)
@@ -28,15 +28,17 @@ class Scripted:
     at: int = 3
     patience: ClassVar[int] = 20
     monotone: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    halt_words: ClassVar[str] = "Scripted."
     name: ClassVar[str] = "scripted"
 
-    def constants(self, problem):
+    def constants(self, problem, key):
         return np.float32(0.05)
 
-    def begin(self, point, problem, constants):
+    def begin(self, point, oracle, constants):
         return jnp.zeros((), jnp.int32)
 
-    def propose(self, point, problem, constants, state):
+    def propose(self, point, oracle, constants, state):
         TRACES.append(self.mishap)
         now = state == self.at
         W = point.W - constants * point.gradient
@@ -46,22 +48,20 @@ class Scripted:
             W = jnp.where(now, point.W + 5 * point.gradient, W)
         elif self.mishap == "stand":
             W = jnp.where(state >= self.at, point.W, W)
-        nan = jnp.full((), jnp.nan, point.W.dtype)
-        return Proposal(W, constants.astype(point.W.dtype), nan, nan, jnp.ones((), bool), state + 1)
+        halt = (state >= self.at) if self.mishap == "halt" else None
+        return Proposal(W, constants.astype(point.W.dtype), state + 1, halt=halt)
 
 
-def go(method, problem, tolerance=0.0, steps=50, W0=None):
+def go(method, problem, tolerance=0.0, steps=50, W0=None, progress=None):
     W0 = jnp.zeros((problem.C, problem.D), problem.dtype) if W0 is None else jnp.asarray(W0, problem.dtype)
     kind = problem.dtype.type
-    raw = loop.run(
-        method, placement(problem), problem, W0, kind(tolerance), np.int32(steps), kind(0), method.constants(problem)
-    )
-    return jax.tree.map(np.asarray, raw)
+    limits = loop.Limits(kind(tolerance), np.int32(steps), kind(0))
+    return loop.run(method, placement(problem), problem, W0, limits, method.constants(problem, None), progress)
 
 
 def scaled(problem, W):
     g = js.gradient(W, problem)
-    return float(loop.scaled_gradient(g, loop.gradient_scale(problem)))
+    return float(stopping.scaled_gradient(g, stopping.gradient_scale(problem)))
 
 
 W1 = RNG.normal(size=(3, 3)).astype(np.float32)
@@ -89,9 +89,9 @@ def test_scaled_gradient_leaves_out_columns_that_no_sample_has():
 def test_gradient_scale_counts_regularisers():
     """S21a, S21d: α on penalised columns (the intercept left out), |γ| on every column."""
     y = np.arange(12) % 3
-    plain = loop.gradient_scale(js.Problem.from_labels(X, y))
-    ridge = loop.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.L2(2.0)))
-    own = loop.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.SelfRegularizer(-0.5)))
+    plain = stopping.gradient_scale(js.Problem.from_labels(X, y))
+    ridge = stopping.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.L2(2.0)))
+    own = stopping.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.SelfRegularizer(-0.5)))
     np.testing.assert_allclose(ridge - plain, [2, 2, 2, 0], atol=1e-5)
     np.testing.assert_allclose(own - plain, 0.5, atol=1e-5)
 
@@ -110,16 +110,6 @@ def test_everything_but_the_method_and_the_shapes_is_traced_once():
     go(method, js.Problem(X[::-1] * 2, T, sample_weight=np.arange(12.0), regularizer=js.L2(0.1)))
     go(Scripted("count"), ridge)
     assert TRACES.count("count") == first
-
-
-@pytest.mark.parametrize("method", ["gd", "newton"])
-def test_a_second_fit_traces_nothing(method):
-    """Same shapes, other numbers, tolerance, limit, start, penalty and rank: no new entry in the loop's cache."""
-    js.fit(js.Problem(X, T, regularizer=js.L2(0.1)), method, max_steps=3)
-    before = loop.run._cache_size()
-    deficient = np.stack([X[:, 0], X[:, 0], X[:, 2]], axis=1)
-    js.fit(js.Problem(deficient, T, regularizer=js.L2(0.7)), method, max_steps=4, tol=1e-2, W0=W1)
-    assert loop.run._cache_size() == before
 
 
 def test_history_of_a_long_run_is_thinned_evenly():
@@ -150,19 +140,19 @@ def test_a_bad_step_is_rolled_back(mishap, status):
     """A step into NaN, or one that breaks S16's promise of descent, was never taken: the last good point stays."""
     problem = js.Problem(X, T)
     bad, good = go(Scripted(mishap), problem), go(Scripted(), problem, steps=3)
-    assert bad.status == status and bad.steps == 3
+    assert bad.status == status and bad.step == 3
     np.testing.assert_array_equal(bad.W, good.W)
     assert bad.value == good.value == pytest.approx(float(js.loss(bad.W, problem)), rel=1e-6)
 
 
 def test_standing_still_is_stalled_after_patience():
     raw = go(Scripted("stand"), js.Problem(X, T))
-    assert raw.status == loop.STALLED and raw.steps == 3 + Scripted.patience
+    assert raw.status == loop.STALLED and raw.step == 3 + Scripted.patience
 
 
 def test_nonfinite_start_is_reported_without_a_step():
     raw = go(Scripted(), js.Problem(X, T), W0=np.full((3, 3), np.nan))
-    assert raw.status == loop.NONFINITE and raw.steps == 0
+    assert raw.status == loop.NONFINITE and raw.step == 0
 
 
 def test_loss_rounding_bounds_the_error_of_a_float32_loss():
@@ -171,7 +161,7 @@ def test_loss_rounding_bounds_the_error_of_a_float32_loss():
         W = (scale * W1).astype(np.float32)
         problem = js.Problem(X, T)
         value = js.loss(W, problem)
-        bound = float(loop.loss_rounding(jnp.asarray(W), value, problem, loop.gradient_scale(problem)))
+        bound = float(stopping.loss_rounding(jnp.asarray(W), value, problem, stopping.gradient_scale(problem)))
         with jax.enable_x64(True):
             truth = float(js.loss(W.astype(float), widened(problem)))
         assert abs(float(value) - truth) <= bound <= 0.05 * max(1.0, scale)
@@ -182,7 +172,7 @@ def test_attainment_by_theorem_alone():
     y = np.arange(12) % 3
 
     def known(**options):
-        return bool(loop.attains_for_certain(js.Problem.from_labels(X, y, **options)))
+        return bool(stopping.attains_for_certain(js.Problem.from_labels(X, y, **options)))
 
     assert not known()
     assert known(smoothing=0.1)
@@ -194,6 +184,61 @@ def test_attainment_by_theorem_alone():
     assert known(regularizer=js.SelfRegularizer(0.1))
     one = np.float32([[1, 0, 0]] + [[0.5, 0.25, 0.25]] * 11)
     s = np.ones(12, np.float32)
-    assert not bool(loop.attains_for_certain(js.Problem(X, one)))
+    assert not bool(stopping.attains_for_certain(js.Problem(X, one)))
     s[0] = 0  # a sample of weight 0 takes no part
-    assert bool(loop.attains_for_certain(js.Problem(X, one, sample_weight=s)))
+    assert bool(stopping.attains_for_certain(js.Problem(X, one, sample_weight=s)))
+
+
+def test_a_methods_own_stop_is_reported_where_it_stands():
+    raw = go(Scripted("halt"), js.Problem(X, T))
+    assert raw.status == loop.HALTED and raw.step == 3
+
+
+def test_chunks_change_no_number():
+    """A run in one chunk and one whose host looked in between are the same, bit by bit; progress sees it grow."""
+    seen = []
+    problem = js.Problem(X, T)
+    whole = go(Patient(), problem, tolerance=-1.0, steps=300)
+    again = go(Patient(), problem, tolerance=-1.0, steps=300, progress=seen.append)
+    for one, other in zip(whole[:-2], again[:-2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    steps = [p.step for p in seen]
+    assert len(steps) >= 2 and steps == sorted(set(steps)) and steps[-1] == 300
+    last = seen[-1]
+    assert last.max_steps == 300 and last.loss == whole.value and last.seconds > 0
+    assert last.scaled_gradient == pytest.approx(float(loop.scaled_gradient_of(whole)), rel=0)
+
+
+def test_ctrl_c_keeps_what_is_done():
+    """KeyboardInterrupt while a chunk is under way: the point reached, status INTERRUPTED, history up to there."""
+    problem = js.Problem(X, T)
+    calls = []
+    real = loop.advance
+
+    def pressed(*args):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(args)
+        return real(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "advance", pressed)
+        raw = go(Patient(), problem, tolerance=-1.0, steps=10**6)
+    assert raw.status == loop.INTERRUPTED and 0 < raw.step < 10**6
+    table = endings.history_table(raw)
+    assert table["step"][-1] == raw.step and np.all(np.isfinite(table["loss"]))
+    same = go(Patient(), problem, tolerance=-1.0, steps=int(raw.step))
+    np.testing.assert_array_equal(raw.W, same.W)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifty(Scripted):
+    """A method whose state grows."""
+
+    def propose(self, point, oracle, constants, state):
+        return super().propose(point, oracle, constants, state)._replace(state=jnp.zeros(2, jnp.int32))
+
+
+def test_a_state_that_changes_its_shape_is_named():
+    with pytest.raises(TypeError, match=r"state of scripted changes its shape in a step, from \(\) to \(2,\)"):
+        go(Shifty("shape"), js.Problem(X, T))

@@ -7,8 +7,8 @@ import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.calculus.solve import complement_projectors, feature_scale, solve_on_complement
-from jaxsoftmax.training import newton
-from jaxsoftmax.training.fit import Status
+from jaxsoftmax.training import damping
+from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20242)
 X = RNG.normal(size=(20, 3))
@@ -46,15 +46,15 @@ def test_step_length_minimises_the_bound():
     with jax.enable_x64(True):
         for rho, a, b in [(1.0, 1.0, 1.0), (7.0, 2.0, 0.3), (0.01, 1.0, 4.0), (40.0, 5.0, 5.0)]:
             rho, a, b = map(jnp.float64, (rho, a, b))
-            t = float(newton.damped_step(rho, a, b))
-            best = float(newton.guaranteed_decrease(rho, a, b, jnp.float64(t)))
+            t = float(damping.damped_step(rho, a, b))
+            best = float(damping.guaranteed_decrease(rho, a, b, jnp.float64(t)))
             assert best > 0
             for other in np.linspace(0.01, 3, 60) * t:
-                assert float(newton.guaranteed_decrease(rho, a, b, jnp.float64(other))) <= best * (1 + 1e-9)
+                assert float(damping.guaranteed_decrease(rho, a, b, jnp.float64(other))) <= best * (1 + 1e-9)
         one, none = jnp.float64(1), jnp.float64(0)
-        assert float(newton.damped_step(none, one, one)) == 1.0
-        assert float(newton.damped_step(jnp.float64(1e-9), one, one)) == pytest.approx(1.0, abs=1e-9)
-        assert np.isfinite(float(newton.damped_step(one, one, none)))
+        assert float(damping.damped_step(none, one, one)) == 1.0
+        assert float(damping.damped_step(jnp.float64(1e-9), one, one)) == pytest.approx(1.0, abs=1e-9)
+        assert np.isfinite(float(damping.damped_step(one, one, none)))
 
 
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "self"])
@@ -68,8 +68,8 @@ def test_every_step_falls_by_what_s8_guarantees(x64, targets, regularizer):
         H, g = js.hessian(W, problem).to_dense(), js.gradient(W, problem)
         V = -solve_on_complement(H, g, projectors)
         a, b, rho = -jnp.sum(g * V), js.quadratic_form(W, problem, V), js.sample_range(problem, V)
-        for t in (newton.damped_step(rho, a, b), 0.3 * newton.damped_step(rho, a, b)):
-            promised = float(newton.guaranteed_decrease(rho, a, b, t))
+        for t in (damping.damped_step(rho, a, b), 0.3 * damping.damped_step(rho, a, b)):
+            promised = float(damping.guaranteed_decrease(rho, a, b, t))
             before, after = float(js.loss(W, problem)), float(js.loss(W + t * V, problem))
             slack = 100 * EPS * (before + 20 * np.abs(W).max())
             assert promised > 0 and after <= before - promised + slack
@@ -84,7 +84,7 @@ def test_guarantee_is_nearly_attained():
         V = -g * 4.0 / jnp.max(jnp.abs(g))
         a, b, rho = -jnp.sum(g * V), js.quadratic_form(W, problem, V), js.sample_range(problem, V)
         t = 0.25
-        promised = float(newton.guaranteed_decrease(rho, a, b, jnp.float64(t)))
+        promised = float(damping.guaranteed_decrease(rho, a, b, jnp.float64(t)))
         actual = float(js.loss(W, problem) - js.loss(W + t * V, problem))
         assert promised <= actual <= 4 / 3 * promised
 

@@ -1,0 +1,153 @@
+"""`Fit`, what a training run found, and `Status`, how it ended.
+
+The word *converged* is used only where S13's q < 1 was evaluated at the end point: a small gradient alone proves
+nothing, because on data without a minimiser the gradient goes to zero as well (while ‖W‖ goes to infinity).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.training import loop
+
+
+class Status(enum.Enum):
+    """How a run ended.
+
+    GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`. DIVERGING:
+    no minimiser suspected. STALLED: the loss cannot fall further in this precision. NONFINITE: a step left the finite
+    numbers; the result is the last good point. INTERRUPTED: Ctrl-C; the result is what was done until then.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> separable = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> js.fit(separable).status is js.Status.DIVERGING
+        True
+    """
+
+    GRADIENT_TOLERANCE = loop.GRADIENT_TOLERANCE
+    STEP_LIMIT = loop.STEP_LIMIT
+    DIVERGING = loop.DIVERGING
+    STALLED = loop.STALLED
+    NONFINITE = loop.NONFINITE
+    INTERRUPTED = loop.INTERRUPTED
+
+
+_DATA = (
+    "W",
+    "loss",
+    "gradient_norm",
+    "scaled_gradient",
+    "gap_estimate",
+    "steps",
+    "rate_measured",
+    "rate_bound",
+    "rate_estimate",
+    "q_estimate",
+    "history",
+)
+_META = ("status", "method", "has_intercept", "reason")
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Fit:
+    """The result of `fit`. Arrays are NumPy, so a float64 result survives leaving an x64 scope.
+
+    Attributes:
+        W: (C, D) weights in the problem's dtype.
+        status: a `Status`.
+        loss: L(W), the sum of S1 plus penalties.
+        gradient_norm: ‖∇L(W)‖_F.
+        scaled_gradient: max_cd |g_cd| / a_d, the number the tolerance is compared with; a_d = Σ_n s_n|x_nd| +
+        penalties. gap_estimate: λ²/2, λ the Newton decrement: an estimate of L(W) − inf L; None where not evaluated.
+        steps: steps taken.
+        rate_measured: factor per step by which the gradient norm shrank at the end; None where it cannot be measured.
+        rate_bound: S17's factor with the rigorous curvature bounds of S7 at W; None where they bound nothing.
+        rate_estimate: S17's factor with the extreme eigenvalues of H(W) on 𝒦⊥; None where not evaluated.
+        q_estimate: S13's q = β‖g‖/μ at W, evaluated in float64 (not proved); None where not evaluated.
+        history: dict of arrays: step, loss, gradient_norm, weight_norm, step_size; evenly thinned when long.
+        method: the method's name.
+        has_intercept: whether the last column of W is the intercept (then `coef` and `intercept` split W).
+        reason: one sentence on what the status means here.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+        >>> result = js.fit(problem)
+        >>> result.coef.shape, result.intercept.shape, result.converged
+        ((2, 1), (2,), True)
+    """
+
+    W: Any
+    loss: Any
+    gradient_norm: Any
+    scaled_gradient: Any
+    gap_estimate: Any
+    steps: Any
+    rate_measured: Any
+    rate_bound: Any
+    rate_estimate: Any
+    q_estimate: Any
+    history: Any
+    status: Status
+    method: str
+    has_intercept: bool
+    reason: str
+
+    @property
+    def converged(self) -> bool:
+        """True only when S13's q was evaluated at W and is < 1: then a minimiser exists near W (up to rounding)."""
+        return self.q_estimate is not None and bool(self.q_estimate < 1) and self.status is not Status.DIVERGING
+
+    @property
+    def coef(self) -> Any:
+        """(C, D) weights without the intercept column."""
+        return self.W[:, :-1] if self.has_intercept else self.W
+
+    @property
+    def intercept(self) -> Any:
+        """(C,) intercepts, zeros where the problem has none."""
+        return self.W[:, -1] if self.has_intercept else np.zeros(self.W.shape[0], self.W.dtype)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, keys as the fields plus `converged`; inf and NaN become None."""
+        out: dict[str, Any] = {"W": np.asarray(self.W).tolist(), "status": self.status.name}
+        for name in _DATA[1:-1]:
+            value = getattr(self, name)
+            out[name] = None if value is None or not math.isfinite(value) else value
+        out["history"] = {k: [v if math.isfinite(v) else None for v in a.tolist()] for k, a in self.history.items()}
+        out |= {"method": self.method, "reason": self.reason, "converged": self.converged}
+        return out
+
+    def __repr__(self) -> str:
+        if not isinstance(self.W, np.ndarray):  # rebuilt by JAX with something else in the leaves
+            return f"Fit(method={self.method!r}, status={self.status.name})"
+        C, D = self.W.shape
+        lines = [
+            f"Fit by {self.method}: {self.status.name} after {self.steps} steps, W ({C}, {D}) {self.W.dtype}",
+            f"  {self.reason}",
+            f"  loss {self.loss:.12g}   |gradient| {self.gradient_norm:.3g}   scaled {self.scaled_gradient:.3g}",
+        ]
+        if self.gap_estimate is not None:
+            lines.append(
+                f"  half the squared Newton decrement {self.gap_estimate:.3g} (where small, the gap to the infimum)"
+            )
+        if self.q_estimate is None:
+            lines.append("  S13's q was not evaluated, so nothing is claimed about a minimiser")
+        else:
+            what = "a minimiser exists nearby" if self.q_estimate < 1 else "no claim that a minimiser exists"
+            lines.append(f"  S13: q = {self.q_estimate:.3g} (evaluated in float64, not proved): {what}")
+        rates = [("measured", self.rate_measured), ("S17 from the spectrum", self.rate_estimate)]
+        rates.append(("S17 from S7's bounds", self.rate_bound))
+        known = [f"{name} 1 - {1 - value:.3g}" for name, value in rates if value is not None]
+        if known:
+            lines.append("  contraction per step: " + ", ".join(known))
+        return "\n".join(lines)
