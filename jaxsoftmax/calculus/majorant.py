@@ -35,34 +35,49 @@ class Majorant(NamedTuple):
     gauge: Any
 
 
-def majorant(problem: Problem, kern: Kernel) -> Majorant:
-    """M⁺ of a concrete problem (S19), computed in float64 on the host by a QR and an SVD of diag(√s) X.
+def _rows(problem: Problem, kern: Kernel, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(scale, B) with (½ XᵀSX + diag(extra))⁺ = (B/scale)ᵀ(B/scale), B (rank, D), float64, by a QR and an SVD.
 
     The features are first scaled by powers of two, and the singular values kept are as many as the kernel says: XᵀSX
     itself, with the square of the condition number, is never formed.
     """
     X, s = np.asarray(problem.X).astype(np.float64), np.asarray(problem.sample_weight).astype(np.float64)
-    D, scale = problem.D, np.asarray(feature_scale(problem), np.float64)
-    held, extra = np.zeros(D), np.zeros(D)
-    for p in problem.regularizer:
-        if isinstance(p, L2):
-            held += float(p.alpha) * l2_columns(p, problem)
-        elif isinstance(p, SelfRegularizer):
-            extra += 0.5 * float(p.gamma) ** 2
-    live = s > 0
-    A = np.vstack([X[live] * np.sqrt(0.5 * s[live])[:, None], np.diag(np.sqrt(held + extra))]) / scale
-    R = np.linalg.qr(A, mode="r")
+    scale, live = np.asarray(feature_scale(problem), np.float64), s > 0
+    parts = [X[live] * np.sqrt(0.5 * s[live])[:, None]]
+    if np.any(extra > 0):
+        parts.append(np.diag(np.sqrt(extra)))
+    R = np.linalg.qr(np.vstack(parts) / scale, mode="r")
     _, sigma, Vt = np.linalg.svd(R, full_matrices=False)
     null = np.asarray(kern.null, np.float64)
-    rank = D - null.shape[1]
+    rank = problem.D - null.shape[1]
     rows = Vt[:rank] / sigma[:rank, None]
     if null.shape[1]:
         # Between projectors on the row space a generalised inverse becomes the pseudo-inverse; in scaled features the
         # projector v -> v (I − N Nᵀ) reads v -> v Σ⁻¹(I − N Nᵀ)Σ.
         rows = rows - ((rows / scale) @ null) @ (null.T * scale)
-    gauge = np.divide(1.0, held, out=np.zeros(D), where=held > 0)
-    dtype = problem.dtype
-    return Majorant(*(part.astype(dtype) for part in (scale, rows.T @ rows, gauge)))
+    return scale, rows
+
+
+def majorant(problem: Problem, kern: Kernel) -> Majorant:
+    """M⁺ of a concrete problem (S19, S21), computed in float64 on the host."""
+    held, extra = np.zeros(problem.D), np.zeros(problem.D)
+    for p in problem.regularizer:
+        if isinstance(p, L2):
+            held += float(p.alpha) * l2_columns(p, problem)
+        elif isinstance(p, SelfRegularizer):
+            extra += 0.5 * float(p.gamma) ** 2
+    scale, rows = _rows(problem, kern, held + extra)
+    gauge = np.divide(1.0, held, out=np.zeros(problem.D), where=held > 0)
+    return Majorant(*(part.astype(problem.dtype) for part in (scale, rows.T @ rows, gauge)))
+
+
+def whitening(problem: Problem, kern: Kernel) -> np.ndarray:
+    """A (rank, D) with AᵀA = (½ XᵀSX)⁺: the features X Aᵀ have ½ (XAᵀ)ᵀS(XAᵀ) = I, and W = U A maps weights back (S19).
+
+    With whitened features the condition of the Hessian is at most 1/(2 min_n λ₂(S(y_n))), whatever cond(X) was.
+    """
+    scale, rows = _rows(problem, kern, np.zeros(problem.D))
+    return rows / scale
 
 
 def apply_inverse(M: Majorant, G: Array) -> Array:

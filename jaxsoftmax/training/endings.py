@@ -65,8 +65,9 @@ def judge(
     solved = end.q is not None and end.q < 1
     if status == DIVERGING and solved:
         status = GRADIENT_TOLERANCE
-    at_rest = status in (GRADIENT_TOLERANCE, STALLED, HALTED) and not solved and not certain
-    if at_rest and (status != GRADIENT_TOLERANCE or scaled_gradient <= default) and _runs_away(end, history):
+    at_rest = status in (GRADIENT_TOLERANCE, STALLED, HALTED) and scaled_gradient <= default
+    stalled = status in (STALLED, HALTED) and _weights_grow(history)
+    if (at_rest or stalled) and not solved and not certain and _runs_away(end, history):
         status = DIVERGING
     if status == DIVERGING:
         return status, (
@@ -93,13 +94,16 @@ def judge(
 def _runs_away(end: EndPoint, history: dict[str, np.ndarray]) -> bool:
     """Whether the end point is no minimum in sight: the full Newton step still moves logits by RUNAWAY_RANGE or more.
 
-    Without the dense Hessian: whether ‖W‖ grew by a thousandth over the last half of the steps.
+    Without the dense Hessian: whether the weights still grew.
     """
-    if end.spread is not None:
-        return end.spread >= RUNAWAY_RANGE
-    steps, norms = history["step"], history["weight_norm"]
+    return end.spread >= RUNAWAY_RANGE if end.spread is not None else _weights_grow(history)
+
+
+def _weights_grow(history: dict[str, np.ndarray]) -> bool:
+    """Whether ‖W‖ grew by a thousandth over the last half of the steps while the loss fell, in a run worth the name."""
+    steps, norms, loss = history["step"], history["weight_norm"], history["loss"]
     middle = int(np.searchsorted(steps, steps[-1] / 2))
-    return bool(norms[-1] > 1.001 * norms[middle])
+    return bool(steps[-1] >= 100 and norms[-1] > 1.001 * norms[middle] and loss[-1] < loss[middle])
 
 
 def _norm(x: np.ndarray) -> float:

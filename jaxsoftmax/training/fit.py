@@ -8,9 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax._arrays import place_rows
 from jaxsoftmax._checks import as_weights, is_traced, kind_of, positive_int, real_number, require_x64, show
 from jaxsoftmax.calculus.blocks import placement
 from jaxsoftmax.calculus.bounds import curvature_lower_bound
+from jaxsoftmax.calculus.derivatives import value_and_gradient
+from jaxsoftmax.calculus.gauge import kernel
+from jaxsoftmax.calculus.majorant import whitening
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.training import endings, endpoint, loop
 from jaxsoftmax.training.accelerated import AcceleratedDescent
@@ -23,6 +27,7 @@ from jaxsoftmax.training.newton_cg import NewtonCG
 from jaxsoftmax.training.optimal_descent import OptimalDescent
 from jaxsoftmax.training.published import PublishedTrainer
 from jaxsoftmax.training.result import Fit, Status
+from jaxsoftmax.training.stopping import gradient_scale
 
 METHODS = {
     method.name: method
@@ -107,6 +112,7 @@ def fit(
     W0: Any = None,
     key: Any = None,
     batch_size: int | None = None,
+    whiten: bool = False,
     progress: Callable[[loop.Progress], None] | None = None,
 ) -> Fit:
     """Minimise L(W) over (C, D) weights (S1, S21) and report how the run ended.
@@ -139,6 +145,10 @@ def fit(
         key: a JAX random key, needed with `batch_size`; nothing else is random.
         batch_size: minibatches of so many samples, 1 to N, for optax transformations; a step is then an epoch, and
             loss, gradient and tolerance are looked at once an epoch, on all samples.
+        whiten: run in the features that make S19's matrix the identity: one QR and one more copy of X buy a condition
+            number that does not depend on X, which first-order methods need on raw data. W, loss, gradient norms and
+            `scaled_gradient` of the result are in the features given; the history's gradient norms, the stopping test
+            and the rates are in the whitened ones. Not with a regulariser.
         progress: called about four times a second with an object of fields step, max_steps, loss, scaled_gradient and
             seconds.
 
@@ -173,46 +183,74 @@ def fit(
     tolerance = _tolerance(tol, default)
     most = chosen.default_steps if max_steps is None else min(positive_int("max_steps", max_steps), 2**31 - 2)
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
-    constants = chosen.constants(problem, key)
+    if not isinstance(whiten, (bool, np.bool_)):
+        raise TypeError(f"whiten: got {show(whiten)}, {kind_of(whiten)}. Give True or False.")
+    if whiten and problem.regularizer:
+        raise ValueError("whiten: a penalty is not diagonal in whitened features. Use method='mm' or a Newton method.")
     kind = np.dtype(problem.dtype).type
     limits = loop.Limits(kind(tolerance), np.int32(most), kind(default))
-    raw = loop.run(chosen, placement(problem), problem, start, limits, constants, progress)
-    return _finish(problem, chosen, raw, default)
+    if not whiten:
+        raw = loop.run(chosen, placement(problem), problem, start, limits, chosen.constants(problem, key), progress)
+        return _finish(problem, chosen, raw, default, _rates(problem, chosen, raw))
+    # W moves by (U − U₀) A, so that the part of W₀ in 𝒦 stays.
+    A = whitening(problem, kernel(problem))
+    W0 = np.asarray(start, np.float64)
+    U0 = (W0 @ np.linalg.pinv(A)).astype(kind)
+    X = np.asarray(problem.X).astype(np.float64) @ A.T
+    inner = problem.replace(X=place_rows(X.astype(kind), problem.X))
+    constants = chosen.constants(inner, key)
+    raw = loop.run(chosen, placement(inner), inner, jax.numpy.asarray(U0), limits, constants, progress)
+    rates = _rates(inner, chosen, raw)
+    W = (W0 + (raw.W.astype(np.float64) - U0) @ A).astype(kind)
+    value, gradient = map(np.asarray, value_and_gradient(W, problem))
+    raw = raw._replace(W=W, value=value, gradient=gradient, scale=np.asarray(gradient_scale(problem)))
+    return _finish(problem, chosen, raw, default, rates)
 
 
-def _finish(problem: Problem, method: Any, raw: loop.Carry, default: float) -> Fit:
+def _rates(problem: Problem, method: Any, raw: loop.Carry) -> tuple[float | None, float | None, float | None]:
+    """(measured, bound, estimate): the contraction a step, seen and by S17, in the features that were trained in."""
+    history, bound, estimate, measured = endings.history_table(raw), None, None, None
+    if method.linear and int(raw.status) != loop.NONFINITE:
+        # The gradient's rounding: eps times its terms' absolute sum, at most a_d an entry.
+        floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
+        measured = measured_rate(history["step"], history["gradient_norm"], floor)
+    step = float(raw.step_size)
+    if isinstance(method, GradientDescent | OptimalDescent) and step > 0 and int(raw.status) != loop.NONFINITE:
+        estimate = endpoint.evaluate(problem, raw.W, step).rate
+        # A step of at most 1/Λ contracts most slowly at the small end of the spectrum, which S7c bounds.
+        if isinstance(method, GradientDescent):
+            bound = 1.0 - step * float(curvature_lower_bound(raw.W, problem))
+    return measured, bound if bound is not None and bound < 1.0 else None, estimate
+
+
+def _finish(
+    problem: Problem,
+    method: Any,
+    raw: loop.Carry,
+    default: float,
+    rates: tuple[float | None, float | None, float | None],
+) -> Fit:
     """Evaluate the end point, decide the status (endings.py) and pack the result."""
     history = endings.history_table(raw)
-    descent = method.name in ("gd", "gd-optimal") and float(raw.step_size) > 0
-    step = float(raw.step_size) if descent else None
-    end = endpoint.evaluate(problem, raw.W, step)
+    end = endpoint.evaluate(problem, raw.W)
     separated = endpoint.separates(problem, raw.W)
-    gradient_norm = float(np.linalg.norm(raw.gradient.astype(np.float64)))
-    small = float(loop.scaled_gradient_of(raw))
+    small = loop.scaled_gradient_of(raw)
     code, reason = endings.judge(problem, method, raw, small, end, separated, history, default)
     status = Status(code)
     gap = end.gap
     if gap is None and np.isfinite(raw.decrement):
         gap = 0.5 * max(float(raw.decrement), 0.0)
-    rate = bound = None
-    if method.linear and status not in (Status.DIVERGING, Status.NONFINITE):
-        # The gradient's rounding: eps times its terms' absolute sum, at most a_d an entry.
-        floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
-        rate = measured_rate(history["step"], history["gradient_norm"], floor)
-    if method.name == "gd" and step and status is not Status.NONFINITE:
-        low = float(curvature_lower_bound(raw.W, problem))
-        # η <= 1/Λ, so the factor of S17 is the one at the small end.
-        bound = 1.0 - step * low if 1.0 - step * low < 1.0 else None
+    measured, bound, estimate = rates
     return Fit(
         W=raw.W,
         loss=float(raw.value),
-        gradient_norm=gradient_norm,
+        gradient_norm=float(np.linalg.norm(raw.gradient.astype(np.float64))),
         scaled_gradient=small,
         gap_estimate=gap,
         steps=int(raw.step),
-        rate_measured=rate,
+        rate_measured=None if status is Status.DIVERGING else measured,
         rate_bound=bound,
-        rate_estimate=end.rate,
+        rate_estimate=estimate,
         q_estimate=end.q,
         history=history,
         status=status,

@@ -312,3 +312,36 @@ def test_too_long_a_rate_is_not_called_convergence(x64):
     """S17: beyond 2/Λ* the iterates do not converge; whatever the end, no claim is made."""
     result = js.fit(problem(), optax.sgd(50.0), max_steps=300)
     assert result.status in (Status.STEP_LIMIT, Status.NONFINITE, Status.STALLED) and not result.converged
+
+
+@pytest.mark.parametrize("method", ["gd", "gd-optimal", "agd", "bb", "bb-published"])
+def test_whitened_features_make_the_condition_independent_of_the_data(x64, method):
+    """S19: the same minimum in few steps on data whose plain condition number is beyond 1e8, W in the given features."""
+    p = js.Problem(DEFICIENT * [1.0, 2.0**13, 1.0, 1.0], T, sample_weight=S)
+    W0 = RNG.normal(size=(3, 4)) * [1.0, 2.0**-13, 1.0, 1.0]
+    result = js.fit(p, method, whiten=True, W0=W0)
+    best = js.fit(p, "newton").loss
+    assert result.converged and result.steps < 600
+    assert result.loss == pytest.approx(float(js.loss(result.W, p)), rel=1e-12)
+    assert result.loss - best <= 1e-12 * best
+    # The part of W0 in the kernel is kept, in the unit of each feature.
+    moved = (result.W - W0).reshape(-1)
+    size = np.abs(moved) + np.tile([1.0, 2.0**-13, 1.0, 1.0], 3)
+    K = js.kernel(p).basis()
+    if method != "bb-published":  # it re-centres
+        assert np.all(np.abs(K.T @ moved) <= 1e4 * EPS * (np.abs(K).T @ size))
+
+
+def test_whitened_gradient_descent_is_the_fixed_hessian_step(x64):
+    """S16, S19: with ½X'ᵀSX' = I, Λ = 1 and W − ∇L/Λ is the majorise-minimise step."""
+    whitened = js.fit(problem(), "gd", whiten=True, tol=0.0, max_steps=30)
+    # The step is 1/Λ rounded outwards, 1 − O(1e-12).
+    np.testing.assert_allclose(whitened.history["loss"], losses("mm", 30), rtol=1e-10)
+    assert whitened.history["step_size"][0] == pytest.approx(1.0, abs=1e-10)
+
+
+def test_whitening_needs_a_problem_without_penalty():
+    with pytest.raises(ValueError, match="whiten: a penalty is not diagonal"):
+        js.fit(problem(regularizer=js.L2(0.1)), "gd", whiten=True)
+    with pytest.raises(TypeError, match="whiten: got 'yes'"):
+        js.fit(problem(), "gd", whiten="yes")
