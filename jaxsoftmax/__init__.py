@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 # One row a module: the place of every public name. A new public name is added here and under TYPE_CHECKING below.
 _NAMES_IN = {
     "problem": ("Problem",),
-    "regularizers": ("L2", "SelfRegularizer"),
+    "regularizers": ("L2", "LogCosh", "SelfRegularizer"),
     "calculus.rules": ("softmax_cross_entropy",),
     "calculus.objective": ("log_probabilities", "logits", "loss", "probabilities"),
     "calculus.derivatives": ("gradient", "hvp", "quadratic_form", "third_derivative", "value_and_gradient"),
@@ -89,6 +89,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
     from .problem import Problem as Problem
     from .regularizers import L2 as L2
+    from .regularizers import LogCosh as LogCosh
     from .regularizers import SelfRegularizer as SelfRegularizer
     from .training.fit import Fit as Fit
     from .training.fit import Status as Status
