@@ -17,7 +17,7 @@ from jaxsoftmax.calculus.derivatives import gradient
 from jaxsoftmax.calculus.gauge import helmert, kernel
 from jaxsoftmax.calculus.hessian import hessian
 from jaxsoftmax.calculus.objective import logits
-from jaxsoftmax.calculus.penalties import penalised_columns
+from jaxsoftmax.calculus.penalties import penalised_columns, penalty_gradient, penalty_hvp
 from jaxsoftmax.calculus.rates import sample_range
 from jaxsoftmax.calculus.solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem import Problem
@@ -116,33 +116,36 @@ def _ratio_off_the_gauge(
     return existence_ratio(eigenvalues, kernel_dim, radius_factor(problem, scale), norms, rounding)
 
 
-def _whole_space_ratio(problem: Problem, H: np.ndarray, g: np.ndarray, scale: np.ndarray, kernel_dim: int) -> float:
+def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray) -> float:
     """S13's q with log-cosh (S21b), whose Hessian couples the gauge directions with the rest: the whole space is used.
 
     Coordinates: rows of an orthogonal C × C matrix whose last row is 1ᵀ/√C; in them the features are scaled by σ, in
     the last row by τ instead. σ makes differences of logits comparable; the gauge directions move none, so τ_d² is
-    their own curvature Σ_c H_cd,cd'/C (the data cancel) over the mean scaled curvature of the rest, which makes the two
-    comparable. Any positive τ is right, with β for this norm (`radius_factor`); a poor one only makes q larger.
+    their own curvature h̄_d = Σ_c h_cd/C over the mean scaled curvature of the rest, which makes the two comparable.
+    (Any positive τ is right, with β for this norm, `radius_factor`; a poor one only makes q larger.) The data cancel in
+    the last row (S3), so it is formed from the penalties' curvatures h and slopes alone: no rounding of the data there.
     """
     C, D = g.shape
-    basis = np.vstack([helmert(C), np.full((1, C), 1 / math.sqrt(C))])
-    turned = np.tensordot(basis, H.reshape(C, D, C * D), axes=1).reshape(C, D, C, D)
-    turned = np.moveaxis(np.tensordot(basis, turned, axes=(1, 2)), 0, 2).reshape(C * D, C * D)
-    diagonal = np.diag(turned).reshape(C, D)
-    typical = float(np.mean(diagonal[:-1] / scale**2))
-    penalised = np.max([penalised_columns(p, problem) for p in problem.regularizer if hasattr(p, "alpha")], axis=0) > 0
-    own = np.where(penalised, np.maximum(diagonal[-1], 0.0) / typical if typical > 0 else 0.0, 0.0)
-    tau = np.where(own > 0, np.sqrt(own), scale)
-    weights = np.vstack([np.tile(scale, (C - 1, 1)), tau])
-    inverse = 1 / weights.reshape(-1)
-    scaled = turned * inverse[:, None] * inverse[None, :]
-    if not np.all(np.isfinite(scaled)):
+    Q = helmert(C)
+    last = np.full((1, C), 1 / math.sqrt(C))
+    acting = wide.replace(regularizer=tuple(p for p in wide.regularizer if isinstance(p, (L2, LogCosh))))
+    point = jax.numpy.asarray(W)
+    slopes = np.asarray(penalty_gradient(point, acting))
+    h = np.asarray(penalty_hvp(point, acting, jax.numpy.ones_like(point)))  # their Hessians are diagonal
+    inside = _off_the_gauge(scaled, C)
+    typical = float(np.mean(np.diag(inside)))
+    mean = h.mean(axis=0)
+    tau = np.where(mean > 0, np.sqrt(mean / typical) if typical > 0 else 1.0, scale)
+    beside = (Q * last) @ h / (scale * tau)  # (C - 1, D): entry ((k, d), (gauge, d)); others vanish
+    beside = (beside[:, :, None] * np.eye(D)).reshape(-1, D)
+    whole = np.block([[inside, beside], [beside.T, np.diag(mean / tau**2)]])
+    if not np.all(np.isfinite(whole)):
         return math.inf
-    eigenvalues = np.linalg.eigvalsh((scaled + scaled.T) / 2)
-    rounding = scaled.shape[0] * np.finfo(float).eps * float(eigenvalues[-1])
-    dual = (basis @ g) / weights
+    eigenvalues = np.linalg.eigvalsh(whole)
+    rounding = C * D * np.finfo(float).eps * float(eigenvalues[-1])
+    dual = np.vstack([(Q @ g) / scale, last @ slopes / tau])
     norms = np.array([np.sum(dual * dual), 0.0])
-    return existence_ratio(eigenvalues, kernel_dim, radius_factor(problem, scale, tau), norms, rounding)
+    return existence_ratio(eigenvalues, kernel(wide).dim, radius_factor(wide, scale, tau), norms, rounding)
 
 
 def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
@@ -168,7 +171,8 @@ def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
     if not np.all(np.isfinite(scaled)):
         return EndPoint(math.inf, None, None, None, None, None)
     if _log_cosh(problem):
-        q = _whole_space_ratio(problem, H, g, scale, k.dim)
+        with jax.enable_x64(True):
+            q = _whole_space_ratio(wide, W64, scaled, g, scale)
     else:
         q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - gauge_dim)
     gap = max(0.0, -0.5 * float(np.sum(g * V)))
