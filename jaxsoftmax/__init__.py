@@ -31,6 +31,7 @@ _NAMES_IN = {
         "lambda2_bound",
         "singular_value_bounds",
     ),
+    "calculus.descent_rates": ("descent_rate_bound", "log_descent_gain_bound", "log_probability_bound"),
     "calculus.rates": (
         "contraction_rate",
         "descent_decrease_bound",
@@ -64,6 +65,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.derivatives import quadratic_form as quadratic_form
     from .calculus.derivatives import third_derivative as third_derivative
     from .calculus.derivatives import value_and_gradient as value_and_gradient
+    from .calculus.descent_rates import descent_rate_bound as descent_rate_bound
+    from .calculus.descent_rates import log_descent_gain_bound as log_descent_gain_bound
+    from .calculus.descent_rates import log_probability_bound as log_probability_bound
     from .calculus.gauge import Kernel as Kernel
     from .calculus.gauge import center as center
     from .calculus.gauge import helmert as helmert
