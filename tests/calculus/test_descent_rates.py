@@ -165,18 +165,19 @@ def test_every_step_contracts_the_gap_by_the_rate_promised_before_training(penal
     assert np.all(ratios <= rate + 4e-6)
 
 
-def test_the_floor_of_log_cosh_is_below_the_curvature_on_the_sublevel_set():
+@pytest.mark.parametrize("weight", [3.0, 20.0])
+def test_the_floor_of_log_cosh_is_below_the_curvature_on_the_sublevel_set(weight):
     """S18, S21b: αγ sech²(γw) where F(W) <= F(W₀), attained by one weight pushed as far as that allows."""
     alpha, gamma = 2.0, 0.25
     penalty = js.LogCosh(alpha, gamma)
     with jax.enable_x64(True):
         # No curvature and no loss but log 2 from the data (x = 0): F - L is the penalty of two entries.
         problem = js.Problem(np.zeros((1, 1)), np.array([[0.5, 0.5]]), regularizer=penalty)
-        W0 = np.array([[3.0], [0.0]])
+        W0 = np.array([[weight], [0.0]])
         log_floor = js.log_descent_gain_bound(problem, W0) + math.log(js.curvature_bound(problem))
     # W = W₀ itself attains it: Δ = 0, the other entry is at 0.
-    assert log_floor == pytest.approx(math.log(alpha * gamma / math.cosh(gamma * 3.0) ** 2), abs=1e-9)
-    assert log_floor <= math.log(alpha * gamma / math.cosh(gamma * 3.0) ** 2)
+    assert log_floor == pytest.approx(math.log(alpha * gamma / math.cosh(gamma * weight) ** 2), abs=1e-9)
+    assert log_floor <= math.log(alpha * gamma / math.cosh(gamma * weight) ** 2)
 
 
 def test_the_rate_is_monotone_in_the_start_and_the_smoothing():

@@ -97,6 +97,13 @@ def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
         if not whole:
             tau[-1] = scale[-1]
         beta = endpoint.radius_factor(problem, scale, tau)
+        # q from the definition: μ and ‖g‖_* in that norm, by the dense matrix in orthonormal class coordinates.
+        turn = np.vstack([js.helmert(3), np.full((1, 3), 3**-0.5)])
+        weights = np.vstack([scale, scale, tau])
+        M = np.kron(turn, np.eye(3)) @ H.reshape(9, 9) @ np.kron(turn, np.eye(3)).T
+        mu = np.linalg.eigvalsh(M / np.outer(weights, weights))[k.dim]
+        dual = np.linalg.norm(turn @ np.asarray(js.gradient(W, problem)) / weights)
+        assert q == pytest.approx(beta * dual / mu, rel=1e-6)
         if q < 1:
             fired += 1
             away = W - best.W
