@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 # One row a module: the place of every public name. A new public name is added here and under TYPE_CHECKING below.
 _NAMES_IN = {
     "problem": ("Problem",),
-    "regularizers": ("L2", "SelfRegularizer"),
+    "regularizers": ("L2", "LogCosh", "SelfRegularizer"),
     "calculus.rules": ("softmax_cross_entropy",),
     "calculus.objective": ("log_probabilities", "logits", "loss", "probabilities"),
     "calculus.derivatives": ("gradient", "hvp", "quadratic_form", "third_derivative", "value_and_gradient"),
@@ -31,6 +31,7 @@ _NAMES_IN = {
         "lambda2_bound",
         "singular_value_bounds",
     ),
+    "calculus.descent_rates": ("descent_rate_bound", "log_descent_gain_bound", "log_probability_bound"),
     "calculus.rates": (
         "contraction_rate",
         "descent_decrease_bound",
@@ -65,6 +66,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.derivatives import quadratic_form as quadratic_form
     from .calculus.derivatives import third_derivative as third_derivative
     from .calculus.derivatives import value_and_gradient as value_and_gradient
+    from .calculus.descent_rates import descent_rate_bound as descent_rate_bound
+    from .calculus.descent_rates import log_descent_gain_bound as log_descent_gain_bound
+    from .calculus.descent_rates import log_probability_bound as log_probability_bound
     from .calculus.gauge import Kernel as Kernel
     from .calculus.gauge import center as center
     from .calculus.gauge import helmert as helmert
@@ -90,6 +94,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
     from .problem import Problem as Problem
     from .regularizers import L2 as L2
+    from .regularizers import LogCosh as LogCosh
     from .regularizers import SelfRegularizer as SelfRegularizer
     from .training.result import Fit as Fit
     from .training.result import Status as Status

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax._checks import show
-from jaxsoftmax.regularizers import L2
+from jaxsoftmax.regularizers import L2, LogCosh
 
 
 def number(value: Any) -> str:
@@ -44,6 +44,8 @@ def dump_lines(host: Any, intercept: bool, classes: Any, feature_names: Any) -> 
     for part in host.regularizer:
         if isinstance(part, L2):
             yield f"l2 {number(part.alpha)} {int(part.penalize_intercept)}"
+        elif isinstance(part, LogCosh):
+            yield f"logcosh {number(part.alpha)} {number(part.gamma)} {int(part.penalize_intercept)}"
         else:
             yield f"self {number(part.gamma)}"
     yield f"classes {_names(classes)}"

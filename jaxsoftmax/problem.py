@@ -32,8 +32,8 @@ class Problem:
             rounded float of the exact rational.
         intercept: append a column of ones, last.
         sample_weight: (N,) weights >= 0, not all 0; None means ones. Samples of weight 0 take no part (THEORY 0).
-        regularizer: `L2`, `SelfRegularizer`, their sum, or a tuple of them; None for none. Strengths are cast to
-            the compute dtype.
+        regularizer: `L2`, `LogCosh`, `SelfRegularizer`, their sum, or a tuple of them; None for none.
+            Strengths are cast to the compute dtype.
         dtype: compute dtype, "float32" or "float64", or "bfloat16" (X in bfloat16, everything else float32).
             Default: float64 if X is float64 or integer and x64 is on, else float32; bfloat16 X stays bfloat16.
             A JAX array must have its dtype already and keeps its sharding; the rest is placed as X's rows are.
@@ -253,6 +253,7 @@ class Problem:
             intercept 0|1                    1: append a column of ones, last
             regularizers K                   then K lines, each one of
             l2 ALPHA 0|1                       (ALPHA/2)·‖W‖²; 1: the intercept column is included
+              logcosh ALPHA GAMMA 0|1            (ALPHA/GAMMA)·Σ log(2 cosh(GAMMA·w)); 1: likewise
             self GAMMA                         S21(d)
             classes JSON                     list of names, or null
             features JSON                    list of D names, or null

@@ -1,6 +1,6 @@
-"""Regularisers as data (S21 a, d): which penalty, how strong; the formulas live in calculus/penalties.py.
+"""Regularisers as data (S21 a, b, d): which penalty, how strong; the formulas live in calculus/penalties.py.
 
-Each is a frozen pytree whose strength is a leaf, so that changing it retraces nothing. They compose by
+Each is a frozen pytree whose strengths are leaves, so that changing them retraces nothing. They compose by
 ``+``: ``L2(0.1) + SelfRegularizer(0.5)`` is the tuple of both, which is what ``Problem`` takes.
 Values are checked by the constructors and never when JAX rebuilds a tree.
 """
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax._checks import is_traced, kind_of, nonnegative_real, real_number, show
+from jaxsoftmax._checks import is_traced, kind_of, nonnegative_real, positive_real, real_number, show
 
 
 def _plain(value: Any) -> Any:
@@ -22,6 +22,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (jax.Array, np.ndarray, np.generic)) and not is_traced(value) and value.shape == ():
         return np.asarray(value).item()
     return value
+
+
+def _flag(value: Any) -> bool:
+    """`value` as the bool of penalize_intercept, or a TypeError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"penalize_intercept: got {show(value)}. Give True or False.")
+    return bool(value)
 
 
 class _Regularizer:
@@ -67,9 +74,7 @@ class L2(_Regularizer):
 
     def __post_init__(self) -> None:
         nonnegative_real("alpha", self.alpha)
-        if not isinstance(self.penalize_intercept, (bool, np.bool_)):
-            raise TypeError(f"penalize_intercept: got {show(self.penalize_intercept)}. Give True or False.")
-        object.__setattr__(self, "penalize_intercept", bool(self.penalize_intercept))
+        object.__setattr__(self, "penalize_intercept", _flag(self.penalize_intercept))
 
     def __repr__(self) -> str:
         return f"L2(alpha={_plain(self.alpha)}, penalize_intercept={self.penalize_intercept})"
@@ -84,6 +89,63 @@ class L2(_Regularizer):
         new = object.__new__(cls)
         object.__setattr__(new, "alpha", children[0])
         object.__setattr__(new, "penalize_intercept", aux)
+        return new
+
+
+@jax.tree_util.register_pytree_with_keys_class
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class LogCosh(_Regularizer):
+    r"""The log-cosh penalty :math:`\frac{\alpha}{\gamma}\sum_{c,d}\log(2\cosh\gamma w_{cd})` (S21b).
+
+    A smooth :math:`\alpha\lVert W\rVert_1`: gradient :math:`\alpha\tanh\gamma W`, never beyond α, and curvature
+    :math:`\alpha\gamma\,\mathrm{sech}^2\gamma W`. It is strictly convex and coercive in the columns that it
+    penalises; with the intercept left out, the kernel and the existence of a minimiser are those of `L2` (S21e).
+    Unlike L2 it does not keep 𝒦⊥ invariant, and :math:`\mathbf 1^\top W\ne 0` at its minimiser.
+
+    Args:
+        alpha: strength, one real number >= 0. A pytree leaf.
+        gamma: sharpness, one finite real number > 0. A pytree leaf.
+        penalize_intercept: whether the intercept column (the last, when ``problem.intercept``) is included.
+            Static: changing it retraces.
+
+    Raises:
+        TypeError: a strength is not a real number, or `penalize_intercept` is not a bool.
+        ValueError: `alpha` is negative, `gamma` is not positive, or one is not finite.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> js.LogCosh(0.1, 2.0)
+        LogCosh(alpha=0.1, gamma=2.0, penalize_intercept=False)
+
+    Source: Rychlik, arXiv:1903.12600 (whose code subtracts the gradient; here it is added, as S21b has it).
+    """
+
+    alpha: Any
+    gamma: Any
+    penalize_intercept: bool = False
+
+    def __post_init__(self) -> None:
+        nonnegative_real("alpha", self.alpha)
+        positive_real("gamma", self.gamma)
+        object.__setattr__(self, "penalize_intercept", _flag(self.penalize_intercept))
+
+    def __repr__(self) -> str:
+        return (
+            f"LogCosh(alpha={_plain(self.alpha)}, gamma={_plain(self.gamma)}, "
+            f"penalize_intercept={self.penalize_intercept})"
+        )
+
+    def tree_flatten_with_keys(self):
+        """Children with readable key paths; `penalize_intercept` is static."""
+        children = ((jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in ("alpha", "gamma"))
+        return tuple(children), self.penalize_intercept
+
+    @classmethod
+    def tree_unflatten(cls, aux: bool, children) -> LogCosh:
+        """Rebuild without validation: JAX also puts tracers and placeholders into leaves."""
+        new = object.__new__(cls)
+        for name, value in zip(("alpha", "gamma", "penalize_intercept"), (*children, aux), strict=True):
+            object.__setattr__(new, name, value)
         return new
 
 
@@ -143,8 +205,8 @@ def as_regularizers(value: Any) -> tuple:
     parts = () if value is None else (value,) if isinstance(value, _Regularizer) else value
     if not isinstance(parts, (tuple, list)) or not all(isinstance(part, _Regularizer) for part in parts):
         raise TypeError(
-            f"regularizer: got {show(value)}, {kind_of(value)}. Give js.L2(alpha), js.SelfRegularizer(gamma), their "
-            "sum, or a tuple of them."
+            f"regularizer: got {show(value)}, {kind_of(value)}. Give js.L2(alpha), js.LogCosh(alpha, gamma), "
+            "js.SelfRegularizer(gamma), their sum, or a tuple of them."
         )
     return tuple(parts)
 

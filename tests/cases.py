@@ -2,7 +2,7 @@
 
 Between them: two classes, N = 1, D = 1, N < D, C = 12 and C = 40 (the pairwise sum), weights that are not uniform and
 some of them 0, deficient rank, constant columns, absent classes, soft, one-hot and mixed targets, an intercept or
-none, and every regulariser of S21 a, d alone and together.
+none, and every regulariser of S21 a, b, d alone and together.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Case:
     alpha: float = 0.0
     penalize_intercept: bool = False
     gamma: float = 0.0
+    cosh: tuple[float, float] = (0.0, 1.0)
     deficient: bool = False
     absent: int = 0
 
@@ -40,7 +41,7 @@ CASES = (
     Case("two-classes-l2", 7, 4, 2, targets="one-hot", intercept=True, alpha=0.75),
     Case("one-sample-l2-intercept", 1, 3, 4, targets="soft", intercept=True, alpha=1.5, penalize_intercept=True),
     Case("one-feature-self", 6, 1, 3, gamma=-1.25),
-    Case("wide-both", 3, 5, 4, intercept=True, alpha=0.5, gamma=0.6),
+    Case("wide-all", 3, 5, 4, intercept=True, alpha=0.5, gamma=0.6, cosh=(0.75, 1.5)),
     Case("deficient-absent", 9, 4, 12, targets="one-hot", intercept=True, deficient=True, absent=3),
     Case("many-classes", 6, 2, 40, targets="soft"),
 )
@@ -70,10 +71,12 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def regularizer(case: Case) -> tuple:
-    """S21 a, d of the case, as Problem takes them."""
+    """S21 a, b, d of the case, as Problem takes them."""
     parts = ()
     if case.alpha:
         parts += (js.L2(case.alpha, penalize_intercept=case.penalize_intercept),)
+    if case.cosh[0]:
+        parts += (js.LogCosh(*case.cosh, penalize_intercept=case.penalize_intercept),)
     if case.gamma:
         parts += (js.SelfRegularizer(case.gamma),)
     return parts
@@ -92,8 +95,8 @@ def data(case: Case, made: js.Problem) -> twins.Data:
     penalised = np.ones(case.D)
     if case.intercept and not case.penalize_intercept:
         penalised[-1] = 0.0
-    alpha, gamma = (float(np.asarray(v, made.dtype)) for v in (case.alpha, case.gamma))
-    return twins.data_of(made, alpha, penalised, gamma)
+    alpha, gamma, *cosh = (float(np.asarray(v, made.dtype)) for v in (case.alpha, case.gamma, *case.cosh))
+    return twins.data_of(made, alpha, penalised, gamma, tuple(cosh))
 
 
 def directions(case: Case, dtype: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import L2, SelfRegularizer
+from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
 
 X = np.array([[0.0, 1.0], [1.0, 0.5], [2.0, -1.0]])
 T = np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]])
@@ -180,7 +180,7 @@ def test_the_report_names_everything_that_shapes_a_result():
             classes=["a", "b", "c"],
             smoothing=0.01,
             sample_weight=[1, 0, 2.5],
-            regularizer=L2(0.1) + SelfRegularizer(2),
+            regularizer=L2(0.1) + LogCosh(1, 0.5) + SelfRegularizer(2),
         )
     )
     for part in (
@@ -189,7 +189,7 @@ def test_the_report_names_everything_that_shapes_a_result():
         "targets: one-hot, smoothing 1/100",
         "absent classes: ['c']",
         "sum 3.5, of which 0 (take no part): 1",
-        "L2(alpha=0.1, penalize_intercept=False) + SelfRegularizer(gamma=2)",
+        "L2(alpha=0.1, penalize_intercept=False) + LogCosh(alpha=1, gamma=0.5, penalize_intercept=False) + Self",
         "classes: ['a', 'b', 'c']",
     ):
         assert part in text
@@ -233,7 +233,7 @@ def test_the_dump_is_exact_and_stdlib_readable(tmp_path):
             ["é", "b c", "é"],
             smoothing="0.01",
             sample_weight=[0.1, 0, 3],
-            regularizer=L2(0.1, True) + SelfRegularizer(-2),
+            regularizer=L2(0.1, True) + LogCosh(0.3, 2) + LogCosh(1, 0.5, True) + SelfRegularizer(-2),
         )
         problem.dump(path)
     found = read_dump(path)
@@ -242,7 +242,8 @@ def test_the_dump_is_exact_and_stdlib_readable(tmp_path):
     low, high = Fraction(1, 200), Fraction(199, 200)
     assert found["T"] == [[low, high], [high, low], [low, high]]
     assert found["sample_weight"] == [[0.1], [0.0], [3.0]]
-    assert found["regularizers"] == [["l2", (0.1).hex(), "1"], ["self", "-2"]]
+    l2, cosh = ["l2", (0.1).hex(), "1"], [["logcosh", (0.3).hex(), "2", "0"], ["logcosh", "1", (0.5).hex(), "1"]]
+    assert found["regularizers"] == [l2, *cosh, ["self", "-2"]]
     assert found["classes"] == ["b c", "é"]
     assert found["features"] is None
     assert [file.name for file in tmp_path.iterdir()] == ["problem.txt"]

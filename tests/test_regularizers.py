@@ -1,4 +1,4 @@
-"""Regularisers (S21 a, d) are data: validated once, composable by +, their strengths leaves that never retrace."""
+"""Regularisers (S21 a, b, d) are data: validated once, composable by +, their strengths leaves that never retrace."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import L2, SelfRegularizer, as_regularizers
+from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer, as_regularizers
 
 
 def test_composition_by_plus_keeps_the_order():
@@ -33,7 +33,9 @@ def test_real_numbers_of_every_kind_are_strengths(value):
     number = float(value)
     assert float(eval(repr(L2(value)), {"L2": L2}).alpha) == number
     assert float(SelfRegularizer(value).gamma) == number
-    problem = Problem([[1.0], [2.0]], np.eye(2), regularizer=L2(value) + SelfRegularizer(value))
+    both = eval(repr(LogCosh(value, value, penalize_intercept=True)), {"LogCosh": LogCosh})
+    assert (float(both.alpha), float(both.gamma), both.penalize_intercept) == (number, number, True)
+    problem = Problem([[1.0], [2.0]], np.eye(2), regularizer=L2(value) + LogCosh(value, value) + SelfRegularizer(value))
     for leaf in jax.tree.leaves(problem.regularizer):
         assert isinstance(leaf, jax.Array)
         assert leaf.dtype == np.float32
@@ -53,6 +55,12 @@ def test_real_numbers_of_every_kind_are_strengths(value):
         (lambda: L2(True), TypeError, ["alpha", "True", "real number"]),
         (lambda: L2(1j), TypeError, ["alpha", "1j", "real number"]),
         (lambda: L2(0.1, 1), TypeError, ["penalize_intercept", "1", "True or False"]),  # pyright: ignore[reportArgumentType]
+        (lambda: LogCosh(-1, 1), ValueError, ["alpha", "-1", ">= 0"]),
+        (lambda: LogCosh(1, 0), ValueError, ["gamma", "0", "> 0"]),
+        (lambda: LogCosh(1, -2.0), ValueError, ["gamma", "-2.0", "> 0"]),
+        (lambda: LogCosh(1, np.inf), ValueError, ["gamma", "inf", "finite"]),
+        (lambda: LogCosh(1, "2"), TypeError, ["gamma", "'2'", "real number"]),
+        (lambda: LogCosh(1, 2, 0), TypeError, ["penalize_intercept", "0", "True or False"]),  # pyright: ignore[reportArgumentType]
         (lambda: SelfRegularizer(0), ValueError, ["gamma", "0", "Give another gamma"]),
         (lambda: SelfRegularizer(-np.inf), ValueError, ["gamma", "-inf", "finite"]),
         (lambda: SelfRegularizer(None), TypeError, ["gamma", "None", "real number"]),
@@ -104,8 +112,12 @@ def test_a_strength_is_a_leaf_and_the_intercept_flag_is_static():
         for odd in (-1.0, 0, None, object(), jax.ShapeDtypeStruct((3,), "int32")):
             assert jax.tree.leaves(jax.tree.unflatten(tree, [odd]), is_leaf=lambda x: x is None) == [odd]
         assert repr(jax.tree.unflatten(tree, [leaves[0]])) == repr(penalty)
-    paths = jax.tree_util.tree_flatten_with_path(L2(1) + SelfRegularizer(2))[0]
-    assert [jax.tree_util.keystr(path) for path, _ in paths] == ["[0].alpha", "[1].gamma"]
+    leaves, tree = jax.tree.flatten(LogCosh(0.5, 2.0, penalize_intercept=True))
+    assert leaves == [0.5, 2.0]
+    assert repr(jax.tree.unflatten(tree, leaves)) == "LogCosh(alpha=0.5, gamma=2.0, penalize_intercept=True)"
+    assert jax.tree.unflatten(tree, [None, object()]).alpha is None
+    paths = jax.tree_util.tree_flatten_with_path(L2(1) + LogCosh(3, 4) + SelfRegularizer(2))[0]
+    assert [jax.tree_util.keystr(path) for path, _ in paths] == ["[0].alpha", "[1].alpha", "[1].gamma", "[2].gamma"]
 
 
 def test_strengths_map_and_differentiate():

@@ -15,7 +15,7 @@ EPS64 = float(np.finfo(np.float64).eps)
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The numbers of a problem as float64: X (N, D), T (N, C), s (N,), and the strengths of S21 a, d (0: absent)."""
+    """The numbers of a problem as float64: X (N, D), T (N, C), s (N,), and the strengths of S21 a, b, d (0: absent)."""
 
     X: np.ndarray
     T: np.ndarray
@@ -23,6 +23,7 @@ class Data:
     alpha: float = 0.0
     penalised: np.ndarray | None = None  # (D,) of 0 and 1; None: every column
     gamma: float = 0.0
+    cosh: tuple[float, float] = (0.0, 1.0)  # alpha and gamma of log-cosh, on the same columns as L2
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -30,10 +31,12 @@ class Data:
         return self.X.shape[0], self.X.shape[1], self.T.shape[1]
 
 
-def data_of(problem, alpha: float = 0.0, penalised: np.ndarray | None = None, gamma: float = 0.0) -> Data:
+def data_of(
+    problem, alpha: float = 0.0, penalised: np.ndarray | None = None, gamma: float = 0.0, cosh=(0.0, 1.0)
+) -> Data:
     """The stored device numbers of a problem, widened exactly; the strengths are the test's own, not read from it."""
     X, T, s = (np.asarray(a).astype(np.float64) for a in (problem.X, problem.T, problem.sample_weight))
-    return Data(X, T, s, alpha, penalised, gamma)
+    return Data(X, T, s, alpha, penalised, gamma, cosh)
 
 
 # ── the pieces ──
@@ -71,8 +74,38 @@ def with_extra_samples(data: Data) -> Data:
 
 
 def l2_mask(data: Data) -> np.ndarray:
-    """(D,): 1 for the columns that L2 penalises."""
+    """(D,): 1 for the columns that L2 and log-cosh penalise."""
     return np.ones(data.X.shape[1]) if data.penalised is None else np.asarray(data.penalised, float)
+
+
+# ── S21b, entry by entry: (α/γ) log(e^x + e^-x), x = γ w, and its derivatives, as (C, D) arrays ──
+def cosh_value(W: np.ndarray, data: Data) -> np.ndarray:
+    """(α/γ) log(2 cosh γw) on penalised columns."""
+    alpha, gamma = data.cosh
+    x = np.abs(gamma * W)
+    return l2_mask(data) * alpha / gamma * (x + np.log(1 + np.exp(-2 * x)))
+
+
+def cosh_slope(W: np.ndarray, data: Data) -> np.ndarray:
+    """α tanh(γ w)."""
+    return l2_mask(data) * data.cosh[0] * np.tanh(data.cosh[1] * W)
+
+
+def cosh_curvature(W: np.ndarray, data: Data) -> np.ndarray:
+    """αγ / cosh²(γ w)."""
+    return l2_mask(data) * data.cosh[0] * data.cosh[1] / np.cosh(data.cosh[1] * W) ** 2
+
+
+def cosh_third(W: np.ndarray, data: Data) -> np.ndarray:
+    """-2 αγ² tanh(γ w) / cosh²(γ w)."""
+    return -2 * data.cosh[1] * np.tanh(data.cosh[1] * W) * cosh_curvature(W, data)
+
+
+def cosh_rounding(W: np.ndarray, data: Data, eps: float) -> np.ndarray:
+    """Relative error of an entry of the curvature: γw has one rounding, sech² a relative slope of at most 2|x|; and 12
+    eps for its dozen operations.
+    """
+    return eps * (12 + 2 * np.abs(data.cosh[1] * W))
 
 
 # ── S1, S2, S4, S8 with S21 ──
@@ -89,7 +122,7 @@ def loss(W: np.ndarray, data: Data) -> float:
     for c in range(C):
         for d in range(D):
             total += data.alpha / 2 * mask[d] * W[c, d] ** 2
-    return total
+    return total + float(np.sum(cosh_value(W, data)))
 
 
 def gradient(W: np.ndarray, data: Data) -> np.ndarray:
@@ -98,7 +131,7 @@ def gradient(W: np.ndarray, data: Data) -> np.ndarray:
     data = with_extra_samples(data)
     N, D, C = data.shape
     Z = logits(W, data.X)
-    G = data.alpha * mask[None, :] * W
+    G = data.alpha * mask[None, :] * W + cosh_slope(W, data)
     for n in range(N):
         y = softmax(Z[n])
         for c in range(C):
@@ -113,7 +146,7 @@ def hessian(W: np.ndarray, data: Data) -> np.ndarray:
     data = with_extra_samples(data)
     N, _, C = data.shape
     Z = logits(W, data.X)
-    H = data.alpha * np.kron(np.eye(C), np.diag(mask))
+    H = data.alpha * np.kron(np.eye(C), np.diag(mask)) + np.diag(cosh_curvature(W, data).reshape(-1))
     for n in range(N):
         y, x = softmax(Z[n]), data.X[n]
         S = np.array([[-y[i] * y[j] for j in range(C)] for i in range(C)])
@@ -129,7 +162,7 @@ def hvp(W: np.ndarray, data: Data, V: np.ndarray) -> np.ndarray:
     data = with_extra_samples(data)
     N, D, C = data.shape
     Z, U = logits(W, data.X), logits(V, data.X)
-    out = data.alpha * mask[None, :] * V
+    out = data.alpha * mask[None, :] * V + cosh_curvature(W, data) * V
     for n in range(N):
         y, u = softmax(Z[n]), U[n]
         for c in range(C):
@@ -146,6 +179,7 @@ def quadratic_form(W: np.ndarray, data: Data, V: np.ndarray) -> float:
     N, D, C = data.shape
     Z, U = logits(W, data.X), logits(V, data.X)
     total = sum(data.alpha * mask[d] * V[c, d] ** 2 for c in range(C) for d in range(D))
+    total += float(np.sum(cosh_curvature(W, data) * V**2))
     for n in range(N):
         y, u = softmax(Z[n]), U[n]
         for a in range(C):
@@ -156,9 +190,9 @@ def quadratic_form(W: np.ndarray, data: Data, V: np.ndarray) -> float:
 
 def third_derivative(W: np.ndarray, data: Data, V: np.ndarray, U: np.ndarray) -> float:
     """S8: Σ_n s_n E_y[(v - v̄)(u - ū)²], a third cumulant, + S21 (L2 has none)."""
+    total = float(np.sum(cosh_third(W, data) * V * U**2))
     data = with_extra_samples(data)
     Z, vs, us = logits(W, data.X), logits(V, data.X), logits(U, data.X)
-    total = 0.0
     for n in range(len(data.X)):
         y, v, u = softmax(Z[n]), vs[n], us[n]
         mean_v, mean_u = sum(y * v), sum(y * u)
@@ -171,7 +205,7 @@ def third_derivative(W: np.ndarray, data: Data, V: np.ndarray, U: np.ndarray) ->
 def kernel_dimension(data: Data) -> int:
     """S6: D + (C - 1)(D - R), R the rank of the rows with s_n > 0; S21e: 0, 1 (free intercept) or D."""
     _, D, C = data.shape
-    if data.alpha > 0:
+    if data.alpha > 0 or data.cosh[0] > 0:
         return int(D - np.sum(l2_mask(data)))
     rank = np.linalg.matrix_rank(with_extra_samples(data).X[with_extra_samples(data).s > 0])
     return int(D + (C - 1) * (D - rank))
@@ -184,9 +218,9 @@ def singular_values(data: Data) -> np.ndarray:
 
 
 def curvature_bound(data: Data) -> float:
-    """S7a, S21: Λ = ½ σ_max(diag(√s) X)² + α + γ²/2."""
+    """S7a, S21: Λ = ½ σ_max(diag(√s) X)² + α + γ²/2, and αγ of log-cosh."""
     plain = dataclasses.replace(data, gamma=0.0)
-    return singular_values(plain)[0] ** 2 / 2 + data.alpha + data.gamma**2 / 2
+    return singular_values(plain)[0] ** 2 / 2 + data.alpha + data.gamma**2 / 2 + data.cosh[0] * data.cosh[1]
 
 
 def category_covariance(y: np.ndarray) -> np.ndarray:
@@ -204,10 +238,14 @@ def lambda2(y: np.ndarray) -> float:
 
 
 def sample_range(data: Data, V: np.ndarray) -> float:
-    """S8: ρ = max_n (max_i - min_i) (V x_n)_i over the samples with s_n > 0, the extra samples of S21d included."""
+    """S8: ρ = max_n (max_i - min_i) (V x_n)_i over the samples with s_n > 0, the extra samples of S21d included.
+
+    With log-cosh (S21b) also 2γ |v_cd| over its entries.
+    """
+    entries = 2 * data.cosh[1] * float(np.max(l2_mask(data) * np.abs(V))) if data.cosh[0] > 0 else 0.0
     data = with_extra_samples(data)
     U = logits(V, data.X)
-    return max(float(np.max(U[n]) - np.min(U[n])) for n in range(len(U)) if data.s[n] > 0)
+    return max(entries, *(float(np.max(U[n]) - np.min(U[n])) for n in range(len(U)) if data.s[n] > 0))
 
 
 def contraction_rate(step: float, mu: float, top: float) -> float:
@@ -246,7 +284,7 @@ def gradient_tolerance(W: np.ndarray, data: Data, eps: float) -> np.ndarray:
     e = with_extra_samples(data)
     Y = np.array([softmax(z) for z in logits(W, e.X)])
     terms = (e.s[:, None] * (Y + e.T))[:, :, None] * np.abs(e.X)[:, None, :]
-    return rounding(W, data, eps, terms, 1) + 4 * eps * data.alpha * np.abs(W)
+    return rounding(W, data, eps, terms, 1) + 4 * eps * data.alpha * np.abs(W) + 12 * eps * np.abs(cosh_slope(W, data))
 
 
 def loss_tolerance(W: np.ndarray, data: Data, eps: float) -> float:
@@ -256,7 +294,8 @@ def loss_tolerance(W: np.ndarray, data: Data, eps: float) -> float:
     terms = np.sum(e.s[:, None] * e.T * np.abs(log_y), axis=1)
     delta = e.X.shape[1] * eps * magnitudes(W, data)
     own = rounding(np.zeros_like(W), data, eps, terms, 1)
-    return float(own + np.sum(2 * delta * e.s * np.sum(e.T, axis=1)) + 10 * eps * data.alpha * np.sum(W**2))
+    penalties = 10 * eps * data.alpha * np.sum(W**2) + (12 + np.sqrt(W.size)) * eps * np.sum(cosh_value(W, data))
+    return float(own + np.sum(2 * delta * e.s * np.sum(e.T, axis=1)) + penalties)
 
 
 def hvp_tolerance(W: np.ndarray, data: Data, V: np.ndarray, eps: float) -> np.ndarray:
@@ -265,7 +304,11 @@ def hvp_tolerance(W: np.ndarray, data: Data, V: np.ndarray, eps: float) -> np.nd
     Y = np.array([softmax(z) for z in logits(W, e.X)])
     rows = 4 * (e.s * magnitudes(V, data))[:, None] * Y
     terms = rows[:, :, None] * np.abs(e.X)[:, None, :]
-    return rounding(W, data, eps, terms, 2) + 4 * eps * data.alpha * np.abs(V)
+    return (
+        rounding(W, data, eps, terms, 2)
+        + 4 * eps * data.alpha * np.abs(V)
+        + cosh_rounding(W, data, eps) * cosh_curvature(W, data) * np.abs(V)
+    )
 
 
 def hessian_tolerance(W: np.ndarray, data: Data, eps: float) -> np.ndarray:
@@ -279,18 +322,21 @@ def hessian_tolerance(W: np.ndarray, data: Data, eps: float) -> np.ndarray:
             for s, y, x in zip(e.s, Y, e.X, strict=True)
         ]
     )
-    return rounding(W, data, eps, terms, 2, products=0) + 4 * eps * data.alpha * np.eye(terms.shape[1])
+    curvature = np.diag((cosh_rounding(W, data, eps) * cosh_curvature(W, data)).reshape(-1))
+    return rounding(W, data, eps, terms, 2, products=0) + 4 * eps * data.alpha * np.eye(terms.shape[1]) + curvature
 
 
 def quadratic_form_tolerance(W: np.ndarray, data: Data, V: np.ndarray, eps: float) -> float:
     """Terms s (4 max|u|)², degree 2."""
     e = with_extra_samples(data)
     own = rounding(W, data, eps, e.s * (4 * magnitudes(V, data)) ** 2, 2, products=2)
-    return float(own + 10 * eps * data.alpha * np.sum(V**2))
+    entries = (cosh_rounding(W, data, eps) + np.sqrt(V.size) * eps) * cosh_curvature(W, data) * V**2
+    return float(own + 10 * eps * data.alpha * np.sum(V**2) + np.sum(entries))
 
 
 def third_derivative_tolerance(W: np.ndarray, data: Data, V: np.ndarray, U: np.ndarray, eps: float) -> float:
     """Terms s (4 max|v|)(4 max|u|)², degree 3."""
     e = with_extra_samples(data)
     terms = e.s * 4 * magnitudes(V, data) * (4 * magnitudes(U, data)) ** 2
-    return float(rounding(W, data, eps, terms, 3, products=3))
+    entries = (cosh_rounding(W, data, eps) + (12 + np.sqrt(V.size)) * eps) * np.abs(cosh_third(W, data) * V) * U**2
+    return float(rounding(W, data, eps, terms, 3, products=3) + np.sum(entries))

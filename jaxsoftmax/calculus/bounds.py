@@ -15,8 +15,12 @@ import numpy as np
 
 from jaxsoftmax._checks import as_weights, is_traced, require_problem
 from jaxsoftmax.calculus.enclosures import DOWN, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
+from jaxsoftmax.calculus.penalties import penalised_columns
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import L2, SelfRegularizer
+from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
+
+# exp and log are good to an ulp or two in practice, not by proof: this covers them and the few operations around them.
+EXP_SLACK = 2.0**-40
 
 
 class SingularValueBounds(NamedTuple):
@@ -57,19 +61,42 @@ def singular_value_bounds(problem: Problem) -> SingularValueBounds:
     return SingularValueBounds(*nonzero_singular_value_bounds(*_concrete(problem, "singular_value_bounds")))
 
 
-def _strengths(problem: Problem) -> tuple[float, float, float]:
-    """(Σ alpha over all L2 terms, Σ alpha over those that penalise every column, Σ gamma²)."""
-    l2 = [
-        (float(p.alpha), p.penalize_intercept or not problem.intercept)
-        for p in problem.regularizer
-        if isinstance(p, L2)
-    ]
-    gammas = [float(p.gamma) for p in problem.regularizer if isinstance(p, SelfRegularizer)]
-    return sum(a for a, _ in l2), sum(a for a, whole in l2 if whole), sum(g * g for g in gammas)
+def _gamma_squared(problem: Problem) -> float:
+    """Σ γ² over the self-regularisers."""
+    return sum(float(p.gamma) ** 2 for p in problem.regularizer if isinstance(p, SelfRegularizer))
+
+
+def _entrywise_top(problem: Problem) -> float:
+    """The largest curvature of an entry under L2 and log-cosh: Σ α + Σ αγ (S21 a, b), to a few roundings."""
+    l2 = sum(float(p.alpha) for p in problem.regularizer if isinstance(p, L2))
+    return l2 + sum(float(p.alpha) * float(p.gamma) for p in problem.regularizer if isinstance(p, LogCosh))
+
+
+def _entrywise_floor(W: np.ndarray, problem: Problem) -> tuple[float, float]:
+    """Lower bounds for the curvature at W of entries under L2 and log-cosh, rounded down (S21 a, b).
+
+    The first over the columns that some penalty holds, the second over all columns where a penalty holds them all, else
+    0. sech² falls in |x|: its least value is at the largest |w|, rounded up, and 4e/(1 + e)² >= e for e <= 1 keeps the
+    result normal or 0.
+    """
+    some = everywhere = 0.0
+    for p in problem.regularizer:
+        if not isinstance(p, (L2, LogCosh)):
+            continue
+        floor, columns = float(p.alpha), penalised_columns(p, problem) > 0
+        if isinstance(p, LogCosh):
+            x = float(p.gamma) * float(np.max(np.abs(W[:, columns]), initial=0.0)) * UP
+            e = float(_normal(math.exp(-2 * x)))
+            floor = float(_normal(floor * float(p.gamma) * (4 * e / (1 + e) ** 2) * (1 - EXP_SLACK)))
+        some += floor
+        everywhere += floor if columns.all() else 0.0
+    return some * DOWN, everywhere * DOWN
 
 
 def curvature_bound(problem: Problem) -> float:
-    """Λ = ½ σ_max(diag(√s) X)² + α + γ²/2 ≥ λ_max(H(W)) for every W, a Python float, rigorous (S7a, S21).
+    """Λ = ½ σ_max(diag(√s) X)² + penalties ≥ λ_max(H(W)) for every W, a Python float, rigorous (S7a, S21).
+
+    Penalties: α for L2, αγ for log-cosh, γ²/2 for the self-regulariser.
 
     Raises:
         TypeError: on a traced problem.
@@ -83,8 +110,7 @@ def curvature_bound(problem: Problem) -> float:
     Source: [B].
     """
     _, high = nonzero_singular_value_bounds(*_concrete(problem, "curvature_bound"))
-    alpha, _, gamma2 = _strengths(problem)
-    return (0.5 * high * high + alpha + 0.5 * gamma2) * UP
+    return (0.5 * high * high + _entrywise_top(problem) + 0.5 * _gamma_squared(problem)) * UP
 
 
 def _normal(x: Any) -> Any:
@@ -118,8 +144,8 @@ def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Lower bounds for softmax at logits within `error` (rows) of Z: e^{-2 error} and the arithmetic's own few eps."""
     d = Z - np.max(Z, axis=1, keepdims=True)
     p = np.exp(d)
-    # exp is good to an ulp or two in practice, not by proof: 2^-40 covers it, the sum, the division and d's rounding.
-    slack = 2.0**-40 + 4 * UNIT_ROUNDOFF * np.max(np.abs(d), axis=1) + 2 * error
+    # exp's slack covers the sum, the division and d's rounding too.
+    slack = EXP_SLACK + 4 * UNIT_ROUNDOFF * np.max(np.abs(d), axis=1) + 2 * error
     return _normal(_normal(p) / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
 
 
@@ -127,8 +153,8 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
     """A lower bound for λ_min of H(W) on 𝒦⊥, a Python float ≥ 0 (S7c, S21): min_n λ₂(S(y_n)) σ_min⁺².
 
     0.0 when no positive bound could be established (see `singular_value_bounds`). With L2 on every column it is at
-    least α; with L2 beside a free intercept the smaller of α and the data's bound; the self-regulariser adds its D
-    samples γ e_d.
+    least α; with L2 beside a free intercept the smaller of α and the data's bound; log-cosh is an L2 of strength
+    αγ sech²(γ max|w|) at W; the self-regulariser adds its D samples γ e_d.
 
     Raises:
         TypeError: on traced arguments.
@@ -142,7 +168,7 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
     """
     X, s = _concrete(problem, "curvature_lower_bound")
     W64 = np.asarray(as_weights(W, problem)).astype(np.float64)
-    alpha, alpha_whole, gamma2 = _strengths(problem)
+    gamma2, (alpha, alpha_whole) = _gamma_squared(problem), _entrywise_floor(W64, problem)
     low, _ = nonzero_singular_value_bounds(X, s)
     # |z - computed z| ≤ γ_D Σ|x||w| per entry; a softmax entry moves by at most e^{±2 max|Δz|}.
     error = gamma(X.shape[1] + 1) * np.max(np.abs(X) @ np.abs(W64).T, axis=1)
@@ -156,11 +182,12 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
         # `low` is the smallest nonzero singular value; a penalty also sees the directions that X does not.
         low = 0.0
     data = float(_normal(smallest * (low * low + gamma2))) * DOWN
-    if alpha_whole > 0:
-        return max(alpha_whole * DOWN, 0.0)
-    if alpha > 0:
+    held = [p for p in problem.regularizer if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0]
+    if any(penalised_columns(p, problem).all() for p in held):
+        return alpha_whole
+    if held:
         # V = V_a + **1**vᵀ, v ⊥ e_bias: the data see V_a, the penalty sees C‖v‖² (needs full column rank).
-        return min(alpha * DOWN, data)
+        return min(alpha, data)
     return data
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxsoftmax._checks import is_traced, require_problem
 from jaxsoftmax._products import PRECISION
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import L2, SelfRegularizer
+from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
 
 Array = jax.Array
 
@@ -200,7 +200,7 @@ def kernel(problem: Problem) -> Kernel:
     null, rank, tolerance = _null_space(X)
     gauge = np.eye(D)
     for p in problem.regularizer:
-        if isinstance(p, L2) and float(p.alpha) > 0:
+        if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0:
             free = problem.intercept and not p.penalize_intercept
             # Free directions are multiples of e_bias in every class; the column of ones keeps them out of null(X).
             gauge = np.eye(D)[:, D - 1 :] if free and gauge.shape[1] else gauge[:, :0]

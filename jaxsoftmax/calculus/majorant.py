@@ -1,10 +1,10 @@
 """S19: the fixed matrix that majorises every Hessian of a problem, and its pseudo-inverse applied to gradients.
 
 H(W) ⪯ ½ (I − **11**ᵀ/C) ⊗ XᵀSX for every W (S7a), so with M the matrix on the right L(W + V) <= L(W) + ⟨∇L, V⟩ + ½⟨V, MV⟩,
-which V = −M⁺∇L = −2 ∇L (XᵀSX)⁺ minimises. Penalties add their own bounds (S21): α on the columns that L2 holds, γ²/2 for
-the self-regulariser (on {**1**ᵀV = 0} only, like the data). Per class-feature matrix this is
+which V = −M⁺∇L = −2 ∇L (XᵀSX)⁺ minimises. Penalties add their own bounds (S21): α on the columns that L2 holds, αγ on those of
+log-cosh, γ²/2 for the self-regulariser (on {**1**ᵀV = 0} only, like the data). Altogether M is
 
-    on {1ᵀV = 0}:  V ↦ V (½ XᵀSX + P),  P = diag(α + γ²/2);    on the gauge {1vᵀ}:  v ↦ A v,  A = diag(α),
+    on {1ᵀV = 0}:  V ↦ V (½ XᵀSX + A + ½γ²I);    on the gauge {1vᵀ}:  v ↦ v A,  A = diag(α + αγ) on penalised columns,
 
 of which only two (D, D) inverses are needed. λ_min(M⁺H) >= 2 min_n λ₂(S(y_n)) whatever cond(X) is.
 """
@@ -19,10 +19,10 @@ import numpy as np
 
 from jaxsoftmax._products import PRECISION
 from jaxsoftmax.calculus.gauge import Kernel
-from jaxsoftmax.calculus.penalties import l2_columns
+from jaxsoftmax.calculus.penalties import penalised_columns
 from jaxsoftmax.calculus.solve import feature_scale
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import L2, SelfRegularizer
+from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
 
 Array = jax.Array
 
@@ -63,7 +63,9 @@ def majorant(problem: Problem, kern: Kernel) -> Majorant:
     held, extra = np.zeros(problem.D), np.zeros(problem.D)
     for p in problem.regularizer:
         if isinstance(p, L2):
-            held += float(p.alpha) * l2_columns(p, problem)
+            held += float(p.alpha) * penalised_columns(p, problem)
+        elif isinstance(p, LogCosh):
+            held += float(p.alpha) * float(p.gamma) * penalised_columns(p, problem)
         elif isinstance(p, SelfRegularizer):
             extra += 0.5 * float(p.gamma) ** 2
     scale, rows = _rows(problem, kern, held + extra)
@@ -81,7 +83,7 @@ def whitening(problem: Problem, kern: Kernel) -> np.ndarray:
 
 
 def apply_inverse(M: Majorant, G: Array) -> Array:
-    """M⁺ G for G (C, D): the classes' mean by A⁺, the rest by (½ XᵀSX + P)⁺; the result lies in 𝒦⊥."""
+    """M⁺ G for G (C, D): the classes' mean by A⁺, the rest by (½ XᵀSX + A + ½γ²I)⁺; the result lies in 𝒦⊥."""
     mean = jnp.mean(G, axis=0, keepdims=True)
     rest = jnp.matmul((G - mean) / M.scale, M.inverse, precision=PRECISION) / M.scale
     return rest + mean * M.gauge

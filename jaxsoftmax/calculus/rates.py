@@ -12,8 +12,9 @@ from jaxsoftmax._checks import as_weights
 from jaxsoftmax._products import sample_logits
 from jaxsoftmax.calculus.bounds import curvature_bound
 from jaxsoftmax.calculus.enclosures import DOWN
+from jaxsoftmax.calculus.penalties import penalised_columns
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import SelfRegularizer
+from jaxsoftmax.regularizers import LogCosh, SelfRegularizer
 
 Array = jax.Array
 
@@ -21,7 +22,9 @@ Array = jax.Array
 def sample_range(problem: Problem, V: Any) -> Array:
     """ρ = max_n range(V x_n), n over samples of positive weight, a scalar in the compute dtype (S8).
 
-    range(u) = max_i u_i - min_i u_i. A self-regulariser's samples γ e_d count too (S21d). Works under jit.
+    range(u) = max_i u_i - min_i u_i. A self-regulariser's samples γ e_d count too (S21d), and a log-cosh penalty
+    counts as 2γ |v_cd| over its entries (S21b): with h(t) = αγ sech²(γ(w + tv)), |d/dt log h| = |2γv tanh| ≤ 2γ|v|, so
+    that |D³R[V, U, U]| ≤ 2γ max|v_cd| D²R[U, U] and e^{-ρ} h(0) ≤ h(1) ≤ e^{ρ} h(0). Works under jit.
 
     Raises:
         ValueError, TypeError: if V does not fit the problem.
@@ -41,6 +44,9 @@ def sample_range(problem: Problem, V: Any) -> Array:
     for p in problem.regularizer:
         if isinstance(p, SelfRegularizer):
             rho = jnp.maximum(rho, jnp.max(spread(jnp.abs(p.gamma) * V.T)))
+        elif isinstance(p, LogCosh):
+            entries = jnp.abs(V) * jnp.asarray(penalised_columns(p, problem), V.dtype)
+            rho = jnp.maximum(rho, jnp.where(p.alpha > 0, 2 * p.gamma * jnp.max(entries), 0))
     return rho
 
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.evidence import highprecision, tolerances
+from jaxsoftmax.evidence._entrywise import entrywise
 from jaxsoftmax.evidence._report import Finding, compare, worst_of
 from jaxsoftmax.evidence._sides import REVERSE, TEXTBOOK, Sides, against
 
@@ -48,27 +49,21 @@ def compare_gradient(k: Sides) -> list[Finding]:
     return against(k, "S2", ours, REVERSE, k.textbook("gradient"), tol, own, exact, k.at_class_feature)
 
 
-def _quadratic_penalties(k: Sides, W: np.ndarray) -> float:
-    total, W = 0.0, W.astype(np.float64)
-    for term in k.data.regularizer:
-        if term.kind == "l2":
-            part = W[:, :-1] if k.intercept and not term.penalize_intercept else W
-            total += float(term.value) / 2 * float((part**2).sum())
-    return total
+def _entrywise_penalties(k: Sides, W: np.ndarray) -> float:
+    W = W.astype(np.float64)
+    return float(sum(np.sum(term.mask * term.value(W)) for term in entrywise(k.data)))
 
 
 def compare_gauge(k: Sides) -> list[Finding]:
-    """1'grad L = 0 and L(W + 1v') = L(W), apart from the L2 penalties (S21a), which are not gauge invariant."""
+    """1'grad L = 0 and L(W + 1v') = L(W), apart from L2 and log-cosh (S21 a, b), which are not gauge invariant."""
     W, eps = k.W.astype(np.float64), 2.0**-52
     G = k.hand(lambda: k.ours.derivatives.gradient(k.W, k.problem)).astype(np.float64)
     sums, tol = G.sum(axis=0), k.tolerance("gradient")
     expected, size = np.zeros(k.D), np.zeros(k.D)
-    for term in k.data.regularizer:
-        if term.kind == "l2":
-            mask = np.ones(k.D)
-            mask[-1] = 0.0 if k.intercept and not term.penalize_intercept else 1.0
-            expected += float(term.value) * mask * W.sum(axis=0)
-            size += float(term.value) * mask * np.abs(W).sum(axis=0)
+    for term in entrywise(k.data):
+        slope = term.mask * term.slope(W)
+        expected += slope.sum(axis=0)
+        size += np.abs(slope).sum(axis=0)
     own = k.C * eps * (np.abs(G).sum(axis=0) + size)
     name = "column sums of the gradient"
     out = [
@@ -97,9 +92,9 @@ def compare_gauge(k: Sides) -> list[Finding]:
         slack += 2 * float((d.sample_weight * (np.abs(d.X) @ shift.T).max(axis=1)).sum())
     before, after = (float(k.hand(lambda w=w: k.ours.objective.loss(w, k.problem))) for w in (k.W, moved))
     with np.errstate(invalid="ignore"):
-        theirs, ours = before - _quadratic_penalties(k, k.W), after - _quadratic_penalties(k, moved)
+        theirs, ours = before - _entrywise_penalties(k, k.W), after - _entrywise_penalties(k, moved)
     tol = k.tolerance("loss") + k.tolerance("loss", W=moved) + slack
-    tol += 4 * eps * (abs(before) + abs(after)) + k.C * k.D * eps * _quadratic_penalties(k, np.abs(moved) + np.abs(k.W))
+    tol += 4 * eps * (abs(before) + abs(after)) + k.C * k.D * eps * _entrywise_penalties(k, np.abs(moved) + np.abs(k.W))
     return [*out, compare("S3", "loss along a gauge direction", "the theorem", ours, theirs, tol, identity=True)]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.evidence import reference
+from jaxsoftmax.evidence._entrywise import entrywise
 
 # Samples are treated in blocks of about this many float64 entries.
 _BLOCK_ENTRIES = 2**22
@@ -76,14 +77,26 @@ class Model:
         C = self.W.shape[0]
         return self.eps * (4.0 * (1.0 + np.log2(C)) + (0.0 if self.compensated else C))
 
-    def quadratic(self) -> Iterator[tuple[float, np.ndarray]]:
-        """(alpha, which columns) of each L2 term."""
-        for term in self.data.regularizer:
-            if term.kind == "l2":
-                mask = np.ones(self.W.shape[1])
-                if self.data.intercept and not term.penalize_intercept:
-                    mask[-1] = 0.0
-                yield float(term.value), mask
+    @property
+    def entry_sum(self) -> float:
+        """Relative error of a sum over the entries of W, as K is of one over the samples."""
+        return self.eps * (8 + np.sqrt(self.W.size))
+
+    def entrywise_errors(self, order: str, K: float) -> np.ndarray:
+        """(C, D): the summed tolerances of the entrywise penalties (S21 a, b), K the relative error of one term.
+
+        `order` is "value" (of positive terms), "slope", "curvature" or "third".
+        """
+        out = np.zeros(self.W.shape)
+        for term in entrywise(self.data):
+            if order == "value":
+                out += K * term.mask * term.value(self.W)
+            elif order == "slope":
+                out += term.slope_error(self.W, K, self.compensated)
+            else:
+                error = term.curvature_error if order == "curvature" else term.third_error
+                out += error(self.W, K, self.eps, self.tiny, self.compensated)
+        return out
 
     def blocks(self, *, extra: bool = True) -> Iterator[Rows]:
         """The samples block by block, then the D samples gamma e_d of each self-regulariser (S21d)."""

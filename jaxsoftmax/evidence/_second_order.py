@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.evidence import highprecision
+from jaxsoftmax.evidence._entrywise import entrywise
 from jaxsoftmax.evidence._report import Finding, compare, worst_of
 from jaxsoftmax.evidence._sides import FORWARD_OVER_REVERSE, NESTED, Sides, against, exactly
 
@@ -132,6 +133,9 @@ def compare_third(k: Sides) -> list[Finding]:
     for term in k.data.regularizer:
         if term.kind == "self":
             span = max(span, abs(float(term.value)) * float(np.ptp(wide, axis=0).max()))
+    for term in entrywise(k.data):  # S21b: |d/dt log sech²(γ(w + tv))| <= 2γ|v|
+        if term.gamma is not None and term.alpha > 0:
+            span = max(span, 2 * term.gamma * float((term.mask * np.abs(wide)).max()))
     size, limit = abs(float(ours)), span * float(form)
     tol = tol + span * k.tolerance("quadratic_form", U) + 2.0**-45 * limit
     name = "|third derivative| <= range * quadratic form"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.evidence import reference
+from jaxsoftmax.evidence._entrywise import Entrywise, entrywise
 
 __all__ = [
     "available",
@@ -174,43 +175,37 @@ def logits(W: Any, problem: Any, *, digits: int = 50) -> np.ndarray:
         return _matmul(_balls(reference.plain(problem).X), _balls(W).T)
 
 
-def _softened(problem: Any, C: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[Any, np.ndarray]]]:
-    """(X, T, s) with the self-regulariser written out as samples gamma e_d (S21d), and the L2 terms with masks."""
+def _softened(problem: Any, C: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Entrywise]]:
+    """(X, T, s) with the self-regulariser written out as samples gamma e_d (S21d), and the entrywise penalties."""
     data = reference.plain(problem)
     X, T, s = _balls(data.X), _balls(data.T), _balls(data.sample_weight)
-    D, arb, quadratic = X.shape[1], _flint().arb, []
+    D, arb = X.shape[1], _flint().arb
     for term in data.regularizer:
-        value = arb(float(term.value))
         if term.kind == "self":
             extra = np.full((D, D), arb(0), object)
-            np.fill_diagonal(extra, value)
+            np.fill_diagonal(extra, arb(float(term.value)))
             X = np.concatenate([X, extra])
             T = np.concatenate([T, np.full((D, C), 1 / arb(C), object)])
             s = np.concatenate([s, np.full(D, arb(1), object)])
-        else:
-            mask = np.ones(D, bool)
-            if data.intercept and not term.penalize_intercept:
-                mask[-1] = False
-            quadratic.append((value, mask))
-    return X, T, s, quadratic
+    return X, T, s, list(entrywise(data, arb))
 
 
-def _with_quadratic(G: np.ndarray, W: Any, quadratic: list[tuple[Any, np.ndarray]]) -> np.ndarray:
-    W = _balls(W)
-    for alpha, mask in quadratic:
-        G = np.where(mask, G + alpha * W, G)
-    return G
+def _penalised(W: Any, terms: list[Entrywise], order: str) -> np.ndarray:
+    """The (C, D) sum of "value", "slope", "curvature" or "third" of the entrywise penalties (S21 a, b)."""
+    W, zero = _balls(W), _flint().arb(0)
+    out = np.full(W.shape, zero, object)
+    for term in terms:
+        for c, d in np.argwhere(np.broadcast_to(term.mask > 0, W.shape)):
+            out[c, d] += getattr(term, order)(W[c, d])
+    return out
 
 
 def loss(W: Any, problem: Any, *, digits: int = 50) -> Any:
     """The loss with its penalties (S1, S21), a ball: sum_n s_n sum_i t_ni (-log y_ni) for the stored T."""
     with _precision(digits):
-        X, T, s, quadratic = _softened(problem, np.shape(W)[0])
+        X, T, s, terms = _softened(problem, np.shape(W)[0])
         logs = _by_row(_matmul(X, _balls(W).T), lambda row: _row_pieces(row)[2])
-        total = _total(s[:, None] * T * logs)
-        for alpha, mask in quadratic:
-            total += alpha / 2 * _total(_balls(W)[:, mask] ** 2)
-        return total
+        return _total(s[:, None] * T * logs) + _total(_penalised(W, terms, "value"))
 
 
 def gradient(W: Any, problem: Any, *, digits: int = 50) -> np.ndarray:
@@ -220,9 +215,9 @@ def gradient(W: Any, problem: Any, *, digits: int = 50) -> np.ndarray:
     derivative of `loss`.
     """
     with _precision(digits):
-        X, T, s, quadratic = _softened(problem, np.shape(W)[0])
+        X, T, s, terms = _softened(problem, np.shape(W)[0])
         R = _by_row(_matmul(X, _balls(W).T), _row_residual, T)
-        return _with_quadratic(_matmul((s[:, None] * R).T, X), W, quadratic)
+        return _matmul((s[:, None] * R).T, X) + _penalised(W, terms, "slope")
 
 
 def _centred(Y: np.ndarray, U: np.ndarray) -> np.ndarray:
@@ -238,12 +233,15 @@ def hvp(W: Any, problem: Any, V: Any, *, digits: int = 50) -> np.ndarray:
 
 def _products(W: Any, problem: Any, directions: Sequence[np.ndarray], digits: int) -> list[np.ndarray]:
     with _precision(digits):
-        X, _, s, quadratic = _softened(problem, np.shape(W)[0])
-        Y = _by_row(_matmul(X, _balls(W).T), lambda row: _row_pieces(row)[0])
+        X, _, s, terms = _softened(problem, np.shape(W)[0])
+        Y, curvature = (
+            _by_row(_matmul(X, _balls(W).T), lambda row: _row_pieces(row)[0]),
+            _penalised(W, terms, "curvature"),
+        )
         weighted, out = s[:, None] * Y, []
         for V in directions:
             P = weighted * _centred(Y, _matmul(X, _balls(V).T))
-            out.append(_with_quadratic(_matmul(P.T, X), V, quadratic))
+            out.append(_matmul(P.T, X) + curvature * _balls(V))
         return out
 
 
@@ -270,26 +268,28 @@ def hessian_entries(
 ) -> np.ndarray:
     """Hessian entries at (c, d, c', d') (S4): an object array of len(entries) balls."""
     with _precision(digits):
-        X, _, s, quadratic = _softened(problem, np.shape(W)[0])
+        X, _, s, terms = _softened(problem, np.shape(W)[0])
+        curvature = _penalised(W, terms, "curvature")
         pieces = [_row_pieces(row) for row in _matmul(X, _balls(W).T)]
         out = np.empty(len(entries), object)
         for i, (c, d, e, f) in enumerate(entries):
             covariance = [y[c] * q[c] if c == e else -(y[c] * y[e]) for y, q, _ in pieces]
             value = _total(s * np.array(covariance, object) * X[:, d] * X[:, f])
             if (c, d) == (e, f):
-                value += sum((alpha for alpha, mask in quadratic if mask[d]), _flint().arb(0))
+                value += curvature[c, d]
             out[i] = value
         return out
 
 
 def third_derivative(W: Any, problem: Any, V: Any, U: Any = None, *, digits: int = 50) -> Any:
-    """D^3 L(W)[V, U, U] (S8), a ball: the sum of s_n E[(v - vbar)(u - ubar)^2]; ``U=None`` means ``U=V``."""
+    """D^3 L(W)[V, U, U] (S8, S21), a ball: the sum of s_n E[(v - vbar)(u - ubar)^2] and penalties; U is V if None."""
     with _precision(digits):
-        X, _, s, _ = _softened(problem, np.shape(W)[0])
+        X, _, s, terms = _softened(problem, np.shape(W)[0])
         Y = _by_row(_matmul(X, _balls(W).T), lambda row: _row_pieces(row)[0])
         v = _centred(Y, _matmul(X, _balls(V).T))
         u = v if U is None else _centred(Y, _matmul(X, _balls(U).T))
-        return _total(s[:, None] * Y * v * u * u)
+        penalty = _penalised(W, terms, "third") * _balls(V) * _balls(V if U is None else U) ** 2
+        return _total(s[:, None] * Y * v * u * u) + _total(penalty)
 
 
 # --- comparing floats with balls -------------------------------------------------------------------------------------

@@ -41,17 +41,19 @@ __all__ = [
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PlainTerm:
-    """One penalty as plain numbers: ``kind`` "l2" (with ``alpha``) or "self" (with ``gamma``).
+    """One penalty as plain numbers: ``kind`` "l2" (alpha), "logcosh" (alpha and gamma) or "self" (gamma).
 
     Attributes:
-        value: the stored alpha or gamma, a float64 NumPy scalar array.
-        kind: "l2" or "self".
-        penalize_intercept: whether an L2 term includes the intercept column.
+        value: the stored alpha, or the gamma of "self", a float64 NumPy scalar array.
+        kind: "l2", "logcosh" or "self".
+        penalize_intercept: whether an L2 or log-cosh term includes the intercept column.
+        gamma: the stored gamma of "logcosh", else None.
     """
 
     value: Any
     kind: str = dataclasses.field(metadata={"static": True})
     penalize_intercept: bool = dataclasses.field(default=True, metadata={"static": True})
+    gamma: Any = None
 
 
 @jax.tree_util.register_dataclass
@@ -72,22 +74,26 @@ class PlainProblem:
 
 
 def _term(term: Any, dtype: Any = None) -> PlainTerm:
-    """Recognise a penalty by its class name, or by its attributes alone; ``dtype`` rounds its number first."""
+    """Recognise a penalty by which of alpha and gamma it has; ``dtype`` rounds its numbers first."""
     if isinstance(term, PlainTerm):
         return term
     has_alpha, has_gamma = hasattr(term, "alpha"), hasattr(term, "gamma")
-    if has_alpha and not has_gamma:
+    gamma = None
+    if has_alpha:
         value, kind, whole = term.alpha, "l2", bool(getattr(term, "penalize_intercept", False))
-    elif has_gamma and not has_alpha:
+        if has_gamma:
+            kind, gamma = "logcosh", term.gamma
+    elif has_gamma:
         value, kind, whole = term.gamma, "self", True
     else:
         raise TypeError(
             f"regularizer: {type(term).__name__} is not a penalty that the reference knows; "
-            "use L2(alpha) or SelfRegularizer(gamma)."
+            "use L2(alpha), LogCosh(alpha, gamma) or SelfRegularizer(gamma)."
         )
     if dtype is not None:  # A Python float takes part in float32 arithmetic as its float32 rounding.
         value = np.asarray(np.asarray(value, dtype), np.float64)
-    return PlainTerm(value, kind, whole)
+        gamma = None if gamma is None else np.asarray(np.asarray(gamma, dtype), np.float64)
+    return PlainTerm(value, kind, whole, gamma)
 
 
 def plain(problem: Any, rows: slice = slice(None), *, regularizer: bool = True) -> PlainProblem:
@@ -142,9 +148,13 @@ def _penalty(W: jax.Array, problem: Any) -> jax.Array:
     total = jnp.zeros((), W.dtype)
     for term in (_term(t) for t in problem.regularizer):
         value = jnp.asarray(term.value, W.dtype)
+        part = W[:, :-1] if problem.intercept and not term.penalize_intercept else W
         if term.kind == "l2":
-            part = W[:, :-1] if problem.intercept and not term.penalize_intercept else W
             total = total + value / 2 * jnp.sum(part**2)
+        elif term.kind == "logcosh":
+            x = jnp.asarray(term.gamma, W.dtype) * part
+            # log(2 cosh x) = log(exp(x) + exp(-x))
+            total = total + value / jnp.asarray(term.gamma, W.dtype) * jnp.sum(_log_sum_exp(jnp.stack([x, -x], -1)))
         else:
             columns = value * W.T
             total = total + jnp.sum(_log_sum_exp(columns) - jnp.mean(columns, axis=-1))

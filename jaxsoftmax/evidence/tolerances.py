@@ -22,6 +22,7 @@ full error 4 eps (1 + log2 C) of its softmax. Hence the names: tolerances, not b
 
 *Terms.* Where a rule subtracts, the "term" is what is subtracted: max(y, t) for a soft target; after the shift by
 k = argmax y, y_c (|u_c - u_k| + sum_j y_j |u_j - u_k|) for y (u - ubar), unshifted for the plain rule.
+The penalties that act entry by entry (S21 a, b) have their own model in ``_entrywise``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.evidence._rounding import Model, model, sum_constant
+from jaxsoftmax.evidence._rounding import model, sum_constant
 
 __all__ = [
     "gradient_tolerance",
@@ -96,9 +97,7 @@ def loss_tolerance(W: Any, problem: Any, *, dtype: Any = None, compensated: bool
     for r in m.blocks():
         # np.where: a class of target 0 takes no part, whatever its logarithm.
         total += float((r.s[:, None] * np.where(r.T == 0, 0.0, r.T * (m.K * m.log_size(r) + r.dlog))).sum())
-    for alpha, mask in m.quadratic():
-        total += m.eps * (8 + np.sqrt(m.W.size)) * alpha / 2 * float((mask * m.W**2).sum())
-    return total + m.tiny
+    return total + float(m.entrywise_errors("value", m.entry_sum).sum()) + m.tiny
 
 
 def gradient_tolerance(W: Any, problem: Any, *, dtype: Any = None, compensated: bool = True) -> np.ndarray:
@@ -115,9 +114,7 @@ def gradient_tolerance(W: Any, problem: Any, *, dtype: Any = None, compensated: 
     out = np.full(m.W.shape, m.tiny)
     for r in m.blocks():
         out += (r.s[:, None] * (m.K * m.residual_size(r) + r.dy)).T @ np.abs(r.X)
-    for alpha, mask in m.quadratic():
-        out += m.K * alpha * mask * np.abs(m.W)
-    return out
+    return out + m.entrywise_errors("slope", m.K)
 
 
 def hvp_tolerance(W: Any, problem: Any, V: Any, *, dtype: Any = None, compensated: bool = True) -> np.ndarray:
@@ -133,9 +130,7 @@ def hvp_tolerance(W: Any, problem: Any, V: Any, *, dtype: Any = None, compensate
         centred, size, error = m.moments(r, V)
         weight = m.K * r.Y * size + r.dy * (np.abs(centred) + error) + r.Y * error
         out += (r.s[:, None] * weight).T @ np.abs(r.X)
-    for alpha, mask in m.quadratic():
-        out += m.K * alpha * mask * np.abs(V)
-    return out
+    return out + m.entrywise_errors("curvature", m.K) * np.abs(V)
 
 
 def quadratic_form_tolerance(W: Any, problem: Any, V: Any, *, dtype: Any = None, compensated: bool = True) -> float:
@@ -151,9 +146,7 @@ def quadratic_form_tolerance(W: Any, problem: Any, V: Any, *, dtype: Any = None,
         a = np.abs(centred)
         parts = m.K * r.Y * a * size + r.dy * a**2 + 2 * r.Y * a * error + (r.Y + r.dy) * error**2
         total += float((r.s[:, None] * parts).sum())
-    for alpha, mask in m.quadratic():
-        total += m.eps * (8 + np.sqrt(m.W.size)) * alpha * float((mask * V**2).sum())
-    return total
+    return total + float((m.entrywise_errors("curvature", m.entry_sum) * V**2).sum())
 
 
 def third_derivative_tolerance(
@@ -177,7 +170,7 @@ def third_derivative_tolerance(
         rounding = r.Y * size_a * size_b * (np.abs(b) if m.compensated else size_b)
         parts = m.K * rounding + r.dy * (A * B * B + A * var + 2 * B * cov) + y * dv * (B * B + var)
         total += float((r.s[:, None] * (parts + 2 * y * du * (A * B + cov))).sum())
-    return total
+    return total + float((m.entrywise_errors("third", m.entry_sum) * np.abs(V) * U**2).sum())
 
 
 # --- the dense Hessian -----------------------------------------------------------------------------------------------
@@ -199,7 +192,7 @@ def hessian_tolerance(W: Any, problem: Any, *, dtype: Any = None, compensated: b
                 out[i, :, j, :] += block
                 if i != j:
                     out[j, :, i, :] += block.T
-    _add_diagonal(m, np.einsum("cdcd->cd", out))
+    np.einsum("cdcd->cd", out)[...] += m.entrywise_errors("curvature", m.K)
     return out.reshape(C * D, C * D)
 
 
@@ -210,10 +203,4 @@ def hessian_diagonal_tolerance(W: Any, problem: Any, *, dtype: Any = None, compe
     for r in m.blocks():
         weights = np.stack([r.s * m.pair_weight(r, c, c) for c in range(m.W.shape[0])])
         out += weights @ r.X**2
-    _add_diagonal(m, out)
-    return out
-
-
-def _add_diagonal(m: Model, diagonal: np.ndarray) -> None:
-    for alpha, mask in m.quadratic():
-        diagonal += m.K * alpha * mask
+    return out + m.entrywise_errors("curvature", m.K)

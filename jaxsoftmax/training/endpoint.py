@@ -17,10 +17,11 @@ from jaxsoftmax.calculus.derivatives import gradient
 from jaxsoftmax.calculus.gauge import helmert, kernel
 from jaxsoftmax.calculus.hessian import hessian
 from jaxsoftmax.calculus.objective import logits
+from jaxsoftmax.calculus.penalties import penalised_columns, penalty_gradient, penalty_hvp
 from jaxsoftmax.calculus.rates import sample_range
 from jaxsoftmax.calculus.solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import L2, SelfRegularizer
+from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
 
 DENSE_LIMIT = 1500  # C·D up to which the dense Hessian is formed and diagonalised (a few seconds at the limit)
 
@@ -36,15 +37,29 @@ class EndPoint(NamedTuple):
     lambda_max: float | None
 
 
-def radius_factor(problem: Problem, scale: np.ndarray) -> float:
-    """S13's β = √2 max_n ‖Σ⁻¹x_n‖ over the samples that take part and the self-regulariser's samples γ e_d."""
+def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray | None = None) -> float:
+    """S13's β = √2 max_n ‖Σ⁻¹x_n‖ over the samples that take part and the self-regulariser's samples γ e_d.
+
+    With log-cosh also 2γ max_d (1/σ_d² (C − 1)/C + 1/(C τ_d²))^½ over its columns, τ = `gauge_scale` (σ when None): the
+    norm is then ‖V‖² = Σ_d σ_d² ‖v_d − v̄_d‖² + τ_d² C v̄_d² over the whole space, and by Cauchy and Schwarz this times
+    ‖V‖ bounds 2γ |v_cd|, the entry's part of ρ (S8, S21b). It is 2γ max_d 1/σ_d where τ = σ, and 2γ where both are 1.
+    """
     X, s = np.asarray(problem.X, np.float64), np.asarray(problem.sample_weight, np.float64)
     X = X[s > 0] / scale
     largest = float(np.sqrt(np.max(np.sum(X * X, axis=1), initial=0.0)))
     for penalty in problem.regularizer:
         if isinstance(penalty, SelfRegularizer):
             largest = max(largest, abs(float(penalty.gamma)) / float(scale.min()))
-    return math.sqrt(2.0) * largest
+    beta, C = math.sqrt(2.0) * largest, problem.C
+    entry = np.sqrt((C - 1) / C / scale**2 + 1 / C / (scale if gauge_scale is None else gauge_scale) ** 2)
+    for penalty in _log_cosh(problem):
+        beta = max(beta, 2 * float(penalty.gamma) * float(np.max(penalised_columns(penalty, problem) * entry)))
+    return beta
+
+
+def _log_cosh(problem: Problem) -> list[LogCosh]:
+    """The log-cosh terms that are there (α > 0)."""
+    return [p for p in problem.regularizer if isinstance(p, LogCosh) and float(p.alpha) > 0]
 
 
 def existence_ratio(eigenvalues: np.ndarray, kernel_dim: int, beta: float, norms: np.ndarray, rounding: float) -> float:
@@ -84,12 +99,53 @@ def _gauge_part(problem: Problem, g: np.ndarray) -> float:
     held = np.zeros(problem.D)
     for penalty in problem.regularizer:
         if isinstance(penalty, L2):
-            columns = np.ones(problem.D)
-            if problem.intercept and not penalty.penalize_intercept:
-                columns[-1] = 0.0
-            held += float(penalty.alpha) * columns
+            held += float(penalty.alpha) * penalised_columns(penalty, problem)
     sums = g.sum(axis=0)[held > 0]
     return float(np.sum(sums * sums / held[held > 0])) / problem.C
+
+
+def _ratio_off_the_gauge(
+    problem: Problem, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray, kernel_dim: int
+) -> float:
+    """S13's q on {1ᵀV = 0}, on which all penalties but log-cosh leave the Hessian a block of its own (S21)."""
+    eigenvalues = np.linalg.eigvalsh(_off_the_gauge(scaled, problem.C))
+    # eigvalsh is backward stable: n·eps·λ_max covers it, and the rounding of the entries at the same order.
+    rounding = scaled.shape[0] * np.finfo(float).eps * float(eigenvalues[-1])
+    inner = (g - g.mean(axis=0)) / scale
+    norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
+    return existence_ratio(eigenvalues, kernel_dim, radius_factor(problem, scale), norms, rounding)
+
+
+def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray) -> float:
+    """S13's q with log-cosh (S21b), whose Hessian couples the gauge directions with the rest: the whole space is used.
+
+    Coordinates: rows of an orthogonal C × C matrix whose last row is 1ᵀ/√C; in them the features are scaled by σ, in
+    the last row by τ instead. σ makes differences of logits comparable; the gauge directions move none, so τ_d² is
+    their own curvature h̄_d = Σ_c h_cd/C over the mean scaled curvature of the rest, which makes the two comparable.
+    (Any positive τ is right, with β for this norm, `radius_factor`; a poor one only makes q larger.) The data cancel in
+    the last row (S3), so it is formed from the penalties' curvatures h and slopes alone: no rounding of the data there.
+    """
+    C, D = g.shape
+    Q = helmert(C)
+    last = np.full((1, C), 1 / math.sqrt(C))
+    acting = wide.replace(regularizer=tuple(p for p in wide.regularizer if isinstance(p, (L2, LogCosh))))
+    point = jax.numpy.asarray(W)
+    slopes = np.asarray(penalty_gradient(point, acting))
+    h = np.asarray(penalty_hvp(point, acting, jax.numpy.ones_like(point)))  # their Hessians are diagonal
+    inside = _off_the_gauge(scaled, C)
+    typical = float(np.mean(np.diag(inside)))
+    mean = h.mean(axis=0)
+    tau = np.where(mean > 0, np.sqrt(mean / typical) if typical > 0 else 1.0, scale)
+    beside = (Q * last) @ h / (scale * tau)  # (C - 1, D): entry ((k, d), (gauge, d)); others vanish
+    beside = (beside[:, :, None] * np.eye(D)).reshape(-1, D)
+    whole = np.block([[inside, beside], [beside.T, np.diag(mean / tau**2)]])
+    if not np.all(np.isfinite(whole)):
+        return math.inf
+    eigenvalues = np.linalg.eigvalsh(whole)
+    rounding = C * D * np.finfo(float).eps * float(eigenvalues[-1])
+    dual = np.vstack([(Q @ g) / scale, last @ slopes / tau])
+    norms = np.array([np.sum(dual * dual), 0.0])
+    return existence_ratio(eigenvalues, kernel(wide).dim, radius_factor(wide, scale, tau), norms, rounding)
 
 
 def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
@@ -114,12 +170,11 @@ def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
     gauge_dim = k.gauge.shape[1]
     if not np.all(np.isfinite(scaled)):
         return EndPoint(math.inf, None, None, None, None, None)
-    eigenvalues = np.linalg.eigvalsh(_off_the_gauge(scaled, problem.C))
-    # eigvalsh is backward stable: n·eps·λ_max covers it, and the rounding of the entries at the same order.
-    rounding = n * np.finfo(float).eps * float(eigenvalues[-1])
-    inner = (g - g.mean(axis=0)) / scale
-    norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
-    q = existence_ratio(eigenvalues, k.dim - gauge_dim, radius_factor(problem, scale), norms, rounding)
+    if _log_cosh(problem):
+        with jax.enable_x64(True):
+            q = _whole_space_ratio(wide, W64, scaled, g, scale)
+    else:
+        q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - gauge_dim)
     gap = max(0.0, -0.5 * float(np.sum(g * V)))
     if step is None or k.dim >= n:
         return EndPoint(q, gap, spread, None, None, None)

@@ -11,17 +11,17 @@ import jax
 import jax.numpy as jnp
 
 from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import L2, SelfRegularizer
+from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
 
 Array = jax.Array
 
 
 def gradient_scale(problem: Problem) -> Array:
-    """a_d, shape (D,): Σ_n s_n |x_nd| plus α for a penalised column (S21a) and |γ| for the self-regulariser (S21d)."""
+    """a_d, (D,): Σ_n s_n |x_nd| plus α on penalised columns (S21 a, b) and |γ| for the self-regulariser (S21d)."""
     X = jnp.abs(problem.X.astype(problem.dtype))
     scale = jnp.einsum("n,nd->d", problem.sample_weight, X, precision=jax.lax.Precision.HIGHEST)
     for penalty in problem.regularizer:
-        if isinstance(penalty, L2):
+        if isinstance(penalty, (L2, LogCosh)):
             columns = jnp.ones_like(scale)
             if problem.intercept and not penalty.penalize_intercept:
                 columns = columns.at[-1].set(0)
@@ -54,15 +54,15 @@ def loss_rounding(W: Array, value: Array, problem: Problem, scale: Array) -> Arr
 def attains_for_certain(problem: Problem) -> Array:
     """True where a theorem, not a computation, says that a minimiser exists (S9, S21).
 
-    All targets of the samples that take part positive [NR]; an L2 penalty on every column; a self-regulariser; or an
-    L2 penalty that leaves the intercept out when every class has positive mass.
+    All targets of the samples that take part positive [NR]; an L2 or log-cosh penalty on every column; a
+    self-regulariser; or an L2 or log-cosh penalty that leaves the intercept out when every class has positive mass.
     """
     takes_part = problem.sample_weight > 0
     known = jnp.all(jnp.where(takes_part[:, None], problem.T > 0, True))
     for penalty in problem.regularizer:
         if isinstance(penalty, SelfRegularizer):
             known = known | (jnp.asarray(penalty.gamma) != 0)
-        elif isinstance(penalty, L2):
+        elif isinstance(penalty, (L2, LogCosh)):
             positive = jnp.asarray(penalty.alpha) > 0
             if problem.intercept and not penalty.penalize_intercept:
                 present = jnp.any((problem.T > 0) & takes_part[:, None], axis=0)

@@ -24,6 +24,8 @@ PENALISED = tuple(
         "l2": {"alpha": 0.5},
         "l2 on all": {"alpha": 0.5, "penalize_intercept": True},
         "self": {"gamma": -0.75},
+        "log-cosh": {"cosh": (0.75, 0.5)},
+        "log-cosh on all": {"cosh": (0.75, 0.5), "penalize_intercept": True},
         "both": {"alpha": 0.5, "gamma": 0.75},
         "both on all": {"alpha": 0.01, "gamma": 0.75, "penalize_intercept": True},
         "deficient": {"deficient": True},

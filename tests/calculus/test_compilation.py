@@ -10,7 +10,7 @@ import pytest
 import cases
 import jaxsoftmax as js
 
-CASE = cases.Case("compiled", 8, 3, 4, intercept=True, alpha=0.5, gamma=0.75)
+CASE = cases.Case("compiled", 8, 3, 4, intercept=True, alpha=0.5, gamma=0.75, cosh=(0.5, 1.5))
 
 
 def everything(W, problem, V, kern):
@@ -34,7 +34,8 @@ def test_a_second_call_traces_nothing(caplog):
     def made(shift, strength, names):
         return js.Problem(
             X + shift, T, intercept=True, sample_weight=s + shift, feature_names=names, classes=list("abcd"),
-            regularizer=js.L2(strength) + js.SelfRegularizer(2 * strength), dtype="float32",
+            regularizer=js.L2(strength) + js.LogCosh(strength, 3 * strength) + js.SelfRegularizer(2 * strength),
+            dtype="float32",
         )  # fmt: skip
 
     first, second = made(0.0, 0.5, ["one", "two"]), made(0.25, 0.75, ["three", "four"])

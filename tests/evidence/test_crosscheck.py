@@ -25,7 +25,7 @@ def make(dtype="float32", *, regularized=True, seed=0, **options):
     T = np.where(np.arange(N)[:, None] % 2 == 0, np.eye(C)[rng.integers(0, C, N)], rng.dirichlet(np.ones(C), size=N))
     s = rng.uniform(0.5, 2.0, size=N)
     s[3] = 0.0
-    penalties = js.L2(0.25) + js.SelfRegularizer(0.5) if regularized else None
+    penalties = js.L2(0.25) + js.LogCosh(0.5, 1.5) + js.SelfRegularizer(0.5) if regularized else None
     with jax.enable_x64(dtype == "float64"):
         problem = js.Problem(X, T, intercept=True, sample_weight=s, regularizer=penalties, dtype=dtype, **options)
     return problem, (rng.normal(size=(C, D)) * np.array([1.0, 0.05, 1.0, 1.0])).astype(dtype)

@@ -14,7 +14,7 @@ from jaxsoftmax.evidence import highprecision, reference
 flint = pytest.importorskip("flint")
 
 N, D, C = 5, 3, 3
-ALPHA, GAMMA = 0.25, 0.5  # exact in float32, so that the decimals below are the stored strengths
+ALPHA, GAMMA, COSH = 0.25, 0.5, (0.375, 1.5)  # exact in float32, so that the decimals below are the stored strengths
 
 
 def make(dtype="float32", regularizer=None, seed=0):
@@ -72,6 +72,14 @@ def by_decimals(problem, W, V, U, regularized):
                 for d in range(D - 1):
                     G[c][d] += a * w[c][d]
                     H[c][d] += a * v[c][d]
+                    # S21b: log(2 cosh x) = log(e^x + e^-x), with p = e^x/(e^x + e^-x) = (1 + tanh x)/2
+                    b, g = map(Decimal, COSH)
+                    x = g * w[c][d]
+                    p = x.exp() / (x.exp() + (-x).exp())
+                    loss += b / g * (x.exp() + (-x).exp()).ln()
+                    G[c][d] += b * (2 * p - 1)
+                    H[c][d] += b * g * 4 * p * (1 - p) * v[c][d]
+                    third -= 2 * b * g**2 * (2 * p - 1) * 4 * p * (1 - p) * v[c][d] * q[c][d] ** 2
         return loss, G, H, third
 
 
@@ -90,7 +98,7 @@ def agree(ball, value):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fifty_digits_of_the_stored_numbers(dtype, regularized, x64):
     """S1, S2, S4, S8, S21: loss, gradient, H[V] and D^3 L have 50 right digits in every entry."""
-    penalties = js.L2(ALPHA) + js.SelfRegularizer(GAMMA) if regularized else None
+    penalties = js.L2(ALPHA) + js.LogCosh(*COSH) + js.SelfRegularizer(GAMMA) if regularized else None
     problem, W, V = make(dtype, penalties)
     U = V[::-1] * 0.5
     loss, G, H, third = by_decimals(problem, W, V, U, regularized)
@@ -104,7 +112,7 @@ def test_fifty_digits_of_the_stored_numbers(dtype, regularized, x64):
 
 def test_hessian_columns_entries_and_form_are_one_matrix(x64):
     """S4: the columns, the single entries (by another formula) and the quadratic form agree to 50 digits."""
-    problem, W, V = make("float64", js.L2(ALPHA) + js.SelfRegularizer(GAMMA))
+    problem, W, V = make("float64", js.L2(ALPHA) + js.LogCosh(*COSH) + js.SelfRegularizer(GAMMA))
     columns = [(c, d) for c in range(C) for d in range(D)]
     H = highprecision.hessian_columns(W, problem, columns)
     pairs = [(*a, *b) for a in columns for b in columns]

@@ -20,13 +20,16 @@ def make(dtype="float64", seed=0, **options):
     return problem, *rng.normal(size=(3, C, D)).astype(dtype)
 
 
-def written_out(W, X, T, s, alpha=0.0, gamma=None):
-    """S1 + S21a (intercept excluded) + S21d as loops: sum_n s_n sum_i t_ni log(sum_j exp(z_nj - z_ni))."""
+def written_out(W, X, T, s, alpha=0.0, gamma=None, cosh=None):
+    """S1 + S21a, b (intercept excluded) + S21d as loops: sum_n s_n sum_i t_ni log(sum_j exp(z_nj - z_ni))."""
     total = 0.0
     for n in range(len(X)):
         z = [sum(W[c, d] * X[n, d] for d in range(D)) for c in range(C)]
         total += s[n] * sum(T[n, i] * np.log(sum(np.exp(z[j] - z[i]) for j in range(C))) for i in range(C))
     total += alpha / 2 * sum(W[c, d] ** 2 for c in range(C) for d in range(D - 1))
+    if cosh is not None:
+        a, g = cosh
+        total += a / g * sum(np.log(2 * np.cosh(g * W[c, d])) for c in range(C) for d in range(D - 1))
     if gamma is not None:
         for d in range(D):
             z = [gamma * W[c, d] for c in range(C)]
@@ -65,7 +68,7 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_no_custom_rule_anywhere_in_the_reference(name):
     """S1-S4, S8: what the hand rules are compared with is differentiated by JAX's own primitives alone."""
-    problem, W, V, U = make("float32", regularizer=js.L2(0.3) + js.SelfRegularizer(0.7))
+    problem, W, V, U = make("float32", regularizer=js.L2(0.3) + js.LogCosh(0.4, 1.5) + js.SelfRegularizer(0.7))
     jaxpr = jax.make_jaxpr(lambda w, v, u: CALLS[name](w, problem, v, u))(W, V, U)
     assert custom_rules(jaxpr.jaxpr) == set()
 
@@ -84,10 +87,10 @@ def test_every_public_function_is_scanned():
 
 
 def test_loss_equals_the_sums_written_out(x64):
-    """S1, S21a, S21d. A few dozen terms of size <= 10: 64 eps * 10 is ample for both sides' rounding."""
-    problem, W, *_ = make(regularizer=js.L2(0.3) + js.SelfRegularizer(0.7))
+    """S1, S21a, S21b, S21d. A few dozen terms of size <= 10: 64 eps * 10 is ample for both sides' rounding."""
+    problem, W, *_ = make(regularizer=js.L2(0.3) + js.LogCosh(0.4, 1.5) + js.SelfRegularizer(0.7))
     X, T, s = (np.asarray(a) for a in (problem.X, problem.T, problem.sample_weight))
-    expected = written_out(W, X, T, s, alpha=0.3, gamma=0.7)
+    expected = written_out(W, X, T, s, alpha=0.3, gamma=0.7, cosh=(0.4, 1.5))
     assert abs(float(reference.loss(W, problem)) - expected) <= 64 * EPS * abs(expected)
 
 
@@ -150,10 +153,10 @@ def test_plain_upcasts_exactly_and_rounds_strengths_to_the_compute_dtype():
 def test_unknown_penalties_are_refused():
     """S21: nothing is silently left out of the loss."""
 
-    class LogCosh:
-        alpha, gamma = 1.0, 2.0
+    class Lasso:
+        strength = 1.0
 
-    for term in (LogCosh(), object()):
+    for term in (Lasso(), object()):
         problem = reference.PlainProblem(np.eye(2), np.eye(2), np.ones(2), (term,))
         with pytest.raises(TypeError, match="regularizer"):
             reference.loss(np.zeros((2, 2)), problem)

@@ -37,7 +37,7 @@ FAMILIES = [(dtype, scale, reg) for dtype in DTYPES for scale in (1.0, 40.0) for
 def test_measured_errors_stay_within_the_tolerances(dtype, scale, regularized):
     """S1, S2, S4, S8, S21: every hand rule, every entry, against 50 digits."""
     with scoped(dtype):
-        penalties = js.L2(0.3) + js.SelfRegularizer(0.7) if regularized else None
+        penalties = js.L2(0.3) + js.LogCosh(0.4, 1.5) + js.SelfRegularizer(0.7) if regularized else None
         problem, W, V = make(dtype, scale, penalties)
         m = model(W, problem)
         Z = highprecision.logits(W, problem)
@@ -75,7 +75,7 @@ COMPILED = {name: jax.jit(getattr(reference, name)) for name in reference.__all_
 @pytest.mark.parametrize("scale", [1.0, 40.0])
 def test_measured_errors_of_the_textbook_stay_within_theirs(scale, x64):
     """S1, S2, S4, S8: the float64 reference against 50 digits within the tolerances of plain formulas."""
-    problem, W, V = make("float64", scale, js.L2(0.3) + js.SelfRegularizer(0.7))
+    problem, W, V = make("float64", scale, js.L2(0.3) + js.LogCosh(0.4, 1.5) + js.SelfRegularizer(0.7))
     m = model(W, problem, compensated=False)
     Z = highprecision.logits(W, problem)
     columns = [(c, d) for c in range(C) for d in range(D)]
@@ -173,7 +173,7 @@ def test_a_confident_row_has_a_small_tolerance():
 
 def test_dense_and_diagonal_tolerances_agree():
     """S4, S21: the diagonal tolerance is the dense one's diagonal, penalties included; the model can be shared."""
-    problem, W, V = make("float32", regularizer=js.L2(0.3) + js.SelfRegularizer(0.7))
+    problem, W, V = make("float32", regularizer=js.L2(0.3) + js.LogCosh(0.4, 1.5) + js.SelfRegularizer(0.7))
     dense = tolerances.hessian_tolerance(W, problem)
     np.testing.assert_allclose(tolerances.hessian_diagonal_tolerance(W, problem).ravel(), np.diag(dense), rtol=1e-12)
     np.testing.assert_allclose(dense, dense.T, rtol=1e-12)
@@ -206,3 +206,16 @@ def test_penalties_count_where_they_act():
         mask = np.array([1.0] * (D - 1) + [float(whole)])
         added = tolerances.hvp_tolerance(W, with_l2, V) - bare
         np.testing.assert_allclose(added, K * 0.25 * mask * np.abs(V), rtol=1e-6, atol=1e-15)
+
+
+def test_log_cosh_keeps_the_digits_of_a_curvature_that_plain_formulas_lose():
+    """S21b: the tolerance of αγ sech² γw is relative to it, with 2 eps |γw| for the logits; the textbook's is not."""
+    problem, W, _ = make("float32")
+    problem = problem.replace(X=np.zeros((N, D), np.float32), regularizer=js.LogCosh(0.5, 2.0))
+    W = np.full_like(W, 10.0)
+    exact = 0.5 * 2 * 4 * np.exp(-40.0)
+    K, eps = np.finfo(np.float32).eps * tolerances.sum_constant(N, C), np.finfo(np.float32).eps
+    ours = tolerances.hessian_diagonal_tolerance(W, problem)[:, 0]
+    np.testing.assert_allclose(ours, exact * (K + 2 * eps * 20), rtol=1e-4)
+    assert (tolerances.hessian_diagonal_tolerance(W, problem, compensated=False)[:, 0] > 1e-7).all()
+    assert (tolerances.hessian_diagonal_tolerance(W, problem)[:, -1] <= np.finfo(np.float32).tiny).all()

@@ -59,6 +59,59 @@ def test_q_is_that_of_a_problem_solved_by_hand(x64):
     assert scaled.q == pytest.approx(0.4, rel=1e-12)
 
 
+def test_q_with_log_cosh_is_that_of_a_problem_solved_by_hand(x64):
+    """S13, S21b by hand: the sample above with log-cosh at W = 0, where its Hessian is h = αγ times the identity.
+
+    In the coordinates (1, -1)/√2 and (1, 1)/√2: H = diag(2 + h, h), σ = 2, so the first is (2 + h)/4 when scaled; τ² =
+    h/((2 + h)/4) makes the second the same, which is μ. β = max(√2, 2γ (1/8 + 1/(2τ²))^½), ‖g‖_* = 0.2√2/2.
+    """
+    for gamma in (0.125, 3.0):
+        alpha = 0.5
+        problem = js.Problem([[2.0]], [[0.6, 0.4]], regularizer=js.LogCosh(alpha, gamma))
+        mu = (2 + alpha * gamma) / 4
+        beta = max(math.sqrt(2), 2 * gamma * math.sqrt(1 / 8 + mu / (2 * alpha * gamma)))
+        end = endpoint.evaluate(problem, np.zeros((2, 1)))
+        assert end.q == pytest.approx(beta * 0.1 * math.sqrt(2) / mu, rel=1e-12)
+    assert beta > 2
+
+
+@pytest.mark.parametrize(("parts", "whole"), [(("cosh",), False), (("cosh", "l2", "self"), True)])
+def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
+    """S13, S21b: ‖W* - Ŵ‖ <= r in the norm of q, gauge part included, on separated data with columns of any unit.
+
+    The norm is Σ σ²‖v - v̄‖² + τ² C v̄², τ² = mean curvature of the column / mean scaled curvature off the gauge.
+    """
+    pieces = {"cosh": js.LogCosh(0.3, 2.0, whole), "l2": js.L2(0.1, whole), "self": js.SelfRegularizer(0.7)}
+    problem = js.Problem.from_labels(X, SEPARATED, regularizer=tuple(pieces[p] for p in parts))
+    best, k, scale = js.fit(problem, "newton"), js.kernel(problem), feature_scale(problem)
+    assert best.converged
+    fired = 0
+    for size in (1e-5, 1e-4, 1e-3, 1e-2):
+        W = best.W + np.asarray(k.project(RNG.normal(size=(3, 3)))) * size / scale
+        q = endpoint.evaluate(problem, W).q
+        H = np.asarray(js.hessian(W, problem).to_dense()).reshape(3, 3, 3, 3)
+        inside = np.einsum("cded->ced", H) - np.einsum("cded->ed", H) / 3  # (I - J) H on equal features
+        typical = np.mean(np.einsum("ccd->d", inside) / 2 / scale**2)
+        h = 0.6 / np.cosh(2 * W) ** 2 + (0.1 if "l2" in parts else 0.0)
+        tau = np.sqrt(h.mean(axis=0) / typical)
+        if not whole:
+            tau[-1] = scale[-1]
+        beta = endpoint.radius_factor(problem, scale, tau)
+        # q from the definition: μ and ‖g‖_* in that norm, by the dense matrix in orthonormal class coordinates.
+        turn = np.vstack([js.helmert(3), np.full((1, 3), 3**-0.5)])
+        weights = np.vstack([scale, scale, tau])
+        M = np.kron(turn, np.eye(3)) @ H.reshape(9, 9) @ np.kron(turn, np.eye(3)).T
+        mu = np.linalg.eigvalsh(M / np.outer(weights, weights))[k.dim]
+        dual = np.linalg.norm(turn @ np.asarray(js.gradient(W, problem)) / weights)
+        assert q == pytest.approx(beta * dual / mu, rel=1e-6)
+        if q < 1:
+            fired += 1
+            away = W - best.W
+            norm = np.sum((away - away.mean(axis=0)) ** 2 * scale**2) + 3 * np.sum(away.mean(axis=0) ** 2 * tau**2)
+            assert math.sqrt(norm) <= -math.log1p(-q) / beta * (1 + 1e-9)
+    assert fired >= 2
+
+
 def test_samples_of_weight_zero_do_not_enter_q(x64):
     """THEORY 0: β's maximum is over samples of positive weight."""
     s, outlier = np.ones(20), X.copy()

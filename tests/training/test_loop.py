@@ -87,13 +87,15 @@ def test_scaled_gradient_leaves_out_columns_that_no_sample_has():
 
 
 def test_gradient_scale_counts_regularisers():
-    """S21a, S21d: α on penalised columns (the intercept left out), |γ| on every column."""
+    """S21 a, b, d: α on penalised columns (the intercept left out), |γ| on every column."""
     y = np.arange(12) % 3
     plain = stopping.gradient_scale(js.Problem.from_labels(X, y))
     ridge = stopping.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.L2(2.0)))
     own = stopping.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.SelfRegularizer(-0.5)))
     np.testing.assert_allclose(ridge - plain, [2, 2, 2, 0], atol=1e-5)
     np.testing.assert_allclose(own - plain, 0.5, atol=1e-5)
+    cosh = loop.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.LogCosh(2.0, 5.0)))
+    np.testing.assert_allclose(cosh - plain, [2, 2, 2, 0], atol=1e-5)
 
 
 def test_everything_but_the_method_and_the_shapes_is_traced_once():
@@ -181,6 +183,10 @@ def test_attainment_by_theorem_alone():
     assert not known(regularizer=js.L2(0.0), intercept=False)
     assert not known(regularizer=js.L2(0.1), classes=[0, 1, 2, 3])
     assert known(regularizer=js.L2(0.1, penalize_intercept=True), classes=[0, 1, 2, 3])
+    assert known(regularizer=js.LogCosh(0.1, 2.0))
+    assert not known(regularizer=js.LogCosh(0.0, 2.0), intercept=False)
+    assert not known(regularizer=js.LogCosh(0.1, 2.0), classes=[0, 1, 2, 3])
+    assert known(regularizer=js.LogCosh(0.1, 2.0, penalize_intercept=True), classes=[0, 1, 2, 3])
     assert known(regularizer=js.SelfRegularizer(0.1))
     one = np.float32([[1, 0, 0]] + [[0.5, 0.25, 0.25]] * 11)
     s = np.ones(12, np.float32)
