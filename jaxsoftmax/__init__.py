@@ -96,9 +96,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .regularizers import L2 as L2
     from .regularizers import LogCosh as LogCosh
     from .regularizers import SelfRegularizer as SelfRegularizer
+    from .training.fit import fit as fit
     from .training.result import Fit as Fit
     from .training.result import Status as Status
-    from .training.fit import fit as fit
     from .verification import VerifyReport as VerifyReport
     from .verification import verify as verify
 

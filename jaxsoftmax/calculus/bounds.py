@@ -149,6 +149,37 @@ def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
     return _normal(_normal(p) / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
 
 
+def _flattest(X: np.ndarray, W64: np.ndarray, problem: Problem) -> float:
+    """min_n λ₂(S(y_n)) from below, over the rows of X and the samples of S21d."""
+    # |z - computed z| ≤ γ_D Σ|x||w| per entry; a softmax entry moves by at most e^{±2 max|Δz|}.
+    error = gamma(X.shape[1] + 1) * np.max(np.abs(X) @ np.abs(W64).T, axis=1)
+    smallest = np.min(lambda2_bound(_probability_lower_bounds(X @ W64.T, error)), initial=np.inf)
+    for p in problem.regularizer:
+        if isinstance(p, SelfRegularizer):
+            Z = float(p.gamma) * W64.T
+            rows = lambda2_bound(_probability_lower_bounds(Z, UNIT_ROUNDOFF * np.max(np.abs(Z), axis=1)))
+            smallest = min(smallest, np.min(rows))
+    return float(smallest)
+
+
+def flattest_softmax_bound(W: Any, problem: Problem) -> float:
+    """min_n λ₂(S(y_n)) from below, a Python float ≥ 0: twice it is what S19's step gains at least (S7b, S19).
+
+    Raises:
+        TypeError: on traced arguments.
+        ValueError: if W does not fit the problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.calculus.bounds import flattest_softmax_bound
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(flattest_softmax_bound(np.zeros((2, 2)), problem), 9)
+        0.5
+    """
+    X, _ = _concrete(problem, "flattest_softmax_bound")
+    return _flattest(X, np.asarray(as_weights(W, problem)).astype(np.float64), problem)
+
+
 def curvature_lower_bound(W: Any, problem: Problem) -> float:
     """A lower bound for λ_min of H(W) on 𝒦⊥, a Python float ≥ 0 (S7c, S21): min_n λ₂(S(y_n)) σ_min⁺².
 
@@ -170,14 +201,7 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
     W64 = np.asarray(as_weights(W, problem)).astype(np.float64)
     gamma2, (alpha, alpha_whole) = _gamma_squared(problem), _entrywise_floor(W64, problem)
     low, _ = nonzero_singular_value_bounds(X, s)
-    # |z - computed z| ≤ γ_D Σ|x||w| per entry; a softmax entry moves by at most e^{±2 max|Δz|}.
-    error = gamma(X.shape[1] + 1) * np.max(np.abs(X) @ np.abs(W64).T, axis=1)
-    smallest = np.min(lambda2_bound(_probability_lower_bounds(X @ W64.T, error)), initial=np.inf)
-    for p in problem.regularizer:
-        if isinstance(p, SelfRegularizer):
-            Z = float(p.gamma) * W64.T
-            rows = lambda2_bound(_probability_lower_bounds(Z, UNIT_ROUNDOFF * np.max(np.abs(Z), axis=1)))
-            smallest = min(smallest, np.min(rows))
+    smallest = _flattest(X, W64, problem)
     if problem.regularizer and (X.shape[0] < X.shape[1] or not np.all(np.any(X != 0, axis=0))):
         # `low` is the smallest nonzero singular value; a penalty also sees the directions that X does not.
         low = 0.0

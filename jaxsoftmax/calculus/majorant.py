@@ -1,8 +1,11 @@
 """S19: the fixed matrix that majorises every Hessian of a problem, and its pseudo-inverse applied to gradients.
 
-H(W) ⪯ ½ (I − **11**ᵀ/C) ⊗ XᵀSX for every W (S7a), so with M the matrix on the right L(W + V) <= L(W) + ⟨∇L, V⟩ + ½⟨V, MV⟩,
-which V = −M⁺∇L = −2 ∇L (XᵀSX)⁺ minimises. Penalties add their own bounds (S21): α on the columns that L2 holds, αγ on those of
-log-cosh, γ²/2 for the self-regulariser (on {**1**ᵀV = 0} only, like the data). Altogether M is
+H(W) ⪯ ½ (I − **11**ᵀ/C) ⊗ XᵀSX for every W (S7a), so with M the matrix on the right
+
+    L(W + V) <= L(W) + ⟨∇L, V⟩ + ½⟨V, MV⟩,
+
+which V = −M⁺∇L = −2 ∇L (XᵀSX)⁺ minimises. Penalties add their own bounds (S21): α on the columns that L2 holds, αγ on
+those of log-cosh, γ²/2 for the self-regulariser (on {**1**ᵀV = 0} only, like the data). Altogether M is
 
     on {1ᵀV = 0}:  V ↦ V (½ XᵀSX + A + ½γ²I);    on the gauge {1vᵀ}:  v ↦ v A,  A = diag(α + αγ) on penalised columns,
 

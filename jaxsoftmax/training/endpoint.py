@@ -18,7 +18,7 @@ from jaxsoftmax.calculus.gauge import helmert, kernel
 from jaxsoftmax.calculus.hessian import hessian
 from jaxsoftmax.calculus.objective import logits
 from jaxsoftmax.calculus.penalties import penalised_columns, penalty_gradient, penalty_hvp
-from jaxsoftmax.calculus.rates import sample_range
+from jaxsoftmax.calculus.rates import contraction_rate, sample_range
 from jaxsoftmax.calculus.solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
@@ -32,9 +32,6 @@ class EndPoint(NamedTuple):
     q: float | None  # S13's β‖g‖/μ, inf where μ is not resolved
     gap: float | None  # λ²/2, λ the Newton decrement
     spread: float | None  # range ρ of the logits of the full Newton step (S8)
-    rate: float | None  # S17 at the given step
-    lambda_min: float | None
-    lambda_max: float | None
 
 
 def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray | None = None) -> float:
@@ -148,13 +145,13 @@ def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.n
     return existence_ratio(eigenvalues, kernel(wide).dim, radius_factor(wide, scale, tau), norms, rounding)
 
 
-def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
+def evaluate(problem: Problem, W: Any) -> EndPoint:
     """The float64 evaluations at W; nothing but None when C·D > DENSE_LIMIT.
 
     S13 in its scaled form: ‖V‖_Σ = ‖VΣ‖ with Σ powers of two near the columns' root mean squares, ‖g‖_* = ‖gΣ⁻¹‖.
     """
     if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
-        return EndPoint(None, None, None, None, None, None)
+        return EndPoint(None, None, None)
     scale = feature_scale(problem)
     k = kernel(problem)
     with jax.enable_x64(True):
@@ -166,23 +163,31 @@ def evaluate(problem: Problem, W: Any, step: float | None = None) -> EndPoint:
         spread = float(sample_range(wide, jax.numpy.asarray(V)))
     inverse = np.tile(1.0 / scale, problem.C)
     scaled = H * inverse[:, None] * inverse[None, :]
-    n = scaled.shape[0]
     gauge_dim = k.gauge.shape[1]
     if not np.all(np.isfinite(scaled)):
-        return EndPoint(math.inf, None, None, None, None, None)
+        return EndPoint(math.inf, None, None)
     if _log_cosh(problem):
         with jax.enable_x64(True):
             q = _whole_space_ratio(wide, W64, scaled, g, scale)
     else:
         q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - gauge_dim)
-    gap = max(0.0, -0.5 * float(np.sum(g * V)))
-    if step is None or k.dim >= n:
-        return EndPoint(q, gap, spread, None, None, None)
-    plain = np.linalg.eigvalsh(H)
-    low, high = float(plain[k.dim]), float(plain[-1])
+    return EndPoint(q, max(0.0, -0.5 * float(np.sum(g * V))), spread)
+
+
+def descent_rate(problem: Problem, W: Any, step: float) -> float | None:
+    """S17's factor max|1 − ηλ| over the eigenvalues λ of H(W) on 𝒦⊥; None where they are not formed or not resolved."""
+    if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
+        return None
+    k = kernel(problem)
+    with jax.enable_x64(True):
+        H = np.asarray(hessian(np.asarray(W, np.float64), widened(problem)).to_dense())
+    n = H.shape[0]
+    if k.dim >= n or not np.all(np.isfinite(H)):
+        return None
+    values = np.linalg.eigvalsh(H)
+    low, high = float(values[k.dim]), float(values[-1])
     resolved = low > n * np.finfo(float).eps * high
-    rate = max(abs(1.0 - step * low), abs(1.0 - step * high)) if resolved else None
-    return EndPoint(q, gap, spread, rate, low if resolved else None, high)
+    return contraction_rate(step, low, high) if resolved else None
 
 
 def separates(problem: Problem, W: Any) -> bool:

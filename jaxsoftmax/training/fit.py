@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,11 +11,13 @@ import numpy as np
 from jaxsoftmax._arrays import place_rows
 from jaxsoftmax._checks import as_weights, is_traced, kind_of, positive_int, real_number, require_x64, show
 from jaxsoftmax.calculus.blocks import placement
-from jaxsoftmax.calculus.bounds import curvature_lower_bound
+from jaxsoftmax.calculus.bounds import curvature_lower_bound, flattest_softmax_bound
 from jaxsoftmax.calculus.derivatives import value_and_gradient
+from jaxsoftmax.calculus.descent_rates import log_descent_gain_bound
 from jaxsoftmax.calculus.gauge import kernel
 from jaxsoftmax.calculus.majorant import whitening
 from jaxsoftmax.problem import Problem
+from jaxsoftmax.regularizers import LogCosh
 from jaxsoftmax.training import endings, endpoint, loop
 from jaxsoftmax.training.accelerated import AcceleratedDescent
 from jaxsoftmax.training.barzilai_borwein import BarzilaiBorwein
@@ -51,8 +53,8 @@ def _choose(method: Any, problem: Problem, batch_size: Any, key: Any) -> Any:
     if isinstance(method, str):
         if batch_size is not None:
             raise ValueError(
-                f"batch_size: got {show(batch_size)} with method={method!r}, which uses all samples at each step. Leave "
-                "it out, or give an optax transformation, e.g. method=optax.sgd(1e-3)."
+                f"batch_size: got {show(batch_size)} with method={method!r}, which uses all samples at each step. "
+                "Leave it out, or give an optax transformation, e.g. method=optax.sgd(1e-3)."
             )
         if method == "auto":
             method = "newton" if problem.C * problem.D <= NEWTON_LIMIT else "newton-cg"
@@ -84,7 +86,7 @@ def _key(key: Any) -> Any:
     if key is None:
         return None
     remedy = "Make one with jax.random.key(0)."
-    if isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if isinstance(key, jax.Array) and jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.shape != ():
             raise ValueError(f"key: an array of keys of shape {key.shape}; one key is needed. Give key[0].")
         return key
@@ -191,7 +193,7 @@ def fit(
     limits = loop.Limits(kind(tolerance), np.int32(most), kind(default))
     if not whiten:
         raw = loop.run(chosen, placement(problem), problem, start, limits, chosen.constants(problem, key), progress)
-        return _finish(problem, chosen, raw, default, _rates(problem, chosen, raw))
+        return _finish(problem, chosen, raw, default, _rates(problem, chosen, raw, start))
     # W moves by (U − U₀) A, so that the part of W₀ in 𝒦 stays.
     A = whitening(problem, kernel(problem))
     W0 = np.asarray(start, np.float64)
@@ -200,27 +202,42 @@ def fit(
     inner = problem.replace(X=place_rows(X.astype(kind), problem.X))
     constants = chosen.constants(inner, key)
     raw = loop.run(chosen, placement(inner), inner, jax.numpy.asarray(U0), limits, constants, progress)
-    rates = _rates(inner, chosen, raw)
+    rates = _rates(inner, chosen, raw, U0)
     W = (W0 + (raw.W.astype(np.float64) - U0) @ A).astype(kind)
     value, gradient = map(np.asarray, value_and_gradient(W, problem))
     raw = raw._replace(W=W, value=value, gradient=gradient, scale=np.asarray(gradient_scale(problem)))
     return _finish(problem, chosen, raw, default, rates)
 
 
-def _rates(problem: Problem, method: Any, raw: loop.Carry) -> tuple[float | None, float | None, float | None]:
-    """(measured, bound, estimate): the contraction a step, seen and by S17, in the features that were trained in."""
-    history, bound, estimate, measured = endings.history_table(raw), None, None, None
-    if method.linear and int(raw.status) != loop.NONFINITE:
+class _Rates(NamedTuple):
+    """The contraction a step, seen and by the theory, in the features that were trained in."""
+
+    measured: float | None = None
+    bound: float | None = None
+    estimate: float | None = None
+    log_gain_bound: float | None = None
+
+
+def _rates(problem: Problem, method: Any, raw: loop.Carry, W0: Any) -> _Rates:
+    history, bound, estimate, measured, gain = endings.history_table(raw), None, None, None, None
+    if int(raw.status) == loop.NONFINITE:
+        return _Rates()
+    if method.linear:
         # The gradient's rounding: eps times its terms' absolute sum, at most a_d an entry.
         floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
         measured = measured_rate(history["step"], history["gradient_norm"], floor)
     step = float(raw.step_size)
-    if isinstance(method, GradientDescent | OptimalDescent) and step > 0 and int(raw.status) != loop.NONFINITE:
-        estimate = endpoint.evaluate(problem, raw.W, step).rate
+    if isinstance(method, GradientDescent | OptimalDescent) and step > 0:
+        estimate = endpoint.descent_rate(problem, raw.W, step)
+    if isinstance(method, GradientDescent):
         # A step of at most 1/Λ contracts most slowly at the small end of the spectrum, which S7c bounds.
-        if isinstance(method, GradientDescent):
-            bound = 1.0 - step * float(curvature_lower_bound(raw.W, problem))
-    return measured, bound if bound is not None and bound < 1.0 else None, estimate
+        bound = 1.0 - step * float(curvature_lower_bound(raw.W, problem))
+        gain = log_descent_gain_bound(problem, W0)
+    elif isinstance(method, MajorizeMinimize) and not any(isinstance(p, LogCosh) for p in problem.regularizer):
+        # Penalties other than log-cosh have in M their own Hessian, or that of uniform samples (S21d).
+        bound = 1.0 - 2.0 * float(flattest_softmax_bound(raw.W, problem))
+    bound = bound if bound is not None and bound < 1.0 else None
+    return _Rates(measured, bound, estimate, gain if gain is not None and np.isfinite(gain) else None)
 
 
 def _finish(
@@ -228,7 +245,7 @@ def _finish(
     method: Any,
     raw: loop.Carry,
     default: float,
-    rates: tuple[float | None, float | None, float | None],
+    rates: _Rates,
 ) -> Fit:
     """Evaluate the end point, decide the status (endings.py) and pack the result."""
     history = endings.history_table(raw)
@@ -240,7 +257,6 @@ def _finish(
     gap = end.gap
     if gap is None and np.isfinite(raw.decrement):
         gap = 0.5 * max(float(raw.decrement), 0.0)
-    measured, bound, estimate = rates
     return Fit(
         W=raw.W,
         loss=float(raw.value),
@@ -248,9 +264,10 @@ def _finish(
         scaled_gradient=small,
         gap_estimate=gap,
         steps=int(raw.step),
-        rate_measured=None if status is Status.DIVERGING else measured,
-        rate_bound=bound,
-        rate_estimate=estimate,
+        rate_measured=None if status is Status.DIVERGING else rates.measured,
+        rate_bound=rates.bound,
+        rate_estimate=rates.estimate,
+        log_gain_bound=rates.log_gain_bound,
         q_estimate=end.q,
         history=history,
         status=status,

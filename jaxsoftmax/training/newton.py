@@ -2,8 +2,8 @@
 
 The direction solves H V = −g: a solution exists because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6), and
 `calculus/solve.py` finds it. The step length is the longest that keeps S8's promise (damping.py). Near a minimiser the
-steps are Newton's and the error is squared by each; where none exists ρ does not go to 0, and the loss falls by a steady
-factor a step.
+steps are Newton's and the error is squared by each; where none exists ρ does not go to 0, and the loss falls by a
+steady factor a step.
 """
 
 from __future__ import annotations

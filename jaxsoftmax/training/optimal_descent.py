@@ -1,8 +1,8 @@
 """Gradient descent at the best fixed step of S17 ("gd-optimal"), guarded by S16.
 
 The step 2/(μ* + Λ*) contracts by (κ − 1)/(κ + 1) near W*, twice as fast as 1/Λ* and often many times as fast as
-S16's 1/Λ, whose Λ bounds the curvature everywhere. Its eigenvalues are those of H(W*), which nobody knows beforehand, so
-they are followed along the way:
+S16's 1/Λ, whose Λ bounds the curvature everywhere. Its eigenvalues are those of H(W*), which nobody knows beforehand,
+so they are followed along the way:
 
 - Λ* by power iteration on H(W), one product every fourth step from the vector of the last time. With θ = ⟨v, Hv⟩ and
   r = ‖Hv − θv‖ some eigenvalue lies in [θ − r, θ + r]; θ + r is taken.
@@ -10,7 +10,7 @@ they are followed along the way:
   estimate above μ* makes the step shorter, never longer.
 
 **Guard.** From afar that step need not descend (S17 is asymptotic). It is taken only where the loss falls by at least
-a 10⁻⁴th of ηΛ-free slope, η‖∇L‖²·10⁻⁴, up to the rounding of the loss; otherwise the step of S16 is taken, which always
+10⁻⁴ η‖∇L‖², up to the rounding of the loss; otherwise the step of S16 is taken, which always
 descends. So the method converges wherever S16 does.
 """
 

@@ -2,8 +2,8 @@
 
     η = ⟨ΔW, ΔG⟩ / (eps + ‖ΔG‖²),  first step 1/(eps + σ_max(∇L(W₀))), σ_max the spectral norm,
 
-every 100 epochs W ← W − **11**ᵀW/C, and an end when η falls below 10⁻⁵. eps is that of the compute dtype. An epoch is one
-step: the gradient is over all samples.
+every 100 epochs W ← W − **11**ᵀW/C, and an end when η falls below 10⁻⁵. eps is that of the compute dtype. An epoch is
+one step: the gradient is over all samples.
 
 What the theory says of it:
 

@@ -50,6 +50,7 @@ _DATA = (
     "rate_measured",
     "rate_bound",
     "rate_estimate",
+    "log_gain_bound",
     "q_estimate",
     "history",
 )
@@ -66,12 +67,17 @@ class Fit:
         status: a `Status`.
         loss: L(W), the sum of S1 plus penalties.
         gradient_norm: ‖∇L(W)‖_F.
-        scaled_gradient: max_cd |g_cd| / a_d, the number the tolerance is compared with; a_d = Σ_n s_n|x_nd| +
-        penalties. gap_estimate: λ²/2, λ the Newton decrement: an estimate of L(W) − inf L; None where not evaluated.
+        scaled_gradient: max_cd |g_cd| / a_d, the number the tolerance is compared with; a_d = Σ_n s_n|x_nd| + the
+            penalties' scale.
+        gap_estimate: λ²/2, λ the Newton decrement: an estimate of L(W) − inf L; None where not evaluated.
         steps: steps taken.
         rate_measured: factor per step by which the gradient norm shrank at the end; None where it cannot be measured.
-        rate_bound: S17's factor with the rigorous curvature bounds of S7 at W; None where they bound nothing.
-        rate_estimate: S17's factor with the extreme eigenvalues of H(W) on 𝒦⊥; None where not evaluated.
+        rate_bound: "gd": S17's factor with the rigorous curvature bound of S7c at W. "mm": S19's 1 − 2 min_n λ₂(S(y_n))
+            at W. None where they bound nothing.
+        rate_estimate: S17's factor with the extreme eigenvalues of H(W) on 𝒦⊥ ("gd", "gd-optimal"); None where not
+            evaluated.
+        log_gain_bound: "gd": S18's log(μ/Λ), rigorous: from W₀ on each step shrinks L − L* by 1 − μ/Λ. None where S18
+            promises nothing.
         q_estimate: S13's q = β‖g‖/μ at W, evaluated in float64 (not proved); None where not evaluated.
         history: dict of arrays: step, loss, gradient_norm, weight_norm, step_size; evenly thinned when long.
         method: the method's name.
@@ -95,6 +101,7 @@ class Fit:
     rate_measured: Any
     rate_bound: Any
     rate_estimate: Any
+    log_gain_bound: Any
     q_estimate: Any
     history: Any
     status: Status
@@ -146,8 +153,10 @@ class Fit:
             what = "a minimiser exists nearby" if self.q_estimate < 1 else "no claim that a minimiser exists"
             lines.append(f"  S13: q = {self.q_estimate:.3g} (evaluated in float64, not proved): {what}")
         rates = [("measured", self.rate_measured), ("S17 from the spectrum", self.rate_estimate)]
-        rates.append(("S17 from S7's bounds", self.rate_bound))
+        rates.append(("S19's bound" if self.method == "mm" else "S17 from S7's bounds", self.rate_bound))
         known = [f"{name} 1 - {1 - value:.3g}" for name, value in rates if value is not None]
+        if self.log_gain_bound is not None:
+            known.append(f"S18 before training, of the loss's excess, 1 - 10^{self.log_gain_bound / math.log(10):.4g}")
         if known:
             lines.append("  contraction per step: " + ", ".join(known))
         return "\n".join(lines)

@@ -1,8 +1,8 @@
 """The scale-free stopping test, the rounding of the loss, and when a theorem says that a minimiser exists.
 
 The test is on the scaled gradient max_cd |g_cd| / a_d with a_d = Σ_n s_n |x_nd| (plus the regulariser's own scale).
-Because |y - t| <= 1, |g_cd| <= a_d always, so the number lies in [0, 1] without a regulariser and does not change when a
-feature is rescaled, when all weights are multiplied, or when the data are repeated.
+Because |y - t| <= 1, |g_cd| <= a_d always, so the number lies in [0, 1] without a regulariser and does not change when
+a feature is rescaled, when all weights are multiplied, or when the data are repeated.
 """
 
 from __future__ import annotations

@@ -48,11 +48,11 @@ def test_the_ball_of_s13_holds_the_minimiser(x64, regularizer):
 def test_q_is_that_of_a_problem_solved_by_hand(x64):
     """S13 by hand: one sample x = 2 with bias-free targets (a, 1 - a) at W = 0: H = diag-block 2[[1,-1],[-1,1]]/2."""
     problem = js.Problem([[2.0]], [[0.6, 0.4]])
-    end = endpoint.evaluate(problem, np.zeros((2, 1)), step=0.25)
+    end = endpoint.evaluate(problem, np.zeros((2, 1)))
     # g = (-0.2, 0.2), H = x² S(1/2, 1/2) = [[1, -1], [-1, 1]]: μ = 2, β = √2·2, q = 2√2·0.2√2/2 = 0.4.
     assert end.q == pytest.approx(0.4, rel=1e-12)
     assert end.gap == pytest.approx(0.5 * 0.08 / 2, rel=1e-12)
-    assert end.rate == pytest.approx(1 - 0.25 * 2, rel=1e-12)
+    assert endpoint.descent_rate(problem, np.zeros((2, 1)), 0.25) == pytest.approx(1 - 0.25 * 2, rel=1e-12)
     # Newton's V = (0.1, -0.1): range of V x = 0.4.
     assert end.spread == pytest.approx(0.4, rel=1e-12)
     scaled = endpoint.evaluate(js.Problem([[2.0**21]], [[0.6, 0.4]]), np.zeros((2, 1)))

@@ -186,7 +186,11 @@ def test_result_is_split_serialised_and_outlives_its_x64_scope():
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (ValueError, {"method": "lbfgs"}, r"method: 'lbfgs' is not known; give one of 'auto', 'gd', .*'newton-cg', or an optax"),
+        (
+            ValueError,
+            {"method": "lbfgs"},
+            r"method: 'lbfgs' is not known; give one of 'auto', 'gd', .*'newton-cg', or an optax",
+        ),
         (TypeError, {"method": 3}, r"method: got 3"),
         (ValueError, {"tol": -1e-3}, r"tol: got -0\.001.*>= 0"),
         (TypeError, {"tol": "small"}, r"tol: got 'small'"),
@@ -197,7 +201,11 @@ def test_result_is_split_serialised_and_outlives_its_x64_scope():
         (TypeError, {"W0": np.array([["a"] * 3] * 3)}, r"W0: "),
         (TypeError, {"method": optax.sgd}, r"method: got .*Call it first, e\.g\. optax\.sgd"),
         (ValueError, {"method": "gd", "batch_size": 5}, r"batch_size: got 5 with method='gd'"),
-        (ValueError, {"method": SGD, "batch_size": 21, "key": KEY}, r"batch_size: got 21, more than the N = 20 samples"),
+        (
+            ValueError,
+            {"method": SGD, "batch_size": 21, "key": KEY},
+            r"batch_size: got 21, more than the N = 20 samples",
+        ),
         (ValueError, {"method": SGD, "batch_size": 0, "key": KEY}, r"batch_size: got 0"),
         (ValueError, {"method": SGD, "batch_size": 5}, r"key: None, but minibatches"),
         (TypeError, {"method": SGD, "batch_size": 5, "key": 0}, r"key: got 0, an int; a JAX random key is needed"),
