@@ -105,11 +105,8 @@ def run_fit(
     begin = time.perf_counter()
     with jax.enable_x64(True):
         result = _fit(call, prepared, tol=tol, max_steps=max_steps, batch_size=batch_size, learning_rate=learning_rate)
-    if weights is not None:
-        with _writing("--weights", weights):
-            save_weights(weights, result.W, prepared.problem)
     found = [*prepared.notes, *fit_findings(result, prepared.problem)]
-    _finish(call, "fit", prepared, begin, {"fit": result}, found)
+    _finish(call, "fit", prepared, begin, {"fit": result}, found, weights)
     if result.status.name == "INTERRUPTED":
         return INTERRUPTED
     return PASSED if result.status.name == "GRADIENT_TOLERANCE" else FAILED
@@ -172,9 +169,18 @@ def _spinner(quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 def _finish(
-    call: Call, command: str, prepared: Prepared, begin: float, parts: dict[str, Any], found: list[str]
+    call: Call,
+    command: str,
+    prepared: Prepared,
+    begin: float,
+    parts: dict[str, Any],
+    found: list[str],
+    weights: Path | None = None,
 ) -> None:
-    """Write the JSON and print the report of a `fit` or a `probe`."""
+    """Write the files and print the report of a `fit` or a `probe`.
+
+    Files first, because the reader of a pipe may go away; but what cannot be written does not keep the report back.
+    """
     report = RunReport(
         command=command,
         version=version(),
@@ -184,9 +190,21 @@ def _finish(
         findings=tuple(found),
         seconds=time.perf_counter() - begin,
     )
-    _write_json(call, report.to_dict())
+    failures = []
+    try:
+        if weights is not None:
+            with _writing("--weights", weights):
+                save_weights(weights, parts["fit"].W, prepared.problem)
+    except UnusableInput as error:
+        failures.append(error)
+    try:
+        _write_json(call, report.to_dict())
+    except UnusableInput as error:
+        failures.append(error)
     if not call.quiet:
         print_run(report, _console())
+    if failures:
+        raise failures[0]
 
 
 def _write_json(call: Call, content: dict[str, Any]) -> None:

@@ -298,6 +298,18 @@ def test_a_missing_reader_is_named_by_its_extra(tmp_path, capsys, monkeypatch):
     assert "pip install 'jaxsoftmax[tables]'" in unusable(capsys, ["fit", tmp_path / "t.parquet"])
 
 
+def test_a_file_that_cannot_be_written_does_not_keep_the_report_back(table, tmp_path, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli_runs, "save_weights", full)
+    assert cli.run(["fit", str(table), "--weights", str(tmp_path / "w.npz"), "--json", str(tmp_path / "f.json")]) == 2
+    out, err = capsys.readouterr()
+    assert "GRADIENT_TOLERANCE" in out
+    assert "--weights" in err and "No space left" in err
+    assert (tmp_path / "f.json").exists()
+
+
 def test_a_fault_of_ours_is_not_blamed_on_the_call(table, monkeypatch):
     """A ValueError from inside that names no option stays a traceback."""
 
