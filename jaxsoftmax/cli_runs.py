@@ -137,7 +137,7 @@ def run_probe(call: Call, at: str = "fit") -> int:
         with _spinner(call.quiet) as update, _refusing(library=False):
             update(f"{prepared.about['name']}: probing the curvature")
             report = probe_convexity(problem, W)
-    if report.verdict.value == "UNRESOLVED":
+    if report.verdict.value == "UNRESOLVED" and not any(conditioning_advice(problem) in text for text in found):
         found.append(conditioning_advice(problem))
     _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": report}, found)
     return PASSED if report.verdict.value == "CONSISTENT" else FAILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -104,11 +103,11 @@ def fit_findings(result: Fit, problem: Problem) -> list[str]:
     if result.status is Status.DIVERGING:
         text += " Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
     elif result.status is Status.STEP_LIMIT and "not decided" in result.reason:
-        text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or js.fit with more max_steps."
+        text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or more steps (--max-steps, max_steps=)."
     out = [text]
     found = conditioning(problem)
-    if result.status in (Status.STEP_LIMIT, Status.STALLED) and found is not None:
-        worst = max(found.location, found.scale)
-        if math.isfinite(worst) and worst >= SLOW_CONDITION:
-            out.append(f"the features alone make the problem badly conditioned. {conditioning_advice(problem)}")
+    # Where no minimiser is suspected, or numbers overflowed, the features are not the cause.
+    other_cause = result.status in (Status.DIVERGING, Status.NONFINITE)
+    if found is not None and not other_cause and max(found.location, found.scale) >= SLOW_CONDITION:
+        out.append(f"the features alone make the problem badly conditioned. {conditioning_advice(problem)}")
     return out

@@ -290,7 +290,9 @@ def _findings(result: Fit, problem: Problem, crosscheck: CrossCheckReport, probe
     out = fit_findings(result, problem)
     out += [f"cross-check: {smell}" for smell in crosscheck.smells]
     if probe is not None and probe.verdict.value == "UNRESOLVED":
-        out.append(f"convexity: {probe.reason} {conditioning_advice(problem)}")
+        advice = conditioning_advice(problem)
+        said = any(advice in text for text in out)
+        out.append(f"convexity: {probe.reason}" + ("" if said else f" {advice}"))
     return out
 
 
