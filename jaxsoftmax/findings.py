@@ -103,7 +103,7 @@ def fit_findings(result: Fit, problem: Problem) -> list[str]:
     if result.status is Status.DIVERGING:
         text += " Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
     elif result.status is Status.STEP_LIMIT and "not decided" in result.reason:
-        text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or a larger --max-steps (max_steps)."
+        text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or more steps (--max-steps)."
     out = [text]
     found = conditioning(problem)
     # Where no minimiser is suspected, or numbers overflowed, the features are not the cause.
