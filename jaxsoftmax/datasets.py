@@ -1,15 +1,51 @@
-"""Data sets in memory, and the two that travel with the package: iris and digits (no network, no scikit-learn)."""
+"""Data sets in memory: iris and digits, which travel with the package, and the synthetic makers with known truth.
+
+No network and no scikit-learn. The makers live in `synthetic.py` and `synthetic_separated.py`, are loaded on first use,
+and are public here.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from dataclasses import dataclass
-from importlib import resources
+from importlib import import_module, resources
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 __all__ = ["Dataset", "load_digits", "load_iris"]
+
+if TYPE_CHECKING:  # the names of _SYNTHETIC for type checkers and editors
+    from .synthetic import SyntheticDataset as SyntheticDataset
+    from .synthetic import make_collinear as make_collinear
+    from .synthetic import make_huge_logits as make_huge_logits
+    from .synthetic import make_imbalanced as make_imbalanced
+    from .synthetic import make_overlapping as make_overlapping
+    from .synthetic_separated import make_quasi_separable as make_quasi_separable
+    from .synthetic_separated import make_separable as make_separable
+
+_SYNTHETIC = {
+    "SyntheticDataset": "synthetic",
+    "make_collinear": "synthetic",
+    "make_huge_logits": "synthetic",
+    "make_imbalanced": "synthetic",
+    "make_overlapping": "synthetic",
+    "make_quasi_separable": "synthetic_separated",
+    "make_separable": "synthetic_separated",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SYNTHETIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its names are {', '.join(__dir__())}")
+    value = getattr(import_module(f"jaxsoftmax.{_SYNTHETIC[name]}"), name)
+    globals()[name] = value  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_SYNTHETIC})
 
 
 @dataclass(frozen=True)

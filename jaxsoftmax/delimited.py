@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from jaxsoftmax.datasets import Dataset
+from jaxsoftmax.table_checks import LARGEST, find_target, listing, refuse_identifiers
 
 __all__ = ["read_delimited"]
 
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "<na>"}
 
 
-def _delimiter(path: Path, first_line: str) -> str | None:
+def _delimiter(suffix: str, first_line: str) -> str | None:
     """The delimiter, None meaning runs of blanks."""
-    suffix = path.suffix.lower()
     preferred = "," if suffix == ".csv" else "\t" if suffix == ".tsv" else None
     if preferred is not None and preferred in first_line:
         return preferred
@@ -30,10 +30,10 @@ def _delimiter(path: Path, first_line: str) -> str | None:
     return None if len(first_line.split()) > 1 and suffix not in (".csv", ".tsv") else (preferred or ",")
 
 
-def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def _records(path: Path, text: str, suffix: str) -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of every line that is not blank; a quoted cell may span lines."""
     stripped = text.lstrip("\r\n")
-    delimiter = _delimiter(path, stripped.splitlines()[0] if stripped else "")
+    delimiter = _delimiter(suffix, stripped.splitlines()[0] if stripped else "")
     if delimiter is None:
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
@@ -85,35 +85,14 @@ def _column_names(path: Path, first: list[str], header: bool) -> list[str]:
     return names
 
 
-def _listing(names: list[str]) -> str:
-    return ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
-
-
-def _find_target(path: Path, names: list[str], header: bool, target: str | int | None) -> int:
-    if target is None:
-        return len(names) - 1
-    if isinstance(target, str) and target in names:
-        return names.index(target)
-    try:
-        index = int(target)
-    except ValueError:
-        where = f"columns: {_listing(names)}" if header else f"the file has no header; give an index 0…{len(names) - 1}"
-        raise ValueError(f"{path}: target: no column is named {target!r}; {where}.") from None
-    if not -len(names) <= index < len(names):
-        raise ValueError(
-            f"{path}: target: index {index} is out of range; the file has {len(names)} columns, "
-            f"0…{len(names) - 1}: {_listing(names)}."
-        )
-    return index % len(names)
-
-
-def read_delimited(path: Path, text: str, target: str | int | None = None) -> Dataset:
+def read_delimited(path: Path, text: str, target: str | int | None = None, suffix: str | None = None) -> Dataset:
     r"""Read a table from text; `read_table` says which forms are understood.
 
     Args:
         path: the file's name, which chooses the delimiter (by its suffix) and opens every message.
         text: the decoded content.
         target: the label column by name or index; default: the last.
+        suffix: the one that chooses the delimiter, where it is not the path's (a compressed file).
 
     Returns:
         Dataset with X (N, D) float64 and y (N,) int64 or text.
@@ -127,7 +106,8 @@ def read_delimited(path: Path, text: str, target: str | int | None = None) -> Da
         >>> read_delimited(Path("eggs.csv"), "3.1,4.0,wren\n9.5,12,crow\n").X.tolist()
         [[3.1, 4.0], [9.5, 12.0]]
     """
-    records = _records(path, text)
+    suffix = (path.suffix if suffix is None else suffix).lower()
+    records = _records(path, text, suffix)
     first_line, first = next(records, (0, []))
     if not first:
         raise ValueError(f"{path}: holds only blank lines. It needs a row a sample.")
@@ -142,7 +122,7 @@ def read_delimited(path: Path, text: str, target: str | int | None = None) -> Da
     guess = len(first) - 1 if target is None else _index_or_none(target, len(first))
     header = named or _is_header(first, second[1] if second else None, last, guess)
     names = _column_names(path, first, header)
-    label = _find_target(path, names, header, target)
+    label = find_target(path, names, header, target)
 
     values, labels, lines = array("d"), [], []
     pending = [(first_line, first)] if not header else []
@@ -170,10 +150,15 @@ def read_delimited(path: Path, text: str, target: str | int | None = None) -> Da
     features = [name for k, name in enumerate(names) if k != label]
     X = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features)).copy()
     if not np.isfinite(X).all():
-        n, d = np.argwhere(~np.isfinite(X))[0]
+        n, d = (int(k) for k in np.argwhere(~np.isfinite(X))[0])
+        row = next(row for line, row in _records(path, text, suffix) if line == lines[n])
+        cell = row[d + (d >= label)].strip()
+        # What float() makes infinite although digits were written: not a missing value, but one out of range.
+        beyond = any(c.isdigit() for c in cell)
+        what = f"{cell[:40]!r} is beyond the largest float64, {LARGEST:.2g}" if beyond else f"the cell is {X[n, d]}"
+        remedy = "Rescale the column (other units)" if beyond else "Remove the row, or fill the cell in"
         raise ValueError(
-            f"{path}: line {lines[n]}, column {features[d]!r}: the cell is {X[n, d]}; features must be finite numbers. "
-            "Remove the row, or fill the cell in."
+            f"{path}: line {lines[n]}, column {features[d]!r}: {what}; features must be finite numbers. {remedy}."
         )
     notes = ()
     if header and not first[0].strip() and label != 0 and len(labels) > 1 and bool((np.diff(X[:, 0]) == 1).all()):
@@ -233,7 +218,7 @@ def _labels(path: Path, name: str, labels: list[str], lines: list[int], default:
         numbers = [float(cell) for cell in labels]
         for number, cell, line in zip(numbers, labels, lines, strict=True):
             if not math.isfinite(number) or number != math.floor(number):
-                hint = f"Name the label column with --target (target=); columns: {_listing(names)}."
+                hint = f"Name the label column with --target (target=); columns: {listing(names)}."
                 raise ValueError(
                     f"{path}: line {line}: {'the last column' if default else 'column'} {name!r} was taken as the "
                     f"label, and holds {cell!r}; labels must be text or integers. {hint}"
@@ -246,10 +231,5 @@ def _labels(path: Path, name: str, labels: list[str], lines: list[int], default:
             y = np.array(labels)
         else:
             y = np.array(exact, dtype=np.int64)
-    count = len(np.unique(y))
-    if count == len(y) and count >= 20:
-        raise ValueError(
-            f"{path}: column {name!r} was taken as the label, and all its {count} cells differ: an identifier, not a "
-            f"class. Name the label column with --target (target=); columns: {_listing(names)}."
-        )
+    refuse_identifiers(path, y, name, names)
     return y

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jaxsoftmax.check_row import Check
     from jaxsoftmax.verification import DatasetReport, VerifyReport
 
-__all__ = ["as_text", "print_report"]
+__all__ = ["as_text", "print_report", "problem_lines", "title"]
 
 _MARKS = {True: "pass", False: "FAIL", None: "–"}
 _WIDTH = 100
@@ -32,7 +32,7 @@ def as_text(report: VerifyReport, width: int = _WIDTH) -> str:
         >>> as_text(report).splitlines()[-1].startswith("All")
         True
     """
-    lines = [_title(report)]
+    lines = [title(report.version, report.environment)]
     for data in report.datasets:
         lines += ["", heading(data)]
         for name, text in summary(data):
@@ -58,7 +58,7 @@ def print_report(report: VerifyReport, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console.print(Text(_title(report), style="bold"))
+    console.print(Text(title(report.version, report.environment), style="bold"))
     for data in report.datasets:
         console.print()
         console.print(Text(heading(data), style="bold"))
@@ -106,9 +106,8 @@ def verdict(report: VerifyReport) -> str:
     return f"{len(failed)} of {len(checks)} checks FAILED: {'; '.join(failed)}{rest}."
 
 
-def summary(data: DatasetReport) -> list[tuple[str, str]]:
-    """(subject, sentence) lines: what was trained on, how training ended, and the curvature there."""
-    about, fit, probe = data.problem, data.fit, data.convexity
+def problem_lines(about: dict[str, Any]) -> list[tuple[str, str]]:
+    """(subject, sentence) lines about what is trained on, from `describe`'s dictionary."""
     columns, features = f"{about['D']} columns", about["D"] - 1
     if about["intercept"]:
         columns += f" ({features} feature{'s' * (features != 1)} and an intercept)"
@@ -117,8 +116,15 @@ def summary(data: DatasetReport) -> list[tuple[str, str]]:
         lines.append(("source", f"{about['source']}; label: {about['target']!r}"))
     penalties = ", ".join(about["regularizer"]) or "none"
     objective = f"summed cross-entropy, smoothing {about['smoothing']}, penalty {penalties}, {about['dtype']}"
-    at_fit = _verdict(data.crosscheck_at_fit)
     lines.append(("objective", objective))
+    return lines
+
+
+def summary(data: DatasetReport) -> list[tuple[str, str]]:
+    """(subject, sentence) lines: what was trained on, how training ended, and the curvature there."""
+    fit, probe = data.fit, data.convexity
+    lines = problem_lines(data.problem)
+    at_fit = _verdict(data.crosscheck_at_fit)
     lines.append(("cross-check", f"{_verdict(data.crosscheck)} at a random W, {at_fit} after the fit"))
     lines.append(("", LEGEND))
     result = f"loss {fit.loss:.15g}, |gradient| {fit.gradient_norm:.2e}"
@@ -189,10 +195,10 @@ def _cells(check: Check) -> tuple[str, str, str, str, str]:
     return check.statement, what, measured, bound, _MARKS[check.passed]
 
 
-def _title(report: VerifyReport) -> str:
-    e = report.environment
+def title(version: str, e: dict[str, Any]) -> str:
+    """The first line: every version, the platform and the device."""
     return (
-        f"jaxsoftmax {report.version}: Python {e['python']}, JAX {e['jax']} (jaxlib {e['jaxlib']}), "
+        f"jaxsoftmax {version}: Python {e['python']}, JAX {e['jax']} (jaxlib {e['jaxlib']}), "
         f"NumPy {e['numpy']}, {e['platform']}, {e['device']}"
     )
 

@@ -1,8 +1,11 @@
-"""Reads CSV, TSV, text and NPZ files into a Dataset; a fault is named with its place and remedy."""
+"""Reads a file into a Dataset: CSV, TSV, text, NPZ, Parquet, svmlight or IDX; a fault is named with its remedy."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,10 +14,27 @@ import numpy as np
 
 from jaxsoftmax.datasets import Dataset
 from jaxsoftmax.delimited import read_delimited
+from jaxsoftmax.idx_file import is_idx, read_idx
+from jaxsoftmax.library_tables import read_parquet, read_svmlight
+from jaxsoftmax.table_checks import as_labels, refuse_nonfinite
 
 __all__ = ["read_table"]
 
 _EXPORT = "Export the table as CSV text in UTF-8, or as NPZ with arrays X and y."
+_COMPRESSED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
+_SVMLIGHT = {".svm", ".svmlight", ".libsvm"}
+_PARQUET = {".parquet", ".pq"}
+_NOT_READ = {  # suffix -> what it is
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "a spreadsheet"),
+    **dict.fromkeys((".feather", ".arrow", ".ipc", ".orc", ".avro"), "a columnar file other than Parquet"),
+    **dict.fromkeys((".h5", ".hdf5", ".nc", ".mat", ".zarr"), "an HDF5 or MATLAB container"),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "a pickle, and unpickling a file is not safe"),
+    **dict.fromkeys((".sav", ".dta", ".sas7bdat", ".rds", ".rdata"), "a statistics package's file"),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".xml", ".arff", ".yaml", ".yml"), "not a plain table"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3", ".duckdb"), "a database"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".zst"), "an archive; unpack it"),
+    **dict.fromkeys((".npy", ".pt", ".safetensors"), "an array without its labels"),
+}
 
 
 def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
@@ -23,18 +43,22 @@ def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
     CSV, TSV and text files: one sample a line, numeric features, one label column (text or integers). The delimiter is
     a comma for .csv and a tab for .tsv, unless the first line has none of them; else it is found in the first line
     (tab, comma, semicolon, blanks). A first line whose feature cells are not numbers is a header. NPZ files: arrays X
-    (N, D) and y (N,), or T (N, C) with probability targets; nothing is unpickled.
+    (N, D) and y (N,), or T (N, C) with probability targets; nothing is unpickled. Parquet (.parquet, .pq) and svmlight
+    (.svm, .svmlight, .libsvm) need the extra `tables`. IDX (MNIST): name the file of images. Any of them may be
+    compressed with a further suffix .gz, .bz2 or .xz.
 
     Args:
         path: the file.
         target: the label column by name, or by its index from 0 (negative ones count from the end); default: the last
-            column. In an NPZ file, the name of the label array.
+            column. In an NPZ file, the name of the label array; for IDX images, the path of their labels, by default
+            the file beside them that MNIST's naming gives; none for svmlight.
 
     Returns:
         Dataset with X (N, D) float64 and y (N,) int64 or text (or (N, C) float64 from an NPZ file).
 
     Raises:
         FileNotFoundError: no such file.
+        ImportError: the library that reads the format is not installed; the message names the extra.
         ValueError: the file or a cell of it cannot be used; the message names which, and what to do.
 
     Example:
@@ -47,24 +71,51 @@ def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
         ('crow', 'wren')
     """
     path = Path(path)
+    name, content = _load(path)
+    suffix = Path(name).suffix.lower()
+    if suffix == ".npz":
+        return _read_npz(path, content, target)
+    if suffix in _PARQUET or (content[:4] == b"PAR1" == content[-4:]):
+        return read_parquet(path, content, target)
+    if suffix in _SVMLIGHT:
+        return read_svmlight(path, content, target)
+    if is_idx(name):
+        return read_idx(path, content, target, lambda other: _load(other)[1])
+    if suffix in _NOT_READ:
+        raise ValueError(f"{path}: {suffix} is {_NOT_READ[suffix]}; it is not read. {_EXPORT}")
+    return read_delimited(path, _decode(path, content), target, suffix)
+
+
+def _load(path: Path) -> tuple[str, bytes]:
+    """The file's name without the suffix of a compression, and its bytes, decompressed."""
     if path.is_dir():
-        raise ValueError(f"{path}: is a directory. Name one CSV, TSV or NPZ file in it.")
+        raise ValueError(f"{path}: is a directory. Name one file in it.")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file. Check the path (relative paths start at {Path.cwd()}).")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    name = path.name
+    decompress = _COMPRESSED.get(path.suffix.lower())
+    if decompress is not None:
+        name = path.stem
+        try:
+            content = decompress(content)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            raise ValueError(
+                f"{path}: is not {path.suffix} data, or is damaged ({str(error)[:80]}). Fetch or compress it again."
+            ) from None
     if not content:
         raise ValueError(f"{path}: is empty (0 bytes). It needs a row a sample.")
-    if path.suffix.lower() == ".npz":
-        return _read_npz(path, content, target)
-    return read_delimited(path, _decode(path, content), target)
+    return name, content
 
 
 def _decode(path: Path, content: bytes) -> str:
     if b"\0" in content[:4096] or content[:2] in (b"\x1f\x8b", b"PK") or b"\0" in content:
-        raise ValueError(f"{path}: is not text (binary bytes found). {_EXPORT}")
+        compressed = content[:2] == b"\x1f\x8b"
+        remedy = "It is compressed by gzip: add .gz to its name." if compressed else _EXPORT
+        raise ValueError(f"{path}: is not text (binary bytes found). {remedy}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -100,14 +151,10 @@ def _read_npz(path: Path, content: bytes, target: str | int | None) -> Dataset:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     X = X.astype(np.float64)
-    if not np.isfinite(X).all():
-        n, d = np.argwhere(~np.isfinite(X))[0]
-        raise ValueError(
-            f"{path}: X[{n}, {d}] is {X[n, d]}; features must be finite. Remove the row, or fill the entry in."
-        )
+    refuse_nonfinite(path, X, lambda n, d: f"X[{n}, {d}]")
     names = tuple(f"x{d}" for d in range(X.shape[1]))
     if y.ndim == 1:
-        y = _npz_labels(path, wanted, y)
+        y = as_labels(path, y, lambda n: f"{wanted}[{n}]")
     return Dataset(path.name, X, y, names, wanted, f"file {path.name}")
 
 
@@ -121,15 +168,3 @@ def _npz_array(path: Path, stored: np.lib.npyio.NpzFile, key: str) -> np.ndarray
                 "Save it as numbers or text."
             ) from None
         raise ValueError(f"{path}: array {key} cannot be read ({error}).") from None
-
-
-def _npz_labels(path: Path, key: str, y: np.ndarray) -> np.ndarray:
-    if y.dtype.kind == "f":
-        whole = np.isfinite(y) & (y == np.floor(y)) & (np.abs(y) < 2.0**63)
-        if not whole.all():
-            n = int(np.argmin(whole))
-            raise ValueError(f"{path}: {key}[{n}] is {y[n]}; labels must be text or integers.")
-        return y.astype(np.int64)
-    if y.dtype.kind not in "iubUS":
-        raise ValueError(f"{path}: {key}: dtype {y.dtype}; labels must be text or integers.")
-    return y.astype(np.str_) if y.dtype.kind == "S" else y

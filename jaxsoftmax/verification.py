@@ -19,13 +19,15 @@ from jaxsoftmax.datasets import Dataset
 from jaxsoftmax.descent_checks import check_descent, check_rate
 from jaxsoftmax.evidence.convexity import DENSE_LIMIT, ConvexityReport, probe_convexity
 from jaxsoftmax.evidence.crosscheck import CrossCheckReport, crosscheck_problem
+from jaxsoftmax.findings import conditioning_advice, fit_findings
+from jaxsoftmax.named_methods import check_method, named_method
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.statement_checks import check_positivity_and_kernel, check_self_concordance
 from jaxsoftmax.training.fit import NEWTON_LIMIT, fit
-from jaxsoftmax.training.result import Fit, Status
-from jaxsoftmax.verify_input import Prepared, check_options, prepare
+from jaxsoftmax.training.result import Fit
+from jaxsoftmax.verify_input import Prepared, check_options, describe, prepare
 
-__all__ = ["DatasetReport", "VerifyReport", "environment", "verify", "verify_prepared"]
+__all__ = ["DatasetReport", "VerifyReport", "environment", "verify", "verify_prepared", "version"]
 
 LOGIT_SPREAD = 2.0  # standard deviation of the logits at the random W: softmax neither flat nor saturated
 SECOND_PROBE_LIMIT = 1000  # C·D up to which the random W is probed too
@@ -123,6 +125,7 @@ def verify(
     l2: float = 0.0,
     dtype: str | None = None,
     seed: int = 0,
+    method: Any = "auto",
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
     """Check S1-S8, S16 and S17 on data: derivatives, training, curvature, one row a check.
@@ -137,6 +140,7 @@ def verify(
         l2: α >= 0 of S21(a); the intercept is not penalised. Not for a `Problem`, which has its own.
         dtype: "float64" (the default) or "float32"; not for a `Problem`.
         seed: of the random W and directions, an integer >= 0.
+        method: of the fit, as `fit` takes it, or "sgd", "adam" or "lbfgs" with default settings.
         progress: called with a line of text before each long step.
 
     Returns:
@@ -153,11 +157,15 @@ def verify(
     """
     prepared = prepare(data, smoothing=smoothing, l2=l2, dtype=dtype)
     check_options(smoothing=smoothing, l2=l2, dtype=dtype or "float64", seed=seed)
-    return verify_prepared(prepared, seed, progress)
+    check_method(method)
+    return verify_prepared(prepared, seed, progress, method)
 
 
 def verify_prepared(
-    prepared: tuple[Prepared, ...], seed: int = 0, progress: Callable[[str], None] | None = None
+    prepared: tuple[Prepared, ...],
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+    method: Any = "auto",
 ) -> VerifyReport:
     """`verify` for problems made by `prepare`: nothing here fails because of the data.
 
@@ -169,8 +177,19 @@ def verify_prepared(
     """
     tell = progress or (lambda line: None)
     with jax.enable_x64(True):
-        reports = tuple(_one(each, seed, tell) for each in prepared)
-        return VerifyReport(_version_of("jaxsoftmax") or "not installed", environment(), reports)
+        reports = tuple(_one(each, seed, tell, method) for each in prepared)
+        return VerifyReport(version(), environment(), reports)
+
+
+def version() -> str:
+    """The installed version of jaxsoftmax.
+
+    Example:
+        >>> from jaxsoftmax.verification import version
+        >>> version()[0].isdigit()
+        True
+    """
+    return _version_of("jaxsoftmax") or "not installed"
 
 
 def environment() -> dict[str, Any]:
@@ -200,11 +219,11 @@ def _version_of(distribution: str) -> str | None:
         return None
 
 
-def _one(prepared: Prepared, seed: int, tell: Callable[[str], None]) -> DatasetReport:
+def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any) -> DatasetReport:
     """All checks on one problem."""
     begin = time.perf_counter()
-    problem, about = prepared.problem, prepared.about
-    (N, D, C), name = problem.shape, about["name"]
+    problem, name = prepared.problem, prepared.about["name"]
+    N, D, C = problem.shape
     rng = np.random.default_rng(seed)
     key = jax.random.key(seed)
     W = draw(problem, rng, LOGIT_SPREAD)
@@ -213,7 +232,9 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None]) -> DatasetR
     tell(f"{name}: training")
     newton_fits = C * D <= NEWTON_LIMIT
     steps = None if newton_fits else int(min(10_000, max(100, FIT_WORK / (N * D * C))))
-    result = fit(problem, max_steps=steps)
+    result = fit(problem, named_method(method, problem), max_steps=steps)
+    if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
+        raise KeyboardInterrupt
     fitted = np.asarray(result.W, np.float64)
     at = "fitted W" if result.converged else "last W"
     tell(f"{name}: cross-checking the derivatives at the {at}")
@@ -242,16 +263,15 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None]) -> DatasetR
         reason = f"not run: C·D = {C * D} > {DENSE_LIMIT} (dense probe)"
     checks += check_rate(problem, fitted, probe, reason)
 
-    findings = [*prepared.notes, *_findings(result, crosscheck, probe)]
+    findings = [*prepared.notes, *_findings(result, problem, crosscheck, probe)]
     if prepared.shown_raw is not None:
         tell(f"{name}: without smoothing")
         findings.append(_without_minimiser(name, prepared.shown_raw))
     rank = None if probe is None else int(probe.rank)
-    sizes = {"N": N, "D": D, "C": C, "rank": rank, "intercept": problem.intercept, "dtype": str(problem.dtype)}
     order = sorted(checks, key=lambda check: _order(check.statement))
     return DatasetReport(
         name=name,
-        problem=about | sizes | {"regularizer": [repr(part) for part in problem.regularizer], "seed": seed},
+        problem=describe(prepared, seed, rank),
         checks=tuple(order),
         findings=tuple(findings),
         crosscheck=crosscheck,
@@ -267,20 +287,13 @@ def _order(statement: str) -> tuple[int, str]:
     return int(digits or 0), statement
 
 
-def _findings(result: Fit, crosscheck: CrossCheckReport, probe: ConvexityReport | None) -> list[str]:
-    out = []
-    if not result.converged:
-        size = np.linalg.norm(result.W)
-        text = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {size:.4g}; it is not called "
-        text += f"converged. {result.reason}"
-        if result.status is Status.DIVERGING:
-            text += " Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
-        elif result.status is Status.STEP_LIMIT and "not decided" in result.reason:
-            text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or js.fit with more max_steps."
-        out.append(text)
+def _findings(result: Fit, problem: Problem, crosscheck: CrossCheckReport, probe: ConvexityReport | None) -> list[str]:
+    out = fit_findings(result, problem)
     out += [f"cross-check: {smell}" for smell in crosscheck.smells]
     if probe is not None and probe.verdict.value == "UNRESOLVED":
-        out.append(f"convexity: {probe.reason} Features of like scale resolve more.")
+        advice = conditioning_advice(problem)
+        said = any(advice in text for text in out)
+        out.append(f"convexity: {probe.reason}" + ("" if said else f" {advice}"))
     return out
 
 

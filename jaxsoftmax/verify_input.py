@@ -16,7 +16,7 @@ from jaxsoftmax.regularizers import L2
 
 EMBEDDED_SMOOTHING = "0.01"
 
-__all__ = ["Prepared", "check_options", "prepare"]
+__all__ = ["Prepared", "check_options", "describe", "prepare"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,20 @@ class Prepared:
     about: dict[str, Any]
     notes: tuple[str, ...] = ()
     shown_raw: Problem | None = None
+
+
+def describe(prepared: Prepared, seed: int, rank: int | None = None) -> dict[str, Any]:
+    """What a report says about the problem: `about`, sizes, dtype, penalties and the seed; JSON-ready.
+
+    Example:
+        >>> from jaxsoftmax.verify_input import describe, prepare
+        >>> describe(prepare(([[0.0], [1.0]], [0, 1]))[0], seed=3)["D"]  # the feature and the intercept
+        2
+    """
+    problem = prepared.problem
+    N, D, C = problem.shape
+    sizes = {"N": N, "D": D, "C": C, "rank": rank, "intercept": problem.intercept, "dtype": str(problem.dtype)}
+    return prepared.about | sizes | {"regularizer": [repr(part) for part in problem.regularizer], "seed": seed}
 
 
 def check_options(*, smoothing: Any, l2: Any, dtype: Any, seed: Any) -> None:

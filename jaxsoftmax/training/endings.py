@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from jaxsoftmax.problem import Problem
@@ -106,5 +108,5 @@ def _weights_grow(history: dict[str, np.ndarray]) -> bool:
     return bool(steps[-1] >= 100 and norms[-1] > 1.001 * norms[middle] and loss[-1] < loss[middle])
 
 
-def _norm(x: np.ndarray) -> float:
+def _norm(x: Any) -> float:
     return float(np.linalg.norm(np.asarray(x, np.float64)))

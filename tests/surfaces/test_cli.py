@@ -4,11 +4,12 @@ import builtins
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from jaxsoftmax import cli
+from jaxsoftmax import cli, verification
 from jaxsoftmax.evidence import crosscheck
 
 pytest.importorskip("typer")
@@ -58,13 +59,15 @@ def test_verify_prints_the_table_writes_json_and_exits_0(table, tmp_path, capsys
         (["verify", "absent.csv"], "absent.csv: no such file"),
         (["verify", "."], "is a directory"),
         (["verify", "TABLE", "--target", "fish"], "columns: width, length, bird"),
+        (["verify", "TABLE", "--target", "fish"], "--target: no column is named 'fish'"),
+        (["verify", "TABLE", "--method", "zebra"], "--method: 'zebra' is not known; give one of 'auto', 'gd'"),
         (["verify", "TABLE", "--target", "width"], "'bird "),
-        (["verify", "TABLE", "--smoothing", "2"], "smoothing: got '2'"),
-        (["verify", "TABLE", "--smoothing", "some"], "smoothing: got 'some'"),
-        (["verify", "TABLE", "--l2", "-1"], "l2: got -1.0"),
+        (["verify", "TABLE", "--smoothing", "2"], "--smoothing: got '2'"),
+        (["verify", "TABLE", "--smoothing", "some"], "--smoothing: got 'some'"),
+        (["verify", "TABLE", "--l2", "-1"], "error: --l2: got -1.0"),
         (["verify", "TABLE", "--l2", "much"], "--l2"),
-        (["verify", "TABLE", "--dtype", "int8"], "dtype: got 'int8'"),
-        (["verify", "TABLE", "--seed", "-1"], "seed: got -1"),
+        (["verify", "TABLE", "--dtype", "int8"], "--dtype: got 'int8'"),
+        (["verify", "TABLE", "--seed", "-1"], "--seed: got -1"),
         (["verify", "TABLE", "--seed", "1.5"], "--seed"),
         (["verify", "TABLE", "--json", "no/such/folder/r.json"], "--json: the directory"),
         (["verify", "TABLE", "--json", "."], "--json: . is a directory"),
@@ -72,6 +75,8 @@ def test_verify_prints_the_table_writes_json_and_exits_0(table, tmp_path, capsys
         (["verify", "TABLE", "more.csv"], "more.csv"),
         (["verify", "--target", "bird"], "--target"),
         (["fly"], "fly"),
+        (["fly"], "See: jaxsoftmax --help"),
+        (["verify", "--colour"], "See: jaxsoftmax verify --help"),
     ],
 )
 def test_unusable_input_is_one_line_on_stderr_and_exit_2(table, capsys, arguments, words):
@@ -81,6 +86,19 @@ def test_unusable_input_is_one_line_on_stderr_and_exit_2(table, capsys, argument
     assert err.startswith("jaxsoftmax: error: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_verify_hands_its_method_to_fit_and_stops_when_fit_was_interrupted(table, capsys, monkeypatch):
+    asked = []
+
+    def fit(problem, method, max_steps):
+        asked.append(method)
+        return SimpleNamespace(status=SimpleNamespace(name="INTERRUPTED"))
+
+    monkeypatch.setattr(verification, "fit", fit)
+    assert cli.run(["verify", str(table), "--method", "gd"]) == 130
+    assert asked == ["gd"]
+    assert capsys.readouterr() == ("", "jaxsoftmax: error: interrupted\n")
 
 
 def test_labels_of_one_class_are_unusable_input(tmp_path, capsys):

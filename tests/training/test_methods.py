@@ -1,4 +1,4 @@
-"""Each method against a naive NumPy twin of its formula, what it promises, and how often it is traced (S16, S17, S19, S20)."""
+"""Each method against a naive NumPy twin of its formula, what it promises, how often it is traced (S16, S17, S19, S20)."""
 
 import jax
 import jax.numpy as jnp
@@ -241,7 +241,7 @@ def test_transformations_run_as_optax_runs_them(x64, make):
 
 
 def test_lbfgs_converges_and_is_compiled_once(x64):
-    """optax.lbfgs carries weak types and compiles twice in a plain jitted loop; here once, and its line search works."""
+    """optax.lbfgs carries weak types and compiles twice in a plain jitted loop; here once. Its line search works."""
     tx = optax.lbfgs()
     before = loop.advance._cache_size(), loop.start._cache_size()
     result = js.fit(problem(), tx)
@@ -316,7 +316,7 @@ def test_too_long_a_rate_is_not_called_convergence(x64):
 
 @pytest.mark.parametrize("method", ["gd", "gd-optimal", "agd", "bb", "bb-published"])
 def test_whitened_features_make_the_condition_independent_of_the_data(x64, method):
-    """S19: the same minimum in few steps on data whose plain condition number is beyond 1e8, W in the given features."""
+    """S19: the same minimum in few steps on data of plain condition number beyond 1e8, W in the given features."""
     p = js.Problem(DEFICIENT * [1.0, 2.0**13, 1.0, 1.0], T, sample_weight=S)
     W0 = RNG.normal(size=(3, 4)) * [1.0, 2.0**-13, 1.0, 1.0]
     result = js.fit(p, method, whiten=True, W0=W0)

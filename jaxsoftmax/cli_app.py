@@ -1,0 +1,172 @@
+"""The commands `verify`, `fit` and `probe` with their options, as a typer application; `cli_runs.py` carries them out.
+
+typer is imported here, so this module is imported only when a command runs.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jaxsoftmax.cli_options import METHOD_NAMES
+
+__all__ = ["build"]
+
+_HELP = """The mathematics of the softmax layer, checked on data.
+
+`jaxsoftmax verify` compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, probes the
+curvature, and prints a row for each check. `jaxsoftmax fit` trains and says how the run ended; `jaxsoftmax probe`
+looks at the curvature at a point."""
+_FORMATS = (
+    "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
+)
+
+
+Data = Annotated[str | None, typer.Argument(metavar="DATA", help=f"{_FORMATS} Left out: digits, with smoothing 0.01.")]
+VerifyData = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA",
+        help=f"{_FORMATS} Left out: the embedded digits and iris, with smoothing 0.01, and iris without it.",
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COL",
+        help="Label column by name, or by index from 0 (negative: from the end, -1 the last). Default: the last. "
+        "NPZ: name of the label array. IDX images: path of their labels.",
+    ),
+]
+Smoothing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="E",
+        help="Targets become (1-E)T + E/C, exactly. With E > 0 a minimiser exists. Default: 0 for a file.",
+    ),
+]
+Penalty = Annotated[float, typer.Option("--l2", metavar="A", help="Add (A/2)|W|², the intercept not penalised.")]
+Dtype = Annotated[str, typer.Option(metavar="float64|float32", help="The dtype of the problem.")]
+Seed = Annotated[int, typer.Option(metavar="K", help="Seed of random weights, directions and minibatches.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the whole report as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors; see the exit status.")]
+Method = Annotated[
+    str, typer.Option(metavar="NAME", help=f"Training method: {', '.join(METHOD_NAMES)}. auto: Newton where it fits.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import jaxsoftmax
+
+        print(f"jaxsoftmax {jaxsoftmax.__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+def build() -> Any:
+    """The typer application; JAX is imported when a command runs, not for --help.
+
+    Example:
+        >>> from jaxsoftmax.cli_app import build
+        >>> [command.callback.__name__ for command in build().registered_commands]
+        ['verify', 'fit', 'probe']
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=_HELP)
+
+    @app.callback()
+    def top(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        ] = False,
+    ) -> None:
+        pass
+
+    @app.command()
+    def verify(
+        data: VerifyData = None,
+        target: Target = None,
+        smoothing: Smoothing = None,
+        l2: Penalty = 0.0,
+        dtype: Dtype = "float64",
+        seed: Seed = 0,
+        method: Method = "auto",
+        json_file: Json = None,
+        quiet: Quiet = False,
+    ) -> int:
+        """Check derivatives, training and curvature on data, statement by statement.
+
+        Exit status: 0 all checks passed, 1 a check failed, 2 the input cannot be used, 130 interrupted.
+        """
+        from jaxsoftmax.cli_runs import Call, run_verify
+
+        return run_verify(Call(data, target, smoothing, l2, dtype, seed, method, json_file, quiet))
+
+    @app.command()
+    def fit(
+        data: Data = None,
+        target: Target = None,
+        smoothing: Smoothing = None,
+        l2: Penalty = 0.0,
+        dtype: Dtype = "float64",
+        seed: Seed = 0,
+        method: Method = "auto",
+        tol: Annotated[
+            float | None,
+            typer.Option(metavar="T", help="Tolerance on the scaled gradient, >= 0. Default: eps(dtype)^(2/3)."),
+        ] = None,
+        max_steps: Annotated[
+            int | None,
+            typer.Option(metavar="K", help="Step limit (with --batch-size: of epochs). Default: the method's."),
+        ] = None,
+        batch_size: Annotated[
+            int | None, typer.Option(metavar="B", help="Samples a minibatch, for sgd and adam.")
+        ] = None,
+        learning_rate: Annotated[
+            float | None,
+            typer.Option(metavar="R", help="For sgd (default 1/Λ, the step bound of S16) and adam (0.01)."),
+        ] = None,
+        weights: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE.npz", help="Save W, the classes and the feature names; probe --at reads it."),
+        ] = None,
+        json_file: Json = None,
+        quiet: Quiet = False,
+    ) -> int:
+        """Train, and say how the run ended: Ctrl-C stops it and keeps what is done.
+
+        Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended otherwise (no minimiser suspected,
+        step limit, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and written).
+        """
+        from jaxsoftmax.cli_runs import Call, run_fit
+
+        call = Call(data, target, smoothing, l2, dtype, seed, method, json_file, quiet)
+        return run_fit(call, tol, max_steps, batch_size, learning_rate, weights)
+
+    @app.command()
+    def probe(
+        data: Data = None,
+        target: Target = None,
+        smoothing: Smoothing = None,
+        l2: Penalty = 0.0,
+        dtype: Dtype = "float64",
+        seed: Seed = 0,
+        at: Annotated[
+            str,
+            typer.Option(
+                metavar="zero|random|fit|FILE.npz", help="The W to probe; a file is one that fit --weights wrote."
+            ),
+        ] = "fit",
+        method: Method = "auto",
+        json_file: Json = None,
+        quiet: Quiet = False,
+    ) -> int:
+        """Look at the curvature of the loss at a point: extreme eigenvalues, kernel, condition, and their bounds.
+
+        Exit status: 0 consistent with convexity, 1 refuted or not resolved, 2 the input cannot be used, 130
+        interrupted.
+        """
+        from jaxsoftmax.cli_runs import Call, run_probe
+
+        return run_probe(Call(data, target, smoothing, l2, dtype, seed, method, json_file, quiet), at)
+
+    return app

@@ -1,0 +1,231 @@
+"""What the commands do: read and prepare the data, run with progress on stderr, write the files, print, exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from jaxsoftmax.check_row import draw
+from jaxsoftmax.cli_options import Interrupted, UnusableInput, as_options, check_writable
+from jaxsoftmax.evidence.convexity import probe_convexity
+from jaxsoftmax.findings import conditioning_advice, fit_findings
+from jaxsoftmax.named_methods import check_method, named_method
+from jaxsoftmax.report import print_report
+from jaxsoftmax.run_report import RunReport, print_run, progress_line
+from jaxsoftmax.tabular import read_table
+from jaxsoftmax.training.fit import fit
+from jaxsoftmax.training.result import Fit
+from jaxsoftmax.verification import LOGIT_SPREAD, environment, verify_prepared, version
+from jaxsoftmax.verify_input import Prepared, check_options, describe, prepare
+from jaxsoftmax.weights_file import load_weights, save_weights
+
+__all__ = ["Call", "run_fit", "run_probe", "run_verify"]
+
+PASSED, FAILED, INTERRUPTED = 0, 1, 130
+
+
+class Call(NamedTuple):
+    """The options that every command has."""
+
+    data: str | None
+    target: str | None
+    smoothing: str | None
+    l2: float
+    dtype: str
+    seed: int
+    method: str
+    json_file: Path | None
+    quiet: bool
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+@contextlib.contextmanager
+def _refusing(*, library: bool = True) -> Iterator[None]:
+    """Turn what the library says about an argument into one line about the option."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        message = as_options(str(error))
+        # In the long runs only what names an option is the user's doing; anything else is a fault of ours.
+        if not library and not message.startswith(("--", "problem: ")):
+            raise
+        raise UnusableInput(message) from None
+
+
+def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
+    check_writable("--json", call.json_file)
+    if call.data is None and call.target is not None:
+        raise UnusableInput("--target: names a column of DATA, but no DATA is given. Name a file, or drop it.")
+    with _refusing():
+        check_options(smoothing=call.smoothing, l2=call.l2, dtype=call.dtype, seed=call.seed)
+        check_method(call.method, **settings)
+        table = None if call.data is None else read_table(call.data, call.target)
+        return prepare(table, smoothing=call.smoothing, l2=call.l2, dtype=call.dtype)
+
+
+@_interruptible()
+def run_verify(call: Call) -> int:
+    """`jaxsoftmax verify`: every check, one row each."""
+    prepared = _prepare(call)
+    with _spinner(call.quiet) as update, _refusing(library=False):
+        report = verify_prepared(prepared, call.seed, update, method=call.method)
+    _write_json(call, report.to_dict())
+    if not call.quiet:
+        print_report(report, _console())
+    return PASSED if report.passed else FAILED
+
+
+@_interruptible()
+def run_fit(
+    call: Call,
+    tol: float | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    weights: Path | None = None,
+) -> int:
+    """`jaxsoftmax fit`: train, print how it ended, save the weights."""
+    check_writable("--weights", weights)
+    prepared = _prepare(call, learning_rate=learning_rate, batch_size=batch_size)[0]
+    begin = time.perf_counter()
+    with jax.enable_x64(True):
+        result = _fit(call, prepared, tol=tol, max_steps=max_steps, batch_size=batch_size, learning_rate=learning_rate)
+    found = [*prepared.notes, *fit_findings(result, prepared.problem)]
+    _finish(call, "fit", prepared, begin, {"fit": result}, found, weights)
+    if result.status.name == "INTERRUPTED":
+        return INTERRUPTED
+    return PASSED if result.status.name == "GRADIENT_TOLERANCE" else FAILED
+
+
+@_interruptible()
+def run_probe(call: Call, at: str = "fit") -> int:
+    """`jaxsoftmax probe`: the curvature at a point, after a fit where that is the point."""
+    if at != "fit" and call.method != "auto":
+        raise UnusableInput(f"--method: goes with --at fit, and --at is {at}. Leave one of them out.")
+    prepared = _prepare(call)[0]
+    problem, begin, result, found = prepared.problem, time.perf_counter(), None, list(prepared.notes)
+    with jax.enable_x64(True):
+        if at == "fit":
+            result = _fit(call, prepared)
+            W = np.asarray(result.W, np.float64)
+            found += fit_findings(result, problem)
+        elif at == "zero":
+            W = np.zeros((problem.C, problem.D))
+        elif at == "random":
+            W = draw(problem, np.random.default_rng(call.seed), LOGIT_SPREAD)
+        else:
+            with _refusing():
+                W = load_weights(Path(at), problem).astype(problem.dtype)
+        if result is not None and result.status.name == "INTERRUPTED":
+            _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": None}, found)
+            return INTERRUPTED
+        with _spinner(call.quiet) as update, _refusing(library=False):
+            update(f"{prepared.about['name']}: probing the curvature")
+            report = probe_convexity(problem, W)
+    if report.verdict.value == "UNRESOLVED" and not any(conditioning_advice(problem) in text for text in found):
+        found.append(conditioning_advice(problem))
+    _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": report}, found)
+    return PASSED if report.verdict.value == "CONSISTENT" else FAILED
+
+
+def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, **settings: Any) -> Fit:
+    """`fit` with those settings that were given, a key where minibatches are drawn, and progress on a terminal."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    if "batch_size" in given:
+        given["key"] = jax.random.key(call.seed)
+    noise = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_refusing(library=False))
+        if noise.is_terminal and not call.quiet:
+            status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
+            given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
+        return fit(prepared.problem, named_method(call.method, prepared.problem, learning_rate), **given)
+
+
+@contextlib.contextmanager
+def _spinner(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that can be replaced, where that is a terminal."""
+    noise = Console(stderr=True)
+    if noise.is_terminal and not quiet:
+        with noise.status("starting") as status:
+            yield status.update
+    else:
+        yield lambda line: None
+
+
+def _finish(
+    call: Call,
+    command: str,
+    prepared: Prepared,
+    begin: float,
+    parts: dict[str, Any],
+    found: list[str],
+    weights: Path | None = None,
+) -> None:
+    """Write the files and print the report of a `fit` or a `probe`.
+
+    Files first, because the reader of a pipe may go away; but what cannot be written does not keep the report back.
+    """
+    report = RunReport(
+        command=command,
+        version=version(),
+        environment=environment(),
+        problem=describe(prepared, call.seed),
+        parts=parts,
+        findings=tuple(found),
+        seconds=time.perf_counter() - begin,
+    )
+    failures = []
+    try:
+        if weights is not None:
+            with _writing("--weights", weights):
+                save_weights(weights, parts["fit"].W, prepared.problem)
+    except UnusableInput as error:
+        failures.append(error)
+    try:
+        _write_json(call, report.to_dict())
+    except UnusableInput as error:
+        failures.append(error)
+    if not call.quiet:
+        print_run(report, _console())
+    if failures:
+        raise failures[0]
+
+
+def _write_json(call: Call, content: dict[str, Any]) -> None:
+    if call.json_file is not None:
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        with _writing("--json", call.json_file):
+            call.json_file.write_text(text + "\n", "utf-8")
+
+
+@contextlib.contextmanager
+def _writing(option: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnusableInput(f"{option}: {path} cannot be written ({error.strerror or error}).") from None
+
+
+def _console() -> Console:
+    out = Console(highlight=False)
+    # A pipe or a file has no width of its own; 100 columns keep most rows on one line, COLUMNS overrules.
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out = Console(highlight=False, width=100)
+    return out

@@ -1,0 +1,113 @@
+"""What a reader should know about a fit and do about it: endings that are no minimum, and badly scaled features."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsoftmax.check_row import columns
+from jaxsoftmax.problem import Problem
+from jaxsoftmax.training.result import Fit, Status
+
+__all__ = ["Conditioning", "conditioning", "conditioning_advice", "fit_findings"]
+
+SLOW_CONDITION = 1e4  # S17: a first-order method needs about this many steps a digit, `fit`'s default limit
+
+
+class Conditioning(NamedTuple):
+    """What the features' locations and scales alone do to the condition number of the columns' Gram matrix.
+
+    **Location.** A feature of mean m and deviation σ next to the column of ones: scaled to unit length (the best of all
+    diagonal scalings of two columns) their Gram matrix is [[1, ρ], [ρ, 1]] with ρ² = m²/(m² + σ²), whose condition
+    number (1 + |ρ|)/(1 − |ρ|) = (√(m² + σ²) + |m|)²/σ² is at least 4 (m/σ)², and a principal submatrix's is at most
+    the whole matrix's. So `location` = max 4 (m/σ)² stays whatever the units; subtracting the mean removes it, and with
+    an intercept that moves no minimum.
+
+    **Scale.** Once centred, the diagonal of the Gram matrix holds N σ² and N: its condition number is at least the
+    ratio of the largest to the smallest of these, `scale`, which a change of units removes.
+    """
+
+    location: float
+    scale: float
+    feature: int  # the one of `location`
+    mean: float
+    deviation: float
+
+
+def conditioning(problem: Problem) -> Conditioning | None:
+    """The two numbers for a problem, or None without an intercept, without a varying feature, or beyond float64.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.findings import conditioning
+        >>> far = np.float32([[1000.0], [1002.0], [1000.0], [1002.0]])
+        >>> found = conditioning(js.Problem.from_labels(far, [0, 1, 1, 0]))
+        >>> found.location, found.scale
+        (4008004.0, 1.0)
+    """
+    if not problem.intercept:
+        return None
+    X, s = columns(problem)
+    X = X[s > 0, :-1]
+    if not X.size:
+        return None
+    with np.errstate(all="ignore"):
+        mean, deviation = X.mean(axis=0), X.std(axis=0)
+        # A constant column's deviation is rounding: N terms, each within eps of the mean.
+        varies = deviation > 4 * np.finfo(np.float64).eps * np.abs(mean)
+        location = np.where(varies, 4 * (mean / deviation) ** 2, 0.0)
+        sizes = np.append(deviation[varies], 1.0) ** 2
+        scale = sizes.max() / sizes.min()
+    worst = int(np.argmax(location))
+    if not varies.any() or not np.isfinite([location[worst], scale]).all():
+        return None
+    return Conditioning(float(location[worst]), float(scale), worst, float(mean[worst]), float(deviation[worst]))
+
+
+def conditioning_advice(problem: Problem) -> str:
+    """One sentence on what to do with the features: centre them, or bring them to like scale, by the larger cause.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.findings import conditioning_advice
+        >>> conditioning_advice(js.Problem.from_labels(np.float32([[1.0], [2.0], [900.0]]), [0, 1, 1]))
+        'Features of like scale resolve more.'
+    """
+    found = conditioning(problem)
+    if found is None or found.location <= found.scale:
+        return "Features of like scale resolve more."
+    names = problem.feature_names
+    which = repr(names[found.feature]) if names else str(found.feature)
+    return (
+        f"Centre the features (subtract each mean): feature {which} has mean {found.mean:.3g} and standard deviation "
+        f"{found.deviation:.2g}, which alone makes a condition number of {found.location:.1e} in any units."
+    )
+
+
+def fit_findings(result: Fit, problem: Problem) -> list[str]:
+    """How a fit that found no minimum ended, and the remedy; nothing where S13's q < 1 was evaluated.
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> from jaxsoftmax.findings import fit_findings
+        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> "--smoothing 0.01" in fit_findings(js.fit(problem), problem)[0]
+        True
+    """
+    if result.converged:
+        return []
+    size = np.linalg.norm(result.W)
+    text = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {size:.4g}; it is not called "
+    text += f"converged. {result.reason}"
+    if result.status is Status.DIVERGING:
+        text += " Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
+    elif result.status is Status.STEP_LIMIT and "not decided" in result.reason:
+        text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or more steps (--max-steps)."
+    out = [text]
+    found = conditioning(problem)
+    # Where no minimiser is suspected, or numbers overflowed, the features are not the cause.
+    other_cause = result.status in (Status.DIVERGING, Status.NONFINITE)
+    if found is not None and not other_cause and max(found.location, found.scale) >= SLOW_CONDITION:
+        out.append(f"the features alone make the problem badly conditioned. {conditioning_advice(problem)}")
+    return out
