@@ -125,6 +125,12 @@ def build() -> Any:
             float | None,
             typer.Option(metavar="R", help="For sgd (default 1/Λ, the step bound of S16) and adam (0.01)."),
         ] = None,
+        whiten: Annotated[
+            bool,
+            typer.Option(
+                "--whiten", help="Train in features that make S19's matrix the identity: few steps on raw data."
+            ),
+        ] = False,
         weights: Annotated[
             Path | None,
             typer.Option(metavar="FILE.npz", help="Save W, the classes and the feature names; probe --at reads it."),
@@ -140,7 +146,7 @@ def build() -> Any:
         from jaxsoftmax.cli_runs import Call, run_fit
 
         call = Call(data, target, smoothing, l2, dtype, seed, method, json_file, quiet)
-        return run_fit(call, tol, max_steps, batch_size, learning_rate, weights)
+        return run_fit(call, tol, max_steps, batch_size, learning_rate, whiten, weights)
 
     @app.command()
     def probe(

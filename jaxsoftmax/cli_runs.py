@@ -98,6 +98,7 @@ def run_fit(
     max_steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    whiten: bool = False,
     weights: Path | None = None,
 ) -> int:
     """`jaxsoftmax fit`: train, print how it ended, save the weights."""
@@ -105,7 +106,8 @@ def run_fit(
     prepared = _prepare(call, learning_rate=learning_rate, batch_size=batch_size)[0]
     begin = time.perf_counter()
     with jax.enable_x64(True):
-        result = _fit(call, prepared, tol=tol, max_steps=max_steps, batch_size=batch_size, learning_rate=learning_rate)
+        settings = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size, "whiten": whiten or None}
+        result = _fit(call, prepared, learning_rate=learning_rate, **settings)
     found = [*prepared.notes, *fit_findings(result, prepared.problem)]
     _finish(call, "fit", prepared, begin, {"fit": result}, found, weights)
     if result.status.name == "INTERRUPTED":
@@ -155,7 +157,8 @@ def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, 
         if noise.is_terminal and not call.quiet:
             status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
             given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
-        return fit(prepared.problem, named_method(call.method, prepared.problem, learning_rate), **given)
+        whitened = bool(given.get("whiten"))
+        return fit(prepared.problem, named_method(call.method, prepared.problem, learning_rate, whitened), **given)
 
 
 @contextlib.contextmanager

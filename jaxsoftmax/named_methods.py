@@ -40,11 +40,11 @@ def check_method(method: Any, learning_rate: Any = None, batch_size: Any = None)
         positive_real("learning_rate", learning_rate)
 
 
-def named_method(method: Any, problem: Problem, learning_rate: float | None = None) -> Any:
+def named_method(method: Any, problem: Problem, learning_rate: float | None = None, whitened: bool = False) -> Any:
     """What `fit` takes as its method: an optax transformation for "sgd", "adam" and "lbfgs", otherwise `method` itself.
 
     The loss is a sum (S1), so a step that suits one data set is too long for a larger one: the default of "sgd" is
-    1/Λ, S16's, which suits every size and scale. That of "adam", whose steps do not depend on the gradient's size, is
+    1/Λ, S16's, which suits every size and scale (1 in whitened features, where Λ = 1: S19). That of "adam", whose steps do not depend on the gradient's size, is
     0.01 in the units of the weights.
 
     Example:
@@ -63,5 +63,7 @@ def named_method(method: Any, problem: Problem, learning_rate: float | None = No
         return optax.lbfgs()
     if method == "adam":
         return optax.adam(ADAM_RATE if learning_rate is None else learning_rate)
-    step = descent_step_bound(problem) if learning_rate is None else learning_rate
+    step = learning_rate
+    if step is None:
+        step = 1.0 if whitened else descent_step_bound(problem)
     return optax.sgd(step if math.isfinite(step) else 1.0)

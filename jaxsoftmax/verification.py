@@ -23,7 +23,7 @@ from jaxsoftmax.findings import conditioning_advice, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.statement_checks import check_positivity_and_kernel, check_self_concordance
-from jaxsoftmax.training.fit import NEWTON_LIMIT, fit
+from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verify_input import Prepared, check_options, describe, prepare
 
@@ -32,7 +32,7 @@ __all__ = ["DatasetReport", "VerifyReport", "environment", "verify", "verify_pre
 LOGIT_SPREAD = 2.0  # standard deviation of the logits at the random W: softmax neither flat nor saturated
 SECOND_PROBE_LIMIT = 1000  # C·D up to which the random W is probed too
 DESCENT_WORK = 3e9  # N·D·C·steps spent on S16
-FIT_WORK = 1e11  # N·D·C·steps given to gradient descent where Newton is too large
+FIT_WORK = 1e11  # N·D·C·steps given to a first-order method that was asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,8 +230,8 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     tell(f"{name}: cross-checking the derivatives at a random W")
     crosscheck = crosscheck_problem(problem, W, key=key)
     tell(f"{name}: training")
-    newton_fits = C * D <= NEWTON_LIMIT
-    steps = None if newton_fits else int(min(10_000, max(100, FIT_WORK / (N * D * C))))
+    second_order = method in ("auto", "newton", "newton-cg")
+    steps = None if second_order else int(min(10_000, max(100, FIT_WORK / (N * D * C))))
     result = fit(problem, named_method(method, problem), max_steps=steps)
     if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
         raise KeyboardInterrupt
