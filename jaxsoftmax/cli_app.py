@@ -127,9 +127,7 @@ def build() -> Any:
         ] = None,
         whiten: Annotated[
             bool,
-            typer.Option(
-                "--whiten", help="Train in features that make S19's matrix the identity: few steps on raw data."
-            ),
+            typer.Option("--whiten", help="Train in features that make S19's matrix I: few steps on raw data."),
         ] = False,
         weights: Annotated[
             Path | None,

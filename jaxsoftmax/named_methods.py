@@ -44,8 +44,8 @@ def named_method(method: Any, problem: Problem, learning_rate: float | None = No
     """What `fit` takes as its method: an optax transformation for "sgd", "adam" and "lbfgs", otherwise `method` itself.
 
     The loss is a sum (S1), so a step that suits one data set is too long for a larger one: the default of "sgd" is
-    1/Λ, S16's, which suits every size and scale (1 in whitened features, where Λ = 1: S19). That of "adam", whose steps do not depend on the gradient's size, is
-    0.01 in the units of the weights.
+    1/Λ, S16's, which suits every size and scale (1 in whitened features, where Λ = 1: S19). That of "adam", whose steps
+    do not depend on the gradient's size, is 0.01 in the units of the weights.
 
     Example:
         >>> import jaxsoftmax as js, numpy as np

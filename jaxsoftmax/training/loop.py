@@ -238,32 +238,31 @@ def run(
 ) -> Carry:
     """Run `method` from W0 until one of the endings; the carry as NumPy arrays.
 
-    Ctrl-C (KeyboardInterrupt) ends the run after the chunk of steps that is under way, with status INTERRUPTED and
-    everything done so far. `progress` is called after each chunk, in the thread of the caller.
+    Ctrl-C (KeyboardInterrupt, also one that `progress` raises) ends the run with status INTERRUPTED and what was done up
+    to the last whole chunk. `progress` is called after each chunk, in the thread of the caller.
     """
     began = time.perf_counter()
     carry = start(method, where, problem, W0, constants)
     # One step more than the limit: the last pass through the loop takes no step, it sees that the limit is reached.
-    last, done, interrupted = int(limits.max_steps) + 1, 0, False
+    last, done, status, interrupted = int(limits.max_steps) + 1, 0, RUNNING, False
     first = size = int(np.clip(FIRST_CHUNK_WORK / (problem.N * problem.D * problem.C), 1, FIRST_CHUNK))
     while True:
         before = time.perf_counter()
         try:
-            carry = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
-            status, step = int(carry.status), int(carry.step)  # waits for the chunk
+            after = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
+            status, done = int(after.status), int(after.step)  # waits for the chunk
+            carry = after
+            if progress is not None:
+                progress(_progress(carry, limits, began))
         except KeyboardInterrupt:
             interrupted = True
-            status, step = int(carry.status), int(carry.step)
-        if progress is not None:
-            progress(_progress(carry, limits, began))
         if status != RUNNING or interrupted:
             break
-        done = step
         # Compilation makes the first chunk look slow, so a chunk never gets smaller than the first one.
         elapsed = max(time.perf_counter() - before, 1e-6)
         size = int(min(8 * size, max(first, size * CHUNK_SECONDS / elapsed)))
     carry = jax.tree.map(np.asarray, carry._replace(state=()))
-    return carry._replace(status=np.int32(INTERRUPTED)) if interrupted and status == RUNNING else carry
+    return carry._replace(status=np.int32(INTERRUPTED)) if int(carry.status) == RUNNING else carry
 
 
 def _progress(carry: Carry, limits: Limits, began: float) -> Progress:

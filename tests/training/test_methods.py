@@ -1,4 +1,4 @@
-"""Each method against a naive NumPy twin of its formula, what it promises, how often it is traced (S16, S17, S19, S20)."""
+"""Each method against a naive NumPy twin, what it promises, and how often it is traced (S16, S17, S19, S20)."""
 
 import jax
 import jax.numpy as jnp
