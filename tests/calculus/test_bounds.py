@@ -195,8 +195,8 @@ def test_samples_of_weight_zero_do_not_loosen_the_bounds():
 
 
 def test_no_bound_is_said_to_be_none():
-    """S7: rank-deficient data have no proved σ_min⁺: the lower bounds are 0.0 and the condition bounds inf."""
-    X = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]], np.float32)
+    """S7: nearly dependent data have no proved σ_min⁺: the lower bounds are 0.0 and the condition bounds inf."""
+    X = np.array([[1.0, 2.0], [2.0, 4.0], [2.0**-24, 2.0**-23 + 2.0**-46]], np.float32)
     problem = js.Problem(X, np.full((3, 2), 0.5, np.float32))
     W = np.zeros((2, 2))
     assert js.singular_value_bounds(problem).lower == 0.0
