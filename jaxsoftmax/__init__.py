@@ -42,7 +42,8 @@ _NAMES_IN = {
     ),
     "evidence.crosscheck": ("crosscheck_problem",),
     "evidence._report": ("CrossCheckReport",),
-    "evidence.convexity": ("ConvexityReport", "probe_convexity"),
+    "evidence.convexity": ("probe_convexity",),
+    "evidence.convexity_report": ("ConvexityReport",),
     "training.fit": ("Fit", "Status", "fit"),
     "verification": ("VerifyReport", "verify"),
 }
@@ -84,7 +85,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.rates import self_concordance_factors as self_concordance_factors
     from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
     from .evidence._report import CrossCheckReport as CrossCheckReport
-    from .evidence.convexity import ConvexityReport as ConvexityReport
+    from .evidence.convexity_report import ConvexityReport as ConvexityReport
     from .evidence.convexity import probe_convexity as probe_convexity
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
     from .problem import Problem as Problem

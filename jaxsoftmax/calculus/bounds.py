@@ -14,7 +14,15 @@ import jax
 import numpy as np
 
 from jaxsoftmax._checks import as_weights, is_traced, require_problem
-from jaxsoftmax.calculus.enclosures import DOWN, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
+from jaxsoftmax.calculus.enclosures import (
+    DOWN,
+    UNIT_ROUNDOFF,
+    UP,
+    gamma,
+    largest_singular_value_bound,
+    nonzero_singular_value_bounds,
+    smallest_singular_value_bound,
+)
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.regularizers import L2, SelfRegularizer
 
@@ -84,7 +92,7 @@ def curvature_bound(problem: Problem) -> float:
 
     Source: [B].
     """
-    high = nonzero_singular_value_bounds(*_concrete(problem, "curvature_bound")).upper
+    high = largest_singular_value_bound(*_concrete(problem, "curvature_bound"))
     alpha, _, gamma2 = _strengths(problem)
     return (0.5 * high * high + alpha + 0.5 * gamma2) * UP
 
@@ -189,7 +197,7 @@ def samplewise_curvature_bound(W: Any, problem: Problem) -> float:
         X, weight = X[weight > 0], weight[weight > 0]
         if not len(X) or nonzero_singular_value_bounds(X, weight).full_column_rank is False:
             return 0.0  # the samples left may have a smaller row space than all of them
-    low = nonzero_singular_value_bounds(X, weight).lower
+    low = smallest_singular_value_bound(X, weight)
     return max(float(_normal(low * low * DOWN)) * DOWN, 0.0)
 
 

@@ -71,7 +71,7 @@ def smallest_pairs(
         >>> d = np.arange(1.0, 101.0)
         >>> found = smallest_pairs(lambda V: d[:, None] * V, np.eye(100, 2, -50) + 0.1,
         ...     precondition=lambda R: R / d[:, None], project=lambda V: V)
-        >>> round(found.values[0], 3)
+        >>> print(round(found.values[0], 3))
         1.0
     """
     rng = np.random.default_rng(seed)

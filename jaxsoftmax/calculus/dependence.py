@@ -69,17 +69,14 @@ def _proportional(a: np.ndarray, b: np.ndarray) -> bool:
     return all(Fraction(y) == c * Fraction(x) for x, y in zip(a.tolist(), b.tolist(), strict=True))
 
 
-def dependent_columns(X: np.ndarray) -> np.ndarray:
+def dependent_columns(X: np.ndarray, gram: np.ndarray) -> np.ndarray:
     """Indices of columns of X that are proved to be combinations of the columns left, as many as could be proved.
 
-    Null vectors of the Gram matrix of columns near norm 1 propose a column and its few partners; the combination is
-    solved for on as many rows as there are partners, in fractions, and verified on every row.
+    Null vectors of `gram`, the Gram matrix of X with its columns (and rows) scaled by positive numbers, propose a
+    column and its few partners; the combination is solved for on as many rows as there are partners, in fractions, and
+    verified on every row.
     """
-    exponent = np.frexp(np.max(np.abs(X), axis=0))[1].astype(int)
-    B = np.ldexp(X, -exponent)
-    norms = np.sqrt(np.sum(B * B, axis=0))
-    B = B / norms
-    values, vectors = np.linalg.eigh(B.T @ B)
+    values, vectors = np.linalg.eigh(gram)
     null = vectors[:, values <= 1e-12 * X.shape[0] ** 0.5 * values[-1]]
     if not null.shape[1]:
         return np.zeros(0, int)

@@ -35,6 +35,16 @@ def _weighted_gram(X: Array, weight: Array) -> Array:
     return sum_over_samples(X * weight[:, None], X)
 
 
+def _gram_on_host(X: Any, weight: Any) -> np.ndarray:
+    """The same by BLAS's symmetric product, which does half the work, in blocks of rows that bound the memory."""
+    X, root = np.asarray(X), np.sqrt(np.asarray(weight))
+    total = np.zeros((X.shape[1],) * 2, X.dtype)
+    for i in range(0, len(X), 8192):
+        A = X[i : i + 8192] * root[i : i + 8192, None]
+        total += A.T @ A
+    return total
+
+
 @jax.jit
 def _block_weights(Y: Array, s: Array) -> Array:
     """(C, N): s y_c (1 − y_c), the second factor as the sum of the other classes (section 7.3)."""
@@ -68,17 +78,38 @@ class ClassBlockPreconditioner:
 
     def project(self, R: np.ndarray) -> np.ndarray:
         """The projection of the columns of R (C·D, k) on 𝒦⊥."""
-        p = self.projectors
-        V = remove_kernel_on_host(R.T.reshape(R.shape[1], self.C, -1), p.gauge, p.null)
-        return V.reshape(R.shape[1], -1).T
+        return self._without(R, self.projectors.gauge, self.projectors.null)
+
+    def project_scaled(self, R: np.ndarray) -> np.ndarray:
+        """The same for columns U = VΣ in scaled features: the projection on (𝒦Σ)⊥."""
+        return self._without(R, self.projectors.gauge_scaled, self.projectors.null_scaled)
+
+    def unscale(self, R: np.ndarray) -> np.ndarray:
+        """The columns with each feature divided by its scale Σ: a power of two, exact."""
+        return R / np.tile(self.projectors.scale, self.C)[:, None]
+
+    def scaled(self, R: np.ndarray) -> np.ndarray:
+        """The preconditioned columns for Σ⁻¹HΣ⁻¹, in (𝒦Σ)⊥."""
+        k = R.shape[1]
+        V = np.array(self.project_scaled(R).T.reshape(k, self.C, -1))
+        self._solve(V)
+        return self.project_scaled(V.reshape(k, -1).T)
 
     def __call__(self, R: np.ndarray) -> np.ndarray:
-        """The preconditioned columns, in 𝒦⊥."""
+        """The preconditioned columns for H, in 𝒦⊥."""
         k = R.shape[1]
-        V = self.project(R).T.reshape(k, self.C, -1) / self.projectors.scale
+        V = np.array(self.unscale(self.project(R)).T.reshape(k, self.C, -1))
+        self._solve(V)
+        return self.project(self.unscale(V.reshape(k, -1).T))
+
+    def _solve(self, V: np.ndarray) -> None:
+        """Class by class, in place, V (k, C, D) in scaled features."""
         for c, (factor, jacobi) in enumerate(self.factors):
             V[:, c] = scipy.linalg.cho_solve((factor, True), (V[:, c] * jacobi).T, check_finite=False).T * jacobi
-        return self.project((V / self.projectors.scale).reshape(k, -1).T)
+
+    def _without(self, R: np.ndarray, gauge: np.ndarray, null: np.ndarray) -> np.ndarray:
+        V = remove_kernel_on_host(R.T.reshape(R.shape[1], self.C, -1), gauge, null)
+        return V.reshape(R.shape[1], -1).T
 
 
 def class_block_preconditioner(H: HessianOperator, kern: Kernel) -> ClassBlockPreconditioner:
@@ -103,10 +134,12 @@ def class_block_preconditioner(H: HessianOperator, kern: Kernel) -> ClassBlockPr
     )
     weights = _block_weights(H.probabilities, problem.sample_weight)
     X = whole_columns(problem.X, placement(problem))[0].astype(H.W.dtype)
+    on_host = all(device.platform == "cpu" for device in X.devices())
     extra = np.asarray(penalty_class_blocks(H.W, problem), np.float64) if problem.regularizer else None
     factors = []
     for c in range(problem.C):
-        M = np.asarray(_weighted_gram(X, weights[c]), np.float64)
+        gram = _gram_on_host if on_host else _weighted_gram
+        M = np.asarray(gram(X, weights[c]), np.float64)
         if extra is not None:
             M = M + np.diag(extra[c, c])
         factors.append(_factor(M, projectors.scale, projectors.null_scaled, np.finfo(problem.dtype).eps))
