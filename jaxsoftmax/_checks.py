@@ -140,7 +140,7 @@ def random_generator(key: Any, name: str = "key") -> np.random.Generator:
     dtype = getattr(key, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
     shape = getattr(key, "shape", None)
-    if is_traced(key) or not (typed and shape == () or dtype == np.uint32 and shape in ((2,), (4,))):
+    if is_traced(key) or not ((typed and shape == ()) or (dtype == np.uint32 and shape in ((2,), (4,)))):
         given = kind_of(key) if isinstance(key, (jax.Array, np.ndarray)) else f"{show(key)}, {kind_of(key)}"
         raise TypeError(f"{name}: got {given}; one JAX random key is needed. Give jax.random.key(0).")
     if typed:

@@ -69,8 +69,12 @@ def smallest_pairs(
         >>> import numpy as np
         >>> from jaxsoftmax.calculus.davidson import smallest_pairs
         >>> d = np.arange(1.0, 101.0)
-        >>> found = smallest_pairs(lambda V: d[:, None] * V, np.eye(100, 2, -50) + 0.1,
-        ...     precondition=lambda R: R / d[:, None], project=lambda V: V)
+        >>> found = smallest_pairs(
+        ...     lambda V: d[:, None] * V,
+        ...     np.eye(100, 2, -50) + 0.1,
+        ...     precondition=lambda R: R / d[:, None],
+        ...     project=lambda V: V,
+        ... )
         >>> print(round(found.values[0], 3))
         1.0
     """
@@ -89,7 +93,7 @@ def smallest_pairs(
         T = precondition(R)
         error = abs(float(R[:, 0] @ T[:, 0]))
         small = error <= rtol * abs(theta[0]) and abs(last - theta[0]) <= rtol * abs(theta[0])
-        converged = bool(small or residuals[0] <= noise or step > 1 and Q.shape[1] >= _dimension(Q, R))
+        converged = bool(small or residuals[0] <= noise or (step > 1 and Q.shape[1] >= _dimension(Q, R)))
         if tell is not None and (step % 10 == 0 or converged):
             tell(f"smallest eigenvalue: step {step}, {theta[0]:.6g}, estimated error {error:.1e}")
         if converged or step == max_steps:

@@ -6,6 +6,7 @@ bound may rest on it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -21,8 +22,8 @@ def merged_columns(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(representatives (N, D'), weight (D',)): the nonzero singular values of X are those of representatives·√g.
 
     Columns a and c a contribute (1 + c²) a aᵀ to X Xᵀ; g is 1 + Σ c² over the columns proportional to a
-    representative, and `weight` is √g within a relative 2^-50. Proportionality is verified exactly; candidates are found
-    by a fingerprint that proportional columns share up to rounding, so nothing rests on it. No column of X is 0.
+    representative, and `weight` is √g within a relative 2^-50. Proportionality is verified exactly; candidates are
+    found by a fingerprint that proportional columns share up to rounding, so nothing rests on it. No column of X is 0.
     """
     N, D = X.shape
     if D < 2:
@@ -35,7 +36,7 @@ def merged_columns(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     prints = np.where(np.isfinite(prints), prints, 0.0)
     order = np.lexsort((prints, first))
     leader = np.arange(D)
-    for before, here in zip(order[:-1], order[1:], strict=True):
+    for before, here in itertools.pairwise(order):
         near = abs(prints[here] - prints[before]) <= 1e-6 * abs(prints[here]) + 1e-12
         if near and first[here] == first[before] and _proportional(X[:, leader[before]], X[:, here]):
             leader[here] = leader[before]

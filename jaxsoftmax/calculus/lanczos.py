@@ -54,7 +54,8 @@ def lanczos(
         start: not necessarily of unit norm.
         steps: at most so many, and at most the dimension of the space.
         project: orthogonal projector on an invariant subspace to stay in.
-        enough: asked every `check_every` steps; True ends the run.
+        enough: asked now and then; True ends the run.
+        check_every: so many steps apart.
         seed: of the vectors that go on where a chain has found an invariant subspace (its off-diagonal entry is then 0
             and the quadrature is complete).
 

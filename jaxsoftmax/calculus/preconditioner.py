@@ -129,9 +129,7 @@ def class_block_preconditioner(H: HessianOperator, kern: Kernel) -> ClassBlockPr
         [0.444444, 0.0, -0.444444, 0.0]
     """
     problem = H.problem
-    projectors = ComplementProjectors(
-        *(np.asarray(part, np.float64) for part in complement_projectors(problem, kern))
-    )
+    projectors = ComplementProjectors(*(np.asarray(part, np.float64) for part in complement_projectors(problem, kern)))
     weights = _block_weights(H.probabilities, problem.sample_weight)
     X = whole_columns(problem.X, placement(problem))[0].astype(H.W.dtype)
     on_host = all(device.platform == "cpu" for device in X.devices())

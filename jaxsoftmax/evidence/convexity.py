@@ -1,7 +1,8 @@
 """The convexity probe: the spectrum of the Hessian at a point, its kernel as S6 predicts it, and S7's bounds beside it.
 
-Dense for C·D <= 3000 (dense_probe.py), from products beyond (matrix_free_probe.py). The eigenvalues answer two questions: is any of them negative beyond what
-rounding explains (then S5 is refuted, with a witness direction), and are exactly as many of them zero as S6 says.
+Dense for C·D <= 3000 (dense_probe.py), from products beyond (matrix_free_probe.py). The eigenvalues answer two
+questions: is any of them negative beyond what rounding explains (then S5 is refuted, with a witness direction), and are
+exactly as many of them zero as S6 says.
 
 **Resolution.** Probabilities are right within 4·eps·(1 + log₂C), so a product y_a y_b within twice that, and a sum
 over N samples adds (8 + √N)·eps·Σ|terms|. Entry by entry the computed Hessian therefore errs by at most κ·eps·B with
@@ -19,9 +20,9 @@ by a positive diagonal, so the kernel is counted where the diagonal is near 1 an
 
 **Relative resolution.** In features scaled by Σ (powers of two) let H_s = Σ⁻¹HΣ⁻¹ ⪰ μ_s on (𝒦Σ)⊥, found above its own
 resolution δ_s = eps·κ·tr H_s. By Sylvester H is then positive on 𝒦⊥ and its kernel is exactly 𝒦. Moreover each v in 𝒦⊥
-is the projection of some w with u = wΣ in (𝒦Σ)⊥, of the same form, and |wᵀEw| <= δ_s‖u‖² <= (δ_s/μ_s) wᵀHw: forms, hence
-the smallest eigenvalue, are known to a *relative* δ_s/μ_s. The matrix-free probe uses this where λ_min is below the
-absolute resolution. On 60,000 images of digits it decides: pixels seen in one sample alone make λ_min/λ_max 10⁻¹³.
+is the projection of some w with u = wΣ in (𝒦Σ)⊥, of the same form, and |wᵀEw| <= δ_s‖u‖² <= (δ_s/μ_s) wᵀHw: forms,
+hence the smallest eigenvalue, are known to a *relative* δ_s/μ_s. The matrix-free probe uses this where λ_min is below
+the absolute resolution. On 60,000 images of digits it decides: pixels seen in one sample alone make λ_min/λ_max 10⁻¹³.
 
 Forms along a given v are evaluated as sums of variances, accurate relative to their own size whatever v is: λ_min as
 reported is such a form, an upper bound up to its rounding. In float32 (`dtype="float32"`) eps is float32's.
@@ -200,6 +201,7 @@ def _dense(counted: CountedHessian, kern: Kernel) -> Found:
     if resolved and judged.low_vector is not None:
         low = counted.form(judged.low_vector)  # of second order in the error of the vector, and no cancellation
     return Found(
-        judged.verdict, judged.reason, low, judged.lambda_max, judged.kernel_dim, resolution, resolved, *residuals,
+        judged.verdict, judged.reason, low, judged.lambda_max, judged.kernel_dim, resolution, resolved,
+        residuals[0], residuals[1],
         judged.witness, judged.low_vector, judged.high_vector, density_of_values(judged.values),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The Hessian of a problem as a `ProbedOperator`: products, forms, kernel members, preconditioner, resolutions (S4, S6)."""
+"""The Hessian of a problem as the matrix-free probe sees it: products, forms, kernel, resolutions (S4, S6)."""
 
 from __future__ import annotations
 
@@ -141,5 +141,3 @@ def _penalty_noise(problem: Problem, eps: float) -> float:
     """A penalty's form of a unit member: gauge parts enter squared after cancellation to eps, so (D eps)² α or γ²."""
     strengths = sum(abs(float(leaf)) + float(leaf) ** 2 for leaf in jax.tree.leaves(problem.regularizer))
     return (8 * problem.D * problem.C * eps) ** 2 * strengths
-
-
