@@ -88,14 +88,16 @@ def lanczos(
         w = _orthogonalised(w, basis[:, :, : m + 1])
         norm = np.linalg.norm(w, axis=0)
         beta[:, m] = norm
+        exhausted = False
         for j in np.flatnonzero(norm <= 1e-13 * np.maximum(size_of_w, np.abs(alpha[:, : m + 1]).max(axis=1))):
             beta[j, m] = 0.0
             fresh = prepared(rng.standard_normal((n, 1)))
             fresh = prepared(_orthogonalised(fresh / np.linalg.norm(fresh), basis[j : j + 1, :, : m + 1]))
             w[:, j : j + 1] = fresh
             norm[j] = np.linalg.norm(fresh)
+            exhausted = exhausted or norm[j] <= 1e-10
         chains = Chains(alpha[:, : m + 1], beta[:, : m + 1], basis[:, :, : m + 1])
-        if np.any(norm <= 1e-10) or m + 1 == steps:  # the space is exhausted
+        if exhausted or m + 1 == steps:
             return chains
         if enough is not None and (m + 1) % check_every == 0 and enough(chains):
             return chains

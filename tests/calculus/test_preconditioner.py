@@ -56,5 +56,8 @@ def test_scaled_coordinates_are_a_congruence():
     V = np.random.default_rng(1).normal(size=(12, 2))
     assert np.array_equal(made.unscale(V), V / scale[:, None])
     np.testing.assert_allclose(
-        made.scaled(V), made.project_scaled(made.scaled(V)), rtol=0, atol=1e3 * twins.EPS64 * np.abs(made.scaled(V)).max()
+        made.scaled(V),
+        made.project_scaled(made.scaled(V)),
+        rtol=0,
+        atol=1e3 * twins.EPS64 * np.abs(made.scaled(V)).max(),
     )
