@@ -4,10 +4,10 @@ Rayleigh-Ritz in a growing basis; each step adds the preconditioned residuals of
 twice, and one product with k columns; a full basis restarts from its lowest Ritz vectors. LOBPCG is this with a basis
 of three blocks; keeping more costs only host memory and saves products with X, which is where the time goes.
 
-Ours, not `scipy.sparse.linalg.lobpcg`: SciPy's iterates with an absolute residual tolerance, which on spectra of
-condition 10⁷ and more either stops at once or never, drops to fewer columns as pairs converge (another shape to
-compile for a jitted operator), and warns, rather than reports, when it breaks down. With the same preconditioner it
-needs about as many products (benchmarks/spectrum.py compares the two).
+Ours, not `scipy.sparse.linalg.lobpcg`, which with the same preconditioner finds the same values (the benchmark
+`spectrum` runs both): SciPy stops by an absolute residual, whose right size is known only once the eigenvalue is, where
+the estimate below stops at a wanted relative error; it drops to fewer columns as pairs converge, another shape to
+compile for a jitted operator; it warns, where this reports, when it does not get there; and it needs more products.
 
 **Stopping.** For T ≈ (H − θ)⁻¹ on the complement of x the error of the Ritz value θ is ⟨r, (H − θ)⁻¹ r⟩ to leading
 order, r = H x − θ x; `error` is |⟨r, T r⟩|, an estimate as good as the preconditioner, and the run ends when it and

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import cases
 import jaxsoftmax as js
 import twins
+from jaxsoftmax.calculus.bounds import samplewise_curvature_bound
 
 EPS = twins.EPS64
 SEEDS = st.integers(0, 2**32 - 1)
@@ -66,6 +67,21 @@ def test_curvature_and_condition_bounds_hold(seed, scale, case, dtype):
         assert condition < math.inf
     # The curvature bound is no looser than S7a says.
     assert Lambda <= twins.curvature_bound(data) * (1 + 1e-12)
+
+
+@given(seed=SEEDS, scale=SCALES, deficient=st.booleans())
+def test_samplewise_bound_is_sharper_and_still_below_the_spectrum(seed, scale, deficient):
+    """S7 c sample by sample: curvature_lower_bound <= it <= λ_min(H|𝒦⊥); equal to the first at W = 0."""
+    case = cases.Case("samplewise", 9, 4, 3, intercept=True, deficient=deficient)
+    W = scale * cases.directions(case, "float64", seed)[0]
+    with jax.enable_x64(True):
+        problem = cases.problem(case, "float64", seed)
+        data = cases.data(case, problem)
+        sharper, plain = samplewise_curvature_bound(W, problem), js.curvature_lower_bound(W, problem)
+    values = spectrum(W, data)
+    assert plain * (1 - 1e-9) <= sharper <= values[0] + 40 * EPS * values[-1]
+    if scale == 0 and plain > 0:
+        assert sharper == pytest.approx(plain, rel=1e-9)
 
 
 @given(seed=SEEDS, C=st.sampled_from([2, 3, 7]), spread=st.sampled_from([0.0, 1.0, 10.0, 40.0]))

@@ -26,7 +26,7 @@ def made(data=X, regularizer=None, **more):
     ids=["full", "deficient", "L2", "self"],
 )
 def test_both_methods_find_the_same_spectrum(data, regularizer):
-    """S5, S6, S7, S21: extreme eigenvalues, kernel, verdict and bounds; λ_min within 1e-4, the rule of the iteration."""
+    """S5, S6, S7, S21: extreme eigenvalues, kernel, verdict and bounds; λ_min to the iteration's own 1e-4."""
     with jax.enable_x64(True):
         problem = made(data, regularizer)
         dense, free = (js.probe_convexity(problem, WEIGHTS, method=m) for m in ("dense", "matrix-free"))
