@@ -49,8 +49,7 @@ def merged_columns(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         members = np.flatnonzero(leader == lead)
         keep[j] = members[np.argmax(np.abs(pivots[members]))]  # the largest: every |c| ≤ 1
         ratio = pivots[members] / pivots[keep[j]]
-        # Each ratio errs by u, g by at most (members + 4) u relative, its root by half of that and one u more: below
-        # 2^-50 for up to eight members; the others go by `fsum`, which rounds once.
+        # A ratio errs by u relative, its square by 3u, fsum rounds once and the root once: 3u in all, below 2^-50 = 8u.
         weight[j] = math.sqrt(math.fsum(ratio * ratio))
     return X[:, keep], weight
 

@@ -161,9 +161,11 @@ def _from_scaled_gram(G: np.ndarray, exponent: np.ndarray, lost: float) -> float
     K = np.linalg.inv(G)
     down, up = np.ldexp(1.0, -exponent), np.ldexp(1.0, exponent)
     inverse = K * down[:, None] * down[None, :]
+    if not np.all(np.isfinite(inverse)):
+        return 0.0
     middle = (inverse + inverse.T) / 2
-    _, top = symmetric_eigenvalue_bounds(middle)
-    top = (top + float(np.linalg.norm(inverse - middle)) * (1 + gamma(D * D))) * UP
+    bottom, top = symmetric_eigenvalue_bounds(middle)
+    top = (max(top, -bottom) + float(np.linalg.norm(inverse - middle)) * (1 + gamma(D * D))) * UP
     residual = (np.eye(D) - G @ K) * up[:, None] * down[None, :]
     size = float(np.linalg.norm((np.abs(G) * up[:, None]) @ (np.abs(K) * down[None, :])))
     f = float(np.linalg.norm(residual)) + gamma(D + 4) * (size + D)

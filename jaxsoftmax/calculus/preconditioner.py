@@ -7,7 +7,8 @@ of coupling between classes, so what is left of the condition number does not de
 on how confident the samples are.
 
 Everything happens in features scaled by powers of two, scaled to a unit diagonal; the part of the row space's
-complement is filled by a multiple of its projector, and both sides are projected on 𝒦⊥.
+complement is filled by a multiple of its projector, and both sides are projected on 𝒦⊥. Where C factors would not fit
+(more than `MOST_ENTRIES` numbers) S19's one factor serves all classes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from jaxsoftmax.calculus.penalties import penalty_class_blocks
 from jaxsoftmax.calculus.solve import ComplementProjectors, complement_projectors
 
 Array = jax.Array
+
+MOST_ENTRIES = 250_000_000  # 2 GB
 
 
 @jax.jit
@@ -134,13 +137,20 @@ def class_block_preconditioner(H: HessianOperator, kern: Kernel) -> ClassBlockPr
     X = whole_columns(problem.X, placement(problem))[0].astype(H.W.dtype)
     on_host = all(device.platform == "cpu" for device in X.devices())
     extra = np.asarray(penalty_class_blocks(H.W, problem), np.float64) if problem.regularizer else None
+    gram = _gram_on_host if on_host else _weighted_gram
+    eps = np.finfo(problem.dtype).eps
+    if problem.C * problem.D**2 > MOST_ENTRIES:
+        M = np.asarray(gram(X, problem.sample_weight), np.float64) / 2
+        if extra is not None:
+            M = M + np.diag(np.mean(np.einsum("ccd->cd", extra), axis=0))
+        shared = _factor(M, projectors.scale, projectors.null_scaled, eps)
+        return ClassBlockPreconditioner((shared,) * problem.C, projectors, problem.C)
     factors = []
     for c in range(problem.C):
-        gram = _gram_on_host if on_host else _weighted_gram
         M = np.asarray(gram(X, weights[c]), np.float64)
         if extra is not None:
             M = M + np.diag(extra[c, c])
-        factors.append(_factor(M, projectors.scale, projectors.null_scaled, np.finfo(problem.dtype).eps))
+        factors.append(_factor(M, projectors.scale, projectors.null_scaled, eps))
     return ClassBlockPreconditioner(tuple(factors), projectors, problem.C)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import cases
 import jaxsoftmax as js
 import twins
+from jaxsoftmax.calculus import preconditioner
 from jaxsoftmax.calculus.preconditioner import class_block_preconditioner
 
 PLAIN = cases.Case("blocks", 9, 4, 3, intercept=True)
@@ -34,6 +35,21 @@ def test_it_inverts_the_diagonal_blocks_between_projections():
         allowed = 10 * C * D * twins.EPS64 * np.linalg.norm(blocks, 2) ** 2 * np.linalg.norm(H, 2)
         np.testing.assert_allclose(made(R), expected @ R, rtol=0, atol=allowed * np.abs(R).sum(axis=0).max())
         np.testing.assert_allclose(made.project(R), P @ R, rtol=0, atol=100 * twins.EPS64)
+
+
+def test_many_classes_share_the_Gram_factor(monkeypatch):
+    """S19: beyond the limit of memory every class has the factor of ½ XᵀSX."""
+    monkeypatch.setattr(preconditioner, "MOST_ENTRIES", 0)
+    with jax.enable_x64(True):
+        problem = cases.problem(PLAIN, "float64")
+        W = cases.directions(PLAIN, "float64")[0]
+        made = class_block_preconditioner(js.hessian(W, problem), js.kernel(problem))
+    X, s = np.asarray(problem.X), np.asarray(problem.sample_weight)
+    inverse = np.linalg.inv((X * s[:, None]).T @ X / 2)
+    V = np.random.default_rng(0).normal(size=(3, 4))
+    V -= V.mean(axis=0)
+    allowed = 1e3 * twins.EPS64 * np.linalg.norm(inverse) * np.linalg.cond(inverse)
+    np.testing.assert_allclose(made(V.reshape(-1, 1)).reshape(3, 4), V @ inverse, rtol=0, atol=allowed)
 
 
 def test_scaled_coordinates_are_a_congruence():
