@@ -12,6 +12,7 @@ from jaxsoftmax.evidence import line_probes
 RNG = np.random.default_rng(31)
 X = np.round(RNG.normal(size=(40, 4)) * 1024) / 1024  # combinations with dyadic factors are exact
 DEFICIENT = np.column_stack([X[:, :3], X[:, :3] @ [1.0, -2.0, 0.5]])
+EPS = float(np.finfo(float).eps)
 LABELS = np.arange(40) % 3
 WEIGHTS = RNG.normal(size=(3, 5))
 
@@ -43,6 +44,11 @@ def test_both_methods_find_the_same_spectrum(data, regularizer):
         assert report.products > 0
     assert free.lambda_max == pytest.approx(dense.lambda_max, rel=1e-8)
     assert free.lambda_min == pytest.approx(dense.lambda_min, rel=1e-3)
+    # The resolution of evidence/convexity.py: κ·eps·tr H for the products, the rest a few eps·λ_max.
+    density = dense.spectral_density
+    products = (16 + 8 * np.log2(3) + np.sqrt(40)) * EPS * density.moment(1) * len(density.nodes)
+    for report in (dense, free):
+        assert products * (1 - 1e-9) <= report.resolution <= products + 40 * EPS * dense.lambda_max
     assert free.lambda_min >= dense.lambda_min * (1 - 1e-9)  # a Rayleigh quotient of the same matrix
 
 
