@@ -7,7 +7,7 @@ of three blocks; keeping more costs only host memory and saves products with X, 
 Ours, not `scipy.sparse.linalg.lobpcg`, which with the same preconditioner finds the same values (the benchmark
 `spectrum` runs both): SciPy stops by an absolute residual, whose right size is known only once the eigenvalue is, where
 the estimate below stops at a wanted relative error; it drops to fewer columns as pairs converge, another shape to
-compile for a jitted operator; it warns, where this reports, when it does not get there; and it needs more products.
+compile for a jitted operator; and it warns, where this reports, when it does not get there.
 
 **Stopping.** For T ≈ (H − θ)⁻¹ on the complement of x the error of the Ritz value θ is ⟨r, (H − θ)⁻¹ r⟩ to leading
 order, r = H x − θ x; `error` is |⟨r, T r⟩|, an estimate as good as the preconditioner, and the run ends when it and
