@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-CASES = ("accuracy", "entries", "hessian", "mnist", "newton", "training", "import_cost")
+CASES = ("accuracy", "entries", "hessian", "mnist", "newton", "training", "spectrum", "import_cost")
 PACKAGES = ("jaxsoftmax", "jax", "jaxlib", "numpy", "scipy", "optax", "scikit-learn", "statsmodels", "python-flint")
 
 

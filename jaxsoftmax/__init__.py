@@ -43,7 +43,9 @@ _NAMES_IN = {
     ),
     "evidence.crosscheck": ("crosscheck_problem",),
     "evidence._report": ("CrossCheckReport",),
-    "evidence.convexity": ("ConvexityReport", "probe_convexity"),
+    "evidence.convexity": ("probe_convexity",),
+    "evidence.convexity_report": ("ConvexityReport",),
+    "evidence.operator_probe": ("probe_operator",),
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
     "verification": ("VerifyReport", "verify"),
@@ -89,9 +91,10 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.rates import self_concordance_factors as self_concordance_factors
     from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
     from .evidence._report import CrossCheckReport as CrossCheckReport
-    from .evidence.convexity import ConvexityReport as ConvexityReport
     from .evidence.convexity import probe_convexity as probe_convexity
+    from .evidence.convexity_report import ConvexityReport as ConvexityReport
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
+    from .evidence.operator_probe import probe_operator as probe_operator
     from .problem import Problem as Problem
     from .regularizers import L2 as L2
     from .regularizers import LogCosh as LogCosh

@@ -130,6 +130,24 @@ def positive_real(name: str, value: Any) -> Any:
     return value
 
 
+def random_generator(key: Any, name: str = "key") -> np.random.Generator:
+    """NumPy's generator seeded by a JAX key (`jax.random.key(0)` when None): the same draws whatever the x64 setting.
+
+    Raises:
+        TypeError: not a single JAX random key.
+    """
+    key = jax.random.key(0) if key is None else key
+    dtype = getattr(key, "dtype", None)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    shape = getattr(key, "shape", None)
+    if is_traced(key) or not ((typed and shape == ()) or (dtype == np.uint32 and shape in ((2,), (4,)))):
+        given = kind_of(key) if isinstance(key, (jax.Array, np.ndarray)) else f"{show(key)}, {kind_of(key)}"
+        raise TypeError(f"{name}: got {given}; one JAX random key is needed. Give jax.random.key(0).")
+    if typed:
+        key = jax.random.key_data(key)
+    return np.random.default_rng(np.asarray(key).ravel().tolist())
+
+
 def require_x64(name: str, dtype: Any) -> None:
     """Refuse to use a float64 `name` while x64 is off, where JAX would demote it silently.
 

@@ -1,4 +1,4 @@
-"""A float64 copy of a problem's stored device numbers, for everything that is called a check."""
+"""Copies of a problem's stored device numbers: float64 for everything that is called a check, float32 on request."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def widened(problem: Problem) -> Problem:
     parts = (problem.X, problem.T, problem.sample_weight, problem.regularizer)
     wide = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(np.float64)), parts)
     return Problem.tree_unflatten((problem.intercept, "float64"), wide)
+
+
+def narrowed(problem: Problem) -> Problem:
+    """The stored numbers rounded to float32, as a float32 problem; a float32 problem keeps its own.
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> from jaxsoftmax._widen import narrowed
+        >>> print(narrowed(js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])).dtype)
+        float32
+    """
+    parts = (problem.X, problem.T, problem.sample_weight, problem.regularizer)
+    narrow = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(np.float32)), parts)
+    return Problem.tree_unflatten((problem.intercept, "float32"), narrow)

@@ -13,7 +13,7 @@ from jaxsoftmax.calculus.bounds import condition_bound_two_classes, lambda2_boun
 from jaxsoftmax.calculus.objective import probabilities
 from jaxsoftmax.check_row import Check, columns, compare, not_run
 from jaxsoftmax.evidence import tolerances
-from jaxsoftmax.evidence.convexity import Convexity, ConvexityReport
+from jaxsoftmax.evidence.convexity_report import Convexity, ConvexityReport
 from jaxsoftmax.problem import Problem
 
 SOFTMAX_ROWS = 200  # samples whose S(y) is diagonalised

@@ -27,7 +27,7 @@ from jaxsoftmax.calculus.rates import (
 )
 from jaxsoftmax.check_row import Check, columns, compare, not_run, stored
 from jaxsoftmax.evidence import tolerances
-from jaxsoftmax.evidence.convexity import ConvexityReport
+from jaxsoftmax.evidence.convexity_report import ConvexityReport
 from jaxsoftmax.problem import Problem
 
 __all__ = ["check_descent", "check_rate"]

@@ -17,7 +17,8 @@ from jaxsoftmax.check_row import Check, crosscheck_rows, draw, plain
 from jaxsoftmax.curvature_checks import check_curvature, check_softmax_covariance
 from jaxsoftmax.datasets import Dataset
 from jaxsoftmax.descent_checks import check_descent, check_rate
-from jaxsoftmax.evidence.convexity import DENSE_LIMIT, ConvexityReport, probe_convexity
+from jaxsoftmax.evidence.convexity import DENSE_LIMIT, probe_convexity
+from jaxsoftmax.evidence.convexity_report import ConvexityReport
 from jaxsoftmax.evidence.crosscheck import CrossCheckReport, crosscheck_problem
 from jaxsoftmax.findings import conditioning_advice, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method

@@ -14,7 +14,15 @@ import jax
 import numpy as np
 
 from jaxsoftmax._checks import as_weights, is_traced, require_problem
-from jaxsoftmax.calculus.enclosures import DOWN, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
+from jaxsoftmax.calculus.enclosures import (
+    DOWN,
+    UNIT_ROUNDOFF,
+    UP,
+    gamma,
+    largest_singular_value_bound,
+    nonzero_singular_value_bounds,
+    smallest_singular_value_bound,
+)
 from jaxsoftmax.calculus.penalties import penalised_columns
 from jaxsoftmax.problem import Problem
 from jaxsoftmax.regularizers import L2, LogCosh, SelfRegularizer
@@ -42,8 +50,9 @@ def _concrete(problem: Problem, name: str) -> tuple[np.ndarray, np.ndarray]:
 def singular_value_bounds(problem: Problem) -> SingularValueBounds:
     """Rigorous bounds on the extreme nonzero singular values of diag(√s) X (used by S7).
 
-    `lower` is 0.0 when no positive bound could be proved: X of deficient rank (all-zero columns apart), or a
-    conditioning beyond float64's reach.
+    `lower` is 0.0 when no positive bound could be proved: a conditioning beyond float64's reach once the columns are
+    brought near norm 1, or columns whose dependence on the others is not proved exactly (dependence.py proves that of
+    proportional columns and of combinations of a few).
 
     Args:
         problem: concrete data, any compute dtype; the bounds are about its device X, exactly as stored.
@@ -58,7 +67,8 @@ def singular_value_bounds(problem: Problem) -> SingularValueBounds:
         >>> lower <= 3 <= lower * (1 + 1e-12), upper * (1 - 1e-12) <= 4 <= upper
         (True, True)
     """
-    return SingularValueBounds(*nonzero_singular_value_bounds(*_concrete(problem, "singular_value_bounds")))
+    found = nonzero_singular_value_bounds(*_concrete(problem, "singular_value_bounds"))
+    return SingularValueBounds(found.lower, found.upper)
 
 
 def _gamma_squared(problem: Problem) -> float:
@@ -109,7 +119,7 @@ def curvature_bound(problem: Problem) -> float:
 
     Source: [B].
     """
-    _, high = nonzero_singular_value_bounds(*_concrete(problem, "curvature_bound"))
+    high = largest_singular_value_bound(*_concrete(problem, "curvature_bound"))
     return (0.5 * high * high + _entrywise_top(problem) + 0.5 * _gamma_squared(problem)) * UP
 
 
@@ -151,9 +161,7 @@ def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
 
 def _flattest(X: np.ndarray, W64: np.ndarray, problem: Problem) -> float:
     """min_n λ₂(S(y_n)) from below, over the rows of X and the samples of S21d."""
-    # |z - computed z| ≤ γ_D Σ|x||w| per entry; a softmax entry moves by at most e^{±2 max|Δz|}.
-    error = gamma(X.shape[1] + 1) * np.max(np.abs(X) @ np.abs(W64).T, axis=1)
-    smallest = np.min(lambda2_bound(_probability_lower_bounds(X @ W64.T, error)), initial=np.inf)
+    smallest = np.min(_lambda2_of_samples(W64, X), initial=np.inf)
     for p in problem.regularizer:
         if isinstance(p, SelfRegularizer):
             Z = float(p.gamma) * W64.T
@@ -200,9 +208,9 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
     X, s = _concrete(problem, "curvature_lower_bound")
     W64 = np.asarray(as_weights(W, problem)).astype(np.float64)
     gamma2, (alpha, alpha_whole) = _gamma_squared(problem), _entrywise_floor(W64, problem)
-    low, _ = nonzero_singular_value_bounds(X, s)
+    low, _, full_rank = nonzero_singular_value_bounds(X, s)
     smallest = _flattest(X, W64, problem)
-    if problem.regularizer and (X.shape[0] < X.shape[1] or not np.all(np.any(X != 0, axis=0))):
+    if problem.regularizer and not full_rank:
         # `low` is the smallest nonzero singular value; a penalty also sees the directions that X does not.
         low = 0.0
     data = float(_normal(smallest * (low * low + gamma2))) * DOWN
@@ -213,6 +221,42 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
         # V = V_a + **1**vᵀ, v ⊥ e_bias: the data see V_a, the penalty sees C‖v‖² (needs full column rank).
         return min(alpha, data)
     return data
+
+
+def samplewise_curvature_bound(W: Any, problem: Problem) -> float:
+    """S7c sample by sample, at least `curvature_lower_bound`: σ_min⁺(diag(√(s m)) X)² with m_n ≤ λ₂(S(y_n)).
+
+    On 𝒦⊥ S(y_n) ⪰ m_n (I − **11**ᵀ/C) for each sample, so H ⪰ (I − **11**ᵀ/C) ⊗ Σ_n s_n m_n x_n x_nᵀ: one confident
+    sample no longer speaks for all. With regularisers it is `curvature_lower_bound`. A Python float ≥ 0.
+
+    Raises:
+        TypeError, ValueError: as `curvature_lower_bound`.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.calculus.bounds import samplewise_curvature_bound
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> W = np.array([[0, 1], [0, 0]], dtype="float32")  # the second sample is confident, the first is not
+        >>> round(samplewise_curvature_bound(W, problem), 6), round(js.curvature_lower_bound(W, problem), 6)
+        (0.565207, 0.317929)
+    """
+    if problem.regularizer:
+        return curvature_lower_bound(W, problem)
+    X, s = _concrete(problem, "samplewise_curvature_bound")
+    weight = _normal(s * _lambda2_of_samples(np.asarray(as_weights(W, problem)).astype(np.float64), X)) * DOWN
+    if not np.all(weight > 0):
+        X, weight = X[weight > 0], weight[weight > 0]
+        if not len(X) or nonzero_singular_value_bounds(X, weight).full_column_rank is False:
+            return 0.0  # the samples left may have a smaller row space than all of them
+    low = smallest_singular_value_bound(X, weight)
+    return max(float(_normal(low * low * DOWN)) * DOWN, 0.0)
+
+
+def _lambda2_of_samples(W: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """(N,): lower bounds for λ₂(S(y_n)), the rounding of logits and softmax included."""
+    # |z - computed z| ≤ γ_D Σ|x||w| per entry; a softmax entry moves by at most e^{±2 max|Δz|}.
+    error = gamma(X.shape[1] + 1) * np.max(np.abs(X) @ np.abs(W).T, axis=1)
+    return lambda2_bound(_probability_lower_bounds(X @ W.T, error))
 
 
 def condition_bound(W: Any, problem: Problem) -> float:

@@ -182,8 +182,8 @@ def log_descent_gain_bound(problem: Problem, W0: Any = None) -> float:
 
 def _log_data_curvature(start: _Start, problem: Problem) -> float:
     """log(δ σ_min⁺²) of the samples, those of S21d included; with penalties only for full column rank."""
-    low, _ = nonzero_singular_value_bounds(start.X, start.s)
-    if problem.regularizer and (start.X.shape[0] < start.X.shape[1] or not np.all(np.any(start.X != 0, axis=0))):
+    low, _, full_rank = nonzero_singular_value_bounds(start.X, start.s)
+    if problem.regularizer and not full_rank:
         low = 0.0  # the smallest nonzero singular value says nothing about directions that the data do not see
     log_delta = _log_probability(start)
     if low == 0.0 or log_delta == -math.inf:

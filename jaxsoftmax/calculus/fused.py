@@ -62,6 +62,13 @@ def _hvp_block_at(V: Array, W: Array, X: Array, s: Array) -> Array:
     return _times_samples(y * centred(y, _class_logits(V, X), axis=0) * s, X)
 
 
+def _hvp_block_many(V: Array, X: Array, Y: Array, s: Array) -> Array:
+    """k directions V (k, C, D) at once: their logits are one product of X with k·C rows."""
+    y = Y.T[None]
+    u = _class_logits(V.reshape(-1, V.shape[2]), X).reshape(V.shape[0], V.shape[1], -1)
+    return _times_samples((y * centred(y, u, axis=1) * s).reshape(-1, X.shape[0]), X).reshape(V.shape)
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _value_and_gradient(where: Placement, W: Array, X: Array, T: Array, s: Array) -> tuple[Array, Array]:
     if not where.blocks:
@@ -130,3 +137,25 @@ def _hvp_from_rows_jvp(where: Placement, primals: Any, tangents: Any) -> Any:
 def fused_hvp_from_probabilities(Y: Array, problem: Problem, V: Array, where: Placement) -> Array:
     """(Y ∘ (U - ū))ᵀ diag(s) X at cached probabilities Y (N, C), without penalties, X read once (S4)."""
     return _hvp_from_rows(where, Y, V, problem.X, problem.sample_weight)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _hvp_many(where: Placement, Y: Array, V: Array, X: Array, s: Array) -> Array:
+    if not where.blocks:
+        return _hvp_many_plain(Y, V, X, s)
+    out = jax.ShapeDtypeStruct(V.shape, V.dtype)
+    return sum_blocks(where, _hvp_block_many, (V,), (X, Y, s), out)
+
+
+def _hvp_many_plain(Y: Array, V: Array, X: Array, s: Array) -> Array:
+    return jax.lax.map(lambda v: _hvp_from_rows_plain(Y, v, X, s), V)
+
+
+@_hvp_many.defjvp
+def _hvp_many_jvp(where: Placement, primals: Any, tangents: Any) -> Any:
+    return _hvp_many(where, *primals), jax.jvp(_hvp_many_plain, primals, tangents)[1]
+
+
+def fused_hvp_many(Y: Array, problem: Problem, V: Array, where: Placement) -> Array:
+    """The products of `fused_hvp_from_probabilities` for k directions V (k, C, D) with one read of X (S4)."""
+    return _hvp_many(where, Y, V, problem.X, problem.sample_weight)

@@ -13,7 +13,7 @@ from jaxsoftmax._checks import as_weights
 from jaxsoftmax._products import replicated, sample_logits
 from jaxsoftmax.calculus.blocks import Placement, placement
 from jaxsoftmax.calculus.derivatives import quadratic_form_on_arrays
-from jaxsoftmax.calculus.fused import fused_hvp_from_probabilities
+from jaxsoftmax.calculus.fused import fused_hvp_from_probabilities, fused_hvp_many
 from jaxsoftmax.calculus.gauge import Kernel, kernel
 from jaxsoftmax.calculus.gram import dense_hessian, hessian_block, hessian_diagonal
 from jaxsoftmax.calculus.penalties import penalty_hvp
@@ -45,10 +45,11 @@ _quadratic = jax.jit(quadratic_form_on_arrays)
 
 @partial(jax.jit, static_argnums=4)
 def _matmat(Y: Array, W: Array, problem: Problem, columns: Array, where: Placement) -> Array:
-    def one(column: Array) -> Array:
-        return _product(Y, W, problem, column.reshape(W.shape), where).reshape(-1)
-
-    return jax.lax.map(one, columns.T).T
+    V = columns.T.reshape(-1, *W.shape)
+    total = fused_hvp_many(Y, problem, V, where)
+    if problem.regularizer:
+        total = total + jax.vmap(lambda v: penalty_hvp(W, problem, v))(V)
+    return total.reshape(len(V), -1).T
 
 
 @partial(jax.jit, static_argnums=4)

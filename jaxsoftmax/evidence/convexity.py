@@ -1,231 +1,90 @@
 """The convexity probe: the spectrum of the Hessian at a point, its kernel as S6 predicts it, and S7's bounds beside it.
 
-Dense and in float64, for C·D <= 3000. The eigenvalues answer two questions: is any of them negative beyond what
-rounding explains (then S5 is refuted, with a witness direction), and are exactly as many of them zero as S6 says.
+Dense for C·D <= 3000 (dense_probe.py), from products beyond (matrix_free_probe.py). The eigenvalues answer two
+questions: is any of them negative beyond what rounding explains (then S5 is refuted, with a witness direction), and are
+exactly as many of them zero as S6 says.
 
 **Resolution.** Probabilities are right within 4·eps·(1 + log₂C), so a product y_a y_b within twice that, and a sum
 over N samples adds (8 + √N)·eps·Σ|terms|. Entry by entry the computed Hessian therefore errs by at most κ·eps·B with
 κ = 16 + 8 log₂C + √N and B = Σ_n s_n |S(y_n)| ⊗ |x_n||x_n|ᵀ. |S(y)| = Σ_{a<b} y_a y_b (e_a + e_b)(e_a + e_b)ᵀ is
 positive semi-definite with the trace of S(y), hence so is B, and ‖B‖ <= tr B = tr H. An error bounded entrywise by a
 non-negative matrix has at most its norm. Errors of the logits move H between e^{−ρ}H and e^{ρ}H (S8): they change no
-sign. A symmetric eigensolver adds a backward error of about n·eps·λ_max, n = CD. Together every computed eigenvalue is
+sign. Products H V err likewise, by κ·eps·B, so an iteration on products sees H to the same accuracy. A symmetric
+eigensolver adds a backward error of about n·eps·λ_max, n = CD. Together every computed eigenvalue is
 within
 
     resolution = eps·[κ·tr H + n·λ_max] <= c·eps·n·λ_max,  c = 1 + κ
 
 of one of H's, and a number smaller than that is not distinguishable from 0 in float64. All of it survives a congruence
 by a positive diagonal, so the kernel is counted where the diagonal is near 1 and units do not matter.
+
+**Relative resolution.** In features scaled by Σ (powers of two) let H_s = Σ⁻¹HΣ⁻¹ ⪰ μ_s on (𝒦Σ)⊥, found above its own
+resolution δ_s = eps·κ·tr H_s. By Sylvester H is then positive on 𝒦⊥ and its kernel is exactly 𝒦. Moreover each v in 𝒦⊥
+is the projection of some w with u = wΣ in (𝒦Σ)⊥, of the same form, and |wᵀEw| <= δ_s‖u‖² <= (δ_s/μ_s) wᵀHw: forms,
+hence the smallest eigenvalue, are known to a *relative* δ_s/μ_s. The matrix-free probe uses this where λ_min is below
+the absolute resolution. On 60,000 images of digits it decides: pixels seen in one sample alone make λ_min/λ_max 10⁻¹³.
+
+Forms along a given v are evaluated as sums of variances, accurate relative to their own size whatever v is: λ_min as
+reported is such a form, an upper bound up to its rounding. In float32 (`dtype="float32"`) eps is float32's.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import math
+import time
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxsoftmax._checks import as_weights, is_traced, show
-from jaxsoftmax._widen import widened
-from jaxsoftmax.calculus.bounds import condition_bound, curvature_bound, curvature_lower_bound
-from jaxsoftmax.calculus.gauge import kernel
-from jaxsoftmax.calculus.hessian import hessian
+from jaxsoftmax._checks import as_weights, is_traced, random_generator, require_problem, show
+from jaxsoftmax._widen import narrowed, widened
+from jaxsoftmax.calculus.bounds import curvature_bound, samplewise_curvature_bound
+from jaxsoftmax.calculus.enclosures import UP
+from jaxsoftmax.calculus.gauge import Kernel, kernel
+from jaxsoftmax.evidence.convexity_report import Convexity, ConvexityReport
+from jaxsoftmax.evidence.dense_probe import judge_symmetric, power_of_two_scale, resolution_of
+from jaxsoftmax.evidence.line_probes import probe_midpoints
+from jaxsoftmax.evidence.matrix_free_probe import Found, probe_matrix_free
+from jaxsoftmax.evidence.problem_operator import CountedHessian, problem_operator, random_members
+from jaxsoftmax.evidence.spectral_density import density_of_values
 from jaxsoftmax.problem import Problem
 
 DENSE_LIMIT = 3000
-EPS = float(np.finfo(np.float64).eps)
+METHODS = ("auto", "dense", "matrix-free")
 
 
-class Convexity(enum.Enum):
-    """The verdict: CONSISTENT with S5 and S6; REFUTED, with a witness; UNRESOLVED at this precision."""
-
-    CONSISTENT = "CONSISTENT"
-    REFUTED = "REFUTED"
-    UNRESOLVED = "UNRESOLVED"
-
-
-class Judgement(NamedTuple):
-    """What `judge_symmetric` finds in a symmetric matrix."""
-
-    verdict: Convexity
-    lambda_min: float  # smallest eigenvalue on the complement of the predicted kernel; NaN when that is {0}
-    lambda_max: float
-    kernel_dim: int  # eigenvalues of the whole matrix within the resolution of 0
-    witness: np.ndarray | None  # (n,) unit vector with a negative quadratic form
-    low_vector: np.ndarray | None  # (n,) eigenvector of lambda_min
-    high_vector: np.ndarray | None
-    reason: str
-
-
-def resolution_of(M: np.ndarray, samples: int, classes: int) -> float:
-    """The resolution of the module's docstring, with λ_max bounded by the Frobenius norm."""
-    kappa = 16.0 + 8.0 * math.log2(classes) + math.sqrt(samples)
-    trace = float(np.abs(np.diagonal(M)).sum())
-    return EPS * (kappa * trace + M.shape[0] * float(np.linalg.norm(M)))
-
-
-def judge_symmetric(
-    M: np.ndarray,
+def probe_convexity(
+    problem: Problem,
+    W: Any,
     *,
-    resolution: float,
-    complement: np.ndarray | None = None,
-    kernel_dim_predicted: int = 0,
-    counting: np.ndarray | None = None,
-    counting_resolution: float | None = None,
-    quadratic: Callable[[np.ndarray], float] | None = None,
-) -> Judgement:
-    """Whether the symmetric float64 matrix M is, to its resolution, non-negative with the predicted kernel.
+    method: str = "auto",
+    dtype: str = "float64",
+    key: Any = None,
+    progress: Callable[[str], None] | None = None,
+) -> ConvexityReport:
+    """The spectrum of H(W) off its kernel against S5 (no negative eigenvalue), S6 (kernel) and S7 (bounds).
 
     Args:
-        M: (n, n) symmetric.
-        resolution: absolute accuracy of its eigenvalues.
-        complement: (n, n − k) orthonormal basis of the complement of the predicted kernel; None for the whole space.
-        kernel_dim_predicted: k.
-        counting: a matrix congruent to M (ΣMΣ, Σ a positive diagonal) in which the kernel is counted, better scaled;
-            M itself when None. By Sylvester's law it has the same number of zero and negative eigenvalues.
-        counting_resolution: its resolution.
-        quadratic: v -> vᵀMv by another route, to confirm a witness; by M itself when None.
-    """
-    n = M.shape[0]
-    plain = np.linalg.eigvalsh(M)
-    scaled = plain if counting is None else np.linalg.eigvalsh(counting)
-    zero = resolution if counting_resolution is None else counting_resolution
-    kernel_dim = int(np.count_nonzero(np.abs(scaled) <= zero))
-    low = high = None
-    lambda_min, lambda_max = math.nan, float(plain[-1])
-    basis = np.eye(n) if complement is None else complement
-    if basis.shape[1]:
-        values, vectors = np.linalg.eigh(basis.T @ M @ basis)
-        lambda_min, lambda_max = float(values[0]), float(values[-1])
-        low, high = basis @ vectors[:, 0], basis @ vectors[:, -1]
-
-    def done(verdict: Convexity, reason: str, witness: np.ndarray | None = None) -> Judgement:
-        return Judgement(verdict, lambda_min, lambda_max, kernel_dim, witness, low, high, reason)
-
-    if plain[0] < -resolution or lambda_min < -resolution:
-        v = low if lambda_min < -resolution else np.linalg.eigh(M)[1][:, 0]
-        assert v is not None
-        form = float(v @ M @ v) if quadratic is None else quadratic(v)
-        if form < 0:
-            return done(Convexity.REFUTED, f"The quadratic form is {form:.3g} < 0 along the witness.", v)
-        return done(
-            Convexity.UNRESOLVED,
-            f"The dense matrix has the eigenvalue {min(plain[0], lambda_min):.3g} < 0, but the matrix-free form is "
-            f"{form:.3g} there: the two routes disagree.",
-        )
-    if basis.shape[1] and abs(lambda_min) <= resolution:
-        return done(
-            Convexity.UNRESOLVED,
-            f"The smallest eigenvalue off the kernel, {lambda_min:.3g}, is below the resolution {resolution:.3g}.",
-        )
-    if kernel_dim != kernel_dim_predicted:
-        return done(
-            Convexity.UNRESOLVED,
-            f"{kernel_dim} eigenvalues are zero to the resolution; S6 predicts {kernel_dim_predicted}.",
-        )
-    return done(Convexity.CONSISTENT, "No eigenvalue is negative, and the kernel is the one that S6 predicts.")
-
-
-_DATA = (
-    "lambda_min",
-    "lambda_max",
-    "lambda_min_bound",
-    "lambda_max_bound",
-    "kernel_dim",
-    "kernel_dim_predicted",
-    "rank",
-    "condition_estimate",
-    "condition_bound",
-    "residual_estimate",
-    "resolution",
-    "witness",
-)
-
-
-@partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=("verdict", "reason"))
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ConvexityReport:
-    """What `probe_convexity` found; numbers are float64 (Python floats), arrays NumPy.
-
-    Attributes:
-        lambda_min, lambda_max: extreme eigenvalues of H(W) on 𝒦⊥ (lambda_min NaN when 𝒦⊥ = {0}).
-        lambda_min_bound, lambda_max_bound: rigorous bounds by S7c (0.0: none) and S7a.
-        kernel_dim, kernel_dim_predicted: eigenvalues of H that are 0 to the resolution, and S6's dimension.
-        rank: rank R of X over the samples that take part (S6).
-        condition_estimate, condition_bound: λ_max/λ_min on 𝒦⊥ and S7c's bound on it (inf: none).
-        residual_estimate: larger of ‖Hv − λv‖ over the two extreme pairs, H applied matrix-free, ‖v‖ = 1.
-        resolution: what float64 can resolve here (the module's docstring derives it).
-        witness: (C, D) direction of negative curvature when REFUTED, else None.
-        verdict: a `Convexity`.
-        reason: one sentence.
-
-    Example:
-        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
-        >>> report = js.probe_convexity(problem, np.zeros((2, 2)))
-        >>> report.to_dict()["lambda_max"] <= report.lambda_max_bound
-        True
-    """
-
-    lambda_min: Any
-    lambda_max: Any
-    lambda_min_bound: Any
-    lambda_max_bound: Any
-    kernel_dim: Any
-    kernel_dim_predicted: Any
-    rank: Any
-    condition_estimate: Any
-    condition_bound: Any
-    residual_estimate: Any
-    resolution: Any
-    witness: Any
-    verdict: Convexity
-    reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, keys as the fields; inf and NaN become None."""
-        out: dict[str, Any] = {"verdict": self.verdict.value}
-        for name in _DATA[:-1]:
-            value = getattr(self, name)
-            out[name] = value if math.isfinite(value) else None
-        out["witness"] = None if self.witness is None else np.asarray(self.witness).tolist()
-        return out | {"reason": self.reason}
-
-    def __repr__(self) -> str:
-        if not isinstance(self.lambda_max, float):  # rebuilt by JAX with something else in the leaves
-            return f"ConvexityReport({self.verdict.value})"
-        lower = f"S7c {self.lambda_min_bound:.6g}" if self.lambda_min_bound > 0 else "no rigorous bound"
-        upper = f"S7c {self.condition_bound:.6g}" if math.isfinite(self.condition_bound) else "no rigorous bound"
-        return "\n".join(
-            (
-                f"Convexity probe: {self.verdict.value}. {self.reason}",
-                f"  smallest eigenvalue off the kernel {self.lambda_min:.6g}  (at least: {lower})",
-                f"  largest eigenvalue {self.lambda_max:.6g}  (at most: S7a {self.lambda_max_bound:.6g})",
-                f"  condition number off the kernel {self.condition_estimate:.6g}  (at most: {upper})",
-                f"  kernel dimension {self.kernel_dim}, S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank}",
-                f"  residual |Hv - λv| {self.residual_estimate:.2g}; float64 resolves {self.resolution:.2g} here",
-            )
-        )
-
-
-def probe_convexity(problem: Problem, W: Any) -> ConvexityReport:
-    """Diagonalise H(W) in float64 and compare with S5 (no negative eigenvalue), S6 (kernel) and S7 (bounds).
-
-    Args:
-        problem: the data, concrete, with C·D <= 3000. A float32 problem is widened exactly.
+        problem: the data, concrete. A float32 problem is widened exactly.
         W: (C, D) weights.
+        method: "dense" diagonalises H (C·D <= 3000), "matrix-free" needs products with H alone; "auto" is the first
+            where it is allowed.
+        dtype: what H is computed in, "float64" or "float32" (a float64 problem is rounded to it).
+        key: random key for starting vectors and directions; ``jax.random.key(0)`` when None.
+        progress: called with one line before and during long stages.
 
     Returns:
-        A `ConvexityReport` with verdict CONSISTENT, REFUTED (an eigenvalue negative beyond rounding; `witness` is a
-        direction along which the matrix-free quadratic form is negative) or UNRESOLVED (the smallest eigenvalue off the
-        kernel is below the resolution, or the kernel found is not the one predicted).
+        A `ConvexityReport` with verdict CONSISTENT, REFUTED (a curvature negative beyond rounding; `witness` is a
+        direction along which the form by another route is negative, or where a midpoint lies above its chord) or
+        UNRESOLVED (the smallest eigenvalue off the kernel is below the resolution, or the kernel found is not the one
+        predicted).
 
     Raises:
-        ValueError: C·D > 3000, or W does not fit the problem or is not finite.
+        ValueError: method="dense" with C·D > 3000, W does not fit the problem or is not finite, an unknown method or
+            dtype.
+        TypeError: a traced problem, or a key that is none.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -236,11 +95,18 @@ def probe_convexity(problem: Problem, W: Any) -> ConvexityReport:
 
     Source: S5 is the second theorem of Rychlik, arXiv:1903.12600.
     """
+    require_problem(problem)
+    if method not in METHODS:
+        raise ValueError(f"method: got {show(method)}; choose one of {', '.join(METHODS)}.")
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"dtype: got {show(dtype)}; give 'float64' or 'float32'.")
     size = problem.C * problem.D
-    if size > DENSE_LIMIT:
+    if method == "auto":
+        method = "dense" if size <= DENSE_LIMIT else "matrix-free"
+    if method == "dense" and size > DENSE_LIMIT:
         raise ValueError(
-            f"problem: C*D = {problem.C}*{problem.D} = {size} exceeds {DENSE_LIMIT}, the limit of the dense probe. "
-            "Probe a problem with fewer columns or classes, or use js.hessian(W, problem) matrix-free."
+            f"method: 'dense', but C*D = {problem.C}*{problem.D} = {size} exceeds {DENSE_LIMIT}, the limit of the "
+            "dense probe. Use method='matrix-free'."
         )
     if is_traced(problem.X):
         raise TypeError("problem: its arrays are traced; the probe needs concrete data. Call it outside jit and vmap.")
@@ -248,54 +114,94 @@ def probe_convexity(problem: Problem, W: Any) -> ConvexityReport:
     if not np.all(np.isfinite(W)):
         bad = np.argwhere(~np.isfinite(W))[0]
         raise ValueError(f"W: entry ({bad[0]}, {bad[1]}) is {show(W[tuple(bad)])}; the probe needs finite weights.")
-    predicted = kernel(problem)
+    rng = random_generator(key)
+    tell = progress or (lambda line: None)
+    begin = time.perf_counter()
     with jax.enable_x64(True):
-        wide = widened(problem)
-        H = hessian(W, wide)
-        M = np.asarray(H.to_dense())
-        M = (M + M.T) / 2
-        scale = _power_of_two_scale(M)
-
-        def apply(v: np.ndarray) -> np.ndarray:
-            return np.asarray(H @ jax.numpy.asarray(v.reshape(W.shape))).reshape(-1)
-
-        counting = M * scale[:, None] * scale[None, :]
-        judgement = judge_symmetric(
-            M,
-            resolution=resolution_of(M, problem.N, problem.C),
-            complement=np.asarray(predicted.complement_basis(), np.float64),
-            kernel_dim_predicted=int(predicted.dim),
-            counting=counting,
-            counting_resolution=resolution_of(counting, problem.N, problem.C),
-            quadratic=lambda v: float(v @ apply(v)),
-        )
-        residual = 0.0
-        pairs = ((judgement.lambda_min, judgement.low_vector), (judgement.lambda_max, judgement.high_vector))
-        for value, v in pairs:
-            if v is not None:
-                residual = max(residual, float(np.linalg.norm(apply(v) - value * v)))
-        lower = float(curvature_lower_bound(W, wide))
-        condition = float(condition_bound(W, wide))
-    low, high = judgement.lambda_min, judgement.lambda_max
+        stored = widened(problem) if dtype == "float64" else narrowed(problem)
+        W = W.astype(dtype).astype(np.float64)
+        tell("kernel: the rank of X")
+        kern = kernel(stored)
+        tell("rigorous bounds")
+        upper = curvature_bound(stored)
+        lower = samplewise_curvature_bound(W, stored)
+        counted = CountedHessian(W.astype(dtype), stored)
+        if method == "dense":
+            tell("dense eigenvalues")
+            found = _dense(counted, kern)
+        else:
+            found = probe_matrix_free(problem_operator(counted, kern, upper, rng, tell), rng, tell)
+        tell("lines")
+        directions = [rng.standard_normal(size) for _ in range(2)]
+        directions += [v for v in (found.low_vector, found.high_vector) if v is not None]
+        forms = [counted.form(v) for v in directions]
+        members = random_members(kern, problem.C, rng, 1)
+        if members is not None:
+            forms.append(counted.form(members[:, 0]))
+        lines = probe_midpoints(stored, W, [v.reshape(W.shape) for v in directions])
+    verdict, reason, witness = found.verdict, found.reason, found.witness
+    if verdict is not Convexity.REFUTED and lines.midpoint_excess > 1:
+        verdict, witness = Convexity.REFUTED, lines.direction
+        reason = f"A midpoint lies above its chord by {lines.midpoint_excess:.3g} times what rounding allows."
+    low, high = found.lambda_min, found.lambda_max
     return ConvexityReport(
         lambda_min=low,
         lambda_max=high,
         lambda_min_bound=lower,
-        lambda_max_bound=float(curvature_bound(problem)),
-        kernel_dim=judgement.kernel_dim,
-        kernel_dim_predicted=int(predicted.dim),
-        rank=int(predicted.rank),
+        lambda_max_bound=upper,
+        kernel_dim=found.kernel_dim,
+        kernel_dim_predicted=int(kern.dim),
+        rank=int(kern.rank),
         condition_estimate=high / low if low > 0 else math.inf,
-        condition_bound=condition,
-        residual_estimate=residual,
-        resolution=resolution_of(M, problem.N, problem.C),
-        witness=None if judgement.witness is None else judgement.witness.reshape(W.shape),
-        verdict=judgement.verdict,
-        reason=judgement.reason,
+        condition_bound=upper / lower * UP if lower > 0 else math.inf,
+        residual_estimate=max(found.residual_min, found.residual_max),
+        residual_min_estimate=found.residual_min,
+        residual_max_estimate=found.residual_max,
+        resolution=found.resolution,
+        rank_tolerance=kern.tolerance,
+        form_min_measured=min(forms),
+        midpoint_excess_measured=lines.midpoint_excess,
+        products=counted.products,
+        seconds=time.perf_counter() - begin,
+        witness=None if witness is None else witness.reshape(W.shape),
+        spectral_density=found.density,
+        verdict=verdict,
+        reason=reason,
+        method=method,
+        dtype=dtype,
+        resolved=found.resolved,
     )
 
 
-def _power_of_two_scale(M: np.ndarray) -> np.ndarray:
-    """Powers of two that bring the diagonal of M near 1, so that the kernel count does not depend on units."""
-    diagonal = np.abs(np.diagonal(M))
-    return np.where(diagonal > 0, np.exp2(-np.round(np.log2(np.where(diagonal > 0, diagonal, 1.0)) / 2)), 1.0)
+def _dense(counted: CountedHessian, kern: Kernel) -> Found:
+    """Diagonalise H; residuals and a witness's form by the matrix-free route."""
+    problem = counted.H.problem
+    N, C, eps = problem.N, problem.C, float(np.finfo(problem.dtype).eps)
+    M = np.asarray(counted.H.to_dense(), np.float64)
+    M = (M + M.T) / 2
+    scale = power_of_two_scale(M)
+    counting = M * scale[:, None] * scale[None, :]
+    resolution = resolution_of(M, N, C, eps)
+    judged = judge_symmetric(
+        M,
+        resolution=resolution,
+        complement=np.asarray(kern.complement_basis(), np.float64),
+        kernel_dim_predicted=int(kern.dim),
+        counting=counting,
+        counting_resolution=resolution_of(counting, N, C, eps),
+        quadratic=lambda v: float(v @ counted.apply(v[:, None])[:, 0]),
+    )
+    residuals = [0.0, 0.0]
+    pairs = ((judged.lambda_min, judged.low_vector), (judged.lambda_max, judged.high_vector))
+    for place, (value, v) in enumerate(pairs):
+        if v is not None:
+            residuals[place] = float(np.linalg.norm(counted.apply(v[:, None])[:, 0] - value * v))
+    resolved = bool(judged.lambda_min > resolution) or judged.low_vector is None
+    low = judged.lambda_min
+    if resolved and judged.low_vector is not None:
+        low = counted.form(judged.low_vector)  # of second order in the error of the vector, and no cancellation
+    return Found(
+        judged.verdict, judged.reason, low, judged.lambda_max, judged.kernel_dim, resolution, resolved,
+        residuals[0], residuals[1],
+        judged.witness, judged.low_vector, judged.high_vector, density_of_values(judged.values),
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import cases
 import jaxsoftmax as js
 import twins
+from jaxsoftmax.calculus.bounds import samplewise_curvature_bound
 
 EPS = twins.EPS64
 SEEDS = st.integers(0, 2**32 - 1)
@@ -68,6 +69,21 @@ def test_curvature_and_condition_bounds_hold(seed, scale, case, dtype):
         assert condition < math.inf
     # The curvature bound is no looser than S7a says.
     assert Lambda <= twins.curvature_bound(data) * (1 + 1e-12)
+
+
+@given(seed=SEEDS, scale=SCALES, deficient=st.booleans())
+def test_samplewise_bound_is_sharper_and_still_below_the_spectrum(seed, scale, deficient):
+    """S7 c sample by sample: curvature_lower_bound <= it <= λ_min(H|𝒦⊥); equal to the first at W = 0."""
+    case = cases.Case("samplewise", 9, 4, 3, intercept=True, deficient=deficient)
+    W = scale * cases.directions(case, "float64", seed)[0]
+    with jax.enable_x64(True):
+        problem = cases.problem(case, "float64", seed)
+        data = cases.data(case, problem)
+        sharper, plain = samplewise_curvature_bound(W, problem), js.curvature_lower_bound(W, problem)
+    values = spectrum(W, data)
+    assert plain * (1 - 1e-9) <= sharper <= values[0] + 40 * EPS * values[-1]
+    if scale == 0 and plain > 0:
+        assert sharper == pytest.approx(plain, rel=1e-9)
 
 
 @given(seed=SEEDS, C=st.sampled_from([2, 3, 7]), spread=st.sampled_from([0.0, 1.0, 10.0, 40.0]))
@@ -197,8 +213,8 @@ def test_samples_of_weight_zero_do_not_loosen_the_bounds():
 
 
 def test_no_bound_is_said_to_be_none():
-    """S7: rank-deficient data have no proved σ_min⁺: the lower bounds are 0.0 and the condition bounds inf."""
-    X = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]], np.float32)
+    """S7: nearly dependent data have no proved σ_min⁺: the lower bounds are 0.0 and the condition bounds inf."""
+    X = np.array([[1.0, 2.0], [2.0, 4.0], [2.0**-24, 2.0**-23 + 2.0**-46]], np.float32)
     problem = js.Problem(X, np.full((3, 2), 0.5, np.float32))
     W = np.zeros((2, 2))
     assert js.singular_value_bounds(problem).lower == 0.0

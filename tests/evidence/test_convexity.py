@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.evidence.convexity import Convexity, judge_symmetric, resolution_of
+from jaxsoftmax.evidence.convexity_report import Convexity
+from jaxsoftmax.evidence.dense_probe import judge_symmetric, resolution_of
 
 RNG = np.random.default_rng(20245)
 X = RNG.normal(size=(20, 3))
@@ -143,6 +144,6 @@ def test_bad_input_is_named():
         js.probe_convexity(problem, np.zeros((3, 3)))
     large = js.Problem(np.zeros((2, 1600), np.float32), np.eye(2, dtype=np.float32))
     with pytest.raises(ValueError, match=r"C\*D = 2\*1600 = 3200 exceeds 3000"):
-        js.probe_convexity(large, np.zeros((2, 1600)))
+        js.probe_convexity(large, np.zeros((2, 1600)), method="dense")
     with pytest.raises(TypeError, match="traced"):
         jax.jit(lambda p: js.probe_convexity(p, np.zeros((3, 4))).lambda_max)(problem)
