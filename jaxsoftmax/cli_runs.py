@@ -139,7 +139,8 @@ def run_probe(call: Call, at: str = "fit") -> int:
             return INTERRUPTED
         with _spinner(call.quiet) as update, _refusing(library=False):
             update(f"{prepared.about['name']}: probing the curvature")
-            report = probe_convexity(problem, W)
+            name = prepared.about["name"]
+            report = probe_convexity(problem, W, progress=lambda line: update(f"{name}: {line}"))
     if report.verdict.value == "UNRESOLVED" and not any(conditioning_advice(problem) in text for text in found):
         found.append(conditioning_advice(problem))
     _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": report}, found)

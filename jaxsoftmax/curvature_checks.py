@@ -44,7 +44,7 @@ def check_softmax_covariance(problem: Problem, W: np.ndarray, at: str) -> list[C
 def check_curvature(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Check]:
     """S5, S6 and S7a, c, d against the eigenvalues that the probe found at W."""
     low, high, fog = float(probe.lambda_min), float(probe.lambda_max), float(probe.resolution)
-    resolved = low > fog
+    resolved = bool(probe.resolved)
     unclear = f"rounding decides: float64 resolves {fog:.1e} here"
     rows = []
     if np.isfinite(low):

@@ -89,7 +89,7 @@ def check_rate(problem: Problem, W: np.ndarray, probe: ConvexityReport | None, r
         probe: eigenvalues of H(W), or None.
         reason: why it cannot be checked here; "" where it can.
     """
-    if probe is not None and not reason and not probe.lambda_min > probe.resolution:
+    if probe is not None and not reason and not probe.resolved:
         reason = "the smallest eigenvalue is below what float64 resolves"
     if probe is None or reason:
         return [not_run("S17", "contraction of a gradient step, η = 1/Λ and 2/(μ*+Λ*)", "", reason)]

@@ -143,7 +143,7 @@ def summary(data: DatasetReport) -> list[tuple[str, str]]:
 
 def _curvature(probe: Any) -> str:
     high = f"λ_max = {probe.lambda_max:.6g} (S7a: <= {probe.lambda_max_bound:.6g})"
-    if not probe.lambda_min > probe.resolution:
+    if not probe.resolved:
         return f"off the kernel: {high}; λ_min is below what float64 resolves here, {probe.resolution:.1e}"
     below = f" (S7c: >= {probe.lambda_min_bound:.3g})" if probe.lambda_min_bound > 0 else ""
     bound = f" (S7c: <= {probe.condition_bound:.3g})" if math.isfinite(probe.condition_bound) else ""

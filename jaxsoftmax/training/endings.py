@@ -78,7 +78,8 @@ def judge(
     if status == STEP_LIMIT:
         words = "The step limit was reached before the gradient tolerance."
     elif status == HALTED:
-        status, words = STALLED, method.halt_words
+        # Not STALLED, which would say that the loss cannot fall further.
+        status, words = STEP_LIMIT, method.halt_words
     elif status == STALLED:
         words = "The loss cannot fall further in this precision; the gradient is above the tolerance."
     else:

@@ -238,8 +238,8 @@ def run(
 ) -> Carry:
     """Run `method` from W0 until one of the endings; the carry as NumPy arrays.
 
-    Ctrl-C (KeyboardInterrupt, also one that `progress` raises) ends the run with status INTERRUPTED and what was done up
-    to the last whole chunk. `progress` is called after each chunk, in the thread of the caller.
+    Ctrl-C (KeyboardInterrupt, also one that `progress` raises) ends the run with status INTERRUPTED and what was done
+    up to the last whole chunk. `progress` is called after each chunk, in the thread of the caller.
     """
     began = time.perf_counter()
     carry = start(method, where, problem, W0, constants)

@@ -11,7 +11,7 @@ What the theory says of it:
   can fire only if Λ > 10⁵, when ΔG = 0, or once ‖ΔG‖² is no longer large beside eps: then eps takes over the
   denominator, the next step is shorter, its ΔG smaller, and the steps collapse within a few epochs (‖ΔG‖ near 10⁻⁸ in
   float64, 10⁻⁴ in float32, whatever the scale of the loss). None of these says anything about convergence: the run ends
-  STALLED.
+  STEP_LIMIT, and the reason says which limit.
 - There is no guarantee that the loss falls, or that the run converges, even where a minimiser exists; "bb" has one.
 - Re-centring changes the objective under L2 and log-cosh penalties (S21 a, b); under smoothing and the self-regulariser
   it does not. The gradient is then that of the re-centred W; ΔW and ΔG are taken after re-centring.

@@ -21,7 +21,8 @@ from jaxsoftmax.training import loop
 class Status(enum.Enum):
     """How a run ended.
 
-    GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`. DIVERGING:
+    GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`, or before
+    the limit that a method sets its own steps ("bb-published", S20). DIVERGING:
     no minimiser suspected. STALLED: the loss cannot fall further in this precision. NONFINITE: a step left the finite
     numbers; the result is the last good point. INTERRUPTED: Ctrl-C; the result is what was done until then.
 
