@@ -2,9 +2,10 @@
 
 H V = −g is solved on 𝒦⊥ with the fixed matrix M of S19 as preconditioner: the eigenvalues of M⁺H lie in
 [2 min_n λ₂(S(y_n)), 1], so cond(X) does not enter, and M⁺ maps into 𝒦⊥, so no iterate has a part in the kernel. The
-solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = min(½, (‖g‖/‖g₀‖)^½), g₀ the gradient at the start:
-loose far away, and near a minimiser tight enough for superlinear convergence (Dembo, Eisenstat & Steihaug, SIAM J.
-Numer. Anal. 19 (1982)). Any direction of conjugate gradients started at 0 is one of descent, and the step length is
+solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
+the start: loose far away, tighter near a minimiser (Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)). Below
+0.03 nothing would be gained: the products of one solve to φ² are those of two to φ, and the last solve, which only
+confirms the end, would cost the most. Any direction of conjugate gradients started at 0 is one of descent, and the step length is
 S8's, which asks for no exact direction (damping.py).
 
 Memory: the (N, C) probabilities and a few (C, D) arrays; the (CD, CD) matrix never exists.
@@ -27,6 +28,7 @@ from jaxsoftmax.training.method import Oracle, Point, Proposal
 Array = jax.Array
 
 MOST_PRODUCTS = 1000  # a step
+LOOSEST, TIGHTEST = 0.5, 0.03
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ class NewtonCG:
         """The damped step along the direction that conjugate gradients reached."""
         square = jnp.sum(point.gradient * apply_inverse(constants, point.gradient))
         ratio = jnp.where(state > 0, square / jnp.where(state > 0, state, 1), 0)
-        target = jnp.minimum(0.25, jnp.sqrt(ratio)) * square  # φ² ‖g‖²
+        target = jnp.clip(ratio**0.5, TIGHTEST**2, LOOSEST**2) * square  # φ² ‖g‖²; `ratio` is of squares
         V = solve(oracle, constants, point, target)
         return damped_move(point, oracle, V, state)
 

@@ -191,7 +191,7 @@ def test_the_rate_is_monotone_in_the_start_and_the_smoothing():
 
 
 def test_where_nothing_is_promised_the_bound_says_so():
-    """S18: a target 0 gives -inf and the rate 1.0; a sample of weight 0 does not count; deficient rank gives 1.0."""
+    """S18: a target 0 gives -inf and the rate 1.0; a sample of weight 0 does not count; an unproved σ_min⁺ gives 1.0."""
     X = np.array([[1.0, 0.5], [2.0, 0.25], [0.5, 1.0]], np.float32)
     T = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]], np.float32)
     hard = js.Problem(X, T)
@@ -200,9 +200,13 @@ def test_where_nothing_is_promised_the_bound_says_so():
     without = js.Problem(X, T, sample_weight=[1, 1, 0])
     assert js.log_probability_bound(without) == js.log_probability_bound(js.Problem(X[:2], T[:2]))
     assert js.descent_rate_bound(without) < 1.0
-    deficient = js.Problem(X[:, [0, 0]], np.full((3, 2), 0.5, np.float32))
-    assert math.isfinite(js.log_probability_bound(deficient))
-    assert js.descent_rate_bound(deficient) == 1.0
+    near = np.array([[1.0, 2.0], [2.0, 4.0], [2.0**-24, 2.0**-23 + 2.0**-46]], np.float32)
+    unproved = js.Problem(near, np.full((3, 2), 0.5, np.float32))
+    assert math.isfinite(js.log_probability_bound(unproved))
+    assert js.descent_rate_bound(unproved) == 1.0
+    # Columns that are dependent for certain change no nonzero singular value: here X has one, and μ/Λ = δ = 1/2.
+    repeated = js.Problem(X[:, [0, 0]], np.full((3, 2), 0.5, np.float32))
+    assert js.descent_rate_bound(repeated) == pytest.approx(0.5, abs=1e-9)
     # One-hot targets with L2 on every column need no δ: the rate is 1 - α/Λ.
     ridge = hard.replace(regularizer=js.L2(0.5, penalize_intercept=True))
     assert js.descent_rate_bound(ridge) == pytest.approx(1 - 0.5 / js.curvature_bound(ridge), rel=1e-9)
