@@ -149,8 +149,8 @@ def fit(
             loss, gradient and tolerance are looked at once an epoch, on all samples.
         whiten: run in the features that make S19's matrix the identity: one QR and one more copy of X buy a condition
             number that does not depend on X, which first-order methods need on raw data. W, loss, gradient norms and
-            `scaled_gradient` of the result are in the features given; the history's gradient norms, the stopping test
-            and the rates are in the whitened ones. Not with a regulariser.
+            `scaled_gradient` of the result are in the features given; the history's norms, the stopping test and the
+            rates are in the whitened ones. Not with a regulariser.
         progress: called about four times a second with an object of fields step, max_steps, loss, scaled_gradient and
             seconds.
 
@@ -191,22 +191,24 @@ def fit(
         raise ValueError("whiten: a penalty is not diagonal in whitened features. Use method='mm' or a Newton method.")
     kind = np.dtype(problem.dtype).type
     limits = loop.Limits(kind(tolerance), np.int32(most), kind(default))
-    if not whiten:
+    A = whitening(problem, kernel(problem)) if whiten else np.zeros((0, problem.D))
+    if len(A) == 0:  # nothing is to be whitened, or there is nothing to whiten: X = 0
         raw = loop.run(chosen, placement(problem), problem, start, limits, chosen.constants(problem, key), progress)
-        return _finish(problem, chosen, raw, default, _rates(problem, chosen, raw, start))
+        history = endings.history_table(raw)
+        return _finish(problem, chosen, raw, history, default, _rates(problem, chosen, raw, history, start))
     # W moves by (U − U₀) A, so that the part of W₀ in 𝒦 stays.
-    A = whitening(problem, kernel(problem))
     W0 = np.asarray(start, np.float64)
     U0 = (W0 @ np.linalg.pinv(A)).astype(kind)
     X = np.asarray(problem.X).astype(np.float64) @ A.T
     inner = problem.replace(X=place_rows(X.astype(kind), problem.X))
     constants = chosen.constants(inner, key)
     raw = loop.run(chosen, placement(inner), inner, jax.numpy.asarray(U0), limits, constants, progress)
-    rates = _rates(inner, chosen, raw, U0)
+    history = endings.history_table(raw)
+    rates = _rates(inner, chosen, raw, history, U0)
     W = (W0 + (raw.W.astype(np.float64) - U0) @ A).astype(kind)
     value, gradient = map(np.asarray, value_and_gradient(W, problem))
     raw = raw._replace(W=W, value=value, gradient=gradient, scale=np.asarray(gradient_scale(problem)))
-    return _finish(problem, chosen, raw, default, rates)
+    return _finish(problem, chosen, raw, history, default, rates)
 
 
 class _Rates(NamedTuple):
@@ -218,8 +220,8 @@ class _Rates(NamedTuple):
     log_gain_bound: float | None = None
 
 
-def _rates(problem: Problem, method: Any, raw: loop.Carry, W0: Any) -> _Rates:
-    history, bound, estimate, measured, gain = endings.history_table(raw), None, None, None, None
+def _rates(problem: Problem, method: Any, raw: loop.Carry, history: dict[str, np.ndarray], W0: Any) -> _Rates:
+    bound = estimate = measured = gain = None
     if int(raw.status) == loop.NONFINITE:
         return _Rates()
     if method.linear:
@@ -244,11 +246,11 @@ def _finish(
     problem: Problem,
     method: Any,
     raw: loop.Carry,
+    history: dict[str, np.ndarray],
     default: float,
     rates: _Rates,
 ) -> Fit:
     """Evaluate the end point, decide the status (endings.py) and pack the result."""
-    history = endings.history_table(raw)
     end = endpoint.evaluate(problem, raw.W)
     separated = endpoint.separates(problem, raw.W)
     small = loop.scaled_gradient_of(raw)

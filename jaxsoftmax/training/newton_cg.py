@@ -5,8 +5,8 @@ H V = −g is solved on 𝒦⊥ with the fixed matrix M of S19 as preconditioner
 solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
 the start: loose far away, tighter near a minimiser (Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)). Below
 0.03 nothing would be gained: the products of one solve to φ² are those of two to φ, and the last solve, which only
-confirms the end, would cost the most. Any direction of conjugate gradients started at 0 is one of descent, and the step length is
-S8's, which asks for no exact direction (damping.py).
+confirms the end, would cost the most. Any direction of conjugate gradients started at 0 is one of descent, and the step
+length is S8's, which asks for no exact direction (damping.py).
 
 Memory: the (N, C) probabilities and a few (C, D) arrays; the (CD, CD) matrix never exists.
 """

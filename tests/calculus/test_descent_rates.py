@@ -191,7 +191,7 @@ def test_the_rate_is_monotone_in_the_start_and_the_smoothing():
 
 
 def test_where_nothing_is_promised_the_bound_says_so():
-    """S18: a target 0 gives -inf and the rate 1.0; a sample of weight 0 does not count; an unproved σ_min⁺ gives 1.0."""
+    """S18: a target 0 gives -inf and the rate 1.0; a sample of weight 0 does not count; no proved σ_min⁺ gives 1.0."""
     X = np.array([[1.0, 0.5], [2.0, 0.25], [0.5, 1.0]], np.float32)
     T = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]], np.float32)
     hard = js.Problem(X, T)

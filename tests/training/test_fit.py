@@ -17,6 +17,9 @@ X = RNG.normal(size=(20, 2))
 MIXED = np.arange(20) % 3
 SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
 NO_MINIMISER = (Status.DIVERGING, Status.STEP_LIMIT)
+# Compilation is what a method costs: one of each kind by default, all of them among the slow tests.
+QUICK = ("gd", "bb-published", "newton-cg")
+EACH_METHOD = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in METHODS]
 SGD = optax.sgd(0.01)
 KEY = jax.random.key(3)
 
@@ -28,7 +31,7 @@ def claims_nothing(result):
     return True
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_complete_separation_never_ends_converged(x64, method, dtype):
     """S9, S12: every margin positive at W proves that no minimiser exists; the report says so in words."""
@@ -38,7 +41,7 @@ def test_complete_separation_never_ends_converged(x64, method, dtype):
     assert "every sample is already classified with a positive margin" in repr(result)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_quasi_complete_separation_never_ends_converged(x64, method):
     """S9: raw iris is quasi-completely separated: no margin certificate, but Newton's step stays long (S8)."""
     iris = js.datasets.load_iris()
@@ -99,7 +102,7 @@ def test_both_methods_find_the_same_minimum(x64, regularizer):
     np.testing.assert_allclose(both, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_samples_of_weight_zero_take_no_part(x64, method):
     """THEORY 0: the fit is the one without the sample, and an outlier of weight 0 delays nothing."""
     s = np.ones(20)

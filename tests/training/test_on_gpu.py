@@ -1,4 +1,4 @@
-"""The methods on a GPU end where they end on the CPU (S8, S16, S17, S19, S20); run with `pytest -m gpu` where one is."""
+"""The methods on a GPU end where they end on the CPU (S8, S16, S17, S19, S20): `pytest -m gpu` where one is."""
 
 import jax
 import numpy as np
