@@ -70,7 +70,12 @@ class Transformation:
         updates, inner = rule.update(
             gradient, inner, W, value=value, grad=gradient, value_fn=lambda W: loss_on_arrays(W, problem)
         )
-        return jnp.asarray(optax.apply_updates(W, updates)), inner
+        if jnp.shape(updates) != W.shape:
+            raise TypeError(
+                f"method: the transformation returns updates of shape {jnp.shape(updates)} for weights of shape "
+                f"{W.shape}. It must keep the shape."
+            )
+        return jnp.asarray(optax.apply_updates(W, updates)).astype(W.dtype), inner
 
     def _epoch(self, W: Array, inner: Any, problem: Problem, key: Array) -> tuple[Array, Any]:
         N, B = problem.N, self.batch_size
@@ -84,7 +89,7 @@ class Transformation:
             )
             value, gradient = loss_on_arrays(W, batch), gradient_on_arrays(W, batch)
             W, after = self._update(W, inner, value, gradient, batch)
-            return (W.astype(carry[0].dtype), _like(after, inner)), None
+            return (W, _like(after, inner)), None
 
         (W, inner), _ = jax.lax.scan(one, (W, inner), order)
         return W, inner

@@ -202,6 +202,7 @@ def test_result_is_split_serialised_and_outlives_its_x64_scope():
         (TypeError, {"max_steps": 2.5}, r"max_steps: got 2\.5"),
         (ValueError, {"W0": np.zeros((3, 2))}, r"W0: shape \(3, 2\), expected \(C, D\) = \(3, 3\)"),
         (TypeError, {"W0": np.array([["a"] * 3] * 3)}, r"W0: "),
+        (TypeError, {"W0": jax.numpy.zeros((3, 3), "bfloat16")}, r"W0: a JAX array of dtype bfloat16"),
         (TypeError, {"method": optax.sgd}, r"method: got .*Call it first, e\.g\. optax\.sgd"),
         (ValueError, {"method": "gd", "batch_size": 5}, r"batch_size: got 5 with method='gd'"),
         (

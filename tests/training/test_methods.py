@@ -311,6 +311,12 @@ def test_a_transformation_that_returns_nan_is_rolled_back(x64):
     np.testing.assert_allclose(result.W, good.W, rtol=1e-12)
 
 
+def test_updates_of_another_shape_are_named():
+    bad = optax.GradientTransformation(lambda params: (), lambda g, state, params=None: (g[:, :1], state))
+    with pytest.raises(TypeError, match=r"updates of shape \(3, 1\) for weights of shape \(3, 2\)"):
+        js.fit(problem(), bad)
+
+
 def test_too_long_a_rate_is_not_called_convergence(x64):
     """S17: beyond 2/Λ* the iterates do not converge; whatever the end, no claim is made."""
     result = js.fit(problem(), optax.sgd(50.0), max_steps=300)
