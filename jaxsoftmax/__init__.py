@@ -50,13 +50,14 @@ _NAMES_IN = {
     "training.result": ("Fit", "Status"),
     "verification": ("VerifyReport", "verify"),
 }
-_MODULES = ("datasets",)  # public as modules
+_MODULES = ("datasets", "plots")  # public as modules
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
 
 __all__ = sorted([*_MODULE_OF, *_MODULES, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps the two equal
     from . import datasets as datasets
+    from . import plots as plots
     from .calculus.bounds import condition_bound as condition_bound
     from .calculus.bounds import condition_bound_two_classes as condition_bound_two_classes
     from .calculus.bounds import curvature_bound as curvature_bound
