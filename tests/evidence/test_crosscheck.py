@@ -35,8 +35,10 @@ def failed(report):
     return {(s.statement, s.quantity) for s in report.statements if not s.passed}
 
 
-@pytest.mark.parametrize("regularized", [True, False])
-@pytest.mark.parametrize("dtype", DTYPES)
+AGREE = [pytest.param(d, r, marks=pytest.mark.slow if d == "float32" else ()) for d in DTYPES for r in (True, False)]
+
+
+@pytest.mark.parametrize(("dtype", "regularized"), AGREE)
 def test_right_rules_agree(dtype, regularized):
     """S1-S5, S8, S21: every comparison within its tolerance, and able to see a factor 2; x64 stays as it was."""
     problem, W = make(dtype, regularized=regularized)
@@ -47,6 +49,7 @@ def test_right_rules_agree(dtype, regularized):
     assert jnp.zeros(1).dtype == np.float32
 
 
+@pytest.mark.slow
 def test_zero_weights_are_fine():
     """S1-S8 at W = 0, where the third derivative of two classes is exactly 0: nothing to double, no ROUNDING."""
     X = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
@@ -54,6 +57,7 @@ def test_zero_weights_are_fine():
     assert crosscheck_problem(problem, np.zeros((2, 3))).verdict == "AGREE"
 
 
+@pytest.mark.slow
 def test_one_sample_and_rank_deficient_data():
     """S1-S8 for N = 1 and for a constant and a repeated feature."""
     problem = js.Problem.from_labels(np.array([[1.0, 1.0, 0.0]], np.float32), [1], classes=[0, 1, 2])
@@ -304,6 +308,7 @@ def test_bfloat16_inputs():
     assert crosscheck_problem(problem, rng.normal(size=(C, 4)).astype(np.float32)).verdict == "AGREE"
 
 
+@pytest.mark.slow
 def test_row_blocks_change_nothing(monkeypatch):
     """S1-S8: the float64 side in several row blocks adds up, penalties counted once, samples keep their numbers."""
     from jaxsoftmax.evidence import _sides

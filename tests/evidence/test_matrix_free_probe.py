@@ -23,7 +23,12 @@ def made(data=X, regularizer=None, **more):
 
 @pytest.mark.parametrize(
     ("data", "regularizer"),
-    [(X, None), (DEFICIENT, None), (DEFICIENT, js.L2(0.3)), (DEFICIENT, js.SelfRegularizer(1.5))],
+    [
+        (X, None),
+        (DEFICIENT, None),
+        (DEFICIENT, js.L2(0.3)),
+        pytest.param(DEFICIENT, js.SelfRegularizer(1.5), marks=pytest.mark.slow),
+    ],
     ids=["full", "deficient", "L2", "self"],
 )
 def test_both_methods_find_the_same_spectrum(data, regularizer):

@@ -88,7 +88,13 @@ def test_smoothed_real_data_converge(x64, name):
 
 
 @pytest.mark.parametrize(
-    "regularizer", [None, js.L2(0.2), js.L2(0.2, penalize_intercept=True), js.SelfRegularizer(0.7)]
+    "regularizer",
+    [
+        None,
+        js.L2(0.2),
+        js.SelfRegularizer(0.7),
+        pytest.param(js.L2(0.2, penalize_intercept=True), marks=pytest.mark.slow),
+    ],
 )
 def test_both_methods_find_the_same_minimum(x64, regularizer):
     """S13, S21: Newton and gradient descent agree, each within the other's gap."""
@@ -124,6 +130,7 @@ def test_start_outside_the_complement_keeps_its_kernel_part(x64):
     assert moved.loss == pytest.approx(plain.loss, rel=1e-13)
 
 
+@pytest.mark.slow
 def test_auto_takes_newton_up_to_its_limit():
     small = js.fit(js.Problem.from_labels(X, MIXED), max_steps=1)
     assert small.method == "newton"
