@@ -70,9 +70,10 @@ class Transformation:
         updates, inner = rule.update(
             gradient, inner, W, value=value, grad=gradient, value_fn=lambda W: loss_on_arrays(W, problem)
         )
-        if jnp.shape(updates) != W.shape:
+        given = jnp.shape(updates)  # type: ignore[arg-type]
+        if given != W.shape:
             raise TypeError(
-                f"method: the transformation returns updates of shape {jnp.shape(updates)} for weights of shape "
+                f"method: the transformation returns updates of shape {given} for weights of shape "
                 f"{W.shape}. It must keep the shape."
             )
         return jnp.asarray(optax.apply_updates(W, updates)).astype(W.dtype), inner

@@ -320,7 +320,7 @@ def test_a_transformation_that_returns_nan_is_rolled_back(x64):
 
 
 def test_updates_of_another_shape_are_named():
-    bad = optax.GradientTransformation(lambda params: (), lambda g, state, params=None: (g[:, :1], state))
+    bad = optax.GradientTransformation(lambda params: (), lambda g, state, params=None: (jnp.asarray(g)[:, :1], state))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"updates of shape \(3, 1\) for weights of shape \(3, 2\)"):
         js.fit(problem(), bad)
 
