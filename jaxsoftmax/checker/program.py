@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -26,6 +25,17 @@ class Measured(NamedTuple):
     errors: list[Any]
 
 
+def compiled(kind: Any, text: str, consts: Sequence[Any], build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    """The compiled function of a jaxpr's text: `build`'s the first time, then that one again."""
+    key = (kind, text, tuple((np.shape(c), str(getattr(c, "dtype", None))) for c in consts))
+    if key not in _compiled:
+        _compiled[key] = jax.jit(build())
+        if len(_compiled) > _KEEP:
+            _compiled.popitem(last=False)
+    _compiled.move_to_end(key)
+    return _compiled[key]
+
+
 class Program:
     """A function of flat leaves as a jaxpr with its constants passed in; everything in float64, under x64.
 
@@ -37,25 +47,17 @@ class Program:
         """Trace ``fn(consts, *templates)``; its output is flattened."""
         # Constants are arguments, so that the text below determines the program.
         closed = jax.make_jaxpr(lambda c, *t: jax.tree.leaves(fn(c, *t)))(list(consts), *templates)
-        self._jaxpr = closed.jaxpr
-        self._consts = [*closed.consts, *consts]
-        self._text = str(closed.jaxpr)
-        self.cost = cost(closed.jaxpr)
-
-    def _code(self, kind: Any, build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
-        key = (kind, self._text, tuple((np.shape(c), str(getattr(c, "dtype", None))) for c in self._consts))
-        if key not in _compiled:
-            _compiled[key] = jax.jit(build())
-            if len(_compiled) > _KEEP:
-                _compiled.popitem(last=False)
-        _compiled.move_to_end(key)
-        return _compiled[key]
+        inner = closed.jaxpr
+        self.jaxpr = inner.replace(constvars=[], invars=[*inner.constvars, *inner.invars])
+        self.consts = [*closed.consts, *consts]
+        self._text = str(self.jaxpr)
+        self.cost = cost(self.jaxpr)
 
     def values(self, *args: Any) -> list[Any]:
         """The outputs, flattened."""
-        jaxpr, n = self._jaxpr, len(self._jaxpr.constvars)
-        code = self._code("values", lambda: lambda c, a: Replay().run(jaxpr, c[:n], [*c[n:], *a]))
-        return code(self._consts, jax.tree.leaves(args))
+        jaxpr = self.jaxpr
+        code = compiled("values", self._text, self.consts, lambda: lambda c, a: Replay().run(jaxpr, (), [*c, *a]))
+        return code(self.consts, jax.tree.leaves(args))
 
     def errors(self, *args: Any, tiny_over_u: float, products: float = 1.0, narrow: bool = False) -> Measured:
         """The outputs with their rounding bounds.
@@ -66,7 +68,7 @@ class Program:
             products: unit roundoff of matrix products in units of u (TF32 on GPUs).
             narrow: float constants that float32 does not hold are rounded too.
         """
-        jaxpr, n = self._jaxpr, len(self._jaxpr.constvars)
+        jaxpr = self.jaxpr
 
         def build() -> Callable[..., Any]:
             def run(c: Any, a: Any) -> Any:
@@ -78,8 +80,8 @@ class Program:
 
             return run
 
-        code = self._code(("errors", tiny_over_u, products, narrow), build)
-        return Measured(*code(self._consts, jax.tree.leaves(args)))
+        code = compiled(("errors", tiny_over_u, products, narrow), self._text, self.consts, build)
+        return Measured(*code(self.consts, jax.tree.leaves(args)))
 
 
 def _constant_error(constant: Any, narrow: bool) -> Any:
@@ -99,37 +101,3 @@ def cost(jaxpr: Any) -> float:
         total += inner * float(eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1)
         total += sum(float(np.prod(v.aval.shape)) * 8.0 for v in eqn.outvars if hasattr(v.aval, "shape"))
     return total
-
-
-class Traced:
-    """A user's function traced at a point, its rules inlined and its precision widened; all programs come from it.
-
-    Attributes:
-        replay: what was met (`rules`, `stops`, `opaque`).
-        wide: the trace saw float64 inputs; else it was traced in the working dtype and widened equation by equation.
-        out: the shapes that the function returned.
-    """
-
-    def __init__(self, fn: Callable[..., Any], templates: Sequence[Any], *, wide: bool) -> None:
-        """Trace `fn` at `templates` (arrays or shapes, one pytree an argument)."""
-        closed, self.out = jax.make_jaxpr(fn, return_shape=True)(*templates)
-        self.closed, self.wide = closed, wide
-        self.replay = Replay()
-
-    @property
-    def consts(self) -> list[Any]:
-        return list(self.closed.consts)
-
-    @property
-    def effects(self) -> bool:
-        """Whether the trace has side effects (callbacks, debug prints)."""
-        return bool(self.closed.effects)
-
-    def run(self, consts: Sequence[Any], *args: Any, keep_stops: bool = False) -> list[Any]:
-        """The function's flat outputs, replayed; differentiable."""
-        replay = Replay(keep_stop_gradient=True) if keep_stops else self.replay
-        return replay.run(self.closed.jaxpr, consts, jax.tree.leaves(args))
-
-    @functools.cached_property
-    def text(self) -> str:
-        return str(self.closed.jaxpr)
