@@ -187,8 +187,7 @@ def _table(rows: list[tuple[str, ...]], width: int | None, cut: tuple[int, ...],
     for row in rows:
         cells = [_folded(row[i], widths[i]) if wrap else [_shortened(row[i], widths[i])] for i in used]
         for line in itertools.zip_longest(*cells, fillvalue=""):
-            text = "  ".join(cell.ljust(widths[i]) for cell, i in zip(line, used, strict=True)).rstrip()
-            out.append(text if width is None else text[:width])
+            out.append("  ".join(cell.ljust(widths[i]) for cell, i in zip(line, used, strict=True)).rstrip())
     return out
 
 

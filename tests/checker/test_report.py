@@ -9,7 +9,7 @@ import pytest
 
 from jaxsoftmax.checker.entries import Entry, UlpHistogram
 from jaxsoftmax.checker.report import CrossCheckReport, DerivativeError, Smell, compare, worst_of
-from jaxsoftmax.checker.report_text import as_html, bar_lines
+from jaxsoftmax.checker.report_text import as_html, as_text, bar_lines
 
 
 def finding(ours=1.0, theirs=1.0, tolerance=0.1, **options):
@@ -166,6 +166,7 @@ def test_a_general_report_stays_within_120_columns_and_keeps_the_index():
     report = CrossCheckReport.from_findings([found, finding()], worst_entries=(entry,), smells=(smell,))
     lines = repr(report).splitlines()
     assert max(map(len, lines)) <= 120
+    assert max(map(len, as_text(report, 100).splitlines())) <= 100
     assert any("[123456, 7]" in line and "-1.23456789e-100" in line for line in lines)
     assert "[0, 0]: 0 against 1e+300" in " ".join(repr(report).split())
 

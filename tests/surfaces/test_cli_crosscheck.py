@@ -28,13 +28,13 @@ import numpy as np
 
 AT = np.array([1.0, 2.0])
 
-@js.declare_example(lambda: {"at": AT.astype("float32"), "args": (np.float32(2.0), 3), "gradient": right})
-def cubes(x, scale, n):
-    return scale * jnp.sum(x**n)
+@js.declare_example(lambda: {"at": AT.astype("float32"), "args": (np.float32(2.0), 3, 0.5), "gradient": right})
+def cubes(x, scale, n, half):
+    return half * scale * jnp.sum(x**n)
 
-def right(x, scale, n):
+def right(x, scale, n, half):
     import late_import_of_the_user  # there is a path to it as long as the check runs
-    return late_import_of_the_user.slope(x, scale, n)
+    return half * late_import_of_the_user.slope(jnp.asarray(x), scale, n)
 
 class Losses:
     @staticmethod
@@ -140,7 +140,8 @@ def test_the_dtype_is_that_of_the_point_and_the_float_arguments(seen, tmp_path, 
     wanted = ["float32", "float64"] if dtype == "both" else [dtype]
     assert [call[1].dtype.name for call in seen] == wanted
     assert [call[2][0].dtype.name for call in seen] == wanted
-    assert all(call[2][1] == 3 for call in seen)
+    assert all(call[2][1:] == (3, 0.5) for call in seen)
+    assert all(type(call[2][2]) is float for call in seen), "a Python number has no dtype to change"
     document = json.loads(file.read_text("utf-8"))
     assert list(document["reports"]) == wanted
     assert [report["ulp_histogram"]["dtype"] for report in document["reports"].values()] == wanted
