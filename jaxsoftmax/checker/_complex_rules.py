@@ -184,15 +184,16 @@ def _bilinear(primitive: Any, x: Any, y: Any, **params: Any) -> Any:
 
 
 # Complex operands as they are: linear ones, products, and elementwise functions whose complex versions are accurate.
-BOUND = frozenset(
+_BOUND = (
     "add add_any sub mul neg square integer_pow exp sin cos tan sinh tanh asinh atan logistic "
     "reduce_sum cumsum cumprod reduce_prod reduce_window_sum triangular_solve lu "
     "broadcast_in_dim reshape squeeze transpose rev slice dynamic_slice dynamic_update_slice gather concatenate pad "
-    "split tile copy copy_p name select_n optimization_barrier sharding_constraint device_put".split()
+    "split tile copy copy_p name select_n optimization_barrier sharding_constraint device_put"
 )
 BILINEAR = frozenset(("dot_general", "conv_general_dilated"))
 # Functions that are constant between jumps, and order's answers: of the real parts, with derivative zero.
-CONSTANT = frozenset("sign floor ceil round is_finite eq ne lt le gt ge eq_to le_to lt_to argmax argmin".split())
+_CONSTANT = "sign floor ceil round is_finite eq ne lt le gt ge eq_to le_to lt_to argmax argmin"
+BOUND, CONSTANT = frozenset(_BOUND.split()), frozenset(_CONSTANT.split())
 
 RULES: dict[str, Callable[..., Any]] = {
     "div": _divide,
