@@ -75,9 +75,10 @@ def length_scale(x: Sequence[Any], v: Sequence[Any]) -> float:
         A positive finite float.
 
     Example:
-        >>> import numpy as np
+        >>> import jax, numpy as np
         >>> from jaxsoftmax.checker.differences import length_scale
-        >>> length_scale([np.array([3e200, 7.0])], [np.array([0.0, 2.0])])
+        >>> with jax.enable_x64(True):
+        ...     print(length_scale([np.array([3e200, 7.0])], [np.array([0.0, 2.0])]))
         3.5
     """
     return _scales(x, v)[0]
@@ -206,7 +207,7 @@ def extrapolate(samples: Samples, h0: float, noise: Any = 0.0) -> Difference:
     samples = Samples(*(np.asarray(part, np.float64) for part in samples))
     levels, shape = len(samples.plus), samples.center.shape
     h = (h0 * 2.0 ** -np.arange(levels)).reshape(-1, *[1] * len(shape))
-    center, plus, minus, moved = samples
+    center, plus, minus, _ = samples
     evaluations = 2 * levels + 3
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         wrong = sample_noise(samples, noise)
