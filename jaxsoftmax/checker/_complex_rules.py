@@ -91,9 +91,15 @@ def _expm1(x: Any, **params: Any) -> Any:
 
 
 def _cosh(x: Any, **_: Any) -> Any:
-    """1 + 2 sinh²(z/2): (e^z − e^{−z})/2, the imaginary part of cosh, cancels at small Re z."""
-    half = jnp.sinh(0.5 * x)
-    return 1 + 2 * half * half
+    """cosh a cos b + i sinh a sin b: XLA's (e^z + e^{−z})/2 has an imaginary part that cancels at small Re z."""
+    a, b = x.real, x.imag
+    return lax.complex(jnp.cosh(a) * jnp.cos(b), jnp.sinh(a) * jnp.sin(b))
+
+
+def _sinh(x: Any, **_: Any) -> Any:
+    """sinh a cos b + i cosh a sin b, for the same reason (there it is the real part that cancels)."""
+    a, b = x.real, x.imag
+    return lax.complex(jnp.sinh(a) * jnp.cos(b), jnp.cosh(a) * jnp.sin(b))
 
 
 def _log_of_ratio(z: Any) -> Any:
@@ -185,10 +191,10 @@ def _bilinear(primitive: Any, x: Any, y: Any, **params: Any) -> Any:
 
 # Complex operands as they are: linear ones, products, and elementwise functions whose complex versions are accurate.
 _BOUND = (
-    "add add_any sub mul neg square integer_pow exp sin cos tan sinh tanh asinh atan logistic "
+    "add add_any sub mul neg square integer_pow exp sin cos tan tanh asinh atan logistic "
     "reduce_sum cumsum cumprod reduce_prod reduce_window_sum triangular_solve lu "
     "broadcast_in_dim reshape squeeze transpose rev slice dynamic_slice dynamic_update_slice gather concatenate pad "
-    "split tile copy copy_p name select_n optimization_barrier sharding_constraint device_put"
+    "split stack unstack tile copy copy_p name select_n optimization_barrier sharding_constraint device_put"
 )
 BILINEAR = frozenset(("dot_general", "conv_general_dilated"))
 # Functions that are constant between jumps, and order's answers: of the real parts, with derivative zero.
@@ -209,6 +215,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "exp2": _exp2,
     "expm1": _expm1,
     "cosh": _cosh,
+    "sinh": _sinh,
     "cbrt": _cbrt,
     "pow": _power,
     "atan2": _atan2,

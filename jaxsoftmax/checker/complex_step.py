@@ -149,7 +149,7 @@ def step_of(x: Sequence[Any], v: Sequence[Any]) -> Any:
     """The step h, a power of two: 2⁻¹⁰⁰ of the smallest |xᵢ|/|vᵢ| of the entries with xᵢvᵢ ≠ 0 (1 where none is).
 
     The truncation error is (h|vᵢ|/xᵢ)² ≤ 2⁻²⁰⁰ relative to the function's scale at each entry. The ratio is clipped to
-    [2⁻⁵⁰⁰, 2⁶⁰]: below, h times a derivative would underflow; above, h would not be small beside the 1 of sin and exp.
+    [2⁻⁷⁰⁰, 2⁶⁰]: below, h times a derivative would underflow; above, h would not be small beside the 1 of sin and exp.
 
     Args:
         x: the leaves.
@@ -173,7 +173,7 @@ def step_of(x: Sequence[Any], v: Sequence[Any]) -> Any:
             both = (a > 0) & (b > 0)
             least = jnp.minimum(least, jnp.min(jnp.where(both, a / jnp.where(both, b, 1.0), jnp.inf)))
             touched = touched | jnp.any(both)
-    ratio = jnp.where(touched, jnp.maximum(least, 2.0**-500), 1.0)
+    ratio = jnp.where(touched, jnp.maximum(least, 2.0**-700), 1.0)
     exponent = jnp.frexp(ratio)[1] - 1
     return jnp.ldexp(jnp.asarray(1.0, np.float64), exponent - 100)
 

@@ -132,16 +132,17 @@ def fit_slope(
     claim = "gradient" if expected == 2 else "gradient and Hessian"
     if not len(places):
         degree = "linear" if expected == 2 else "quadratic"
-        return slope(
-            math.nan, None, f"The remainder is rounding at every step: f is {degree} along v, as the {claim} says."
-        )
+        text = f"The remainder is rounding at every step: to that, f is {degree} along v and agrees with the {claim}."
+        return slope(math.nan, None, text)
     runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)  # a lone step amid rounding is none
     window = ([run for run in runs if len(run) >= LEAST] or runs)[-1][-WINDOW:]
     if len(window) < LEAST:
-        return slope(
-            math.nan, None, f"Only {len(window)} of {len(t)} remainders stand above rounding: no slope can be fitted."
-        )
+        text = f"Only {len(window)} of {len(t)} remainders stand above rounding: no slope can be fitted."
+        return slope(math.nan, None, text)
     order = float(np.polyfit(np.log2(t[window]), np.log2(r[window]), 1)[0])
+    if order < MARGIN:  # a wrong derivative leaves a power of 1 or more
+        text = f"The remainder does not fall with t (t^{order:.2f}): f jumps at the point or is noisier than assumed."
+        return slope(order, None, text)
     passed = order >= expected - MARGIN
     verdict = "as the" if passed else "too slowly for the"
     return slope(order, passed, f"The remainder falls like t^{order:.2f}, {verdict} {claim} (t^{expected} expected).")
