@@ -146,7 +146,10 @@ def difference_kernel(
 
     if batch is None:
         batch = count if sum(a.size for a in x) <= ONE_BATCH else 1
-    values = lax.map(sample, (along, ulps), batch_size=None if batch == 1 else batch)
+    if batch >= count:
+        values = jax.vmap(sample)((along, ulps))
+    else:
+        values = lax.map(sample, (along, ulps), batch_size=None if batch == 1 else batch)
     return Samples(values[0], values[1 : levels + 1], values[levels + 1 : 2 * levels + 1], values[-2:])
 
 
