@@ -61,6 +61,12 @@ class LinearMap:
                 self._programs[count] = self.session.program(one_by_one, self.consts, wide, batch)
         return self._programs[count]
 
+    def probes(self, count: int) -> np.ndarray:
+        """(count, width) Gaussian directions."""
+        if self.inputs is self.session.point.leaves:
+            return self.session.normal(count)
+        return self.session.rng.standard_normal((count, self.width))
+
     def batch(self, directions: np.ndarray) -> list[Any]:
         """(count, width) directions as leaves with a leading axis."""
         out, at = [], 0

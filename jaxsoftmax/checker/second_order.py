@@ -10,11 +10,12 @@ import numpy as np
 import scipy.sparse.linalg
 
 from jaxsoftmax.checker.inputs import Refused
+from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.matrices import compare_matrices, names_of
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
-from jaxsoftmax.checker.truth import REVERSE, Truth, scalar
+from jaxsoftmax.checker.truth import DIFFERENCES, REVERSE, Truth, scalar
 
 SECOND = "2nd"
 OVER_REVERSE = "jvp of grad (float64)"
@@ -41,7 +42,16 @@ class Curvature(NamedTuple):
 
 
 def find_curvature(session: Session, truth: Truth) -> Curvature:
-    """The Hessian of the stripped function in float64."""
+    """The Hessian of the stripped function in float64.
+
+    Raises:
+        ValueError: autodiff of it is impossible.
+    """
+    if truth.route == DIFFERENCES:
+        raise ValueError(
+            "hvp, hessian, psd: without its custom rules JAX cannot differentiate fun, so second derivatives cannot be "
+            "checked. Give first-order rules only, or write fun in jax.numpy."
+        )
     fun = session.fun
 
     def over_reverse(c: Any, leaves: Any, v: Any) -> Any:
@@ -67,7 +77,7 @@ def dense(session: Session, products: LinearMap) -> bool:
     if n <= ANALYSED:
         return True
     step = products.chunk()
-    probe = session.rng.standard_normal((step, n))
+    probe = session.normal(step)
     products.values(probe)  # compiles
     before = session.clock.seconds
     products.values(probe)
@@ -131,6 +141,7 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
         if len(doubtful(np.abs(ours - truth.matrix), U64 * units)):
             (units,) = session.measure(program, session.wide()).errors
     in_doubt = doubtful(np.abs(ours - truth.matrix), U64 * units + own)
+    leave_out_kinks(session, in_doubt)
     truth.bounds.confirm(in_doubt)
     own = U64 * truth.bounds.units
     args = (truth.route, ours, truth.matrix, U64 * units + own, own, names, names)
@@ -153,7 +164,7 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
 def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -> None:
     n = session.point.size
     (ours,) = session.values(program, session.wide())
-    probes = session.rng.standard_normal((_PROBES, n))
+    probes = session.normal(_PROBES)
     theirs, units = truth.map.measure(probes)
     # The rule's own matrix is multiplied here: its rounding is taken to be that of the products beside it.
     tolerance = U64 * (3 * units + (4 + 2 * np.sqrt(n)) * (np.abs(probes) @ np.abs(ours).T))
@@ -181,6 +192,7 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
         ours = bounds.matrix
         error = np.abs(ours - truth.matrix)
         in_doubt = doubtful(error, U64 * (bounds.units + truth.bounds.units))
+        leave_out_kinks(session, in_doubt)
         bounds.confirm(in_doubt)
         truth.bounds.confirm(in_doubt)
         own = U64 * truth.bounds.units
@@ -191,7 +203,7 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
         compare_matrices(
             session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
         )
-    probes = session.rng.standard_normal((_PROBES, n))
+    probes = session.normal(_PROBES)
     _check_probes(session, traced, hand, truth, probes)
     _check_linear(session, hand)
     return hand
@@ -257,7 +269,7 @@ def _check_symmetric(session: Session, products: np.ndarray, tolerance: np.ndarr
 def _check_linear(session: Session, hand: LinearMap) -> None:
     """hvp(a v + w) = a hvp(v) + hvp(w), and hvp(-8 v) = -8 hvp(v)."""
     # Small integers: a v + w and -8 v are exact.
-    v, w = session.rng.integers(-8, 9, (2, session.point.size)).astype(np.float64)
+    v, w = session.smooth(session.rng.integers(-8, 9, (2, session.point.size)).astype(np.float64))
     a = -3.0
     values, units = hand.measure(np.array([a * v + w, -8 * v, v, w]))
     with np.errstate(all="ignore"):
@@ -288,11 +300,13 @@ def check_consistent(session: Session, gradient: Traced, hand: LinearMap) -> Non
         return outs[-len(session.point.leaves) :]
 
     other = LinearMap(session, along, gradient.consts, session.point.leaves)
-    probes = session.rng.standard_normal((3, session.point.size))
+    probes = session.normal(3)
     try:
         theirs, own = other.measure(probes)
     except Exception as error:
-        session.note(f"the hand gradient cannot be differentiated, so it was not compared with hvp ({type(error).__name__})")
+        session.note(
+            f"the hand gradient cannot be differentiated, so it was not compared with hvp ({type(error).__name__})"
+        )
         return
     ours, units = hand.measure(probes)
     compare_matrices(
@@ -331,7 +345,7 @@ def _smallest_form(session: Session, truth: Curvature, n: int) -> tuple[float, f
         return truth.map.values(np.asarray(v, np.float64).reshape(1, n))[0]
 
     operator = scipy.sparse.linalg.LinearOperator((n, n), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
-    probes = session.rng.standard_normal((_PROBES, n))
+    probes = session.normal(_PROBES)
     try:
         _, vectors = scipy.sparse.linalg.eigsh(operator, k=1, which="SA", maxiter=20, v0=probes[0])
         probes = np.vstack([probes, vectors.T])

@@ -62,6 +62,8 @@ class Session:
         widen: evaluate rules in float64 too (dtype_policy "widen").
         notes: what fell back or was not done.
         findings: the comparisons so far.
+        routes: the function along directions, once it is needed (`routes.routes_of`).
+        nonsmooth: entries of x in which the function has no derivative at the point; other comparisons leave them out.
         kinks: evidence of points where the function is not differentiable.
         tables: for the worst entries and the ulps.
     """
@@ -74,6 +76,8 @@ class Session:
     widen: bool = True
     notes: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    routes: Any = None
+    nonsmooth: set[int] = dataclasses.field(default_factory=set)
     kinks: list[str] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
 
@@ -133,6 +137,17 @@ class Session:
                 out.append(jax.device_put(jnp.asarray(part), leaf.sharding) if _spread(leaf) else jnp.asarray(part))
                 at += leaf.size
         return out
+
+    def normal(self, count: int) -> np.ndarray:
+        """(count, n) Gaussian directions, 0 in the entries that are left out."""
+        return self.smooth(self.rng.standard_normal((count, self.point.size)))
+
+    def smooth(self, directions: np.ndarray) -> np.ndarray:
+        """Directions of shape (..., n), with 0 in the entries that are left out."""
+        if self.nonsmooth:
+            directions = directions.copy()
+            directions[..., sorted(self.nonsmooth)] = 0.0
+        return directions
 
     def add(
         self,

@@ -52,7 +52,7 @@ class Traced:
         templates = [point.leaves, *(leaves for leaves, _ in more)]
         with point.scope(), called(name):
             self.narrow, self.out = jax.make_jaxpr(flat, return_shape=True)(*templates)
-            again = jax.make_jaxpr(flat)(*templates)
+            again = jax.make_jaxpr(lambda *parts: flat(*parts))(*templates)  # a new function: JAX keeps old traces
         self._refuse_effects(again)
         self.closed, self.wide = self.narrow, False
         wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
@@ -61,7 +61,7 @@ class Traced:
             for held in (wide_args, args):
                 try:
                     closed, out = jax.make_jaxpr(functools.partial(flat, held=held), return_shape=True)(*wide)
-                except Exception:  # noqa: S112 - float64 is refused, in whatever way: the narrow trace stands
+                except Exception:
                     continue
                 if jax.tree.structure(out) == jax.tree.structure(self.out):
                     self.closed, self.wide = closed, True
@@ -100,7 +100,7 @@ class Traced:
         return self.replay.run(self.narrow.jaxpr, consts, jax.tree.leaves(args))
 
     def as_run(self, *args: Any) -> list[Any]:
-        """The flat outputs as a user gets them under jit: custom rules, dtypes and shardings untouched."""
+        """The flat outputs as a user gets them: custom rules, dtypes and shardings untouched."""
         jaxpr, consts = self.narrow.jaxpr, list(self.narrow.consts)
 
         def build() -> Callable[..., Any]:
@@ -108,8 +108,11 @@ class Traced:
             run = jaxpr_as_fun(ClosedJaxpr(hoisted, []))
             return lambda c, a: run(*c, *a)
 
+        # A demotion is carried out as written, as it is outside jit: XLA would skip a pair of casts if it may.
+        options = {"xla_allow_excess_precision": False}
         with self.point.scope():
-            return compiled(("as run", self.point.double), str(jaxpr), consts, build)(consts, jax.tree.leaves(args))
+            code = compiled(("as run", self.point.double), str(jaxpr), consts, build, options)
+            return code(consts, jax.tree.leaves(args))
 
     @functools.cached_property
     def reduced(self) -> tuple[str, ...]:
