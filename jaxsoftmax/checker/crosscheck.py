@@ -62,7 +62,7 @@ def crosscheck(
         raise ValueError(f"dtype_policy: got {show(dtype_policy)}; give 'widen' or 'working'.")
     require_callable("fun", fun)
     clock, rng, point = Clock(as_budget(budget)), random_generator(key), read_point(at)
-    traced = Traced("fun", fun, point, args)
+    traced = Traced("fun", fun, point, args, twice=True)
     rules = dict(gradient=gradient, value_and_gradient=value_and_gradient, hvp=hvp, hessian=hessian, jvp=jvp, vjp=vjp)
     any_rule = any(rule is not None for rule in rules.values())
     outputs = read_outputs(traced.out)

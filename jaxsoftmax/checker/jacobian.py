@@ -138,8 +138,10 @@ def _compare(
     rows: Any,
     columns: Any,
 ) -> None:
-    if hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes:
-        bounds, own = Bounds.of(hand, session.rng), Bounds.of(truth, session.rng)
+    dense = hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes
+    bounds = Bounds.of(hand, session.rng) if dense else None
+    own = Bounds.of(truth, session.rng) if bounds is not None else None
+    if bounds is not None and own is not None:
         ours, theirs = bounds.matrix, own.matrix
         error, limit = np.abs(ours - theirs), U64 * (bounds.units + own.units)
         in_doubt = doubtful(error, limit)

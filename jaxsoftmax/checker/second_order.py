@@ -63,25 +63,10 @@ def find_curvature(session: Session, truth: Truth) -> Curvature:
     reverse = truth.route == REVERSE
     products = LinearMap(session, over_reverse if reverse else over_forward, fun.consts, session.point.leaves)
     route = OVER_REVERSE if reverse else OVER_FORWARD
-    if not dense(session, products):
-        return Curvature(products, None, None, route)
-    bounds = Bounds.of(products, session.rng)
-    return Curvature(products, bounds.matrix, bounds, route)
-
-
-def dense(session: Session, products: LinearMap) -> bool:
-    """Whether the whole matrix fits the budget: its bytes, several times over, and the seconds of its columns."""
-    n, budget = products.width, session.clock.budget
-    if n > _DENSE_ENTRIES or 48.0 * n * n > budget.bytes:
-        return False
-    if n <= ANALYSED:
-        return True
-    step = products.chunk()
-    probe = session.normal(step)
-    products.values(probe)  # compiles
-    before = session.clock.seconds
-    products.values(probe)
-    return (session.clock.seconds - before) * n / step < 0.4 * budget.seconds
+    n = products.width
+    dense = n <= _DENSE_ENTRIES and 48.0 * n * n <= session.clock.budget.bytes
+    bounds = Bounds.of(products, session.rng) if dense else None
+    return Curvature(products, None if bounds is None else bounds.matrix, bounds, route)
 
 
 def as_matrix(rule: Callable[..., Any], session: Session) -> Callable[..., Any]:
@@ -187,8 +172,8 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
     """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
     names, n = names_of(session), session.point.size
-    if truth.matrix is not None and truth.bounds is not None:
-        bounds = Bounds.of(hand, session.rng)
+    bounds = Bounds.of(hand, session.rng) if truth.matrix is not None else None
+    if truth.matrix is not None and truth.bounds is not None and bounds is not None:
         ours = bounds.matrix
         error = np.abs(ours - truth.matrix)
         in_doubt = doubtful(error, U64 * (bounds.units + truth.bounds.units))
@@ -204,12 +189,14 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
             session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
         )
     probes = session.normal(_PROBES)
-    _check_probes(session, traced, hand, truth, probes)
+    _check_probes(session, traced, hand, truth, probes, whole=bounds is not None)
     _check_linear(session, hand)
     return hand
 
 
-def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curvature, probes: np.ndarray) -> None:
+def _check_probes(
+    session: Session, traced: Traced, hand: LinearMap, truth: Curvature, probes: np.ndarray, *, whole: bool
+) -> None:
     """Along random directions: the formula, and the rule as it runs."""
     if session.point.eps > 2.0**-52:  # the directions that the rule is given are numbers of its dtype
         probes = np.asarray(probes.astype(np.float32), np.float64)
@@ -220,7 +207,7 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
     compare_matrices(
         session, SECOND, "hvp along directions", truth.route, ours, theirs, tolerance, U64 * own, where, names
     )
-    if truth.matrix is None:
+    if not whole:
         _check_symmetric(session, ours, U64 * units, probes)
     few = min(len(probes), 3)
     ran = []

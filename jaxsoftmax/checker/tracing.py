@@ -28,7 +28,9 @@ class Traced:
         replay: what was met in replays so far (`rules`, `stops`, `opaque`).
     """
 
-    def __init__(self, name: str, rule: Callable[..., Any], point: Point, args: tuple[Any, ...], *more: Any) -> None:
+    def __init__(
+        self, name: str, rule: Callable[..., Any], point: Point, args: tuple[Any, ...], *more: Any, twice: bool = False
+    ) -> None:
         """Trace ``rule(x, *more, *args)``.
 
         Args:
@@ -52,11 +54,12 @@ class Traced:
         templates = [point.leaves, *(leaves for leaves, _ in more)]
         with point.scope(), called(name):
             self.narrow, self.out = jax.make_jaxpr(flat, return_shape=True)(*templates)
-            again = jax.make_jaxpr(lambda *parts: flat(*parts))(*templates)  # a new function: JAX keeps old traces
+            # The function is traced twice, as a new one (JAX keeps old traces); its rules, which may be long, once.
+            again = jax.make_jaxpr(lambda *parts: flat(*parts))(*templates) if twice else self.narrow
         self._refuse_effects(again)
         self.closed, self.wide = self.narrow, False
-        wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
         with jax.enable_x64(True):
+            wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
             wide = [[_widened(leaf) for leaf in part] for part in templates]
             for held in (wide_args, args):
                 try:
