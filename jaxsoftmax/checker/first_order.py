@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsoftmax.checker.kink_entries import judge
 from jaxsoftmax.checker.program import Program
-from jaxsoftmax.checker.session import U64, Session
+from jaxsoftmax.checker.session import U64, Session, Suspect, numbers
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import Truth, find_truth
 
@@ -61,7 +61,9 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
         judged = judge(session, formula, truth.gradient, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
         table = session.double and not traced.reduced
-        session.add(FIRST, name, truth.route, formula, *judged, own, table=table)
+        finding = session.add(FIRST, name, truth.route, formula, *judged, own, table=table)
+        if not finding.check.passed:
+            session.suspects.append(Suspect("gradient", name, formula, *judged, True, traced))
     _check_as_run(session, name, traced, ran, units, truth, with_value)
     return Hand(name, traced, program, formula, [U64 * e for e in units], ran)
 
@@ -125,7 +127,7 @@ def _check_as_run(
             target, tolerance, own = narrow.gradient, wider, narrow.tolerance
         target, tolerance = judge(session, ran, target, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, tolerance, strict=True)]
-    session.add(
+    finding = session.add(
         FIRST,
         f"{name}, as it runs in {session.point.dtype}",
         truth.route,
@@ -135,3 +137,5 @@ def _check_as_run(
         own,
         table=not session.double or bool(traced.reduced),
     )
+    if not finding.check.passed and not any(suspect.name == name for suspect in session.suspects):
+        session.suspects.append(Suspect("gradient", name, numbers(ran), target, tolerance, False, traced))

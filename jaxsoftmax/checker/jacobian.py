@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.matrices import EntryNames, compare_matrices, entry_path, names_of
+from jaxsoftmax.checker.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import FORWARD, REVERSE
@@ -99,7 +99,7 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
         truth, route = LinearMap(session, forward, fun.consts, outputs.leaves), FORWARD
         _require_autodiff(truth, "vjp")
     names = names_of(session)
-    _compare(session, "vjp", route, hand, truth, session.point.size, names, outputs.name)
+    _compare(session, "vjp", route, traced, hand, truth, session.point.size, names, outputs.name)
     _as_run(session, "vjp", route, traced, hand, truth, names, outputs.leaves)
     return hand
 
@@ -132,6 +132,7 @@ def _compare(
     session: Session,
     quantity: str,
     route: str,
+    traced: Traced,
     hand: LinearMap,
     truth: LinearMap,
     height: int,
@@ -160,7 +161,9 @@ def _compare(
         columns = lambda i: f"direction {i}"  # noqa: E731
         quantity = f"{quantity} along directions"
     tolerance = U64 * (units + own_units)
-    compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+    finding = compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+    if bounds is not None and own is not None:
+        suspect(session, quantity, finding, ours, theirs, tolerance, traced)
 
 
 def _as_run(

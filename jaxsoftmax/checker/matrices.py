@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxsoftmax.checker.entries import index_text
 from jaxsoftmax.checker.report import Finding, compare
-from jaxsoftmax.checker.session import Session, Table
+from jaxsoftmax.checker.session import Session, Suspect, Table
+from jaxsoftmax.checker.tracing import Traced
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
@@ -92,3 +93,11 @@ def compare_matrices(
     if table:
         session.tables.append(Table(quantity, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
     return finding
+
+
+def suspect(
+    session: Session, kind: str, finding: Finding, ours: Any, theirs: Any, tolerance: Any, traced: Traced
+) -> None:
+    """Keep a matrix that disagrees for the naming of its error."""
+    if not finding.check.passed:
+        session.suspects.append(Suspect(kind, kind, [ours], [theirs], [tolerance], True, traced))

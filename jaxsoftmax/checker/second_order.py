@@ -12,7 +12,7 @@ import scipy.sparse.linalg
 from jaxsoftmax.checker.inputs import Refused
 from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.matrices import compare_matrices, names_of
+from jaxsoftmax.checker.matrices import compare_matrices, names_of, suspect
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import DIFFERENCES, REVERSE, Truth, scalar
@@ -130,7 +130,8 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
     truth.bounds.confirm(in_doubt)
     own = U64 * truth.bounds.units
     args = (truth.route, ours, truth.matrix, U64 * units + own, own, names, names)
-    compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    finding = compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    suspect(session, "hessian", finding, ours, truth.matrix, U64 * units + own, traced)
     limit = session.u * units + own
     if len(doubtful(np.abs(np.asarray(ran).astype(np.float64) - truth.matrix), limit)):
         narrow = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
@@ -171,7 +172,7 @@ def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -
 def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
     """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
-    names, n = names_of(session), session.point.size
+    names = names_of(session)
     bounds = Bounds.of(hand, session.rng) if truth.matrix is not None else None
     if truth.matrix is not None and truth.bounds is not None and bounds is not None:
         ours = bounds.matrix
@@ -181,9 +182,10 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
         bounds.confirm(in_doubt)
         truth.bounds.confirm(in_doubt)
         own = U64 * truth.bounds.units
-        compare_matrices(
+        finding = compare_matrices(
             session, SECOND, "hvp", truth.route, ours, truth.matrix, U64 * bounds.units + own, own, names, names
         )
+        suspect(session, "hvp", finding, ours, truth.matrix, U64 * bounds.units + own, traced)
         tolerance = U64 * (bounds.units + bounds.units.T)
         compare_matrices(
             session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True

@@ -49,6 +49,28 @@ class Table(NamedTuple):
     name: Callable[[tuple[int, ...]], str] | None = None
 
 
+class Suspect(NamedTuple):
+    """A rule that disagrees, for the naming of its error.
+
+    Attributes:
+        kind: "gradient", "hvp", "hessian", "jvp" or "vjp".
+        name: what the report calls it.
+        ours: the rule's values in float64: leaves like x for a gradient, else one matrix (outputs, entries).
+        theirs: the truth, likewise.
+        tolerance: both sides', likewise.
+        formula: the values are the formula's in float64; else as it ran in the working dtype (the formula is right).
+        traced: the rule.
+    """
+
+    kind: str
+    name: str
+    ours: list[np.ndarray]
+    theirs: list[np.ndarray]
+    tolerance: list[np.ndarray]
+    formula: bool
+    traced: Traced
+
+
 @dataclasses.dataclass
 class Session:
     """One check in progress.
@@ -65,6 +87,7 @@ class Session:
         routes: the function along directions, once it is needed (`routes.routes_of`).
         nonsmooth: entries of x in which the function has no derivative at the point; other comparisons leave them out.
         kinks: evidence of points where the function is not differentiable.
+        suspects: the rules that disagree.
         tables: for the worst entries and the ulps.
     """
 
@@ -79,6 +102,7 @@ class Session:
     routes: Any = None
     nonsmooth: set[int] = dataclasses.field(default_factory=set)
     kinks: list[str] = dataclasses.field(default_factory=list)
+    suspects: list[Suspect] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
 
     @property
