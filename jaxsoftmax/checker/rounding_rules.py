@@ -156,6 +156,12 @@ def square_rule(call: Call, outs: list[Any]) -> Errors:
     return [total(*elementwise(call), k * call.arithmetic.size(outs[0]))]
 
 
+def one_minus_square_rule(call: Call, outs: list[Any]) -> Errors:
+    """1 - x^2 (a primitive since JAX 0.12): 2|x| e + u(x^2 + 2|out|), whether as 1 - x x or as (1 - x)(1 + x)."""
+    own = call.arithmetic.size(jnp.square(call.values[0])) + 2 * call.arithmetic.size(outs[0])
+    return [total(*elementwise(call), own)]
+
+
 def magnitude_rule(call: Call, outs: list[Any]) -> Errors:
     """abs: e; of a complex number also 2u|out| for the square root of a sum of squares."""
     own = 2.0 * call.arithmetic.size(outs[0]) if np.iscomplexobj(call.values[0]) else None
@@ -255,6 +261,7 @@ ELEMENTWISE: dict[str, Rule] = {
     "pow": pow_rule,
     "integer_pow": integer_pow_rule,
     "square": square_rule,
+    "one_minus_square": one_minus_square_rule,
     "abs": magnitude_rule,
     "cummin": cummin_rule,
     "rem": rem_rule,
