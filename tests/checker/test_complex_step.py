@@ -111,6 +111,12 @@ COMPOSED = {
     "cond": (lambda x: lax.cond(x[0] > 0, lambda y: y * y, jnp.ones_like, x), 1),
     "solve": (lambda x: jnp.linalg.solve(A + jnp.diag(x), x), CONDITION),
     "slogdet": (lambda x: jnp.linalg.slogdet(A + jnp.outer(x, x))[1], CONDITION),
+    "conjugated triangle": (
+        lambda x: lax.linalg.triangular_solve(
+            A + jnp.diag(x), x[:, None], left_side=True, lower=True, transpose_a=True, conjugate_a=True
+        )[:, 0],
+        CONDITION,
+    ),
     "sort": (lambda x: jnp.sort(x) * jnp.arange(5) + jnp.median(x), 1),
     "argsort": (lambda x: x[jnp.argsort(x)] * jnp.arange(5), 1),
     "extremes": (lambda x: jnp.max(x) + jnp.min(x) + jnp.maximum(x, 0.3) - jnp.minimum(x, -0.1), 1),

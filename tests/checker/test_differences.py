@@ -258,7 +258,7 @@ def test_a_kink_within_the_steps_is_nearby(distance):
 
 
 def test_two_kinks_that_central_differences_do_not_see_are_nearby():
-    """Huber's function at its centre: even, so that all central differences are 0, but s(h) stays for h above its width.
+    """Huber's function at its centre: even, hence all central differences are 0, but s(h) stays for h above its width.
 
     s(h) = 2 − w/h for h > w = 2⁻¹⁰: three steps of it are flat; below w it is smooth.
     """
