@@ -41,8 +41,10 @@ _NAMES_IN = {
         "sample_range",
         "self_concordance_factors",
     ),
+    "checker.assertions": ("assert_derivatives",),
+    "checker.example": ("declare_example",),
+    "checker.report": ("CrossCheckReport", "DerivativeError"),
     "evidence.crosscheck": ("crosscheck_problem",),
-    "evidence._report": ("CrossCheckReport",),
     "evidence.convexity": ("probe_convexity",),
     "evidence.convexity_report": ("ConvexityReport",),
     "evidence.operator_probe": ("probe_operator",),
@@ -91,7 +93,10 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.rates import sample_range as sample_range
     from .calculus.rates import self_concordance_factors as self_concordance_factors
     from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
-    from .evidence._report import CrossCheckReport as CrossCheckReport
+    from .checker.assertions import assert_derivatives as assert_derivatives
+    from .checker.example import declare_example as declare_example
+    from .checker.report import CrossCheckReport as CrossCheckReport
+    from .checker.report import DerivativeError as DerivativeError
     from .evidence.convexity import probe_convexity as probe_convexity
     from .evidence.convexity_report import ConvexityReport as ConvexityReport
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem

@@ -11,9 +11,10 @@ GROUND = {"problem", "regularizers"}  # and the flat modules with an underscore,
 MAY_IMPORT = {
     "ground": {"ground"},
     "calculus": {"ground", "calculus"},
-    "evidence": {"ground", "calculus", "evidence"},
+    "checker": {"ground", "checker"},
+    "evidence": {"ground", "calculus", "checker", "evidence"},
     "training": {"ground", "calculus", "training"},
-    "surfaces": {"ground", "calculus", "evidence", "training", "surfaces"},
+    "surfaces": {"ground", "calculus", "checker", "evidence", "training", "surfaces"},
 }
 
 

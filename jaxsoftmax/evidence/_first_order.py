@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.report import Finding, compare, worst_of
 from jaxsoftmax.evidence import highprecision, tolerances
 from jaxsoftmax.evidence._entrywise import entrywise
-from jaxsoftmax.evidence._report import Finding, compare, worst_of
 from jaxsoftmax.evidence._sides import REVERSE, TEXTBOOK, Sides, against
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxsoftmax.checker.report import Finding, compare, worst_of
 from jaxsoftmax.evidence import highprecision
 from jaxsoftmax.evidence._entrywise import entrywise
-from jaxsoftmax.evidence._report import Finding, compare, worst_of
 from jaxsoftmax.evidence._sides import FORWARD_OVER_REVERSE, NESTED, Sides, against, exactly
 
 _COLUMNS = 4

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from jaxsoftmax._checks import as_weights, require_problem
+from jaxsoftmax.checker.report import Finding, compare
 from jaxsoftmax.evidence import highprecision, reference, tolerances
-from jaxsoftmax.evidence._report import Finding, compare
 
 TEXTBOOK = "textbook formula (float64)"
 REVERSE = "reverse autodiff (float64)"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jaxsoftmax.calculus import derivatives, hessian, objective
+from jaxsoftmax.checker.report import CrossCheckReport
 from jaxsoftmax.evidence import _first_order as first
 from jaxsoftmax.evidence import _second_order as second
-from jaxsoftmax.evidence._report import CrossCheckReport
 from jaxsoftmax.evidence._sides import Ours, Sides
 
 

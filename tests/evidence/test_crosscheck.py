@@ -11,7 +11,8 @@ import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.calculus import derivatives, hessian, objective
-from jaxsoftmax.evidence import _report, highprecision
+from jaxsoftmax.checker.report import compare
+from jaxsoftmax.evidence import highprecision
 from jaxsoftmax.evidence.crosscheck import crosscheck_problem
 
 N, D, C = 20, 4, 3
@@ -248,6 +249,9 @@ def test_rounding_is_said_where_a_factor_two_would_pass(monkeypatch, plant):
     report = crosscheck_problem(problem, W.astype(np.float32))
     assert report.verdict == "ROUNDING"
     assert all("gradient" in s and "factor 2" in s for s in report.smells) and report.smells
+    assert {s.name for s in report.smells} == {"resolution"}
+    blind = [s for s in report.statements if s.blind]
+    assert blind and all(s.verdict == "ROUNDING" for s in blind)
 
 
 def test_report_has_the_documented_keys_and_reads_as_a_table():
@@ -255,12 +259,14 @@ def test_report_has_the_documented_keys_and_reads_as_a_table():
     problem, W = make()
     report = crosscheck_problem(problem, W)
     document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert list(document) == ["verdict", "statements", "smells"]
-    keys = ["statement", "quantity", "route", "max_error", "bound", "ratio", "passed", "worst"]
+    fields = ["verdict", "statements", "smells", "notes", "worst_entries", "ulp_histogram", "resolution", "guarantee"]
+    fields += ["seconds", "evaluations"]
+    assert list(document) == fields
+    keys = ["statement", "quantity", "route", "max_error", "bound", "ratio", "passed", "worst", "blind", "verdict"]
     for statement in document["statements"]:
         assert list(statement) == keys
         assert list(statement["worst"]) == ["class", "feature", "sample", "ours", "theirs"]
-    assert [f.name for f in dataclasses.fields(report)] == ["verdict", "statements", "smells"]
+    assert [f.name for f in dataclasses.fields(report)] == fields
     text = repr(report)
     assert text.startswith("Cross-check: AGREE") and text.count("\n") == len(report.statements) + 1
     assert report.worst.ratio == max(s.ratio for s in report.statements)
@@ -325,7 +331,6 @@ def test_row_blocks_change_nothing(monkeypatch):
 
 def test_compare_treats_infinities_and_zeros_as_documented():
     """inf is right exactly where the value is beyond the dtype's range; a zero tolerance admits only equality."""
-    compare = _report.compare
     check = compare("S1", "q", "r", np.float32([1.0, 3.0]), [1.0, 2.5], [1.0, 0.25], own_tolerance=[0.0, 0.15]).check
     assert (check.max_error, check.bound, check.ratio) == (0.5, 0.4, 1.25) and not check.passed
     big = np.array([np.inf, 1.0], np.float32)

@@ -1,0 +1,53 @@
+"""The check as an assertion of a test: it passes, or the report is the failure's message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxsoftmax.checker.example import declared_example
+from jaxsoftmax.checker.report import CrossCheckReport
+
+__all__ = ["assert_derivatives"]
+
+_DECLARED = object()
+
+
+def assert_derivatives(
+    fun: Any, at: Any = _DECLARED, *, allow_rounding: bool = True, **options: Any
+) -> CrossCheckReport:
+    """Run `js.crosscheck` and raise, with its report as the message, when the derivatives disagree.
+
+    Args:
+        fun: the function, as for `js.crosscheck`.
+        at: the point, a pytree with float leaves. Left out, the function's declared example is used (see
+            `js.declare_example`), and `options` overrule what it declares.
+        allow_rounding: pass on the verdict "ROUNDING", where rounding hides even a factor 2. False: raise on it too.
+        options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `key`, ...
+
+    Returns:
+        The `CrossCheckReport`.
+
+    Raises:
+        DerivativeError: an AssertionError; a hand rule and the independent routes disagree.
+        ValueError, TypeError: from `js.crosscheck`, or no example is declared.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxsoftmax as js, numpy as np
+        >>> x = np.float32([1.0, 2.0, 3.0])
+        >>> js.assert_derivatives(lambda x: jnp.sum(x**3), x, gradient=lambda x: 3 * x**2).verdict
+        'AGREE'
+        >>> try:
+        ...     js.assert_derivatives(lambda x: jnp.sum(x**3), x, gradient=lambda x: x**2)
+        ... except AssertionError as error:
+        ...     print(error.report.verdict)
+        DISAGREE
+    """
+    __tracebackhide__ = True
+    from jaxsoftmax.checker.crosscheck import crosscheck
+
+    if at is _DECLARED:
+        options = {**declared_example(fun), **options}
+        at = options.pop("at")
+    report = crosscheck(fun, at, **options)
+    report.raise_if_disagree(rounding="pass" if allow_rounding else "raise")
+    return report

@@ -1,0 +1,130 @@
+"""First derivatives: every entry of a hand gradient against autodiff, then routes that share nothing with either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxsoftmax.checker.program import Program
+from jaxsoftmax.checker.session import U64, Session
+from jaxsoftmax.checker.tracing import Traced
+from jaxsoftmax.checker.truth import Truth, find_truth
+
+FIRST = "1st"
+
+
+class Hand(NamedTuple):
+    """A first-order rule, evaluated.
+
+    Attributes:
+        name: what the report calls it.
+        traced: the rule.
+        program: leaves -> its outputs in float64.
+        gradient: its gradient in float64 (the formula), a leaf each.
+        tolerance: of the formula's values.
+        ran: the gradient as it runs in the working dtype.
+    """
+
+    name: str
+    traced: Traced
+    program: Program
+    gradient: list[np.ndarray]
+    tolerance: list[np.ndarray]
+    ran: list[Any]
+
+
+def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *, with_value: bool) -> Hand:
+    """Compare a hand gradient with the truth, as a formula and as it runs.
+
+    Args:
+        session: the check.
+        name: for the report.
+        traced: (x) -> gradient, or (value, gradient).
+        truth: what it is held to.
+        with_value: the rule returns the value first.
+    """
+    program = session.program(traced.run, traced.consts, session.wide())
+    ran = traced.as_run(session.point.leaves)
+    session.clock.evaluations += 1
+    formula, units = _evaluated(session, program, truth, ran, with_value)
+    if with_value:
+        value, *ran = ran
+        value64, *formula = formula
+        value_units, *units = units
+        _check_value(session, name, value, value64, value_units, truth)
+    own = truth.tolerance
+    tolerance = [U64 * e + t for e, t in zip(units, own, strict=True)]
+    if session.widen:
+        session.add(
+            FIRST, name, truth.route, formula, truth.gradient, tolerance, own, table=session.double and not traced.reduced
+        )
+    _check_as_run(session, name, traced, ran, units, truth, with_value)
+    return Hand(name, traced, program, formula, [U64 * e for e in units], ran)
+
+
+def _evaluated(
+    session: Session, program: Program, truth: Truth, ran: Sequence[Any], with_value: bool
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The rule in float64 and its rounding bounds; for a large rule that agrees, twice the truth's stand in for them.
+
+    Both compute the same quantity, and the screening tolerance is what the report states: an error above it leads to
+    the rule's own analysis.
+    """
+    if session.lean(program):
+        formula = session.values(program, session.wide())
+        units = [2 * e for e in ([truth.value_units] if with_value else []) + list(truth.units)]
+        units = [np.broadcast_to(e, np.shape(v)) for e, v in zip(units, formula, strict=True)]
+        exact = ([np.asarray(truth.value)] if with_value else []) + list(truth.gradient)
+        if _within(formula, exact, [U64 * e for e in units]) and _within(ran, exact, [session.u * e for e in units]):
+            return formula, units
+    measured = session.measure(program, session.wide())
+    return measured.values, measured.errors
+
+
+def _within(ours: Sequence[Any], theirs: Sequence[Any], tolerances: Sequence[Any]) -> bool:
+    with np.errstate(all="ignore"):
+        return all(
+            bool((np.abs(np.asarray(a).astype(np.float64) - b) <= t).all())
+            for a, b, t in zip(ours, theirs, tolerances, strict=True)
+        )
+
+
+def _check_value(session: Session, name: str, ran: Any, formula: Any, units: Any, truth: Truth) -> None:
+    own = U64 * truth.value_units
+    for value, u, kind in ((formula, U64, "formula in float64"), (ran, session.u, f"as it runs in {session.point.dtype}")):
+        if kind.startswith("formula") and not session.widen:
+            continue
+        tolerance = u * float(units) + own
+        route = f"the function (float64), {kind}"
+        session.add(FIRST, f"value of {name}", route, [value], [truth.value], [tolerance], [own], paths=[""])
+
+
+def _check_as_run(
+    session: Session, name: str, traced: Traced, ran: list[Any], units: list[Any], truth: Truth, with_value: bool
+) -> None:
+    """The rule as the user gets it: every rounding of the working dtype is allowed for, and nothing else."""
+    own = truth.tolerance
+    tolerance = [session.u * e + t for e, t in zip(units, own, strict=True)]
+    target = truth.gradient
+    if not _within(ran, target, tolerance):
+        # Constants may be other numbers in the working dtype (data rounded on the way in, machine epsilons): hold the
+        # rule to the function of those numbers.
+        narrow = find_truth(session, narrow=True)
+        program = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
+        measured = session.measure(program, session.wide(), narrow=True)
+        more = measured.errors[1:] if with_value else measured.errors
+        wider = [session.u * e + U64 * t for e, t in zip(more, narrow.units, strict=True)]
+        if _within(ran, narrow.gradient, wider) or not session.widen:
+            target, tolerance, own = narrow.gradient, wider, narrow.tolerance
+    session.add(
+        FIRST,
+        f"{name}, as it runs in {session.point.dtype}",
+        truth.route,
+        ran,
+        target,
+        tolerance,
+        own,
+        table=not session.double or bool(traced.reduced),
+    )

@@ -1,0 +1,103 @@
+"""Programs: a traced function as one plain jaxpr over flat leaves, compiled once for all functions that trace alike."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax.checker.equations import inner_jaxprs
+from jaxsoftmax.checker.replay import Replay
+from jaxsoftmax.checker.rounding import with_errors
+
+# Compiled programs kept, the oldest dropped first. They hold code and no data: constants are arguments.
+_KEEP = 192
+_compiled: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
+
+
+class Measured(NamedTuple):
+    """Values and their first-order rounding bounds in units of the unit roundoff (None: exact), a leaf each."""
+
+    values: list[Any]
+    errors: list[Any]
+
+
+def compiled(kind: Any, text: str, consts: Sequence[Any], build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    """The compiled function of a jaxpr's text: `build`'s the first time, then that one again."""
+    key = (kind, text, tuple((np.shape(c), str(getattr(c, "dtype", None))) for c in consts))
+    if key not in _compiled:
+        _compiled[key] = jax.jit(build())
+        if len(_compiled) > _KEEP:
+            _compiled.popitem(last=False)
+    _compiled.move_to_end(key)
+    return _compiled[key]
+
+
+class Program:
+    """A function of flat leaves as a jaxpr with its constants passed in; everything in float64, under x64.
+
+    Two programs whose jaxprs print alike share their compiled code, so that other data, another key or a new closure of
+    the same function compile nothing.
+    """
+
+    def __init__(self, fn: Callable[..., Any], consts: Sequence[Any], *templates: Any) -> None:
+        """Trace ``fn(consts, *templates)``; its output is flattened."""
+        # Constants are arguments, so that the text below determines the program.
+        closed = jax.make_jaxpr(lambda c, *t: jax.tree.leaves(fn(c, *t)))(list(consts), *templates)
+        inner = closed.jaxpr
+        self.jaxpr = inner.replace(constvars=[], invars=[*inner.constvars, *inner.invars])
+        self.consts = [*closed.consts, *consts]
+        self._text = str(self.jaxpr)
+        self.cost = cost(self.jaxpr)
+
+    def values(self, *args: Any) -> list[Any]:
+        """The outputs, flattened."""
+        jaxpr = self.jaxpr
+        code = compiled("values", self._text, self.consts, lambda: lambda c, a: Replay().run(jaxpr, (), [*c, *a]))
+        return code(self.consts, jax.tree.leaves(args))
+
+    def errors(self, *args: Any, tiny_over_u: float, products: float = 1.0, narrow: bool = False) -> Measured:
+        """The outputs with their rounding bounds.
+
+        Args:
+            args: as for `values`.
+            tiny_over_u: smallest normal over unit roundoff of the dtype that is bounded.
+            products: unit roundoff of matrix products in units of u (TF32 on GPUs).
+            narrow: float constants that float32 does not hold are rounded too.
+        """
+        jaxpr = self.jaxpr
+
+        def build() -> Callable[..., Any]:
+            def run(c: Any, a: Any) -> Any:
+                given = [_constant_error(x, narrow) for x in c] + [None] * len(a)
+                outs, errors, _ = with_errors(
+                    jaxpr, [*c, *a], input_errors=given, tiny_over_u=tiny_over_u, matmul_units=products
+                )
+                return outs, errors
+
+            return run
+
+        code = compiled(("errors", tiny_over_u, products, narrow), self._text, self.consts, build)
+        return Measured(*code(self.consts, jax.tree.leaves(args)))
+
+
+def _constant_error(constant: Any, narrow: bool) -> Any:
+    """The rounding of a constant in units of u: of numbers (a decimal's rounding), and of float64 data in float32."""
+    dtype = getattr(constant, "dtype", None)
+    if dtype != np.float64 or (np.size(constant) != 1 and not narrow):
+        return None
+    short = constant.astype("bfloat16" if np.size(constant) == 1 else np.float32).astype(np.float64)
+    return jax.numpy.where(short == constant, 0.0, abs(constant))
+
+
+def cost(jaxpr: Any) -> float:
+    """Bytes of all intermediate values of a jaxpr, loops counted by their trips: an upper bound of its memory."""
+    total = 0.0
+    for eqn in jaxpr.eqns:
+        inner = sum(cost(getattr(j, "jaxpr", j)) for j in inner_jaxprs(eqn.params))
+        total += inner * float(eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1)
+        total += sum(float(np.prod(v.aval.shape)) * 8.0 for v in eqn.outvars if hasattr(v.aval, "shape"))
+    return total

@@ -1,0 +1,182 @@
+"""What the comparisons of one check share: the traced function, its truth in float64, and leafwise comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.checker.budget import Clock
+from jaxsoftmax.checker.inputs import Point
+from jaxsoftmax.checker.program import Measured, Program
+from jaxsoftmax.checker.report import Finding, compare
+from jaxsoftmax.checker.tracing import Traced
+
+U64 = 2.0**-53
+_TINY_OVER_U64 = float(np.finfo(np.float64).tiny) / U64
+# Programs whose intermediate values exceed this many bytes are run sparingly: one rounding analysis, few probes.
+LEAN_BYTES = 2.0**25
+# Products in TF32 keep 11 bits, in bfloat16 8: GPUs and TPUs use them for float32 operands unless told otherwise.
+_PRODUCT_BITS = {"cpu": 24, "gpu": 11, "cuda": 11, "rocm": 11, "tpu": 8}
+
+
+def numbers(leaves: Sequence[Any]) -> list[np.ndarray]:
+    """Leaves as NumPy float64 arrays."""
+    return [np.asarray(leaf).astype(np.float64) for leaf in leaves]
+
+
+def sizes(errors: Sequence[Any], like: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Rounding bounds in units of u as arrays: None is 0, NaN (0 times inf somewhere) is inf."""
+    out = []
+    for error, value in zip(errors, like, strict=True):
+        array = np.zeros(np.shape(value)) if error is None else np.asarray(error, np.float64)
+        out.append(np.where(np.isnan(array), np.inf, np.broadcast_to(array, np.shape(value))))
+    return out
+
+
+@dataclasses.dataclass
+class Session:
+    """One check in progress.
+
+    Attributes:
+        point: where.
+        fun: the function.
+        args: its further arguments.
+        rng: NumPy generator of the directions.
+        clock: budget and time.
+        widen: evaluate rules in float64 too (dtype_policy "widen").
+        notes: what fell back or was not done.
+        findings: the comparisons so far.
+        tables: for the worst entries and the ulps: (quantity, paths, ours, theirs, tolerances).
+    """
+
+    point: Point
+    fun: Traced
+    args: tuple[Any, ...]
+    rng: np.random.Generator
+    clock: Clock
+    widen: bool = True
+    notes: list[str] = dataclasses.field(default_factory=list)
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+    tables: list[tuple[str, Sequence[str], list[Any], list[Any], list[Any]]] = dataclasses.field(default_factory=list)
+
+    @property
+    def u(self) -> float:
+        """Unit roundoff of the working dtype."""
+        return self.point.eps / 2
+
+    @property
+    def double(self) -> bool:
+        """The rules run in float64 throughout."""
+        return self.point.eps == 2.0**-52
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def measure(self, program: Program, *args: Any, narrow: bool = False) -> Measured:
+        """A program's values with rounding bounds in units of u (that of the working dtype, or float64's alike)."""
+        tiny_over_u = _TINY_OVER_U64 if self.double else self.point.tiny / self.u
+        bits = 24 if self.double else _PRODUCT_BITS.get(jax.default_backend(), 8)
+        self.clock.evaluations += 1
+        with jax.enable_x64(True):
+            outs, errors = program.errors(
+                *args, tiny_over_u=tiny_over_u, products=2.0 ** (24 - bits) if narrow else 1.0, narrow=narrow
+            )
+            values = numbers(outs)
+        return Measured(values, sizes(errors, values))
+
+    def values(self, program: Program, *args: Any) -> list[np.ndarray]:
+        self.clock.evaluations += 1
+        with jax.enable_x64(True):
+            return numbers(program.values(*args))
+
+    def program(self, fn: Callable[..., Any], consts: Sequence[Any], *templates: Any) -> Program:
+        with jax.enable_x64(True):
+            return Program(fn, consts, *templates)
+
+    def wide(self) -> list[Any]:
+        with jax.enable_x64(True):
+            return self.point.wide()
+
+    def lean(self, program: Program) -> bool:
+        return program.cost > LEAN_BYTES
+
+    def like_point(self, flat: np.ndarray) -> list[Any]:
+        """A vector over all entries as leaves in float64, sharded as the point is."""
+        out, at = [], 0
+        with jax.enable_x64(True):
+            for leaf in self.point.leaves:
+                part = np.asarray(flat[at : at + leaf.size], np.float64).reshape(leaf.shape)
+                out.append(jax.device_put(jnp.asarray(part), leaf.sharding) if _spread(leaf) else jnp.asarray(part))
+                at += leaf.size
+        return out
+
+    def add(
+        self,
+        statement: str,
+        quantity: str,
+        route: str,
+        ours: Sequence[Any],
+        theirs: Sequence[Any],
+        tolerances: Sequence[Any],
+        owns: Sequence[Any] | None = None,
+        *,
+        paths: Sequence[str] | None = None,
+        identity: bool = False,
+        table: bool = False,
+    ) -> Finding:
+        """Compare leaf by leaf, keep the finding, and return it."""
+        paths = self.point.paths if paths is None else paths
+        finding = leafwise(statement, quantity, route, ours, theirs, tolerances, owns, paths, identity=identity)
+        self.findings.append(finding)
+        if table:
+            self.tables.append((quantity, paths, list(ours), list(theirs), list(tolerances)))
+        return finding
+
+
+def _spread(leaf: Any) -> bool:
+    return len(leaf.sharding.device_set) > 1
+
+
+def leafwise(
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Sequence[Any],
+    theirs: Sequence[Any],
+    tolerances: Sequence[Any],
+    owns: Sequence[Any] | None,
+    paths: Sequence[str],
+    *,
+    identity: bool = False,
+) -> Finding:
+    """One finding about all leaves: the worst entry's, blind where one leaf that is not zero is blind.
+
+    `tolerances` are both sides' together; `owns` the part of it that is theirs (what makes a leaf zero to rounding).
+    """
+    owns = [0.0] * len(theirs) if owns is None else owns
+    found = []
+    for mine, other, tolerance, own, path in zip(ours, theirs, tolerances, owns, paths, strict=True):
+        found.append(
+            compare(
+                statement,
+                quantity,
+                route,
+                mine,
+                other,
+                np.asarray(tolerance) - np.asarray(own),
+                own_tolerance=own,
+                path=path,
+                identity=identity,
+            )
+        )
+    top = max(found, key=lambda f: f.check.ratio)
+    seen = [f for f in found if not f.vacuous]
+    power = min((f.power for f in seen), default=0.0)
+    resolution = max((f.resolution for f in seen), default=np.inf)
+    return Finding(top.check, power, not seen, resolution)

@@ -1,0 +1,145 @@
+"""A user's function, traced as it runs and once more in float64, with what its trace gives away."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+
+from jaxsoftmax._checks import is_traced
+from jaxsoftmax.checker.inputs import Point, called, rule_on
+from jaxsoftmax.checker.program import compiled
+from jaxsoftmax.checker.replay import Replay, widen
+
+
+class Traced:
+    """A function of flat leaves and further pytrees, as jaxprs.
+
+    Attributes:
+        name: what the user calls it.
+        out: the pytree of shapes that it returns, in the dtypes that it runs in.
+        narrow: its closed jaxpr in those dtypes.
+        closed: its closed jaxpr at float64 inputs; `narrow` where it refuses those (`wide` is then False).
+        replay: what was met in replays so far (`rules`, `stops`, `opaque`).
+    """
+
+    def __init__(self, name: str, rule: Callable[..., Any], point: Point, args: tuple[Any, ...], *more: Any) -> None:
+        """Trace ``rule(x, *more, *args)``.
+
+        Args:
+            name: for messages.
+            rule: the user's function.
+            point: x.
+            args: further arguments, held fixed.
+            more: templates of the arguments between x and args: lists of leaves in the working dtype, and how to put
+                them together: (leaves, treedef).
+
+        Raises:
+            TypeError, ValueError: it cannot be traced, raises, has side effects or holds a tracer.
+        """
+        self.name, self.point = name, point
+        trees = [tree for _, tree in more]
+
+        def flat(leaves: Any, *parts: Any, held: tuple[Any, ...] = args) -> Any:
+            joined = [jax.tree.unflatten(tree, part) for tree, part in zip(trees, parts, strict=True)]
+            return rule_on(rule, point, held)(leaves, *joined)
+
+        templates = [point.leaves, *(leaves for leaves, _ in more)]
+        with point.scope(), called(name):
+            self.narrow, self.out = jax.make_jaxpr(flat, return_shape=True)(*templates)
+            again = jax.make_jaxpr(flat)(*templates)
+        self._refuse_effects(again)
+        self.closed, self.wide = self.narrow, False
+        wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
+        with jax.enable_x64(True):
+            wide = [[leaf.astype(np.float64) for leaf in part] for part in templates]
+            for held in (wide_args, args):
+                try:
+                    closed, out = jax.make_jaxpr(functools.partial(flat, held=held), return_shape=True)(*wide)
+                except Exception:  # noqa: S112 - float64 is refused, in whatever way: the narrow trace stands
+                    continue
+                if jax.tree.structure(out) == jax.tree.structure(self.out):
+                    self.closed, self.wide = closed, True
+                    break
+        self.replay = Replay()
+
+    def _refuse_effects(self, again: Any) -> None:
+        if any(is_traced(const) for const in self.narrow.consts):
+            raise TypeError(
+                f"{self.name}: closes over a traced value of another transformation. Call crosscheck outside jit, "
+                "grad and vmap, and pass the value through args."
+            )
+        if self.narrow.effects:
+            raise ValueError(
+                f"{self.name}: has side effects ({', '.join(sorted({str(e) for e in self.narrow.effects}))}): "
+                "prints, callbacks or mutable references. Check the function without them."
+            )
+        if str(again.jaxpr) != str(self.narrow.jaxpr) or not all(map(_same, self.narrow.consts, again.consts)):
+            raise ValueError(
+                f"{self.name}: two traces of it differ: it is random or depends on something that it changes. "
+                "Pass keys and state through args."
+            )
+
+    @property
+    def consts(self) -> list[Any]:
+        """The float64 trace's constants: closed-over arrays and args."""
+        return list(self.closed.consts)
+
+    def run(self, consts: Sequence[Any], *args: Any, keep_stops: bool = False) -> list[Any]:
+        """The flat outputs, in float64, custom rules inlined; differentiable, under x64."""
+        replay = Replay(keep_stop_gradient=True) if keep_stops else self.replay
+        return replay.run(self.closed.jaxpr, consts, jax.tree.leaves(args))
+
+    def run_narrow(self, consts: Sequence[Any], *args: Any) -> list[Any]:
+        """The same from the trace in the working dtype: its constants are those numbers."""
+        return self.replay.run(self.narrow.jaxpr, consts, jax.tree.leaves(args))
+
+    def as_run(self, *args: Any) -> list[Any]:
+        """The flat outputs as a user gets them under jit: custom rules, dtypes and shardings untouched."""
+        jaxpr, consts = self.narrow.jaxpr, list(self.narrow.consts)
+
+        def build() -> Callable[..., Any]:
+            hoisted = jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])
+            run = jaxpr_as_fun(ClosedJaxpr(hoisted, []))
+            return lambda c, a: run(*c, *a)
+
+        with self.point.scope():
+            return compiled(("as run", self.point.double), str(jaxpr), consts, build)(consts, jax.tree.leaves(args))
+
+    @functools.cached_property
+    def reduced(self) -> tuple[str, ...]:
+        """Float dtypes narrower than float64 that the float64 trace still computes in."""
+        return tuple(sorted(_narrow_dtypes(self.closed.jaxpr))) if self.wide else ()
+
+
+def _same(first: Any, second: Any) -> bool:
+    if first is second:
+        return True
+    if jnp.issubdtype(getattr(first, "dtype", np.float32), jax.dtypes.extended):
+        first, second = jax.random.key_data(first), jax.random.key_data(second)
+    return bool(np.array_equal(np.asarray(first), np.asarray(second), equal_nan=False) or _both_nan(first, second))
+
+
+def _both_nan(first: Any, second: Any) -> bool:
+    first, second = np.asarray(first), np.asarray(second)
+    return first.shape == second.shape and first.dtype == second.dtype and first.tobytes() == second.tobytes()
+
+
+def _narrow_dtypes(jaxpr: Any) -> set[str]:
+    from jaxsoftmax.checker.equations import inner_jaxprs
+
+    found = set()
+    for eqn in jaxpr.eqns:
+        for inner in inner_jaxprs(eqn.params):
+            found |= _narrow_dtypes(getattr(inner, "jaxpr", inner))
+        for var in eqn.outvars:
+            dtype = getattr(var.aval, "dtype", None)
+            extended = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.extended)
+            if dtype is not None and not extended and jnp.issubdtype(dtype, jnp.floating) and dtype != np.float64:
+                found.add(str(dtype))
+    return found
