@@ -1,4 +1,4 @@
-"""The checkers beside js.crosscheck: jax.test_util.check_grads and torch.autograd.gradcheck, on JAX functions and rules.
+"""The peers of js.crosscheck, jax.test_util.check_grads and torch.autograd.gradcheck, on JAX functions and rules.
 
 Both are used as their documentation says, with their default steps and tolerances. A rule reaches them as the
 derivative of a function: of the primal for a first-order rule, of the primal's gradient for a Hessian or an HVP.
@@ -86,14 +86,16 @@ def check_grads(function: Ruled, x: Any) -> Verdict:
     """jax.test_util.check_grads, order 1, of the function with the claimed derivative as its custom rule."""
     from jax.test_util import check_grads as check
 
-    if function.vjp is not None:
-        checked: Any = jax.custom_vjp(function.primal)
-        checked.defvjp(lambda y: (function.primal(y), y), lambda y, ct: (function.vjp(y, ct),))
-    else:
-        checked = jax.custom_jvp(function.primal)
-        checked.defjvp(lambda y, v: (function.primal(*y), function.jvp(*y, *v)))
+    primal, vjp, jvp = function.primal, function.vjp, function.jvp
+    checked: Any
+    if vjp is not None:
+        checked = jax.custom_vjp(primal)
+        checked.defvjp(lambda y: (primal(y), y), lambda y, ct: (vjp(y, ct),))
+    elif jvp is not None:
+        checked = jax.custom_jvp(primal)
+        checked.defjvp(lambda y, v: (primal(*y), jvp(*y, *v)))
     try:
-        check(jax.jit(checked), (x,), order=1, modes=("rev",) if function.vjp is not None else ("fwd",))
+        check(jax.jit(checked), (x,), order=1, modes=("fwd",) if vjp is None else ("rev",))
     except AssertionError as error:
         return Verdict("fail", str(error).strip()[:200])
     except Exception as error:
