@@ -7,6 +7,8 @@ torch is optional (it is no dependency of jaxsoftmax): without it `torch_version
 
 from __future__ import annotations
 
+import sys
+import unittest.mock
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,8 +157,12 @@ def gradcheck(function: Ruled, x: Any) -> Verdict:
     inputs = [torch.from_numpy(np.array(leaf)).requires_grad_(True) for leaf in numbers]
     forward = function.jvp is not None
     mode = {"check_forward_ad": forward, "check_backward_ad": not forward, "check_undefined_grad": not forward}
+    # After a failure in fast mode gradcheck takes n slow passes, only for the words of its message.
+    message = unittest.mock.patch.object(
+        sys.modules["torch.autograd.gradcheck"], "_run_slow_mode_and_get_error", lambda *_: " (fast mode)"
+    )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), message:
             warnings.simplefilter("ignore")  # of inputs that are not float64; the report says which dtype was used
             fast = sum(leaf.size for leaf in map(np.asarray, numbers)) > ENTRYWISE
             check(Bridge.apply, inputs, fast_mode=fast, **mode)
