@@ -23,7 +23,7 @@ import jaxsoftmax as js
 from benchmarks import harness, peers_derivatives
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
-from checker import mechanical, mutants, zoo  # pyright: ignore[reportMissingImports] (of tests/)
+from checker import equivalents, mechanical, mutants, zoo  # pyright: ignore[reportMissingImports] (of tests/)
 
 DTYPES = ("float32", "float64")
 KEYS = 2  # examples of each case of the zoo
@@ -137,7 +137,7 @@ def _operands(example: Any, name: str, rng: np.random.Generator) -> tuple[Any, .
 
 
 def mechanical_mutants(dtype: str, equivalent: list[str]) -> Iterator[Wrong]:
-    """A few mechanical mutants of every rule of the zoo; those that equal the rule at the example are listed instead."""
+    """A few mechanical mutants of every rule of the zoo; those that equal the rule at the example are only listed."""
     for case in zoo.CASES:
         example = _example(case, dtype, 0)
         rng = np.random.default_rng(zlib.crc32(case.name.encode()))
@@ -150,7 +150,7 @@ def mechanical_mutants(dtype: str, equivalent: list[str]) -> Iterator[Wrong]:
                 if error > mechanical.SAME:
                     yield Wrong(label, mutant.kind, case.name, example, {name: mutant.rule}, error)
                 else:
-                    equivalent.append(f"{label}: {mechanical.why_equivalent(mutant.description)}")
+                    equivalent.append(f"{label}: {equivalents.reason(label)}")
         jax.clear_caches()
 
 

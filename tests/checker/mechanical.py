@@ -35,7 +35,7 @@ class Mechanical:
 def mutations(rule: Callable[..., Any], *example_args: Any, rng: Any, limit: int | None = None) -> list[Mechanical]:
     """Every wrong rule that one change of one equation makes of `rule`, or `limit` of them.
 
-    The choice takes the kinds of change in turn and is random within each, so that a small limit still sees them all.
+    The choice takes the kinds of change in turn, in a random order, and is random within each.
     Equations on which no output depends are left alone; a change that does not keep shapes and dtypes is skipped.
     """
     closed = _trace(rule, example_args)[0]
@@ -49,8 +49,9 @@ def mutations(rule: Callable[..., Any], *example_args: Any, rng: Any, limit: int
         for k in rng.permutation(len(found)):
             by_kind.setdefault(found[k][3].kind, []).append(k)
         chosen: list[int] = []
+        kinds = [sorted(by_kind)[k] for k in rng.permutation(len(by_kind))]
         while len(chosen) < limit:
-            for kind in sorted(by_kind):
+            for kind in kinds:
                 if by_kind[kind] and len(chosen) < limit:
                     chosen.append(by_kind[kind].pop())
         found = [found[k] for k in sorted(chosen)]
