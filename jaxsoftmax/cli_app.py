@@ -1,4 +1,4 @@
-"""The commands `verify`, `fit` and `probe` with their options, as a typer application; `cli_runs.py` carries them out.
+"""The commands with their options, as a typer application; `cli_runs.py` and `cli_crosscheck.py` carry them out.
 
 typer is imported here, so this module is imported only when a command runs.
 """
@@ -16,7 +16,7 @@ _HELP = """The mathematics of the softmax layer, checked on data.
 
 `jaxsoftmax verify` compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, probes the
 curvature, and prints a row for each check. `jaxsoftmax fit` trains and says how the run ended; `jaxsoftmax probe`
-looks at the curvature at a point."""
+looks at the curvature at a point. `jaxsoftmax crosscheck` checks the derivatives of any JAX function."""
 _FORMATS = (
     "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
 )
@@ -69,7 +69,7 @@ def build() -> Any:
     Example:
         >>> from jaxsoftmax.cli_app import build
         >>> [command.callback.__name__ for command in build().registered_commands]
-        ['verify', 'fit', 'probe']
+        ['verify', 'fit', 'probe', 'crosscheck']
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 
@@ -172,5 +172,37 @@ def build() -> Any:
         from jaxsoftmax.cli_runs import Call, run_probe
 
         return run_probe(Call(data, target, smoothing, l2, dtype, seed, method, json_file, quiet), at)
+
+    @app.command()
+    def crosscheck(
+        function: Annotated[
+            str,
+            typer.Argument(
+                metavar="MODULE:FUNCTION",
+                help="A function with a declared example (js.declare_example), by module or file: "
+                "mypackage.losses:huber, losses.py:Losses.huber.",
+            ),
+        ],
+        dtype: Annotated[
+            str | None,
+            typer.Option(metavar="float32|float64|both", help="Check it in this dtype. Default: the example's own."),
+        ] = None,
+        key: Annotated[
+            int, typer.Option(metavar="K", help="Seed of the probe directions, unless the example has a key.")
+        ] = 0,
+        json_file: Json = None,
+        plot_file: Annotated[
+            Path | None, typer.Option("--plot", metavar="FILE.png", help="Also draw the histogram of errors in ulps.")
+        ] = None,
+        quiet: Quiet = False,
+    ) -> int:
+        """Check the hand-written derivatives of a JAX function, or its own custom rules, against independent routes.
+
+        Exit status: 0 they agree or rounding hides the difference, 1 they disagree, 2 the function cannot be checked,
+        130 interrupted.
+        """
+        from jaxsoftmax.cli_crosscheck import Check, run_crosscheck
+
+        return run_crosscheck(Check(function, dtype, key, json_file, plot_file, quiet))
 
     return app

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
-__all__ = ["METHOD_NAMES", "Interrupted", "UnusableInput", "as_options", "check_writable"]
+__all__ = ["METHOD_NAMES", "Interrupted", "UnusableInput", "as_options", "check_writable", "console"]
 
 # What --help lists, without importing JAX for it.
 METHOD_NAMES = ("auto", "gd", "gd-optimal", "agd", "bb", "bb-published", "mm", "newton", "newton-cg")
@@ -71,3 +72,20 @@ def check_writable(option: str, path: Path | None) -> None:
         raise UnusableInput(f"{option}: the directory {path.parent} does not exist. Make it first.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UnusableInput(f"{option}: {path} cannot be written (no permission). Name another file.")
+
+
+def console() -> Any:
+    """The console for reports on stdout, of rich, which is imported here.
+
+    Example:
+        >>> from jaxsoftmax.cli_options import console
+        >>> console().width > 0
+        True
+    """
+    from rich.console import Console
+
+    out = Console(highlight=False)
+    # A pipe or a file has no width of its own; 100 columns keep most rows on one line, COLUMNS overrules.
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out = Console(highlight=False, width=100)
+    return out

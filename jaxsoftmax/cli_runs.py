@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxsoftmax.check_row import draw
-from jaxsoftmax.cli_options import Interrupted, UnusableInput, as_options, check_writable
+from jaxsoftmax.cli_options import Interrupted, UnusableInput, as_options, check_writable, console
 from jaxsoftmax.evidence.convexity import probe_convexity
 from jaxsoftmax.findings import conditioning_advice, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method
@@ -87,7 +86,7 @@ def run_verify(call: Call) -> int:
         report = verify_prepared(prepared, call.seed, update, method=call.method)
     _write_json(call, report.to_dict())
     if not call.quiet:
-        print_report(report, _console())
+        print_report(report, console())
     return PASSED if report.passed else FAILED
 
 
@@ -207,7 +206,7 @@ def _finish(
     except UnusableInput as error:
         failures.append(error)
     if not call.quiet:
-        print_run(report, _console())
+        print_run(report, console())
     if failures:
         raise failures[0]
 
@@ -225,11 +224,3 @@ def _writing(option: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnusableInput(f"{option}: {path} cannot be written ({error.strerror or error}).") from None
-
-
-def _console() -> Console:
-    out = Console(highlight=False)
-    # A pipe or a file has no width of its own; 100 columns keep most rows on one line, COLUMNS overrules.
-    if not out.is_terminal and "COLUMNS" not in os.environ:
-        out = Console(highlight=False, width=100)
-    return out

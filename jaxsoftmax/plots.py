@@ -1,4 +1,4 @@
-"""Pictures of what fits and spectra say: history, eigenvalues beside their bounds, measured rate beside S17's.
+"""Pictures of fits, spectra and cross-checks: history, eigenvalues and their bounds, rates beside S17's, ulps.
 
 Needs matplotlib (the extra `plots`), which is imported on use. Every function draws into `ax`, or into new axes, and
 returns the axes: titles, limits and scales are then the caller's. Nothing is shown, saved or configured.
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax._checks import kind_of, positive_int, real_number, show
+from jaxsoftmax.checker.report import CrossCheckReport
 from jaxsoftmax.evidence.convexity import ConvexityReport
 from jaxsoftmax.training.result import Fit
 
-__all__ = ["plot_history", "plot_rate", "plot_spectrum"]
+__all__ = ["plot_history", "plot_rate", "plot_spectrum", "ulp_histogram"]
 
 QUANTITIES = {  # of a fit's history: how the axis is labelled, and whether it is logarithmic
     "loss": ("L(W)", False),
@@ -233,5 +234,46 @@ def plot_spectrum(
     ax.set_xscale("log")
     ax.set_xlabel("|eigenvalue of H(W)|")
     ax.set_ylabel("how many")
+    ax.legend()
+    return ax
+
+
+def ulp_histogram(report: Any, *, ax: Any = None) -> Any:
+    """Draw how many of the compared entries are how many ulps off, as bars on a logarithmic axis of counts.
+
+    Args:
+        report: a `CrossCheckReport` of `js.crosscheck`, with an ulp histogram.
+        ax: matplotlib axes; None makes new ones.
+
+    Returns:
+        The axes. The bars are as the report prints them, from exact to the last bin that is not empty.
+
+    Raises:
+        TypeError: not a `CrossCheckReport`.
+        ValueError: the report has no ulp histogram, or one of no entries.
+        ImportError: matplotlib is missing and `ax` is None.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.checker.entries import UlpHistogram
+        >>> counted = UlpHistogram.of(np.float32([1.0, 2.0, 3.0]), [1.0, 2.0 + 1e-7, 3.0])
+        >>> ax = js.plots.ulp_histogram(js.CrossCheckReport("AGREE", (), ulp_histogram=counted))
+        >>> [label.get_text() for label in ax.get_xticklabels()], [int(bar.get_height()) for bar in ax.patches]
+        (['exact', '≤ 1/2'], [2, 1])
+    """
+    if not isinstance(report, CrossCheckReport):
+        raise TypeError(f"report: got {show(report)}, {kind_of(report)}; give what js.crosscheck returns.")
+    histogram = report.ulp_histogram
+    if histogram is None or not histogram.total:
+        raise ValueError("report: it counts no entries in ulps. Give a report of js.crosscheck that compared some.")
+    labels, counts = zip(*histogram.bins(), strict=True)
+    ax = _axes(ax)
+    ax.bar(range(len(counts)), counts, width=1.0, color="C0", edgecolor="white", label=f"{histogram.total} entries")
+    # From 1/2, so that a bin of one entry has a height.
+    ax.set_yscale("log")
+    ax.set_ylim(0.5, 2.0 * max(counts))
+    ax.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    ax.set_xlabel(f"error in ulps of {histogram.dtype}")
+    ax.set_ylabel("entries")
     ax.legend()
     return ax

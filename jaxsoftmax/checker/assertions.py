@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jaxsoftmax.checker.crosscheck import crosscheck
 from jaxsoftmax.checker.example import declared_example
 from jaxsoftmax.checker.report import CrossCheckReport
 
@@ -43,8 +44,6 @@ def assert_derivatives(
         DISAGREE
     """
     __tracebackhide__ = True
-    from jaxsoftmax.checker.crosscheck import crosscheck
-
     if at is _DECLARED:
         options = {**declared_example(fun), **options}
         at = options.pop("at")

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxsoftmax._checks import random_generator, warn_if_miscompiling
-from jaxsoftmax.checker.budget import Clock, as_budget
-from jaxsoftmax.checker.first_order import check_gradient
-from jaxsoftmax.checker.inputs import read_point, require_callable, require_like, require_scalar
+from jaxsoftmax._checks import random_generator, show, warn_if_miscompiling
+from jaxsoftmax.checker.budget import Budget, Clock, as_budget
+from jaxsoftmax.checker.entries import UlpHistogram, worst_entries_of
+from jaxsoftmax.checker.first_order import Hand, check_gradient
+from jaxsoftmax.checker.inputs import read_point, require_callable, require_scalar
+from jaxsoftmax.checker.jacobian import check_dual, check_jvp, check_vjp, read_outputs
+from jaxsoftmax.checker.linear_maps import LinearMap
 from jaxsoftmax.checker.report import CrossCheckReport
+from jaxsoftmax.checker.rules import Rule, given_rules, own_rules
+from jaxsoftmax.checker.second_order import (
+    check_consistent,
+    check_hessian,
+    check_hvp,
+    check_semidefinite,
+    find_curvature,
+)
 from jaxsoftmax.checker.session import Session
 from jaxsoftmax.checker.tracing import Traced
-from jaxsoftmax.checker.truth import find_truth
+from jaxsoftmax.checker.truth import Truth, find_truth
+
+_POLICIES = ("widen", "working")
 
 
 def crosscheck(
@@ -31,27 +43,96 @@ def crosscheck(
     vjp: Callable[..., Any] | None = None,
     args: tuple[Any, ...] = (),
     key: Any = None,
-    budget: Any = None,
+    budget: Budget | float | None = None,
     dtype_policy: str = "widen",
     psd: bool = False,
     twin: Callable[..., Any] | None = None,
 ) -> CrossCheckReport:
     """Check."""
     warn_if_miscompiling()
-    point = read_point(at)
-    clock = Clock(as_budget(budget))
-    rng = random_generator(key)
+    if not isinstance(args, tuple):
+        raise TypeError(f"args: got {show(args)}; a tuple is needed. Write args=(value,) for one argument.")
+    if dtype_policy not in _POLICIES:
+        raise ValueError(f"dtype_policy: got {show(dtype_policy)}; give 'widen' or 'working'.")
     require_callable("fun", fun)
+    clock, rng, point = Clock(as_budget(budget)), random_generator(key), read_point(at)
     traced = Traced("fun", fun, point, args)
-    require_scalar(traced.out)
+    rules = dict(gradient=gradient, value_and_gradient=value_and_gradient, hvp=hvp, hessian=hessian, jvp=jvp, vjp=vjp)
+    any_rule = any(rule is not None for rule in rules.values())
+    outputs = read_outputs(traced.out)
+    scalar = outputs.size == 1 and outputs.leaves[0].shape == () and len(outputs.leaves) == 1
+    if psd or any(rules[name] is not None for name in ("gradient", "value_and_gradient", "hvp", "hessian")):
+        require_scalar(traced.out)
+    elif not scalar and not any_rule and not _custom(traced):
+        require_scalar(traced.out)
     session = Session(point, traced, args, rng, clock, dtype_policy == "widen")
-    truth = find_truth(session)
-    rules = {"gradient": gradient, "value_and_gradient": value_and_gradient}
-    if not any(rules.values()):
-        rules = {"own": jax.grad(fun)}
-    for name, rule in rules.items():
-        if rule is None:
-            continue
-        t = Traced(name, rule, point, args)
-        check_gradient(session, name, t, truth, with_value=name == "value_and_gradient")
-    return CrossCheckReport.from_findings(session.findings, notes=tuple(session.notes), seconds=clock.seconds)
+    _require_finite(session, traced)
+    truth = find_truth(session) if scalar else None
+    found = given_rules(session, rules, outputs) if any_rule else own_rules(session, fun, outputs, scalar)
+    _compare(session, found, truth, outputs, psd)
+    return _report(session)
+
+
+def _custom(traced: Traced) -> bool:
+    """Whether a custom derivative rule is somewhere in the function."""
+    with jax.enable_x64(True):
+        jax.eval_shape(lambda c, x: traced.run(c, x), traced.consts, traced.point.wide())
+    return bool(traced.replay.rules)
+
+
+def _require_finite(session: Session, traced: Traced) -> None:
+    values = traced.as_run(session.point.leaves)
+    session.clock.evaluations += 1
+    for value in values:
+        value = np.asarray(value).astype(np.float64)
+        if not np.isfinite(value).all():
+            shown = float(value[~np.isfinite(value)].ravel()[0]) if value.ndim else float(value)
+            raise ValueError(
+                f"fun: returned {shown} at `at`, where no derivative can be checked. Move `at` to where the function "
+                "is finite, or rescale it."
+            )
+
+
+def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> None:
+    hands: list[Hand] = []
+    maps: dict[str, LinearMap] = {}
+    curvature = None
+    for kind, name, traced in rules:
+        if kind in ("gradient", "value_and_gradient") and truth is not None:
+            hands.append(check_gradient(session, name, traced, truth, with_value=kind == "value_and_gradient"))
+        elif kind in ("hvp", "hessian") and truth is not None:
+            curvature = curvature or find_curvature(session, truth)
+            if kind == "hessian":
+                check_hessian(session, traced, curvature)
+            else:
+                maps["hvp"] = check_hvp(session, traced, curvature)
+        elif kind == "jvp":
+            maps["jvp"] = check_jvp(session, traced, outputs)
+        elif kind == "vjp":
+            maps["vjp"] = check_vjp(session, traced, outputs)
+    if "jvp" in maps and "vjp" in maps:
+        check_dual(session, maps["jvp"], maps["vjp"])
+    if hands and "hvp" in maps:
+        check_consistent(session, hands[0].traced, maps["hvp"])
+    if psd and truth is not None:
+        check_semidefinite(session, curvature or find_curvature(session, truth))
+
+
+def _report(session: Session) -> CrossCheckReport:
+    entries, histogram = [], None
+    for quantity, paths, ours, theirs, tolerances in session.tables:
+        for path, mine, other, tolerance in zip(paths, ours, theirs, tolerances, strict=True):
+            entries += worst_entries_of(quantity, path, mine, other, tolerance)
+            counted = UlpHistogram.of(np.asarray(mine), other)
+            histogram = counted if histogram is None else histogram + counted
+    entries.sort(key=lambda e: -e.ratio)
+    seen = [f.resolution for f in session.findings if not f.vacuous and np.isfinite(f.resolution)]
+    return CrossCheckReport.from_findings(
+        session.findings,
+        notes=tuple(session.notes),
+        worst_entries=tuple(entries[:8]),
+        ulp_histogram=histogram,
+        resolution=max(seen, default=None),
+        seconds=session.clock.seconds,
+        evaluations=session.clock.evaluations,
+    )

@@ -122,6 +122,10 @@ def require_callable(name: str, rule: Any) -> None:
         raise TypeError(f"{name}: got {_given(rule)}; a function is needed.")
 
 
+class Refused(ValueError):
+    """A result that cannot be used, found while the rule is traced; the message is complete."""
+
+
 @contextmanager
 def called(name: str) -> Iterator[None]:
     """Turn what a user's function raises into an error that names the function.
@@ -132,6 +136,8 @@ def called(name: str) -> Iterator[None]:
     """
     try:
         yield
+    except Refused:
+        raise
     except _UNTRACEABLE as error:
         raise TypeError(
             f"{name}: JAX cannot trace it: it turns its argument into NumPy or Python numbers, or branches on its "

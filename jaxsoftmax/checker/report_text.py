@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,14 +33,15 @@ def as_text(report: CrossCheckReport, width: int = WIDTH) -> str:
         constant factor: looks like half
     """
     lines = [_title(report)]
-    rows = [_CHECK_HEAD, *(_check_cells(s) for s in report.statements)]
     general = not report.statements or "path" in report.statements[0].worst
-    lines += _table(rows, width if general else None, cut=(7, 1, 2)) if report.statements else []
+    if report.statements:
+        rows = [_CHECK_HEAD, *(_check_cells(s) for s in report.statements)]
+        lines += _table(rows, width if general else None, cut=(1, 2, 7), wrap=True)
     for smell in report.smells:
         lines += _wrapped(str(smell), width if general else None)
     if report.worst_entries:
         lines += ["", "worst entries"]
-        lines += _table([_ENTRY_HEAD, *(_entry_cells(e) for e in report.worst_entries)], width, cut=(1, 0))
+        lines += _table([_ENTRY_HEAD, *(_entry_cells(e) for e in report.worst_entries)], width, cut=(0, 1))
     if report.ulp_histogram is not None and report.ulp_histogram.total:
         lines += ["", _histogram_title(report.ulp_histogram), *bar_lines(report.ulp_histogram)]
     for text in _remarks(report):
@@ -48,7 +50,7 @@ def as_text(report: CrossCheckReport, width: int = WIDTH) -> str:
 
 
 def bar_lines(histogram: UlpHistogram, width: int = _BAR) -> Iterator[str]:
-    """One line a bin: its label, a bar as long as its share of the fullest bin, and the count.
+    """One line a bin: its label, a bar as long as its share of the fullest bin, the count; ⋮ for a run of empty bins.
 
     Example:
         >>> import numpy as np
@@ -64,11 +66,16 @@ def bar_lines(histogram: UlpHistogram, width: int = _BAR) -> Iterator[str]:
     bins = histogram.bins()
     room = max(len(label) for label, _ in bins)
     most = max(count for _, count in bins) or 1
-    for label, count in bins:
-        # A bin that is not empty shows at least a sliver: one entry of 10^6 is what a reader looks for.
-        eighths = max(round(8 * width * count / most), 1) if count else 0
-        bar = "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
-        yield f" {label:>{room}} {bar}{' ' if bar else ''}{count}"
+    for empty, run in itertools.groupby(bins, lambda bin: bin[1] == 0):
+        run = list(run)
+        if empty and len(run) > 3:
+            yield f" {'⋮':>{room}}"
+            continue
+        for label, count in run:
+            # A bin that is not empty shows at least a sliver: one entry of 10^6 is what a reader looks for.
+            eighths = max(round(8 * width * count / most), 1) if count else 0
+            bar = "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+            yield f" {label:>{room}} {bar}{' ' if bar else ''}{count}"
 
 
 def as_rich(report: CrossCheckReport) -> Any:
@@ -94,7 +101,6 @@ def as_rich(report: CrossCheckReport) -> Any:
     parts: list[Any] = [Text(_title(report), style=_STYLES[report.verdict])]
     if report.statements:
         rows = [_check_cells(s) for s in report.statements]
-        rows = [(*row[:6], s.verdict, row[7]) for row, s in zip(rows, report.statements, strict=True)]
         parts.append(table(_CHECK_HEAD, rows, [_STYLES[s.verdict] for s in report.statements]))
     for smell in report.smells:
         style = "yellow" if smell.name == "resolution" else "bold red"
@@ -155,7 +161,7 @@ def _check_cells(s: StatementCheck) -> tuple[str, ...]:
     if s.worst.get("ours") is not None:
         place += f"{': ' if place else ''}{s.worst['ours']:.6g} against {s.worst['theirs']:.6g}"
     ratio = f"{s.ratio:.3f}" if s.ratio < 1e4 or s.ratio == float("inf") else f"{s.ratio:.1e}"
-    mark = "pass" if s.passed else "FAIL"
+    mark = s.verdict if "path" in s.worst else "pass" if s.passed else "FAIL"
     return (s.statement, s.quantity, s.route, f"{s.max_error:.1e}", f"{s.bound:.1e}", ratio, mark, place)
 
 
@@ -165,21 +171,28 @@ def _entry_cells(e: Entry) -> tuple[str, ...]:
     return (e.quantity, e.path, f"{e.ours:.9g}", f"{e.theirs:.9g}", f"{e.error:.1e}", f"{e.tolerance:.1e}", ulps)
 
 
-def _table(rows: list[tuple[str, ...]], width: int | None, cut: tuple[int, ...]) -> list[str]:
-    """Aligned rows; where they are wider than `width`, the columns of `cut` give up room, each down to 12 columns."""
+def _table(rows: list[tuple[str, ...]], width: int | None, cut: tuple[int, ...], wrap: bool = False) -> list[str]:
+    """Aligned rows. Where they are wider than `width`, the widest of the columns `cut` give up room.
+
+    What then does not fit is continued on further lines (`wrap`), or loses its middle.
+    """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     used = [i for i in range(len(widths)) if widths[i]]
-    if width is not None:
-        for i in cut:
-            over = sum(widths[k] + 2 for k in used) - 2 - width
-            if over > 0:
-                widths[i] = min(widths[i], max(12, widths[i] - over))
+    while width is not None and sum(widths[i] + 2 for i in used) - 2 > width:
+        widest = max(cut, key=lambda i: widths[i])
+        if widths[widest] <= 12:
+            break
+        widths[widest] -= 1
     out = []
     for row in rows:
-        cells = (_shortened(row[i], widths[i]).ljust(widths[i]) for i in used)
-        line = "  ".join(cells).rstrip()
-        out.append(line if width is None else line[:width])
+        cells = [_folded(row[i], widths[i]) if wrap else [_shortened(row[i], widths[i])] for i in used]
+        for line in itertools.zip_longest(*cells, fillvalue=""):
+            out.append("  ".join(cell.ljust(widths[i]) for cell, i in zip(line, used, strict=True)).rstrip())
     return out
+
+
+def _folded(text: str, room: int) -> list[str]:
+    return textwrap.wrap(text, room, break_on_hyphens=False) if len(text) > room else [text]
 
 
 def _shortened(text: str, room: int) -> str:

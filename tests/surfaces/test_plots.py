@@ -1,4 +1,4 @@
-"""Pictures: what is drawn are the numbers of the fit and the spectrum, S7's bounds and S17's slopes beside them."""
+"""Pictures: what is drawn are the numbers of the fit, spectrum or report, S7's bounds and S17's slopes beside them."""
 
 import doctest
 import subprocess
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.checker.entries import UlpHistogram
 
 peers = pytest.mark.peers
 
@@ -115,6 +116,18 @@ def test_degenerate_spectra_are_drawn(values, ax):
     assert sum(bar.get_height() for group in ax.containers for bar in group) == len(values)
 
 
+@peers
+def test_the_bars_are_the_bins_of_the_reports_histogram(ax):
+    histogram = UlpHistogram.of(np.float32([1.0, 1.0, 2.0, 3.0]), [1.0, 1.0, 2.0 + 1e-7, 3.0 + 1e-6])
+    report = js.CrossCheckReport("AGREE", (), ulp_histogram=histogram)
+    assert js.plots.ulp_histogram(report, ax=ax) is ax
+    drawn = [(label.get_text(), bar.get_height()) for label, bar in zip(ax.get_xticklabels(), ax.patches, strict=True)]
+    assert drawn == list(histogram.bins())
+    low, high = ax.get_ylim()
+    assert low < 1 and high > 2, "a bin of one entry has a height, the fullest bin fits"
+    assert "float32" in ax.get_xlabel()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -133,6 +146,8 @@ def test_degenerate_spectra_are_drawn(values, ax):
         (lambda f: js.plots.plot_spectrum([1.0], kernel_dim=2), ValueError, "kernel_dim: got 2"),
         (lambda f: js.plots.plot_spectrum([1.0], kernel_dim=0.5), TypeError, "kernel_dim: got 0.5"),
         (lambda f: js.plots.plot_spectrum([1.0], bins=0), ValueError, "bins: got 0"),
+        (lambda f: js.plots.ulp_histogram(f), TypeError, "report: got .*js.crosscheck"),
+        (lambda f: js.plots.ulp_histogram(js.CrossCheckReport("AGREE", ())), ValueError, "no entries in ulps"),
     ],
 )
 def test_bad_input_is_named_before_anything_is_drawn(fits, call, error, words):

@@ -1,0 +1,177 @@
+"""Functions with any number of outputs: hand jvp and vjp against autodiff, whole Jacobians where affordable."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax.checker.linear_maps import Bounds, LinearMap, doubtful
+from jaxsoftmax.checker.matrices import compare_matrices, entry_path, names_of
+from jaxsoftmax.checker.session import U64, Session
+from jaxsoftmax.checker.tracing import Traced
+from jaxsoftmax.checker.truth import FORWARD, REVERSE
+
+FIRST = "1st"
+_DENSE_ENTRIES = 2**22
+_PROBES = 8
+
+
+class Outputs(NamedTuple):
+    """What a function returns: float leaves.
+
+    Attributes:
+        tree: the structure.
+        paths: the path of each leaf.
+        leaves: shapes and dtypes.
+    """
+
+    tree: Any
+    paths: tuple[str, ...]
+    leaves: list[Any]
+
+    @property
+    def size(self) -> int:
+        return sum(int(np.prod(leaf.shape)) for leaf in self.leaves)
+
+    def name(self, i: int) -> str:
+        return f"output{entry_path(self.paths, [leaf.shape for leaf in self.leaves], i)}"
+
+
+def read_outputs(out: Any) -> Outputs:
+    """Flatten a function's output shapes.
+
+    Raises:
+        TypeError: an output is no real float array.
+    """
+    named, tree = jax.tree_util.tree_flatten_with_path(out)
+    for path, leaf in named:
+        if not hasattr(leaf, "dtype") or not jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
+            place = jax.tree_util.keystr(path)
+            raise TypeError(
+                f"fun: output{place} has dtype {getattr(leaf, 'dtype', type(leaf).__name__)}; only real floats have "
+                "derivatives. Leave it out of the result."
+            )
+    if not named:
+        raise ValueError("fun: returned nothing; a float array is needed. Return the value.")
+    return Outputs(tree, tuple(jax.tree_util.keystr(p) for p, _ in named), [leaf for _, leaf in named])
+
+
+def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
+    """A hand jvp (x, v) -> J v against forward autodiff of the stripped function, column by column or along probes."""
+    fun = session.fun
+
+    def forward(c: Any, leaves: Any, v: Any) -> Any:
+        return jax.jvp(lambda x: fun.run(c, x), (leaves,), (v,))[1]
+
+    hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
+    truth = LinearMap(session, forward, fun.consts, session.point.leaves)
+    names = names_of(session)
+    _compare(session, "jvp", FORWARD, hand, truth, outputs.size, outputs.name, names)
+    _as_run(session, "jvp", FORWARD, traced, hand, truth, outputs.name, session.point.leaves)
+    return hand
+
+
+def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
+    """A hand vjp (x, ct) -> ct J against reverse autodiff of the stripped function, row by row or along probes.
+
+    Where reverse mode is impossible, ct J is formed by forward mode: <ct, J e_i> for every i.
+    """
+    fun = session.fun
+
+    def reverse(c: Any, leaves: Any, ct: Any) -> Any:
+        return jax.vjp(lambda x: fun.run(c, x), leaves)[1](list(ct))[0]
+
+    def forward(c: Any, leaves: Any, ct: Any) -> Any:
+        jacobians = jax.jacfwd(lambda x: fun.run(c, x))(leaves)  # output leaves of input leaves
+        rows = [[jax.numpy.tensordot(t, j, axes=t.ndim) for j in row] for t, row in zip(ct, jacobians, strict=True)]
+        return [sum(parts) for parts in zip(*rows, strict=True)]
+
+    hand = LinearMap(session, traced.run, traced.consts, outputs.leaves)
+    truth, route = LinearMap(session, reverse, fun.consts, outputs.leaves), REVERSE
+    try:
+        truth.chunk()
+    except Exception as error:  # a while loop has no reverse mode
+        session.note(f"reverse autodiff of the stripped function is impossible here ({type(error).__name__})")
+        truth, route = LinearMap(session, forward, fun.consts, outputs.leaves), FORWARD
+    names = names_of(session)
+    _compare(session, "vjp", route, hand, truth, session.point.size, names, outputs.name)
+    _as_run(session, "vjp", route, traced, hand, truth, names, outputs.leaves)
+    return hand
+
+
+def check_dual(session: Session, forward: LinearMap, reverse: LinearMap) -> None:
+    """<ct, J v> = <ct J, v> for the two hand rules."""
+    probes, duals = (session.rng.standard_normal((2, m.width)) for m in (forward, reverse))
+    pushed, push_units = forward.measure(probes)
+    pulled, pull_units = reverse.measure(duals)
+    ours, theirs = duals @ pushed.T, pulled @ probes.T
+    sums = U64 * (4 + 2 * np.sqrt(max(forward.width, reverse.width)))
+    own = np.abs(pulled) @ np.abs(probes).T * sums + U64 * pull_units @ np.abs(probes).T
+    tolerance = np.abs(duals) @ np.abs(pushed).T * sums + U64 * np.abs(duals) @ push_units.T + own
+    rows, columns = (lambda i: f"cotangent {i}"), (lambda i: f"direction {i}")
+    compare_matrices(session, FIRST, "jvp", "<ct, Jv> with the hand vjp", ours, theirs, tolerance, own, rows, columns)
+
+
+def _compare(
+    session: Session,
+    quantity: str,
+    route: str,
+    hand: LinearMap,
+    truth: LinearMap,
+    height: int,
+    rows: Any,
+    columns: Any,
+) -> None:
+    if hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes:
+        ours, theirs = hand.matrix(), truth.matrix()
+        bounds, own = Bounds.of(hand, ours, session.rng), Bounds.of(truth, theirs, session.rng)
+        in_doubt = doubtful(np.abs(ours - theirs), U64 * (bounds.units + own.units))
+        bounds.confirm(in_doubt)
+        own.confirm(in_doubt)
+        units, own_units = bounds.units, own.units
+    else:
+        probes = session.rng.standard_normal((_PROBES, hand.width))
+        ours, units = hand.measure(probes)
+        theirs, own_units = truth.measure(probes)
+        ours, units, theirs, own_units = ours.T, units.T, theirs.T, own_units.T
+        columns = lambda i: f"direction {i}"  # noqa: E731
+        quantity = f"{quantity} along directions"
+    tolerance = U64 * (units + own_units)
+    compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+
+
+def _as_run(
+    session: Session,
+    quantity: str,
+    route: str,
+    traced: Traced,
+    hand: LinearMap,
+    truth: LinearMap,
+    rows: Any,
+    templates: list[Any],
+) -> None:
+    """The rule in its own dtype along three directions, which are numbers of that dtype."""
+    probes = session.rng.standard_normal((3, hand.width))
+    if not session.double:
+        probes = np.asarray(probes.astype(np.float32), np.float64)
+    theirs, own = truth.measure(probes)
+    _, units = hand.measure(probes)
+    ran = []
+    with session.point.scope():
+        for probe in probes:
+            parts, at = [], 0
+            for leaf in templates:
+                size = int(np.prod(leaf.shape))
+                parts.append(jax.numpy.asarray(probe[at : at + size].reshape(leaf.shape), leaf.dtype))
+                at += size
+            outs = traced.as_run(session.point.leaves, parts)
+            ran.append(np.concatenate([np.asarray(y, np.float64).ravel() for y in outs]))
+            session.clock.evaluations += 1
+    tolerance = session.u * units + U64 * own
+    name = f"{quantity}, as it runs in {session.point.dtype}"
+    where = lambda i: f"direction {i}"  # noqa: E731
+    compare_matrices(
+        session, FIRST, name, route, np.array(ran).T, theirs.T, tolerance.T, U64 * own.T, rows, where, table=True
+    )

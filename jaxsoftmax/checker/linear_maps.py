@@ -1,0 +1,157 @@
+"""Rules that are linear in a direction (Hessian and Jacobian products): whole matrices where affordable, else probes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.checker.program import Measured, Program
+from jaxsoftmax.checker.session import Session
+
+# Up to this many columns every one gets its own rounding analysis.
+_ANALYSED = 64
+# Of larger matrices so many columns are analysed, and the others' bounds follow from them.
+_SAMPLED = 16
+# Columns in doubt that get their own analysis, in all.
+_CONFIRMED = 32
+
+
+@dataclasses.dataclass
+class LinearMap:
+    """A program (leaves, direction) -> flat outputs, linear in the direction; batches by vmap.
+
+    Attributes:
+        session: the check.
+        fn: (consts, leaves, direction leaves) -> list of output leaves.
+        consts: its constants.
+        inputs: templates of the direction's leaves (shapes).
+    """
+
+    session: Session
+    fn: Callable[..., Any]
+    consts: Sequence[Any]
+    inputs: Sequence[Any]
+    _programs: dict[int, Program] = dataclasses.field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        return sum(int(np.prod(leaf.shape)) for leaf in self.inputs)
+
+    def _program(self, count: int) -> Program:
+        if count not in self._programs:
+            batch = [jax.ShapeDtypeStruct((count, *leaf.shape), np.float64) for leaf in self.inputs]
+            wide = self.session.wide()
+
+            def mapped(c: Any, leaves: Any, directions: Any) -> Any:
+                return jax.vmap(lambda v: jax.tree.leaves(self.fn(c, leaves, v)))(directions)
+
+            def one_by_one(c: Any, leaves: Any, directions: Any) -> Any:
+                return jax.lax.map(lambda v: jax.tree.leaves(self.fn(c, leaves, v)), directions)
+
+            try:
+                self._programs[count] = self.session.program(mapped, self.consts, wide, batch)
+            except NotImplementedError:  # a primitive without a batching rule
+                self._programs[count] = self.session.program(one_by_one, self.consts, wide, batch)
+        return self._programs[count]
+
+    def batch(self, directions: np.ndarray) -> list[Any]:
+        """(count, width) directions as leaves with a leading axis."""
+        out, at = [], 0
+        with jax.enable_x64(True):
+            for leaf in self.inputs:
+                size = int(np.prod(leaf.shape))
+                out.append(jnp.asarray(directions[:, at : at + size].reshape(-1, *leaf.shape)))
+                at += size
+        return out
+
+    def values(self, directions: np.ndarray) -> np.ndarray:
+        """(count, outputs): the map of each direction, outputs raveled."""
+        self.session.clock.evaluations += len(directions) - 1
+        found = self.session.values(self._program(len(directions)), self.session.wide(), self.batch(directions))
+        return _rows(found, len(directions))
+
+    def measure(self, directions: np.ndarray, *, narrow: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """(values, rounding bounds in units of u), both (count, outputs)."""
+        self.session.clock.evaluations += len(directions) - 1
+        program = self._program(len(directions))
+        found: Measured = self.session.measure(program, self.session.wide(), self.batch(directions), narrow=narrow)
+        return _rows(found.values, len(directions)), _rows(found.errors, len(directions))
+
+    def chunk(self) -> int:
+        """How many directions fit the budget's bytes at once."""
+        one = max(self._program(1).cost, 8.0)
+        return int(np.clip(self.session.clock.budget.bytes / (4 * one), 1, 256))
+
+    def matrix(self) -> np.ndarray:
+        """(outputs, width): all columns."""
+        n, step = self.width, self.chunk()
+        rows = []
+        for start in range(0, n, step):
+            part = np.zeros((min(step, n - start), n))
+            part[np.arange(len(part)), start + np.arange(len(part))] = 1.0
+            rows.append(self.values(part))
+        return np.concatenate(rows).T
+
+    def analysed_columns(self, columns: np.ndarray) -> np.ndarray:
+        """(outputs, columns): rounding bounds of some columns in units of u."""
+        step, out = self.chunk(), []
+        for start in range(0, len(columns), step):
+            picked = columns[start : start + step]
+            part = np.zeros((len(picked), self.width))
+            part[np.arange(len(picked)), picked] = 1.0
+            out.append(self.measure(part)[1])
+        return np.concatenate(out).T
+
+
+def _rows(leaves: Sequence[Any], count: int) -> np.ndarray:
+    return np.concatenate([np.asarray(leaf).reshape(count, -1) for leaf in leaves], axis=1)
+
+
+@dataclasses.dataclass
+class Bounds:
+    """Rounding bounds of a whole matrix in units of u, exact for the columns analysed so far."""
+
+    source: LinearMap
+    matrix: np.ndarray
+    units: np.ndarray
+    done: set[int]
+
+    @classmethod
+    def of(cls, source: LinearMap, matrix: np.ndarray, rng: np.random.Generator) -> Bounds:
+        """Analyse all columns of a small matrix, and a sample of a large one.
+
+        For the others the bound of row i relative to the size of the column, at its largest over the sample, is
+        carried over: a screening bound, replaced by the column's own analysis (`confirm`) wherever it decides.
+        """
+        n = source.width
+        if n <= _ANALYSED:
+            return cls(source, matrix, source.analysed_columns(np.arange(n)), set(range(n)))
+        scale = np.abs(matrix).max(axis=0)
+        picked = np.unique(np.concatenate([rng.choice(n, _SAMPLED - 1, replace=False), [int(scale.argmax())]]))
+        found = source.analysed_columns(picked)
+        with np.errstate(all="ignore"):
+            relative = np.where(scale[picked] > 0, found / scale[picked], 0.0).max(axis=1)
+        units = relative[:, None] * scale[None, :]
+        units[:, picked] = found
+        return cls(source, matrix, units, set(picked.tolist()))
+
+    def confirm(self, columns: np.ndarray) -> None:
+        """Replace the bounds of these columns by their own analysis."""
+        fresh = np.array([c for c in columns if c not in self.done][:_CONFIRMED], int)
+        if len(fresh):
+            self.units[:, fresh] = self.source.analysed_columns(fresh)
+            self.done |= set(fresh.tolist())
+
+
+def doubtful(error: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Columns with an entry beyond its tolerance, the worst first."""
+    with np.errstate(all="ignore"):
+        ratio = np.where(error == 0, 0.0, error / tolerance)
+    worst = np.where(np.isnan(ratio), np.inf, ratio).max(axis=0, initial=0.0)
+    order = np.argsort(-worst)
+    return order[worst[order] > 1]

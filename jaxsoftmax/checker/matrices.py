@@ -1,0 +1,71 @@
+"""Comparisons of whole matrices, their entries named by the pytree paths of row and column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxsoftmax.checker.entries import index_text
+from jaxsoftmax.checker.report import Finding, compare
+from jaxsoftmax.checker.session import Session
+
+
+def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
+    """The path and index of entry i of raveled leaves.
+
+    Example:
+        >>> entry_path(["['W']", "['b']"], [(2, 3), (2,)], 4), entry_path(["['W']", "['b']"], [(2, 3), (2,)], 7)
+        ("['W'][1, 1]", "['b'][1]")
+    """
+    for path, shape in zip(paths, shapes, strict=True):
+        size = int(np.prod(shape))
+        if i < size:
+            return path + index_text(tuple(int(k) for k in np.unravel_index(i, shape)))
+        i -= size
+    raise IndexError(i)
+
+
+def names_of(session: Session) -> Callable[[int], str]:
+    """Entry number -> path, for the point's entries."""
+    shapes = [leaf.shape for leaf in session.point.leaves]
+    return lambda i: entry_path(session.point.paths, shapes, i)
+
+
+def compare_matrices(
+    session: Session,
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Any,
+    theirs: Any,
+    tolerance: Any,
+    own: Any,
+    rows: Callable[[int], str],
+    columns: Callable[[int], str],
+    *,
+    identity: bool = False,
+    table: bool = False,
+) -> Finding:
+    """Compare (rows, columns) matrices, keep the finding, and return it."""
+
+    def label(index: tuple[int, ...]) -> dict[str, Any]:
+        return {"path": f"{rows(index[0]) or 'output'}, {columns(index[1])}"}
+
+    tolerance, own = np.broadcast_to(tolerance, np.shape(theirs)), np.broadcast_to(own, np.shape(theirs))
+    finding = compare(
+        statement,
+        quantity,
+        route,
+        ours,
+        theirs,
+        tolerance - own,
+        own_tolerance=own,
+        label=label,
+        identity=identity,
+    )
+    session.findings.append(finding)
+    if table:
+        session.tables.append((quantity, [""], [ours], [theirs], [tolerance]))
+    return finding

@@ -1,0 +1,113 @@
+"""The rules that a check is about: those that the user gives, or the custom rules that the function itself carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxsoftmax.checker.inputs import require_callable, require_like
+from jaxsoftmax.checker.jacobian import Outputs
+from jaxsoftmax.checker.second_order import as_matrix
+from jaxsoftmax.checker.session import Session
+from jaxsoftmax.checker.tracing import Traced
+
+NAMES = ("gradient", "value_and_gradient", "hvp", "hessian", "jvp", "vjp")
+
+
+class Rule(NamedTuple):
+    """One rule.
+
+    Attributes:
+        kind: one of NAMES.
+        name: what the report calls it.
+        traced: it.
+    """
+
+    kind: str
+    name: str
+    traced: Traced
+
+
+def given_rules(session: Session, rules: dict[str, Callable[..., Any] | None], outputs: Outputs) -> list[Rule]:
+    """Trace the user's rules and hold their results to the expected form.
+
+    Raises:
+        TypeError, ValueError: a rule cannot be called or traced, or returns another tree, shape or dtype.
+    """
+    found = []
+    for kind, rule in rules.items():
+        if rule is None:
+            continue
+        require_callable(kind, rule)
+        found.append(Rule(kind, kind, trace_rule(session, kind, kind, rule, outputs)))
+    return found
+
+
+def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
+    """Trace a rule of a kind and check the form of what it returns."""
+    point, args = session.point, session.args
+    direction = (point.leaves, point.tree)
+    rule = as_matrix(rule, session) if kind == "hessian" else rule
+    more = {"hvp": [direction], "jvp": [direction], "vjp": [(outputs.leaves, outputs.tree)]}.get(kind, [])
+    traced = Traced(name, rule, point, args, *more)
+    like = point.unflatten(point.leaves)
+    if kind == "value_and_gradient":
+        if not isinstance(traced.out, tuple) or len(traced.out) != 2:
+            raise TypeError(f"{name}: returned {type(traced.out).__name__}; expected the pair (value, gradient).")
+        require_like(f"{name}: value", traced.out[0], outputs.leaves[0], [""], dtypes=False)
+        require_like(f"{name}: gradient", traced.out[1], like, point.paths)
+    elif kind in ("gradient", "hvp", "vjp"):
+        require_like(name, traced.out, like, point.paths)
+    elif kind == "jvp":
+        require_like(name, traced.out, jax.tree.unflatten(outputs.tree, outputs.leaves), outputs.paths)
+    return traced
+
+
+def own_rules(session: Session, fun: Callable[..., Any], outputs: Outputs, scalar: bool) -> list[Rule]:
+    """What JAX makes of the function with its custom rules in place: those are under test when no rule is given."""
+
+    def jvp(x: Any, v: Any, *args: Any) -> Any:
+        return jax.jvp(lambda y: fun(y, *args), (x,), (v,))[1]
+
+    def vjp(x: Any, ct: Any, *args: Any) -> Any:
+        return jax.vjp(lambda y: fun(y, *args), x)[1](ct)[0]
+
+    def over_reverse(x: Any, v: Any, *args: Any) -> Any:
+        return jax.jvp(lambda y: jax.grad(fun)(y, *args), (x,), (v,))[1]
+
+    def twice_reverse(x: Any, v: Any, *args: Any) -> Any:
+        return jax.vjp(lambda y: jax.grad(fun)(y, *args), x)[1](v)[0]
+
+    custom = bool(session.fun.replay.rules)
+    wanted: list[tuple[str, str, Callable[..., Any]]] = []
+    if scalar:
+        wanted.append(("gradient", "jax.grad of fun", jax.grad(fun)))
+    else:
+        wanted += [("vjp", "jax.vjp of fun", vjp), ("jvp", "jax.jvp of fun", jvp)]
+    if scalar and custom:
+        wanted += [("jvp", "jax.jvp of fun", jvp), ("hvp", "jvp of jax.grad of fun", over_reverse)]
+    found = []
+    for kind, name, rule in wanted:
+        try:
+            found.append(Rule(kind, name, trace_rule(session, kind, name, rule, outputs)))
+        except (TypeError, ValueError) as error:
+            if kind == "hvp":
+                try:
+                    name = "vjp of jax.grad of fun"
+                    found.append(Rule(kind, name, trace_rule(session, kind, name, twice_reverse, outputs)))
+                    continue
+                except (TypeError, ValueError) as again:
+                    error = again
+            if not found and len(wanted) == 1:
+                raise
+            session.note(f"{name} was not checked: {str(error).splitlines()[0]}")
+    if not found:
+        raise ValueError("fun: neither jax.vjp nor jax.jvp of it can be traced, and no hand rule is given. Give one.")
+    if not custom:
+        session.note(
+            "fun has no custom rule and none was given: what is checked is JAX's own differentiation of it, and "
+            "stop_gradient, if there is any"
+        )
+    return found

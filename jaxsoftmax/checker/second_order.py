@@ -1,0 +1,344 @@
+"""Second derivatives: hand Hessian and Hessian-vector product against autodiff, and the identities that they owe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import scipy.sparse.linalg
+
+from jaxsoftmax.checker.inputs import Refused
+from jaxsoftmax.checker.linear_maps import Bounds, LinearMap, doubtful
+from jaxsoftmax.checker.matrices import compare_matrices, names_of
+from jaxsoftmax.checker.session import U64, Session
+from jaxsoftmax.checker.tracing import Traced
+from jaxsoftmax.checker.truth import REVERSE, Truth, scalar
+
+SECOND = "2nd"
+OVER_REVERSE = "jvp of grad (float64)"
+OVER_FORWARD = "forward over forward (float64)"
+# Matrices with more columns are probed, whatever the budget.
+_DENSE_ENTRIES = 4096
+_PROBES = 8
+
+
+class Curvature(NamedTuple):
+    """The stripped function's Hessian: as products, and as a matrix where it is affordable.
+
+    Attributes:
+        map: v -> H v in float64.
+        matrix: (n, n), or None.
+        bounds: its rounding bounds, or None.
+        route: how it was found.
+    """
+
+    map: LinearMap
+    matrix: np.ndarray | None
+    bounds: Bounds | None
+    route: str
+
+
+def find_curvature(session: Session, truth: Truth) -> Curvature:
+    """The Hessian of the stripped function in float64."""
+    fun = session.fun
+
+    def over_reverse(c: Any, leaves: Any, v: Any) -> Any:
+        return jax.jvp(jax.grad(scalar(fun.run, c)), (leaves,), (v,))[1]
+
+    def over_forward(c: Any, leaves: Any, v: Any) -> Any:
+        return jax.jvp(jax.jacfwd(scalar(fun.run, c)), (leaves,), (v,))[1]
+
+    reverse = truth.route == REVERSE
+    products = LinearMap(session, over_reverse if reverse else over_forward, fun.consts, session.point.leaves)
+    route = OVER_REVERSE if reverse else OVER_FORWARD
+    if not dense(session, products):
+        return Curvature(products, None, None, route)
+    matrix = products.matrix()
+    return Curvature(products, matrix, Bounds.of(products, matrix, session.rng), route)
+
+
+def dense(session: Session, products: LinearMap) -> bool:
+    """Whether the whole matrix fits the budget: its bytes, several times over, and the seconds of its columns."""
+    n, budget = products.width, session.clock.budget
+    if n > _DENSE_ENTRIES or 48.0 * n * n > budget.bytes:
+        return False
+    if n <= 64:
+        return True
+    step = products.chunk()
+    probe = session.rng.standard_normal((step, n))
+    products.values(probe)  # compiles
+    before = session.clock.seconds
+    products.values(probe)
+    return (session.clock.seconds - before) * n / step < 0.4 * budget.seconds
+
+
+def as_matrix(rule: Callable[..., Any], session: Session) -> Callable[..., Any]:
+    """A Hessian rule whose result is an (n, n) matrix: nested trees, matrices and operators alike.
+
+    Raises:
+        ValueError, TypeError: (when it is traced) the result is none of these.
+    """
+    point = session.point
+    shapes, n = [leaf.shape for leaf in point.leaves], point.size
+
+    def found(x: Any, *args: Any) -> Any:
+        out = rule(x, *args)
+        out = out.to_dense() if hasattr(out, "to_dense") else out
+        if hasattr(out, "shape") and tuple(out.shape) == (n, n):
+            return out
+        try:
+            rows = [point.tree.flatten_up_to(row) for row in point.tree.flatten_up_to(out)]
+        except ValueError:
+            raise _wrong_hessian(out, n) from None
+        blocks = []
+        for row, first in zip(rows, shapes, strict=True):
+            for block, second in zip(row, shapes, strict=True):
+                if tuple(getattr(block, "shape", ("?",))) != (*first, *second):
+                    raise _wrong_hessian(block, n)
+            parts = [b.reshape(int(np.prod(first)), -1) for b in row]
+            blocks.append(jax.numpy.concatenate(parts, axis=1))
+        return jax.numpy.concatenate(blocks, axis=0)
+
+    return found
+
+
+def _wrong_hessian(value: Any, n: int) -> Refused:
+    shape = getattr(value, "shape", None)
+    given = f"a {type(value).__name__}" if shape is None else f"a block of shape {tuple(shape)}"
+    return Refused(
+        f"hessian: returned {given}; expected what jax.hessian returns, a ({n}, {n}) matrix in the order of the raveled "
+        "leaves, or an object with to_dense(). Return one of these."
+    )
+
+
+def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndarray | None:
+    """Compare a hand Hessian with autodiff: all entries, or its products with probes; and its symmetry."""
+    program = session.program(traced.run, traced.consts, session.wide())
+    names, dtype = names_of(session), session.point.dtype
+    (ran,) = traced.as_run(session.point.leaves)
+    if truth.matrix is None or truth.bounds is None:
+        _probe_hessian(session, program, ran, truth)
+        return None
+    own = U64 * truth.bounds.units
+    if session.point.size <= 64:
+        measured = session.measure(program, session.wide())
+        (ours,), (units,) = measured.values, measured.errors
+    else:
+        (ours,) = session.values(program, session.wide())
+        units = 2 * truth.bounds.units
+        if len(doubtful(np.abs(ours - truth.matrix), U64 * units)):
+            (units,) = session.measure(program, session.wide()).errors
+    in_doubt = doubtful(np.abs(ours - truth.matrix), U64 * units + own)
+    truth.bounds.confirm(in_doubt)
+    own = U64 * truth.bounds.units
+    args = (truth.route, ours, truth.matrix, U64 * units + own, own, names, names)
+    compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    limit = session.u * units + own
+    if len(doubtful(np.abs(np.asarray(ran, np.float64) - truth.matrix), limit)):
+        narrow = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
+        limit = np.maximum(limit, session.u * session.measure(narrow, session.wide(), narrow=True).errors[0] + own)
+    name = f"hessian, as it runs in {dtype}"
+    compare_matrices(
+        session, SECOND, name, truth.route, ran, truth.matrix, limit, own, names, names, table=not session.double
+    )
+    tolerance = U64 * (units + units.T)
+    compare_matrices(
+        session, SECOND, "hessian, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
+    )
+    return ours
+
+
+def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -> None:
+    n = session.point.size
+    (ours,) = session.values(program, session.wide())
+    probes = session.rng.standard_normal((_PROBES, n))
+    theirs, units = truth.map.measure(probes)
+    # The rule's own matrix is multiplied here: its rounding is taken to be that of the products beside it.
+    tolerance = U64 * (3 * units + (4 + 2 * np.sqrt(n)) * (np.abs(probes) @ np.abs(ours).T))
+    names = names_of(session)
+    compare_matrices(
+        session,
+        SECOND,
+        "hessian times probes",
+        truth.route,
+        probes @ ours.T,
+        theirs,
+        tolerance,
+        U64 * units,
+        lambda i: f"probe {i}",
+        names,
+    )
+
+
+def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
+    """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
+    hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
+    names, n = names_of(session), session.point.size
+    if truth.matrix is not None and truth.bounds is not None:
+        ours = hand.matrix()
+        bounds = Bounds.of(hand, ours, session.rng)
+        error = np.abs(ours - truth.matrix)
+        in_doubt = doubtful(error, U64 * (bounds.units + truth.bounds.units))
+        bounds.confirm(in_doubt)
+        truth.bounds.confirm(in_doubt)
+        own = U64 * truth.bounds.units
+        compare_matrices(
+            session, SECOND, "hvp", truth.route, ours, truth.matrix, U64 * bounds.units + own, own, names, names
+        )
+        tolerance = U64 * (bounds.units + bounds.units.T)
+        compare_matrices(
+            session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
+        )
+    probes = session.rng.standard_normal((_PROBES, n))
+    _check_probes(session, traced, hand, truth, probes)
+    _check_linear(session, hand)
+    return hand
+
+
+def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curvature, probes: np.ndarray) -> None:
+    """Along random directions: the formula, and the rule as it runs."""
+    if session.point.eps > 2.0**-52:  # the directions that the rule is given are numbers of its dtype
+        probes = np.asarray(probes.astype(np.float32), np.float64)
+    ours, units = hand.measure(probes)
+    theirs, own = truth.map.measure(probes)
+    names, where = names_of(session), lambda i: f"direction {i}"
+    tolerance = U64 * (units + own)
+    compare_matrices(
+        session, SECOND, "hvp along directions", truth.route, ours, theirs, tolerance, U64 * own, where, names
+    )
+    if truth.matrix is None:
+        _check_symmetric(session, ours, U64 * units, probes)
+    few = min(len(probes), 3)
+    ran = []
+    for probe in probes[:few]:
+        leaves = [v.astype(x.dtype) for v, x in zip(session.like_point(probe), session.point.leaves, strict=True)]
+        ran.append(np.concatenate([np.asarray(y, np.float64).ravel() for y in traced.as_run(session.point.leaves, leaves)]))
+        session.clock.evaluations += 1
+    limit = session.u * units[:few] + U64 * own[:few]
+    compare_matrices(
+        session,
+        SECOND,
+        f"hvp, as it runs in {session.point.dtype}",
+        truth.route,
+        np.array(ran),
+        theirs[:few],
+        limit,
+        U64 * own[:few],
+        where,
+        names,
+        table=True,
+    )
+
+
+def _check_symmetric(session: Session, products: np.ndarray, tolerance: np.ndarray, probes: np.ndarray) -> None:
+    """<u, Hv> = <v, Hu> for all pairs of probes."""
+    forms = probes @ products.T
+    size = np.abs(probes) @ np.abs(products).T
+    limit = np.abs(probes) @ tolerance.T + U64 * (4 + 2 * np.sqrt(probes.shape[1])) * size
+    where = lambda i: f"direction {i}"  # noqa: E731
+    compare_matrices(
+        session,
+        SECOND,
+        "hvp, symmetry",
+        "<u, Hv> = <v, Hu>",
+        forms,
+        forms.T,
+        limit + limit.T,
+        0.0,
+        where,
+        where,
+        identity=True,
+    )
+
+
+def _check_linear(session: Session, hand: LinearMap) -> None:
+    """hvp(a v + w) = a hvp(v) + hvp(w), and hvp(-8 v) = -8 hvp(v)."""
+    # Small integers: a v + w and -8 v are exact.
+    v, w = session.rng.integers(-8, 9, (2, session.point.size)).astype(np.float64)
+    a = -3.0
+    values, units = hand.measure(np.array([a * v + w, -8 * v, v, w]))
+    with np.errstate(all="ignore"):
+        expected = np.array([a * values[2] + values[3], -8 * values[2]])
+        tolerance = U64 * np.array([units[0] + abs(a) * units[2] + units[3], units[1] + 8 * units[2]])
+        tolerance += U64 * 4 * np.array([np.abs(a * values[2]) + np.abs(values[3]), np.abs(expected[1])])
+    where = lambda i: ("a v + w", "-8 v")[i]  # noqa: E731
+    compare_matrices(
+        session,
+        SECOND,
+        "hvp, linear in the direction",
+        "hvp(a v + w) = a hvp(v) + hvp(w)",
+        values[:2],
+        expected,
+        tolerance,
+        0.0,
+        where,
+        names_of(session),
+        identity=True,
+    )
+
+
+def check_consistent(session: Session, gradient: Traced, hand: LinearMap) -> None:
+    """The hand Hessian-vector product is the derivative of the hand gradient (rules inlined) along the direction."""
+
+    def along(c: Any, leaves: Any, v: Any) -> Any:
+        outs = jax.jvp(lambda x: gradient.run(c, x), (leaves,), (v,))[1]
+        return outs[-len(session.point.leaves) :]
+
+    other = LinearMap(session, along, gradient.consts, session.point.leaves)
+    probes = session.rng.standard_normal((3, session.point.size))
+    try:
+        theirs, own = other.measure(probes)
+    except Exception as error:
+        session.note(f"the hand gradient cannot be differentiated, so it was not compared with hvp ({type(error).__name__})")
+        return
+    ours, units = hand.measure(probes)
+    compare_matrices(
+        session,
+        SECOND,
+        "hvp",
+        "derivative of the hand gradient",
+        ours,
+        theirs,
+        U64 * (units + own),
+        U64 * own,
+        lambda i: f"direction {i}",
+        names_of(session),
+    )
+
+
+def check_semidefinite(session: Session, truth: Curvature) -> None:
+    """psd=True: the smallest eigenvalue of the function's Hessian is not negative beyond rounding (Weyl)."""
+    n = session.point.size
+    if truth.matrix is not None and truth.bounds is not None:
+        symmetric = (truth.matrix + truth.matrix.T) / 2
+        smallest = float(np.linalg.eigvalsh(symmetric)[0])
+        spread = U64 * float(np.linalg.norm(truth.bounds.units)) + 4 * n * U64 * float(np.linalg.norm(symmetric))
+        route = "eigenvalues of the whole matrix (float64)"
+    else:
+        smallest, spread = _smallest_form(session, truth, n)
+        route = "Lanczos and random directions (float64)"
+    where = ["smallest v'Hv / v'v"]
+    session.add(
+        SECOND, "Hessian, semidefinite", route, [min(smallest, 0.0)], [0.0], [spread], paths=where, identity=True
+    )
+
+
+def _smallest_form(session: Session, truth: Curvature, n: int) -> tuple[float, float]:
+    def product(v: np.ndarray) -> np.ndarray:
+        return truth.map.values(np.asarray(v, np.float64).reshape(1, n))[0]
+
+    operator = scipy.sparse.linalg.LinearOperator((n, n), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
+    probes = session.rng.standard_normal((_PROBES, n))
+    try:
+        _, vectors = scipy.sparse.linalg.eigsh(operator, k=1, which="SA", maxiter=20, v0=probes[0])
+        probes = np.vstack([probes, vectors.T])
+    except scipy.sparse.linalg.ArpackNoConvergence as error:
+        probes = np.vstack([probes, error.eigenvectors.T]) if error.eigenvectors.size else probes
+    products, units = truth.map.measure(probes)
+    square = (probes**2).sum(axis=1)
+    forms = (probes * products).sum(axis=1) / square
+    size = (np.abs(probes) * (units + (4 + 2 * np.sqrt(n)) * np.abs(products))).sum(axis=1) / square
+    worst = int(np.argmin(forms + U64 * size))
+    return float(forms[worst]), float(U64 * size[worst])
