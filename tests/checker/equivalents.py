@@ -32,6 +32,7 @@ REASONS: tuple[tuple[str, str], ...] = (
         rf"^{_SOFTMAX}\S* eqn \d+ exp\b.*: operand 0 rolled",
         "they are only summed, and a sum has no order",
     ),
+    (r" (gt|lt|ge|le|eq|ne)\b.*: literal", "the comparison has the same answer here"),
     # Numbers that are zero, unused, exact or outside the branch that is taken.
     (
         r": literal \S+ (\+ 1|doubled|negated|set to 0)$",
@@ -41,6 +42,7 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r" eqn \d+ (add|sub)\b.*: (second operand dropped|first operand dropped|becomes (add|sub))", "the addend is 0"),
     (r" (mul|div)\b.*: (becomes (mul|div)|(second|first) operand dropped)", "the factor is 1 (or its own inverse)"),
     (r"rounded to (bfloat16|float16)$", "the value is a small integer or a power of two and is not rounded"),
+    (r"^(trajectory|runge-kutta)\S* .*in scan body", "a value of a stage that the adjoint does not read"),
     # Symmetries.
     (r" dot_general\b.*: operands swapped", "the product is a symmetric matrix, or a number"),
     (r" dot_general\b.*: dimension_numbers", "the matrix is symmetric"),
@@ -48,6 +50,7 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r" (iota|eq|sort)\b.*(dimension|operands swapped)", "the identity matrix is symmetric"),
     (r" sub\b.*: operands swapped", "only the square, or the product with the same difference, enters"),
     (rf"^{_LOGISTIC}\S* eqn \d+ .*: output negated", "p (1 - p) is an even function of the logit"),
+    (r"^(logdet|gauss-process)\S* eqn .*: output negated", "the signs of the two factors of the inverse cancel"),
     (r" (add|sub|mul|div|neg|sqrt|square|pow|integer_pow)\b.*: output negated", "only the square of it enters"),
     (r" neg\b.*: function dropped", "only the square of it enters, or p (1 - p), even in the logit"),
     (r" abs\b.*: function dropped", "the argument is not negative here"),
