@@ -30,3 +30,13 @@ def inner_jaxprs(params: dict[str, Any]) -> list[Any]:
             if hasattr(part, "eqns") or hasattr(part, "jaxpr"):
                 found.append(part)
     return found
+
+
+def primitives(jaxpr: Any) -> set[str]:
+    """The names of all primitives in a jaxpr, at any depth."""
+    names = set()
+    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        names.add(eqn.primitive.name)
+        for inner in inner_jaxprs(eqn.params):
+            names |= primitives(inner)
+    return names

@@ -125,8 +125,8 @@ def _compare(
     columns: Any,
 ) -> None:
     if hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes:
-        ours, theirs = hand.matrix(), truth.matrix()
-        bounds, own = Bounds.of(hand, ours, session.rng), Bounds.of(truth, theirs, session.rng)
+        bounds, own = Bounds.of(hand, session.rng), Bounds.of(truth, session.rng)
+        ours, theirs = bounds.matrix, own.matrix
         in_doubt = doubtful(np.abs(ours - theirs), U64 * (bounds.units + own.units))
         bounds.confirm(in_doubt)
         own.confirm(in_doubt)

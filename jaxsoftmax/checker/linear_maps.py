@@ -14,9 +14,11 @@ from jaxsoftmax.checker.program import Measured, Program
 from jaxsoftmax.checker.session import Session
 
 # Up to this many columns every one gets its own rounding analysis.
-_ANALYSED = 64
+ANALYSED = 64
 # Of larger matrices so many columns are analysed, and the others' bounds follow from them.
 _SAMPLED = 16
+# Directions analysed at once: one compiled program serves every count.
+_TOGETHER = 8
 # Columns in doubt that get their own analysis, in all.
 _CONFIRMED = 32
 
@@ -76,15 +78,21 @@ class LinearMap:
         return _rows(found, len(directions))
 
     def measure(self, directions: np.ndarray, *, narrow: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """(values, rounding bounds in units of u), both (count, outputs)."""
-        self.session.clock.evaluations += len(directions) - 1
-        program = self._program(len(directions))
-        found: Measured = self.session.measure(program, self.session.wide(), self.batch(directions), narrow=narrow)
-        return _rows(found.values, len(directions)), _rows(found.errors, len(directions))
+        """(values, rounding bounds in units of u), both (count, outputs); in batches of one size, compiled once."""
+        values, units = [], []
+        for start in range(0, len(directions), _TOGETHER):
+            part = directions[start : start + _TOGETHER]
+            padded = np.concatenate([part, np.zeros((_TOGETHER - len(part), self.width))])
+            self.session.clock.evaluations += len(part) - 1
+            program = self._program(_TOGETHER)
+            found: Measured = self.session.measure(program, self.session.wide(), self.batch(padded), narrow=narrow)
+            values.append(_rows(found.values, _TOGETHER)[: len(part)])
+            units.append(_rows(found.errors, _TOGETHER)[: len(part)])
+        return np.concatenate(values), np.concatenate(units)
 
     def chunk(self) -> int:
         """How many directions fit the budget's bytes at once."""
-        one = max(self._program(1).cost, 8.0)
+        one = max(self._program(_TOGETHER).cost / _TOGETHER, 8.0)
         return int(np.clip(self.session.clock.budget.bytes / (4 * one), 1, 256))
 
     def matrix(self) -> np.ndarray:
@@ -97,15 +105,12 @@ class LinearMap:
             rows.append(self.values(part))
         return np.concatenate(rows).T
 
-    def analysed_columns(self, columns: np.ndarray) -> np.ndarray:
-        """(outputs, columns): rounding bounds of some columns in units of u."""
-        step, out = self.chunk(), []
-        for start in range(0, len(columns), step):
-            picked = columns[start : start + step]
-            part = np.zeros((len(picked), self.width))
-            part[np.arange(len(picked)), picked] = 1.0
-            out.append(self.measure(part)[1])
-        return np.concatenate(out).T
+    def columns(self, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(values, rounding bounds) of some columns, both (outputs, columns)."""
+        part = np.zeros((len(picked), self.width))
+        part[np.arange(len(picked)), picked] = 1.0
+        values, units = self.measure(part)
+        return values.T, units.T
 
 
 def _rows(leaves: Sequence[Any], count: int) -> np.ndarray:
@@ -122,18 +127,19 @@ class Bounds:
     done: set[int]
 
     @classmethod
-    def of(cls, source: LinearMap, matrix: np.ndarray, rng: np.random.Generator) -> Bounds:
-        """Analyse all columns of a small matrix, and a sample of a large one.
+    def of(cls, source: LinearMap, rng: np.random.Generator) -> Bounds:
+        """The matrix of a map; all columns of a small one are analysed, and a sample of a large one's.
 
         For the others the bound of row i relative to the size of the column, at its largest over the sample, is
         carried over: a screening bound, replaced by the column's own analysis (`confirm`) wherever it decides.
         """
         n = source.width
-        if n <= _ANALYSED:
-            return cls(source, matrix, source.analysed_columns(np.arange(n)), set(range(n)))
+        if n <= ANALYSED:
+            return cls(source, *source.columns(np.arange(n)), set(range(n)))
+        matrix = source.matrix()
         scale = np.abs(matrix).max(axis=0)
         picked = np.unique(np.concatenate([rng.choice(n, _SAMPLED - 1, replace=False), [int(scale.argmax())]]))
-        found = source.analysed_columns(picked)
+        found = source.columns(picked)[1]
         with np.errstate(all="ignore"):
             relative = np.where(scale[picked] > 0, found / scale[picked], 0.0).max(axis=1)
         units = relative[:, None] * scale[None, :]
@@ -144,7 +150,7 @@ class Bounds:
         """Replace the bounds of these columns by their own analysis."""
         fresh = np.array([c for c in columns if c not in self.done][:_CONFIRMED], int)
         if len(fresh):
-            self.units[:, fresh] = self.source.analysed_columns(fresh)
+            self.units[:, fresh] = self.source.columns(fresh)[1]
             self.done |= set(fresh.tolist())
 
 

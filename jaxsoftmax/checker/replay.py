@@ -26,7 +26,6 @@ _CALLS = {
     "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
     "core_call": "call_jaxpr",
-    "custom_lin": "jaxpr",
 }
 _CUSTOM = {
     "custom_jvp_call": "call_jaxpr",

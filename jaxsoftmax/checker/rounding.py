@@ -174,9 +174,18 @@ def settled(
     return filled(errors, values, [True if is_float(v) else None for v in values])
 
 
+def scan_counts(params: dict[str, Any]) -> tuple[int, int]:
+    """The number of constants and of carried values of a scan equation."""
+    if "num_carry" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carry, _ = params["ft_in"].unpack()  # since JAX 0.12
+    return len(consts), len(carry)
+
+
 def scan(run: Run, params: dict[str, Any], values: list[Any], errors: Errors) -> Pairs:
     """lax.scan on pairs; constants stay outside the carry."""
-    n_consts, n_carry, body = params["num_consts"], params["num_carry"], params["jaxpr"]
+    n_consts, n_carry = scan_counts(params)
+    body = params["jaxpr"]
     consts, carry, xs = split(values, n_consts, n_carry)
     const_errors, carry_errors, xs_errors = split(errors, n_consts, n_carry)
     row = [jax.ShapeDtypeStruct(np.shape(x)[1:], x.dtype) for x in xs]

@@ -23,9 +23,9 @@ def repeats(values: Any, axes: tuple[int, ...]) -> jax.Array:
     """The largest share, along any of the axes and in any line, of nonzero entries that repeat their neighbour.
 
     Example:
-        >>> import numpy as np
-        >>> float(repeats(np.array([1.0, 1.0, 1.0, 2.0, 0.0]), (0,)))
-        0.4
+        >>> import jax.numpy as jnp
+        >>> float(repeats(jnp.array([1.0, 1.0, 1.0, 2.0]), (0,)))
+        0.5
     """
     shares = [jnp.zeros((), real_dtype(values))]
     for axis in axes:

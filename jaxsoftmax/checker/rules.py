@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxsoftmax.checker.equations import primitives
 from jaxsoftmax.checker.inputs import require_callable, require_like
 from jaxsoftmax.checker.jacobian import Outputs
 from jaxsoftmax.checker.second_order import as_matrix
@@ -91,12 +92,12 @@ def own_rules(session: Session, fun: Callable[..., Any], outputs: Outputs, scala
     found = []
     for kind, name, rule in wanted:
         try:
-            found.append(Rule(kind, name, trace_rule(session, kind, name, rule, outputs)))
+            found.append(Rule(kind, name, _own(session, kind, name, rule, outputs)))
         except (TypeError, ValueError) as error:
             if kind == "hvp":
                 try:
                     name = "vjp of jax.grad of fun"
-                    found.append(Rule(kind, name, trace_rule(session, kind, name, twice_reverse, outputs)))
+                    found.append(Rule(kind, name, _own(session, kind, name, twice_reverse, outputs)))
                     continue
                 except (TypeError, ValueError) as again:
                     error = again
@@ -111,3 +112,10 @@ def own_rules(session: Session, fun: Callable[..., Any], outputs: Outputs, scala
             "stop_gradient, if there is any"
         )
     return found
+
+
+def _own(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
+    traced = trace_rule(session, kind, name, rule, outputs)
+    if "custom_lin" in primitives(traced.narrow):  # what forward mode leaves of a custom_vjp: it cannot be evaluated
+        raise ValueError("a custom_vjp has no forward mode")
+    return traced

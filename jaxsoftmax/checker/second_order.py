@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse.linalg
 
 from jaxsoftmax.checker.inputs import Refused
-from jaxsoftmax.checker.linear_maps import Bounds, LinearMap, doubtful
+from jaxsoftmax.checker.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.matrices import compare_matrices, names_of
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
@@ -55,8 +55,8 @@ def find_curvature(session: Session, truth: Truth) -> Curvature:
     route = OVER_REVERSE if reverse else OVER_FORWARD
     if not dense(session, products):
         return Curvature(products, None, None, route)
-    matrix = products.matrix()
-    return Curvature(products, matrix, Bounds.of(products, matrix, session.rng), route)
+    bounds = Bounds.of(products, session.rng)
+    return Curvature(products, bounds.matrix, bounds, route)
 
 
 def dense(session: Session, products: LinearMap) -> bool:
@@ -64,7 +64,7 @@ def dense(session: Session, products: LinearMap) -> bool:
     n, budget = products.width, session.clock.budget
     if n > _DENSE_ENTRIES or 48.0 * n * n > budget.bytes:
         return False
-    if n <= 64:
+    if n <= ANALYSED:
         return True
     step = products.chunk()
     probe = session.rng.standard_normal((step, n))
@@ -122,7 +122,7 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
         _probe_hessian(session, program, ran, truth)
         return None
     own = U64 * truth.bounds.units
-    if session.point.size <= 64:
+    if session.point.size <= ANALYSED:
         measured = session.measure(program, session.wide())
         (ours,), (units,) = measured.values, measured.errors
     else:
@@ -177,8 +177,8 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
     names, n = names_of(session), session.point.size
     if truth.matrix is not None and truth.bounds is not None:
-        ours = hand.matrix()
-        bounds = Bounds.of(hand, ours, session.rng)
+        bounds = Bounds.of(hand, session.rng)
+        ours = bounds.matrix
         error = np.abs(ours - truth.matrix)
         in_doubt = doubtful(error, U64 * (bounds.units + truth.bounds.units))
         bounds.confirm(in_doubt)
@@ -213,7 +213,8 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
     few = min(len(probes), 3)
     ran = []
     for probe in probes[:few]:
-        leaves = [v.astype(x.dtype) for v, x in zip(session.like_point(probe), session.point.leaves, strict=True)]
+        with jax.enable_x64(True):
+            leaves = [v.astype(x.dtype) for v, x in zip(session.like_point(probe), session.point.leaves, strict=True)]
         ran.append(np.concatenate([np.asarray(y, np.float64).ravel() for y in traced.as_run(session.point.leaves, leaves)]))
         session.clock.evaluations += 1
     limit = session.u * units[:few] + U64 * own[:few]

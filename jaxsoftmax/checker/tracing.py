@@ -57,7 +57,7 @@ class Traced:
         self.closed, self.wide = self.narrow, False
         wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
         with jax.enable_x64(True):
-            wide = [[leaf.astype(np.float64) for leaf in part] for part in templates]
+            wide = [[_widened(leaf) for leaf in part] for part in templates]
             for held in (wide_args, args):
                 try:
                     closed, out = jax.make_jaxpr(functools.partial(flat, held=held), return_shape=True)(*wide)
@@ -115,6 +115,13 @@ class Traced:
     def reduced(self) -> tuple[str, ...]:
         """Float dtypes narrower than float64 that the float64 trace still computes in."""
         return tuple(sorted(_narrow_dtypes(self.closed.jaxpr))) if self.wide else ()
+
+
+def _widened(template: Any) -> Any:
+    """An array, or the shape of one, in float64."""
+    if isinstance(template, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct(template.shape, np.float64)
+    return template.astype(np.float64)
 
 
 def _same(first: Any, second: Any) -> bool:
