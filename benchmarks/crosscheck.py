@@ -156,10 +156,11 @@ def mechanical_mutants(dtype: str, equivalent: list[str]) -> Iterator[Wrong]:
 
 def hand_written(dtype: str) -> Iterator[Wrong]:
     """The frozen hand-written mutants, without those that their file lists as equivalent."""
-    for mutant in mutants.MUTANTS:
+    for count, mutant in enumerate(mutants.MUTANTS):
         if mutant.name not in mutants.EQUIVALENT:
             example = mutant.make(np.random.default_rng([zlib.crc32(mutant.base.encode()), 0]), np.dtype(dtype).type)
             yield Wrong(mutant.name, mutant.smell, mutant.base, example, example.rules, None, mutant.psd)
+        if count % 20 == 19:
             jax.clear_caches()
 
 

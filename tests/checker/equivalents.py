@@ -32,6 +32,7 @@ REASONS: tuple[tuple[str, str], ...] = (
         rf"^{_SOFTMAX}\S* eqn \d+ exp\b.*: operand 0 rolled",
         "they are only summed, and a sum has no order",
     ),
+    (r"^(exponential|softplus)\S* eqn \d+ add\b", "the sum is used only where an argument is NaN"),
     (r" (gt|lt|ge|le|eq|ne)\b.*: literal", "the comparison has the same answer here"),
     # Numbers that are zero, unused, exact or outside the branch that is taken.
     (
@@ -44,7 +45,10 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"rounded to (bfloat16|float16)$", "the value is a small integer or a power of two and is not rounded"),
     (r"^(trajectory|runge-kutta)\S* .*in scan body", "a value of a stage that the adjoint does not read"),
     # Symmetries.
-    (r" dot_general\b.*: operands swapped", "the product is a symmetric matrix, or a number"),
+    (
+        r" dot_general\b.*: operands swapped",
+        "a symmetric product, or one with a vector: the same axes are contracted",
+    ),
     (r" dot_general\b.*: dimension_numbers", "the matrix is symmetric"),
     (r" transpose\b.*: not transposed", "the matrix is symmetric"),
     (r" (iota|eq|sort)\b.*(dimension|operands swapped)", "the identity matrix is symmetric"),
