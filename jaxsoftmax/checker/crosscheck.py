@@ -15,6 +15,7 @@ from jaxsoftmax.checker.first_order import Hand, check_gradient
 from jaxsoftmax.checker.inputs import read_point, require_callable, require_scalar
 from jaxsoftmax.checker.jacobian import check_dual, check_jvp, check_vjp, read_outputs
 from jaxsoftmax.checker.linear_maps import LinearMap
+from jaxsoftmax.checker.other_routes import check_along
 from jaxsoftmax.checker.report import CrossCheckReport
 from jaxsoftmax.checker.rules import Rule, given_rules, own_rules
 from jaxsoftmax.checker.second_order import (
@@ -114,15 +115,19 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
         check_dual(session, maps["jvp"], maps["vjp"])
     if hands and "hvp" in maps:
         check_consistent(session, hands[0].traced, maps["hvp"])
+    if hands and truth is not None:
+        check_along(session, hands, truth, maps.get("hvp"))
     if psd and truth is not None:
         check_semidefinite(session, curvature or find_curvature(session, truth))
 
 
 def _report(session: Session) -> CrossCheckReport:
     entries, histogram = [], None
-    for quantity, paths, ours, theirs, tolerances in session.tables:
-        for path, mine, other, tolerance in zip(paths, ours, theirs, tolerances, strict=True):
-            entries += worst_entries_of(quantity, path, mine, other, tolerance)
+    for table in session.tables:
+        for path, mine, other, tolerance in zip(
+            table.paths, table.ours, table.theirs, table.tolerances, strict=True
+        ):
+            entries += worst_entries_of(table.quantity, path, mine, other, tolerance, name=table.name)
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
     entries.sort(key=lambda e: -e.ratio)

@@ -151,6 +151,7 @@ def worst_entries_of(
     count: int = 5,
     error: Any = None,
     positions: Any = None,
+    name: Any = None,
 ) -> tuple[Entry, ...]:
     """The entries of one leaf with the largest error in units of their tolerance, worst first; exact ones left out.
 
@@ -163,6 +164,7 @@ def worst_entries_of(
         count: how many at most.
         error: |ours - theirs| where the subtraction was done in higher precision.
         positions: the index tuples of the entries in the leaf, where ``ours`` is a list of some of them.
+        name: index tuple -> the path of the entry, instead of the leaf's path and the index.
 
     Example:
         >>> import numpy as np
@@ -180,7 +182,8 @@ def worst_entries_of(
         index = tuple(int(k) for k in np.unravel_index(i, ratio.shape))
         place = index if positions is None else tuple(int(k) for k in positions[i])
         values = (np.asarray(ours)[index], np.asarray(theirs)[index], error[index], tol[index], apart[index])
-        out.append(Entry(quantity, path + index_text(place), *map(float, values)))
+        where = path + index_text(place) if name is None else name(place)
+        out.append(Entry(quantity, where, *map(float, values)))
     return tuple(out)
 
 

@@ -167,7 +167,7 @@ def _as_run(
                 parts.append(jax.numpy.asarray(probe[at : at + size].reshape(leaf.shape), leaf.dtype))
                 at += size
             outs = traced.as_run(session.point.leaves, parts)
-            ran.append(np.concatenate([np.asarray(y, np.float64).ravel() for y in outs]))
+            ran.append(np.concatenate([np.asarray(y).ravel() for y in outs]))
             session.clock.evaluations += 1
     tolerance = session.u * units + U64 * own
     name = f"{quantity}, as it runs in {session.point.dtype}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsoftmax.checker.entries import index_text
 from jaxsoftmax.checker.report import Finding, compare
-from jaxsoftmax.checker.session import Session
+from jaxsoftmax.checker.session import Session, Table
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
@@ -67,5 +67,5 @@ def compare_matrices(
     )
     session.findings.append(finding)
     if table:
-        session.tables.append((quantity, [""], [ours], [theirs], [tolerance]))
+        session.tables.append(Table(quantity, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
     return finding

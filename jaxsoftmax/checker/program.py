@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from jaxsoftmax.checker.equations import inner_jaxprs
 from jaxsoftmax.checker.replay import Replay
 from jaxsoftmax.checker.rounding import with_errors
+from jaxsoftmax.checker.rounding_samples import sampled_errors
 
 # Compiled programs kept, the oldest dropped first. They hold code and no data: constants are arguments.
 _KEEP = 192
@@ -59,7 +61,9 @@ class Program:
         code = compiled("values", self._text, self.consts, lambda: lambda c, a: Replay().run(jaxpr, (), [*c, *a]))
         return code(self.consts, jax.tree.leaves(args))
 
-    def errors(self, *args: Any, tiny_over_u: float, products: float = 1.0, narrow: bool = False) -> Measured:
+    def errors(
+        self, *args: Any, tiny_over_u: float, products: float = 1.0, narrow: bool = False, sampled: bool = False
+    ) -> Measured:
         """The outputs with their rounding bounds.
 
         Args:
@@ -67,20 +71,23 @@ class Program:
             tiny_over_u: smallest normal over unit roundoff of the dtype that is bounded.
             products: unit roundoff of matrix products in units of u (TF32 on GPUs).
             narrow: float constants that float32 does not hold are rounded too.
+            sampled: estimate the errors from random signs instead of bounding them (`rounding_samples`).
         """
-        jaxpr = self.jaxpr
+        jaxpr, analyse = self.jaxpr, sampled_errors if sampled else with_errors
 
         def build() -> Callable[..., Any]:
+            closed = ClosedJaxpr(jaxpr, [])
+
             def run(c: Any, a: Any) -> Any:
                 given = [_constant_error(x, narrow) for x in c] + [None] * len(a)
-                outs, errors, _ = with_errors(
-                    jaxpr, [*c, *a], input_errors=given, tiny_over_u=tiny_over_u, matmul_units=products
+                outs, errors, _ = analyse(
+                    closed, [*c, *a], input_errors=given, tiny_over_u=tiny_over_u, matmul_units=products
                 )
                 return outs, errors
 
             return run
 
-        code = compiled(("errors", tiny_over_u, products, narrow), self._text, self.consts, build)
+        code = compiled(("errors", tiny_over_u, products, narrow, sampled), self._text, self.consts, build)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 
 

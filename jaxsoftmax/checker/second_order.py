@@ -136,7 +136,7 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
     args = (truth.route, ours, truth.matrix, U64 * units + own, own, names, names)
     compare_matrices(session, SECOND, "hessian", *args, table=session.double)
     limit = session.u * units + own
-    if len(doubtful(np.abs(np.asarray(ran, np.float64) - truth.matrix), limit)):
+    if len(doubtful(np.abs(np.asarray(ran).astype(np.float64) - truth.matrix), limit)):
         narrow = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
         limit = np.maximum(limit, session.u * session.measure(narrow, session.wide(), narrow=True).errors[0] + own)
     name = f"hessian, as it runs in {dtype}"
@@ -215,7 +215,7 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
     for probe in probes[:few]:
         with jax.enable_x64(True):
             leaves = [v.astype(x.dtype) for v, x in zip(session.like_point(probe), session.point.leaves, strict=True)]
-        ran.append(np.concatenate([np.asarray(y, np.float64).ravel() for y in traced.as_run(session.point.leaves, leaves)]))
+        ran.append(np.concatenate([np.asarray(y).ravel() for y in traced.as_run(session.point.leaves, leaves)]))
         session.clock.evaluations += 1
     limit = session.u * units[:few] + U64 * own[:few]
     compare_matrices(
