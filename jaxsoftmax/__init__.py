@@ -44,6 +44,8 @@ _NAMES_IN = {
     "checker.assertions": ("assert_derivatives",),
     "checker.example": ("declare_example",),
     "checker.report": ("CrossCheckReport", "DerivativeError"),
+    "checker.budget": ("Budget",),
+    "checker.crosscheck": ("crosscheck",),
     "evidence.crosscheck": ("crosscheck_problem",),
     "evidence.convexity": ("probe_convexity",),
     "evidence.convexity_report": ("ConvexityReport",),
@@ -99,6 +101,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .checker.report import DerivativeError as DerivativeError
     from .evidence.convexity import probe_convexity as probe_convexity
     from .evidence.convexity_report import ConvexityReport as ConvexityReport
+    from .checker.budget import Budget as Budget
+    from .checker.crosscheck import crosscheck as crosscheck
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
     from .evidence.operator_probe import probe_operator as probe_operator
     from .problem import Problem as Problem

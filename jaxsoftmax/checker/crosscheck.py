@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax._checks import random_generator, show, warn_if_miscompiling
+from jaxsoftmax._checks import is_traced, random_generator, show, warn_if_miscompiling
+from jaxsoftmax.checker.along import check_along
 from jaxsoftmax.checker.budget import Budget, Clock, as_budget
 from jaxsoftmax.checker.entries import UlpHistogram, worst_entries_of
 from jaxsoftmax.checker.first_order import Hand, check_gradient
 from jaxsoftmax.checker.inputs import read_point, require_callable, require_scalar
 from jaxsoftmax.checker.jacobian import check_dual, check_jvp, check_vjp, read_outputs
 from jaxsoftmax.checker.linear_maps import LinearMap
-from jaxsoftmax.checker.other_routes import check_along
 from jaxsoftmax.checker.report import CrossCheckReport
 from jaxsoftmax.checker.rules import Rule, given_rules, own_rules
 from jaxsoftmax.checker.second_order import (
@@ -27,7 +28,7 @@ from jaxsoftmax.checker.second_order import (
 )
 from jaxsoftmax.checker.session import Session
 from jaxsoftmax.checker.tracing import Traced
-from jaxsoftmax.checker.truth import Truth, find_truth
+from jaxsoftmax.checker.truth import DIFFERENCES, Truth, find_truth
 
 _POLICIES = ("widen", "working")
 
@@ -51,25 +52,35 @@ def crosscheck(
 ) -> CrossCheckReport:
     """Check."""
     warn_if_miscompiling()
+    if is_traced(jnp.zeros(())):
+        raise TypeError(
+            "crosscheck: called while JAX traces; a check needs numbers. Call it outside jit, grad and vmap."
+        )
     if not isinstance(args, tuple):
         raise TypeError(f"args: got {show(args)}; a tuple is needed. Write args=(value,) for one argument.")
     if dtype_policy not in _POLICIES:
         raise ValueError(f"dtype_policy: got {show(dtype_policy)}; give 'widen' or 'working'.")
     require_callable("fun", fun)
     clock, rng, point = Clock(as_budget(budget)), random_generator(key), read_point(at)
-    traced = Traced("fun", fun, point, args)
+    traced = Traced("fun", fun, point, args, twice=True)
     rules = dict(gradient=gradient, value_and_gradient=value_and_gradient, hvp=hvp, hessian=hessian, jvp=jvp, vjp=vjp)
     any_rule = any(rule is not None for rule in rules.values())
     outputs = read_outputs(traced.out)
     scalar = outputs.size == 1 and outputs.leaves[0].shape == () and len(outputs.leaves) == 1
-    if psd or any(rules[name] is not None for name in ("gradient", "value_and_gradient", "hvp", "hessian")):
-        require_scalar(traced.out)
-    elif not scalar and not any_rule and not _custom(traced):
+    if (
+        psd
+        or any(rules[name] is not None for name in ("gradient", "value_and_gradient", "hvp", "hessian"))
+        or (not scalar and not any_rule and not _custom(traced))
+    ):
         require_scalar(traced.out)
     session = Session(point, traced, args, rng, clock, dtype_policy == "widen")
     _require_finite(session, traced)
     truth = find_truth(session) if scalar else None
-    found = given_rules(session, rules, outputs) if any_rule else own_rules(session, fun, outputs, scalar)
+    if any_rule:
+        found = given_rules(session, rules, outputs)
+    else:
+        differentiable = truth is None or truth.route != DIFFERENCES
+        found = own_rules(session, fun, outputs, scalar=scalar, differentiable=differentiable)
     _compare(session, found, truth, outputs, psd)
     return _report(session)
 
@@ -124,14 +135,13 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
 def _report(session: Session) -> CrossCheckReport:
     entries, histogram = [], None
     for table in session.tables:
-        for path, mine, other, tolerance in zip(
-            table.paths, table.ours, table.theirs, table.tolerances, strict=True
-        ):
+        for path, mine, other, tolerance in zip(table.paths, table.ours, table.theirs, table.tolerances, strict=True):
             entries += worst_entries_of(table.quantity, path, mine, other, tolerance, name=table.name)
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
     entries.sort(key=lambda e: -e.ratio)
-    seen = [f.resolution for f in session.findings if not f.vacuous and np.isfinite(f.resolution)]
+    formulas = [f for f in session.findings if " as it runs" not in f.check.quantity or not session.widen]
+    seen = [f.resolution for f in formulas if not f.vacuous and np.isfinite(f.resolution)]
     return CrossCheckReport.from_findings(
         session.findings,
         notes=tuple(session.notes),

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsoftmax.checker.kink_entries import judge
 from jaxsoftmax.checker.program import Program
-from jaxsoftmax.checker.session import U64, Session
+from jaxsoftmax.checker.session import U64, Session, Suspect, numbers
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import Truth, find_truth
 
@@ -57,9 +58,12 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
     own = truth.tolerance
     tolerance = [U64 * e + t for e, t in zip(units, own, strict=True)]
     if session.widen:
-        session.add(
-            FIRST, name, truth.route, formula, truth.gradient, tolerance, own, table=session.double and not traced.reduced
-        )
+        judged = judge(session, formula, truth.gradient, tolerance)
+        own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
+        table = session.double and not traced.reduced
+        finding = session.add(FIRST, name, truth.route, formula, *judged, own, table=table)
+        if not finding.check.passed:
+            session.suspects.append(Suspect("gradient", name, formula, *judged, True, traced))
     _check_as_run(session, name, traced, ran, units, truth, with_value)
     return Hand(name, traced, program, formula, [U64 * e for e in units], ran)
 
@@ -93,7 +97,10 @@ def _within(ours: Sequence[Any], theirs: Sequence[Any], tolerances: Sequence[Any
 
 def _check_value(session: Session, name: str, ran: Any, formula: Any, units: Any, truth: Truth) -> None:
     own = U64 * truth.value_units
-    for value, u, kind in ((formula, U64, "formula in float64"), (ran, session.u, f"as it runs in {session.point.dtype}")):
+    for value, u, kind in (
+        (formula, U64, "formula in float64"),
+        (ran, session.u, f"as it runs in {session.point.dtype}"),
+    ):
         if kind.startswith("formula") and not session.widen:
             continue
         tolerance = u * float(units) + own
@@ -118,7 +125,9 @@ def _check_as_run(
         wider = [session.u * e + U64 * t for e, t in zip(more, narrow.units, strict=True)]
         if _within(ran, narrow.gradient, wider) or not session.widen:
             target, tolerance, own = narrow.gradient, wider, narrow.tolerance
-    session.add(
+        target, tolerance = judge(session, ran, target, tolerance)
+        own = [np.minimum(a, b) for a, b in zip(own, tolerance, strict=True)]
+    finding = session.add(
         FIRST,
         f"{name}, as it runs in {session.point.dtype}",
         truth.route,
@@ -128,3 +137,5 @@ def _check_as_run(
         own,
         table=not session.double or bool(traced.reduced),
     )
+    if not finding.check.passed and not any(suspect.name == name for suspect in session.suspects):
+        session.suspects.append(Suspect("gradient", name, numbers(ran), target, tolerance, False, traced))

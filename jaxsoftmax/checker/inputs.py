@@ -73,7 +73,7 @@ def read_point(at: Any) -> Point:
 
     Raises:
         TypeError: a leaf is not a real float array, or is traced.
-        ValueError: no leaves, or NaN or infinite entries.
+        ValueError: no leaves or no entries, or NaN or infinite entries.
     """
     named, tree = jax.tree_util.tree_flatten_with_path(at)
     if not named:
@@ -104,6 +104,10 @@ def read_point(at: Any) -> Point:
             raise ValueError(f"{name}: has NaN or infinite entries. Check at a finite point.")
         leaves.append(leaf)
         paths.append(place)
+    if not any(leaf.size for leaf in leaves):
+        raise ValueError(
+            "at: has no entries, so there is nothing to differentiate in. Give an array that is not empty."
+        )
     double = any(leaf.dtype == np.float64 for leaf in leaves)
     return Point(tree, tuple(paths), leaves, double)
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.matrices import compare_matrices, entry_path, names_of
+from jaxsoftmax.checker.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import FORWARD, REVERSE
@@ -67,6 +68,7 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
 
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
     truth = LinearMap(session, forward, fun.consts, session.point.leaves)
+    _require_autodiff(truth, "jvp")
     names = names_of(session)
     _compare(session, "jvp", FORWARD, hand, truth, outputs.size, outputs.name, names)
     _as_run(session, "jvp", FORWARD, traced, hand, truth, outputs.name, session.point.leaves)
@@ -95,17 +97,29 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     except Exception as error:  # a while loop has no reverse mode
         session.note(f"reverse autodiff of the stripped function is impossible here ({type(error).__name__})")
         truth, route = LinearMap(session, forward, fun.consts, outputs.leaves), FORWARD
+        _require_autodiff(truth, "vjp")
     names = names_of(session)
-    _compare(session, "vjp", route, hand, truth, session.point.size, names, outputs.name)
+    _compare(session, "vjp", route, traced, hand, truth, session.point.size, names, outputs.name)
     _as_run(session, "vjp", route, traced, hand, truth, names, outputs.leaves)
     return hand
 
 
+def _require_autodiff(truth: LinearMap, name: str) -> None:
+    try:
+        truth.chunk()
+    except Exception as error:
+        raise ValueError(
+            f"{name}: without its custom rules JAX cannot differentiate fun ({type(error).__name__}), so there is nothing "
+            "to compare with. Check the gradient of a scalar function of it instead: differences judge that."
+        ) from error
+
+
 def check_dual(session: Session, forward: LinearMap, reverse: LinearMap) -> None:
     """<ct, J v> = <ct J, v> for the two hand rules."""
-    probes, duals = (session.rng.standard_normal((2, m.width)) for m in (forward, reverse))
+    probes, duals = (m.probes(2) for m in (forward, reverse))
     pushed, push_units = forward.measure(probes)
     pulled, pull_units = reverse.measure(duals)
+    pulled = session.smooth(pulled)  # entries without a derivative are left out
     ours, theirs = duals @ pushed.T, pulled @ probes.T
     sums = U64 * (4 + 2 * np.sqrt(max(forward.width, reverse.width)))
     own = np.abs(pulled) @ np.abs(probes).T * sums + U64 * pull_units @ np.abs(probes).T
@@ -118,28 +132,38 @@ def _compare(
     session: Session,
     quantity: str,
     route: str,
+    traced: Traced,
     hand: LinearMap,
     truth: LinearMap,
     height: int,
     rows: Any,
     columns: Any,
 ) -> None:
-    if hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes:
-        bounds, own = Bounds.of(hand, session.rng), Bounds.of(truth, session.rng)
+    dense = hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes
+    bounds = Bounds.of(hand, session.rng) if dense else None
+    own = Bounds.of(truth, session.rng) if bounds is not None else None
+    if bounds is not None and own is not None:
         ours, theirs = bounds.matrix, own.matrix
-        in_doubt = doubtful(np.abs(ours - theirs), U64 * (bounds.units + own.units))
+        error, limit = np.abs(ours - theirs), U64 * (bounds.units + own.units)
+        in_doubt = doubtful(error, limit)
+        if isinstance(columns, EntryNames):
+            leave_out_kinks(session, in_doubt)
+        else:
+            leave_out_kinks(session, doubtful(error.T, limit.T))
         bounds.confirm(in_doubt)
         own.confirm(in_doubt)
         units, own_units = bounds.units, own.units
     else:
-        probes = session.rng.standard_normal((_PROBES, hand.width))
+        probes = hand.probes(_PROBES)
         ours, units = hand.measure(probes)
         theirs, own_units = truth.measure(probes)
         ours, units, theirs, own_units = ours.T, units.T, theirs.T, own_units.T
         columns = lambda i: f"direction {i}"  # noqa: E731
         quantity = f"{quantity} along directions"
     tolerance = U64 * (units + own_units)
-    compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+    finding = compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+    if bounds is not None and own is not None:
+        suspect(session, quantity, finding, ours, theirs, tolerance, traced)
 
 
 def _as_run(
@@ -153,7 +177,7 @@ def _as_run(
     templates: list[Any],
 ) -> None:
     """The rule in its own dtype along three directions, which are numbers of that dtype."""
-    probes = session.rng.standard_normal((3, hand.width))
+    probes = hand.probes(3)
     if not session.double:
         probes = np.asarray(probes.astype(np.float32), np.float64)
     theirs, own = truth.measure(probes)

@@ -61,6 +61,12 @@ class LinearMap:
                 self._programs[count] = self.session.program(one_by_one, self.consts, wide, batch)
         return self._programs[count]
 
+    def probes(self, count: int) -> np.ndarray:
+        """(count, width) Gaussian directions."""
+        if self.inputs is self.session.point.leaves:
+            return self.session.normal(count)
+        return self.session.rng.standard_normal((count, self.width))
+
     def batch(self, directions: np.ndarray) -> list[Any]:
         """(count, width) directions as leaves with a leading axis."""
         out, at = [], 0
@@ -95,14 +101,18 @@ class LinearMap:
         one = max(self._program(_TOGETHER).cost / _TOGETHER, 8.0)
         return int(np.clip(self.session.clock.budget.bytes / (4 * one), 1, 256))
 
-    def matrix(self) -> np.ndarray:
-        """(outputs, width): all columns."""
-        n, step = self.width, self.chunk()
-        rows = []
+    def matrix(self) -> np.ndarray | None:
+        """(outputs, width): all columns; None when they would take more than two fifths of the budget's seconds."""
+        n, step, clock = self.width, self.chunk(), self.session.clock
+        rows, began = [], clock.seconds
         for start in range(0, n, step):
             part = np.zeros((min(step, n - start), n))
             part[np.arange(len(part)), start + np.arange(len(part))] = 1.0
             rows.append(self.values(part))
+            if start == 0:
+                began = clock.seconds  # the first batch compiled
+            elif (clock.seconds - began) / start * (n - step) > 0.4 * clock.budget.seconds:
+                return None
         return np.concatenate(rows).T
 
     def columns(self, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -127,8 +137,10 @@ class Bounds:
     done: set[int]
 
     @classmethod
-    def of(cls, source: LinearMap, rng: np.random.Generator) -> Bounds:
+    def of(cls, source: LinearMap, rng: np.random.Generator) -> Bounds | None:
         """The matrix of a map; all columns of a small one are analysed, and a sample of a large one's.
+
+        None where the matrix takes more than the budget (`LinearMap.matrix`).
 
         For the others the bound of row i relative to the size of the column, at its largest over the sample, is
         carried over: a screening bound, replaced by the column's own analysis (`confirm`) wherever it decides.
@@ -137,6 +149,8 @@ class Bounds:
         if n <= ANALYSED:
             return cls(source, *source.columns(np.arange(n)), set(range(n)))
         matrix = source.matrix()
+        if matrix is None:
+            return None
         scale = np.abs(matrix).max(axis=0)
         picked = np.unique(np.concatenate([rng.choice(n, _SAMPLED - 1, replace=False), [int(scale.argmax())]]))
         found = source.columns(picked)[1]

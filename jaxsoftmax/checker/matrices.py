@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxsoftmax.checker.entries import index_text
 from jaxsoftmax.checker.report import Finding, compare
-from jaxsoftmax.checker.session import Session, Table
+from jaxsoftmax.checker.session import Session, Suspect, Table
+from jaxsoftmax.checker.tracing import Traced
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
@@ -27,10 +28,31 @@ def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) 
     raise IndexError(i)
 
 
-def names_of(session: Session) -> Callable[[int], str]:
-    """Entry number -> path, for the point's entries."""
-    shapes = [leaf.shape for leaf in session.point.leaves]
-    return lambda i: entry_path(session.point.paths, shapes, i)
+class EntryNames:
+    """Entry number -> path, for the entries of the point."""
+
+    def __init__(self, session: Session) -> None:
+        self._paths = session.point.paths
+        self._shapes = [leaf.shape for leaf in session.point.leaves]
+
+    def __call__(self, i: int) -> str:
+        """The path of entry i."""
+        return entry_path(self._paths, self._shapes, i)
+
+
+def names_of(session: Session) -> EntryNames:
+    """The names of the point's entries."""
+    return EntryNames(session)
+
+
+def _left_out(matrix: np.ndarray, session: Session, rows: Any, columns: Any) -> np.ndarray:
+    """The matrix with zeros in the rows and columns of entries that are left out."""
+    matrix, skipped = np.array(matrix), sorted(session.nonsmooth)
+    if isinstance(rows, EntryNames):
+        matrix[skipped] = 0
+    if isinstance(columns, EntryNames):
+        matrix[:, skipped] = 0
+    return matrix
 
 
 def compare_matrices(
@@ -54,6 +76,8 @@ def compare_matrices(
         return {"path": f"{rows(index[0]) or 'output'}, {columns(index[1])}"}
 
     tolerance, own = np.broadcast_to(tolerance, np.shape(theirs)), np.broadcast_to(own, np.shape(theirs))
+    if session.nonsmooth:
+        ours, theirs = (_left_out(np.asarray(a), session, rows, columns) for a in (ours, theirs))
     finding = compare(
         statement,
         quantity,
@@ -69,3 +93,11 @@ def compare_matrices(
     if table:
         session.tables.append(Table(quantity, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
     return finding
+
+
+def suspect(
+    session: Session, kind: str, finding: Finding, ours: Any, theirs: Any, tolerance: Any, traced: Traced
+) -> None:
+    """Keep a matrix that disagrees for the naming of its error."""
+    if not finding.check.passed:
+        session.suspects.append(Suspect(kind, kind, [ours], [theirs], [tolerance], True, traced))

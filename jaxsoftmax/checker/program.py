@@ -27,11 +27,17 @@ class Measured(NamedTuple):
     errors: list[Any]
 
 
-def compiled(kind: Any, text: str, consts: Sequence[Any], build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+def compiled(
+    kind: Any,
+    text: str,
+    consts: Sequence[Any],
+    build: Callable[[], Callable[..., Any]],
+    options: dict[str, Any] | None = None,
+) -> Callable[..., Any]:
     """The compiled function of a jaxpr's text: `build`'s the first time, then that one again."""
     key = (kind, text, tuple((np.shape(c), str(getattr(c, "dtype", None))) for c in consts))
     if key not in _compiled:
-        _compiled[key] = jax.jit(build())
+        _compiled[key] = jax.jit(build(), compiler_options=options)
         if len(_compiled) > _KEEP:
             _compiled.popitem(last=False)
     _compiled.move_to_end(key)

@@ -34,7 +34,7 @@ _CUSTOM = {
     "custom_transpose_call": "call_jaxpr",
 }
 # Code that JAX does not see into: it runs in the dtypes that it was traced with.
-_OPAQUE = {"pallas_call", "ffi_call", "pure_callback", "io_callback", "custom_call", "bitcast_convert_type"}
+FOREIGN = {"pallas_call", "ffi_call", "pure_callback", "io_callback", "custom_call"}
 
 
 def widened(dtype: Any) -> Any:
@@ -119,7 +119,7 @@ class Replay:
         handler = getattr(self, f"_{name}", None)
         if handler is not None:
             return handler(params, given)
-        if name in _OPAQUE:
+        if name in FOREIGN or name == "bitcast_convert_type":
             return self._narrow(eqn, given)
         try:
             return bind(eqn, given, {key: _wide_param(key, value) for key, value in params.items()})

@@ -10,6 +10,8 @@ Loops and branches recurse through lax.scan, lax.while_loop and lax.switch on pa
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +23,17 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from jaxsoftmax.checker.rounding_calls import Arithmetic, Call, Errors, Rule, as_list, constant_error, is_float, zeros
+from jaxsoftmax.checker.rounding_calls import (
+    Arithmetic,
+    Call,
+    Errors,
+    Rule,
+    as_list,
+    constant_error,
+    infinite_if_unknown,
+    is_float,
+    zeros,
+)
 from jaxsoftmax.checker.rounding_linalg import LINALG, generic_rule
 from jaxsoftmax.checker.rounding_rules import ELEMENTWISE
 from jaxsoftmax.checker.rounding_sums import SUMS
@@ -62,6 +74,7 @@ def with_errors(
     tiny_over_u: float = 0.0,
     matmul_units: float = 1.0,
     digits: int | None = None,
+    huge: float = math.inf,
 ) -> Rounded:
     """Run a jaxpr on values and first-order rounding errors together. Traceable; never raises for a primitive.
 
@@ -72,6 +85,8 @@ def with_errors(
         tiny_over_u: smallest normal number of the working dtype over u; 0 leaves underflow out.
         matmul_units: the roundoff of matrix-product factors over u, where factors are rounded (TF32); 1 otherwise.
         digits: binary digits of the working dtype, to tell which constants it holds exactly.
+        huge: largest finite number of the working dtype; beyond it errors are inf. `options_of(dtype)` gives
+            ``tiny_over_u``, ``digits`` and ``huge``.
 
     Returns:
         A `Rounded`, which also unpacks as ``outs, errors, generic``.
@@ -84,9 +99,9 @@ def with_errors(
         >>> float(outs[0]), float(errors[0]), errors[1], generic
         (9.0, 9.0, None, ())
     """
-    run = Run(Arithmetic(float(tiny_over_u), float(matmul_units), digits), [])
+    run = Run(Arithmetic(float(tiny_over_u), float(matmul_units), digits, huge), [])
     outs, errors = run.closed(jaxpr, list(args), as_list(input_errors, len(args)))
-    return Rounded(outs, errors, tuple(sorted(set(run.generic))))
+    return Rounded(outs, [infinite_if_unknown(error) for error in errors], tuple(sorted(set(run.generic))))
 
 
 @dataclass
@@ -132,7 +147,8 @@ class Run:
             if body is not None:
                 return self.closed(body, values, errors)
         if name in CONTROL:
-            return CONTROL[name](self, params, values, errors)
+            with contextlib.suppress(TypeError, KeyError, AttributeError):  # a loop of another release: see below
+                return CONTROL[name](self, params, values, errors)
         call = Call(eqn.primitive, params, values, errors, self.arithmetic, self.generic)
         outs = call.bind(*values)
         rule = RULES.get(name)
@@ -140,7 +156,16 @@ class Run:
             found = generic_rule(call, outs) if rule is None else rule(call, outs)
         except Exception:  # a rule meets a parameter of another release: say so rather than fail the user's check
             found = generic_rule(call, outs)
-        return outs, [error if is_float(out) else None for out, error in zip(outs, found, strict=True)]
+        return outs, [self.checked(out, error) for out, error in zip(outs, found, strict=True)]
+
+    def checked(self, out: Any, error: Any) -> Any:
+        """The error of a float, inf where the working dtype overflows; None for what is no float."""
+        if error is None or not is_float(out):
+            return None
+        if math.isinf(self.arithmetic.huge):
+            return error
+        beyond = (jnp.abs(out) > self.arithmetic.huge) & jnp.isfinite(jnp.abs(out))
+        return jnp.where(beyond, jnp.inf, error)
 
     def inexact_after(self, body: Callable[[list[Any], Errors], Errors], values: list[Any], errors: Errors) -> Errors:
         """Which outputs of `body` carry errors, found by tracing it once: a list of true or None."""
@@ -220,14 +245,24 @@ def while_loop(run: Run, params: dict[str, Any], values: list[Any], errors: Erro
 
     carry_errors = settled(run, lambda v, e: step(v, e)[1], carry, carry_errors)
 
+    holds = core.jaxpr_as_fun(params["cond_jaxpr"])
+
     def pairs(held: Any) -> Any:
         outs, found = step(*held)
-        return outs, filled(found, outs, carry_errors)
+        return advance(holds(*cond_consts, *held[0])[0], (outs, filled(found, outs, carry_errors)), held)
 
-    def goes_on(held: Any) -> Any:
-        return core.jaxpr_as_fun(params["cond_jaxpr"])(*cond_consts, *held[0])[0]
+    return lax.while_loop(lambda held: jnp.any(holds(*cond_consts, *held[0])[0]), pairs, (carry, carry_errors))
 
-    return lax.while_loop(goes_on, pairs, (carry, carry_errors))
+
+def advance(going: jax.Array, after: Any, before: Any) -> Any:
+    """The carry of a while loop after a step; under vmap only those of the batch whose own condition holds move."""
+    if not going.ndim:
+        return after
+
+    def chosen(new: Any, old: Any) -> Any:
+        return jnp.where(jnp.reshape(going, going.shape + (1,) * (np.ndim(new) - going.ndim)), new, old)
+
+    return jax.tree.map(chosen, after, before)
 
 
 def cond(run: Run, params: dict[str, Any], values: list[Any], errors: Errors) -> Pairs:

@@ -28,11 +28,13 @@ class Arithmetic:
         matmul_units: roundoff of a factor of a matrix product over u (TF32 under float32: 2^13); 1 for none.
         digits: binary digits of the working dtype's significand (8, 11, 24, 53); None where it is not known, and
             then literals count as exact only when 8 digits hold them.
+        huge: largest finite number of the working dtype; a value beyond it has an error of inf.
     """
 
     tiny_over_u: float = 0.0
     matmul_units: float = 1.0
     digits: int | None = None
+    huge: float = math.inf
 
     @property
     def held_digits(self) -> int:
@@ -54,6 +56,18 @@ class Arithmetic:
         if self.tiny_over_u:
             size = jnp.where((size < self.underflow_gate) & (size > 0), self.tiny_over_u, size)
         return jnp.where(jnp.isfinite(size), size, 0.0)
+
+
+def options_of(dtype: Any) -> dict[str, Any]:
+    """The keywords that make `with_errors` and `sampled_errors` bound a computation in `dtype`; u is 2^-digits.
+
+    Example:
+        >>> options_of("float32")["digits"], options_of("float64")["digits"]
+        (24, 53)
+    """
+    info = jnp.finfo(dtype)
+    digits = int(info.nmant) + 1
+    return {"tiny_over_u": float(info.tiny) * 2.0**digits, "digits": digits, "huge": float(info.max)}
 
 
 @dataclass
@@ -171,6 +185,11 @@ def constant_error(value: Any, arithmetic: Arithmetic) -> jax.Array | None:
         return jnp.where(held == value, 0.0, jnp.abs(value))
     known = fits(value, digits)
     return None if known.all() else jnp.asarray(np.where(known, 0.0, np.abs(np.asarray(value))), real_dtype(value))
+
+
+def infinite_if_unknown(error: jax.Array | None) -> jax.Array | None:
+    """An error of NaN (an infinite one times 0) made inf: no bound is known."""
+    return None if error is None else jnp.where(jnp.isnan(error), jnp.inf, error)
 
 
 def as_list(errors: Sequence[Any] | None, n: int) -> Errors:

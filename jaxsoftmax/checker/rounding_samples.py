@@ -12,6 +12,7 @@ size of the error and is not a bound; it may decide a verdict only together with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,8 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from jaxsoftmax.checker.rounding import CALL_NAMES, CALLS, RULES, Rounded, scan_counts, split
-from jaxsoftmax.checker.rounding_calls import Arithmetic, Call, as_list, constant_error, is_float
+from jaxsoftmax.checker.rounding import CALL_NAMES, CALLS, RULES, Rounded, advance, scan_counts, split
+from jaxsoftmax.checker.rounding_calls import Arithmetic, Call, as_list, constant_error, infinite_if_unknown, is_float
 from jaxsoftmax.checker.rounding_linalg import generic_rule
 
 # With s samples of a sum of many signed terms, rms^2 is chi-square_s / s of its variance. One entry in 10^6 has an rms
@@ -41,6 +42,7 @@ def sampled_errors(
     tiny_over_u: float = 0.0,
     matmul_units: float = 1.0,
     digits: int | None = None,
+    huge: float = math.inf,
     samples: int = 8,
     seed: int = 0,
 ) -> Rounded:
@@ -56,7 +58,7 @@ def sampled_errors(
         >>> float(sampled_errors(jaxpr, [jnp.float32(3.0)]).errors[0])  # the error of exp cancels, in the bound it adds
         0.0
     """
-    arithmetic = Arithmetic(float(tiny_over_u), float(matmul_units), digits)
+    arithmetic = Arithmetic(float(tiny_over_u), float(matmul_units), digits, huge)
     known = as_list(input_errors, len(args))
     generic: list[str] = []
 
@@ -74,7 +76,7 @@ def sampled_errors(
         found = [SAFETY * jnp.sqrt(jnp.mean(jnp.abs(d) ** 2, axis=0)) for d in jax.vmap(tangents)(salts)]
     except Exception:  # no forward derivative: said in as many ways as there are such primitives
         found = [jnp.full(np.shape(out), jnp.inf) for out in outs if is_float(out)]
-    errors = iter(found)
+    errors = map(infinite_if_unknown, found)
     return Rounded(list(outs), [next(errors) if is_float(out) else None for out in outs], tuple(sorted(set(generic))))
 
 
@@ -160,12 +162,13 @@ class Signed:
             return self.scan(params, values)
         if name == "while":
             cond_consts, consts, carry = split(values, params["cond_nconsts"], params["body_nconsts"])
-            goes_on = core.jaxpr_as_fun(params["cond_jaxpr"])
-            return lax.while_loop(
-                lambda held: goes_on(*cond_consts, *held)[0],
-                lambda held: self.closed(params["body_jaxpr"], [*consts, *held]),
-                carry,
-            )
+            holds = core.jaxpr_as_fun(params["cond_jaxpr"])
+
+            def step(held: Any) -> Any:
+                after = self.closed(params["body_jaxpr"], [*consts, *held])
+                return advance(holds(*cond_consts, *held)[0], after, held)
+
+            return lax.while_loop(lambda held: jnp.any(holds(*cond_consts, *held)[0]), step, carry)
         if name == "cond":
             bodies = [lambda *v, branch=branch: self.closed(branch, list(v)) for branch in params["branches"]]
             return lax.switch(values[0], bodies, *values[1:])
@@ -180,6 +183,11 @@ class Signed:
         call.values = [v if isinstance(v, np.ndarray) else lax.stop_gradient(v) for v in values]
         still = [lax.stop_gradient(out) for out in outs]
         own = RULES.get(name, generic_rule)(call, still)
+        if not math.isinf(self.arithmetic.huge):
+            own = [
+                e if e is None else jnp.where(jnp.abs(o) > self.arithmetic.huge, jnp.inf, e)
+                for o, e in zip(still, own, strict=True)
+            ]
         return [self.erring(out, error) for out, error in zip(outs, own, strict=True)]
 
     def scan(self, params: dict[str, Any], values: list[Any]) -> list[Any]:

@@ -66,8 +66,22 @@ def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any],
     return traced
 
 
-def own_rules(session: Session, fun: Callable[..., Any], outputs: Outputs, scalar: bool) -> list[Rule]:
-    """What JAX makes of the function with its custom rules in place: those are under test when no rule is given."""
+def own_rules(
+    session: Session, fun: Callable[..., Any], outputs: Outputs, *, scalar: bool, differentiable: bool
+) -> list[Rule]:
+    """What JAX makes of the function with its custom rules in place: those are under test when no rule is given.
+
+    Args:
+        session: the check.
+        fun: the function.
+        outputs: what it returns.
+        scalar: it returns one number.
+        differentiable: the stripped function can be differentiated, so that there is something to hold more than the
+            gradient to.
+
+    Raises:
+        ValueError: JAX cannot differentiate the function as it is.
+    """
 
     def jvp(x: Any, v: Any, *args: Any) -> Any:
         return jax.jvp(lambda y: fun(y, *args), (x,), (v,))[1]
@@ -82,28 +96,25 @@ def own_rules(session: Session, fun: Callable[..., Any], outputs: Outputs, scala
         return jax.vjp(lambda y: jax.grad(fun)(y, *args), x)[1](v)[0]
 
     custom = bool(session.fun.replay.rules)
-    wanted: list[tuple[str, str, Callable[..., Any]]] = []
+    wanted: list[tuple[str, list[tuple[str, Callable[..., Any]]]]] = []
     if scalar:
-        wanted.append(("gradient", "jax.grad of fun", jax.grad(fun)))
+        wanted.append(("gradient", [("jax.grad of fun", jax.grad(fun))]))
     else:
-        wanted += [("vjp", "jax.vjp of fun", vjp), ("jvp", "jax.jvp of fun", jvp)]
-    if scalar and custom:
-        wanted += [("jvp", "jax.jvp of fun", jvp), ("hvp", "jvp of jax.grad of fun", over_reverse)]
-    found = []
-    for kind, name, rule in wanted:
-        try:
-            found.append(Rule(kind, name, _own(session, kind, name, rule, outputs)))
-        except (TypeError, ValueError) as error:
-            if kind == "hvp":
-                try:
-                    name = "vjp of jax.grad of fun"
-                    found.append(Rule(kind, name, _own(session, kind, name, twice_reverse, outputs)))
-                    continue
-                except (TypeError, ValueError) as again:
-                    error = again
-            if not found and len(wanted) == 1:
-                raise
-            session.note(f"{name} was not checked: {str(error).splitlines()[0]}")
+        wanted += [("vjp", [("jax.vjp of fun", vjp)]), ("jvp", [("jax.jvp of fun", jvp)])]
+    if scalar and custom and differentiable:
+        second = [("jvp of jax.grad of fun", over_reverse), ("vjp of jax.grad of fun", twice_reverse)]
+        wanted += [("jvp", [("jax.jvp of fun", jvp)]), ("hvp", second)]
+    found, refusals = [], []
+    for kind, ways in wanted:
+        for name, rule in ways:  # the second way is for rules without a forward mode
+            try:
+                found.append(Rule(kind, name, _own(session, kind, name, rule, outputs)))
+                break
+            except (TypeError, ValueError) as error:
+                refusals.append(error)
+                session.note(f"{name} was not checked: {str(error).splitlines()[0]}")
+    if not found and len(refusals) == 1:
+        raise refusals[0]
     if not found:
         raise ValueError("fun: neither jax.vjp nor jax.jvp of it can be traced, and no hand rule is given. Give one.")
     if not custom:

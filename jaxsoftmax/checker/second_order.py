@@ -10,11 +10,12 @@ import numpy as np
 import scipy.sparse.linalg
 
 from jaxsoftmax.checker.inputs import Refused
+from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.matrices import compare_matrices, names_of
+from jaxsoftmax.checker.matrices import compare_matrices, names_of, suspect
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
-from jaxsoftmax.checker.truth import REVERSE, Truth, scalar
+from jaxsoftmax.checker.truth import DIFFERENCES, REVERSE, Truth, scalar
 
 SECOND = "2nd"
 OVER_REVERSE = "jvp of grad (float64)"
@@ -41,7 +42,16 @@ class Curvature(NamedTuple):
 
 
 def find_curvature(session: Session, truth: Truth) -> Curvature:
-    """The Hessian of the stripped function in float64."""
+    """The Hessian of the stripped function in float64.
+
+    Raises:
+        ValueError: autodiff of it is impossible.
+    """
+    if truth.route == DIFFERENCES:
+        raise ValueError(
+            "hvp, hessian, psd: without its custom rules JAX cannot differentiate fun, so second derivatives cannot be "
+            "checked. Give first-order rules only, or write fun in jax.numpy."
+        )
     fun = session.fun
 
     def over_reverse(c: Any, leaves: Any, v: Any) -> Any:
@@ -53,25 +63,10 @@ def find_curvature(session: Session, truth: Truth) -> Curvature:
     reverse = truth.route == REVERSE
     products = LinearMap(session, over_reverse if reverse else over_forward, fun.consts, session.point.leaves)
     route = OVER_REVERSE if reverse else OVER_FORWARD
-    if not dense(session, products):
-        return Curvature(products, None, None, route)
-    bounds = Bounds.of(products, session.rng)
-    return Curvature(products, bounds.matrix, bounds, route)
-
-
-def dense(session: Session, products: LinearMap) -> bool:
-    """Whether the whole matrix fits the budget: its bytes, several times over, and the seconds of its columns."""
-    n, budget = products.width, session.clock.budget
-    if n > _DENSE_ENTRIES or 48.0 * n * n > budget.bytes:
-        return False
-    if n <= ANALYSED:
-        return True
-    step = products.chunk()
-    probe = session.rng.standard_normal((step, n))
-    products.values(probe)  # compiles
-    before = session.clock.seconds
-    products.values(probe)
-    return (session.clock.seconds - before) * n / step < 0.4 * budget.seconds
+    n = products.width
+    dense = n <= _DENSE_ENTRIES and 48.0 * n * n <= session.clock.budget.bytes
+    bounds = Bounds.of(products, session.rng) if dense else None
+    return Curvature(products, None if bounds is None else bounds.matrix, bounds, route)
 
 
 def as_matrix(rule: Callable[..., Any], session: Session) -> Callable[..., Any]:
@@ -131,10 +126,12 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
         if len(doubtful(np.abs(ours - truth.matrix), U64 * units)):
             (units,) = session.measure(program, session.wide()).errors
     in_doubt = doubtful(np.abs(ours - truth.matrix), U64 * units + own)
+    leave_out_kinks(session, in_doubt)
     truth.bounds.confirm(in_doubt)
     own = U64 * truth.bounds.units
     args = (truth.route, ours, truth.matrix, U64 * units + own, own, names, names)
-    compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    finding = compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    suspect(session, "hessian", finding, ours, truth.matrix, U64 * units + own, traced)
     limit = session.u * units + own
     if len(doubtful(np.abs(np.asarray(ran).astype(np.float64) - truth.matrix), limit)):
         narrow = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
@@ -153,7 +150,7 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
 def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -> None:
     n = session.point.size
     (ours,) = session.values(program, session.wide())
-    probes = session.rng.standard_normal((_PROBES, n))
+    probes = session.normal(_PROBES)
     theirs, units = truth.map.measure(probes)
     # The rule's own matrix is multiplied here: its rounding is taken to be that of the products beside it.
     tolerance = U64 * (3 * units + (4 + 2 * np.sqrt(n)) * (np.abs(probes) @ np.abs(ours).T))
@@ -175,29 +172,33 @@ def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -
 def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
     """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
-    names, n = names_of(session), session.point.size
-    if truth.matrix is not None and truth.bounds is not None:
-        bounds = Bounds.of(hand, session.rng)
+    names = names_of(session)
+    bounds = Bounds.of(hand, session.rng) if truth.matrix is not None else None
+    if truth.matrix is not None and truth.bounds is not None and bounds is not None:
         ours = bounds.matrix
         error = np.abs(ours - truth.matrix)
         in_doubt = doubtful(error, U64 * (bounds.units + truth.bounds.units))
+        leave_out_kinks(session, in_doubt)
         bounds.confirm(in_doubt)
         truth.bounds.confirm(in_doubt)
         own = U64 * truth.bounds.units
-        compare_matrices(
+        finding = compare_matrices(
             session, SECOND, "hvp", truth.route, ours, truth.matrix, U64 * bounds.units + own, own, names, names
         )
+        suspect(session, "hvp", finding, ours, truth.matrix, U64 * bounds.units + own, traced)
         tolerance = U64 * (bounds.units + bounds.units.T)
         compare_matrices(
             session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
         )
-    probes = session.rng.standard_normal((_PROBES, n))
-    _check_probes(session, traced, hand, truth, probes)
+    probes = session.normal(_PROBES)
+    _check_probes(session, traced, hand, truth, probes, whole=bounds is not None)
     _check_linear(session, hand)
     return hand
 
 
-def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curvature, probes: np.ndarray) -> None:
+def _check_probes(
+    session: Session, traced: Traced, hand: LinearMap, truth: Curvature, probes: np.ndarray, *, whole: bool
+) -> None:
     """Along random directions: the formula, and the rule as it runs."""
     if session.point.eps > 2.0**-52:  # the directions that the rule is given are numbers of its dtype
         probes = np.asarray(probes.astype(np.float32), np.float64)
@@ -208,7 +209,7 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
     compare_matrices(
         session, SECOND, "hvp along directions", truth.route, ours, theirs, tolerance, U64 * own, where, names
     )
-    if truth.matrix is None:
+    if not whole:
         _check_symmetric(session, ours, U64 * units, probes)
     few = min(len(probes), 3)
     ran = []
@@ -257,7 +258,7 @@ def _check_symmetric(session: Session, products: np.ndarray, tolerance: np.ndarr
 def _check_linear(session: Session, hand: LinearMap) -> None:
     """hvp(a v + w) = a hvp(v) + hvp(w), and hvp(-8 v) = -8 hvp(v)."""
     # Small integers: a v + w and -8 v are exact.
-    v, w = session.rng.integers(-8, 9, (2, session.point.size)).astype(np.float64)
+    v, w = session.smooth(session.rng.integers(-8, 9, (2, session.point.size)).astype(np.float64))
     a = -3.0
     values, units = hand.measure(np.array([a * v + w, -8 * v, v, w]))
     with np.errstate(all="ignore"):
@@ -288,11 +289,13 @@ def check_consistent(session: Session, gradient: Traced, hand: LinearMap) -> Non
         return outs[-len(session.point.leaves) :]
 
     other = LinearMap(session, along, gradient.consts, session.point.leaves)
-    probes = session.rng.standard_normal((3, session.point.size))
+    probes = session.normal(3)
     try:
         theirs, own = other.measure(probes)
     except Exception as error:
-        session.note(f"the hand gradient cannot be differentiated, so it was not compared with hvp ({type(error).__name__})")
+        session.note(
+            f"the hand gradient cannot be differentiated, so it was not compared with hvp ({type(error).__name__})"
+        )
         return
     ours, units = hand.measure(probes)
     compare_matrices(
@@ -331,7 +334,7 @@ def _smallest_form(session: Session, truth: Curvature, n: int) -> tuple[float, f
         return truth.map.values(np.asarray(v, np.float64).reshape(1, n))[0]
 
     operator = scipy.sparse.linalg.LinearOperator((n, n), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
-    probes = session.rng.standard_normal((_PROBES, n))
+    probes = session.normal(_PROBES)
     try:
         _, vectors = scipy.sparse.linalg.eigsh(operator, k=1, which="SA", maxiter=20, v0=probes[0])
         probes = np.vstack([probes, vectors.T])

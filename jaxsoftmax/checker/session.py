@@ -49,6 +49,28 @@ class Table(NamedTuple):
     name: Callable[[tuple[int, ...]], str] | None = None
 
 
+class Suspect(NamedTuple):
+    """A rule that disagrees, for the naming of its error.
+
+    Attributes:
+        kind: "gradient", "hvp", "hessian", "jvp" or "vjp".
+        name: what the report calls it.
+        ours: the rule's values in float64: leaves like x for a gradient, else one matrix (outputs, entries).
+        theirs: the truth, likewise.
+        tolerance: both sides', likewise.
+        formula: the values are the formula's in float64; else as it ran in the working dtype (the formula is right).
+        traced: the rule.
+    """
+
+    kind: str
+    name: str
+    ours: list[np.ndarray]
+    theirs: list[np.ndarray]
+    tolerance: list[np.ndarray]
+    formula: bool
+    traced: Traced
+
+
 @dataclasses.dataclass
 class Session:
     """One check in progress.
@@ -62,7 +84,10 @@ class Session:
         widen: evaluate rules in float64 too (dtype_policy "widen").
         notes: what fell back or was not done.
         findings: the comparisons so far.
+        routes: the function along directions, once it is needed (`routes.routes_of`).
+        nonsmooth: entries of x in which the function has no derivative at the point; other comparisons leave them out.
         kinks: evidence of points where the function is not differentiable.
+        suspects: the rules that disagree.
         tables: for the worst entries and the ulps.
     """
 
@@ -74,7 +99,10 @@ class Session:
     widen: bool = True
     notes: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    routes: Any = None
+    nonsmooth: set[int] = dataclasses.field(default_factory=set)
     kinks: list[str] = dataclasses.field(default_factory=list)
+    suspects: list[Suspect] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
 
     @property
@@ -133,6 +161,17 @@ class Session:
                 out.append(jax.device_put(jnp.asarray(part), leaf.sharding) if _spread(leaf) else jnp.asarray(part))
                 at += leaf.size
         return out
+
+    def normal(self, count: int) -> np.ndarray:
+        """(count, n) Gaussian directions, 0 in the entries that are left out."""
+        return self.smooth(self.rng.standard_normal((count, self.point.size)))
+
+    def smooth(self, directions: np.ndarray) -> np.ndarray:
+        """Directions of shape (..., n), with 0 in the entries that are left out."""
+        if self.nonsmooth:
+            directions = directions.copy()
+            directions[..., sorted(self.nonsmooth)] = 0.0
+        return directions
 
     def add(
         self,

@@ -43,7 +43,6 @@ class Slope(NamedTuple):
     noise: np.ndarray  # (K,) what of it may be rounding
     steps: np.ndarray  # (K,) t, falling
     passed: bool | None  # None: nothing can be said
-    defect: float  # (r + noise)/t at the step where it is least: the claimed ⟨g, v⟩ is wrong by no more, about
     text: str
 
 
@@ -94,7 +93,8 @@ def fit_slope(
         t0: the first step.
         g_dot_v: the claimed ⟨g, v⟩.
         hv_dot_v: the claimed ⟨v, Hv⟩; with it the order expected is 3.
-        noise: how wrong the caller knows a sample of f may be besides.
+        noise: how wrong the caller knows a sample of f may be besides. An f that computes in a lower precision needs it
+            here: it is a staircase, whose slope at the shortest steps is 0, not the gradient.
         slope_error: the rounding of `g_dot_v` that the caller knows of (its sum of products, say).
 
     Returns:
@@ -120,11 +120,9 @@ def fit_slope(
         r = np.maximum(np.abs(forward), np.abs(backward))
         rough = sample_noise(samples, noise) + t * (2 * U * abs(g_dot_v) + slope_error) + 2 * U * np.abs(quadratic)
         counts = np.isfinite(r) & (r > ABOVE * rough)
-        bounds = (r + rough) / t
-        defect = float(np.min(bounds[np.isfinite(bounds)], initial=math.inf))
 
     def slope(order: float, passed: bool | None, text: str) -> Slope:
-        return Slope(order, expected, r, rough, t, passed, defect, text)
+        return Slope(order, expected, r, rough, t, passed, text)
 
     if not np.isfinite(r).any():
         return slope(math.nan, None, "f is not finite on the line: the Taylor test says nothing.")

@@ -28,7 +28,9 @@ class Traced:
         replay: what was met in replays so far (`rules`, `stops`, `opaque`).
     """
 
-    def __init__(self, name: str, rule: Callable[..., Any], point: Point, args: tuple[Any, ...], *more: Any) -> None:
+    def __init__(
+        self, name: str, rule: Callable[..., Any], point: Point, args: tuple[Any, ...], *more: Any, twice: bool = False
+    ) -> None:
         """Trace ``rule(x, *more, *args)``.
 
         Args:
@@ -52,16 +54,17 @@ class Traced:
         templates = [point.leaves, *(leaves for leaves, _ in more)]
         with point.scope(), called(name):
             self.narrow, self.out = jax.make_jaxpr(flat, return_shape=True)(*templates)
-            again = jax.make_jaxpr(flat)(*templates)
+            # The function is traced twice, as a new one (JAX keeps old traces); its rules, which may be long, once.
+            again = jax.make_jaxpr(lambda *parts: flat(*parts))(*templates) if twice else self.narrow
         self._refuse_effects(again)
         self.closed, self.wide = self.narrow, False
-        wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
         with jax.enable_x64(True):
+            wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
             wide = [[_widened(leaf) for leaf in part] for part in templates]
             for held in (wide_args, args):
                 try:
                     closed, out = jax.make_jaxpr(functools.partial(flat, held=held), return_shape=True)(*wide)
-                except Exception:  # noqa: S112 - float64 is refused, in whatever way: the narrow trace stands
+                except Exception:
                     continue
                 if jax.tree.structure(out) == jax.tree.structure(self.out):
                     self.closed, self.wide = closed, True
@@ -100,7 +103,7 @@ class Traced:
         return self.replay.run(self.narrow.jaxpr, consts, jax.tree.leaves(args))
 
     def as_run(self, *args: Any) -> list[Any]:
-        """The flat outputs as a user gets them under jit: custom rules, dtypes and shardings untouched."""
+        """The flat outputs as a user gets them: custom rules, dtypes and shardings untouched."""
         jaxpr, consts = self.narrow.jaxpr, list(self.narrow.consts)
 
         def build() -> Callable[..., Any]:
@@ -108,8 +111,11 @@ class Traced:
             run = jaxpr_as_fun(ClosedJaxpr(hoisted, []))
             return lambda c, a: run(*c, *a)
 
+        # A demotion is carried out as written, as it is outside jit: XLA would skip a pair of casts if it may.
+        options = {"xla_allow_excess_precision": False}
         with self.point.scope():
-            return compiled(("as run", self.point.double), str(jaxpr), consts, build)(consts, jax.tree.leaves(args))
+            code = compiled(("as run", self.point.double), str(jaxpr), consts, build, options)
+            return code(consts, jax.tree.leaves(args))
 
     @functools.cached_property
     def reduced(self) -> tuple[str, ...]:

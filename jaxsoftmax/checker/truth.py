@@ -9,12 +9,21 @@ import jax
 import numpy as np
 
 from jaxsoftmax.checker.program import Program
+from jaxsoftmax.checker.routes import routes_of
 from jaxsoftmax.checker.session import U64, Session
 
 REVERSE = "reverse autodiff (float64)"
 FORWARD = "forward autodiff (float64)"
+DIFFERENCES = "extrapolated differences"
+# An estimate of a difference's error is no more than that: the error itself may be so many times larger.
+DOUBT = 10.0
 # Where reverse mode is impossible (a while loop), so many forward passes replace it at most.
 _FORWARD_ENTRIES = 2048
+_DIFFERENCE_ENTRIES = 256
+
+
+class NoAutodiff(Exception):
+    """Neither mode of autodiff works on the stripped function."""
 
 
 class Truth(NamedTuple):
@@ -51,7 +60,7 @@ def gradient_program(session: Session, run: Any, consts: Sequence[Any]) -> tuple
     """(leaves -> [value, *gradient], route): reverse mode, or forward mode where reverse mode is impossible.
 
     Raises:
-        ValueError: neither works.
+        NoAutodiff: neither works.
     """
     wide = session.wide()
 
@@ -68,8 +77,52 @@ def gradient_program(session: Session, run: Any, consts: Sequence[Any]) -> tuple
     except Exception as error:  # JAX says why in many ways; the next route is tried and the note says so
         session.note(f"reverse autodiff of the stripped function is impossible here ({_reason(error)})")
     if session.point.size > _FORWARD_ENTRIES:
-        raise ValueError(f"fun: reverse autodiff is impossible and {session.point.size} entries are too many for others.")
-    return session.program(forward, consts, wide), FORWARD
+        raise NoAutodiff
+    try:
+        return session.program(forward, consts, wide), FORWARD
+    except Exception as error:
+        session.note(f"forward autodiff of the stripped function is impossible here ({_reason(error)})")
+        raise NoAutodiff from error
+
+
+def _by_differences(session: Session) -> Truth:
+    """The truth of a function that JAX cannot differentiate once its rules are gone (a callback, foreign code)."""
+    if session.point.size > _DIFFERENCE_ENTRIES:
+        raise ValueError(
+            f"fun: without its custom rules JAX cannot differentiate it, and {session.point.size} entries are too many "
+            f"for finite differences (at most {_DIFFERENCE_ENTRIES}). Check it at a smaller point."
+        )
+    routes = routes_of(session)
+    session.note("the function cannot be differentiated without its custom rules: finite differences stand in")
+    value = float(session.values(routes.value, session.wide())[0])
+    # Foreign code runs in the dtype that it was traced with: its values are rounded to that.
+    rounding = (4 * session.u if session.fun.replay.opaque else 0.0) * abs(value)
+    slopes = np.zeros(session.point.size)
+    errors = np.zeros(session.point.size)
+    for i in range(session.point.size):
+        found = routes.difference(basis(session, i), rounding)
+        slopes[i], errors[i] = float(found.value), DOUBT * float(found.error_estimate)
+    return Truth(
+        value,
+        rounding / U64,
+        split(session, slopes),
+        [e / U64 for e in split(session, errors)],
+        DIFFERENCES,
+        routes.value,
+    )
+
+
+def basis(session: Session, i: int) -> list[np.ndarray]:
+    """The i-th basis vector as leaves."""
+    flat = np.zeros(session.point.size)
+    flat[i] = 1.0
+    return split(session, flat)
+
+
+def split(session: Session, flat: np.ndarray) -> list[np.ndarray]:
+    """A vector over all entries as NumPy leaves."""
+    ends = np.cumsum([leaf.size for leaf in session.point.leaves])[:-1]
+    return [part.reshape(leaf.shape) for part, leaf in zip(np.split(flat, ends), session.point.leaves, strict=True)]
 
 
 def _reason(error: Exception) -> str:
@@ -78,7 +131,7 @@ def _reason(error: Exception) -> str:
 
 
 def find_truth(session: Session, *, narrow: bool = False) -> Truth:
-    """Value and gradient of the stripped function with rounding bounds.
+    """Value and gradient of the stripped function with rounding bounds; by differences where autodiff is impossible.
 
     Args:
         session: the check.
@@ -86,21 +139,14 @@ def find_truth(session: Session, *, narrow: bool = False) -> Truth:
     """
     fun = session.fun
     run, consts = (fun.run_narrow, list(fun.narrow.consts)) if narrow else (fun.run, fun.consts)
-    program, route = gradient_program(session, run, consts)
+    try:
+        program, route = gradient_program(session, run, consts)
+    except NoAutodiff:
+        return _by_differences(session)
     measured = session.measure(program, session.wide())
     value, *gradient = measured.values
     value_units, *units = measured.errors
     return Truth(float(value), float(value_units), gradient, units, route, program)
-
-
-def directional(session: Session) -> Program:
-    """(leaves, tangents) -> [value, derivative along the tangents], by forward mode."""
-    fun, wide = session.fun, session.wide()
-
-    def along(c: Any, leaves: Any, tangents: Any) -> Any:
-        return jax.jvp(scalar(fun.run, c), (leaves,), (tangents,))
-
-    return session.program(along, fun.consts, wide, wide)
 
 
 def dot(first: Sequence[Any], second: Sequence[Any]) -> float:
@@ -119,6 +165,3 @@ def dot_tolerance(first: Sequence[Any], second: Sequence[Any], tolerances: Seque
 def finite(leaves: Sequence[Any]) -> bool:
     """Whether every entry is finite."""
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
-
-
-__all__ = ["FORWARD", "REVERSE", "Truth", "directional", "dot", "dot_tolerance", "find_truth", "finite", "scalar"]

@@ -54,7 +54,7 @@ SMOOTH = {
 def test_the_error_is_within_the_estimate_and_small(name):
     """value = f′(x)v to its error estimate, and the estimate is of the order of the unavoidable noise.
 
-    Eight levels from L/16: the truncation vanishes, and the step L/2¹¹ or longer leaves 2¹²/L of a sample's noise, which
+    Eight levels from L/16: the truncation vanishes, and the step L/2¹¹ or longer leaves 2¹²/L of a sample's noise. That
     is 4u|f| and, from the rounded argument, 2uΣ|gᵢxᵢ|. The fast functions have their own shorter length, 1e-2 and 1e-4,
     and the tableau doubles the noise at most.
     """
@@ -248,7 +248,7 @@ def test_a_kink_within_the_steps_is_nearby(distance):
 
 @pytest.mark.parametrize("distance", [0.5, 2.0**-13, 2.0**-45])
 def test_a_kink_is_one_at_the_point_only_below_all_steps(distance):
-    """At 2⁻¹³ the shorter length scale 2⁻¹² resolves the slope, −1 + 2; at 2⁻⁴⁵ none does (the shortest step is 2⁻³⁵)."""
+    """At 2⁻¹³ the shorter length scale 2⁻¹² resolves the slope, −1 + 2; at 2⁻⁴⁵ none does (the last step is 2⁻³⁵)."""
     f = lambda x: jnp.abs(x[0] - 1 - distance) + x[0] ** 2  # noqa: E731
     found = both(f, np.ones(1), np.ones(1))[0]
     assert kink(found).kind == ("kink at the point" if distance < 2.0**-35 else "smooth")

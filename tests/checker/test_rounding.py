@@ -17,7 +17,7 @@ from jax import lax
 
 from jaxsoftmax.checker import rounding
 from jaxsoftmax.checker.rounding import with_errors
-from jaxsoftmax.checker.rounding_calls import Call, sum_growth
+from jaxsoftmax.checker.rounding_calls import Call, options_of, sum_growth
 
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
@@ -148,6 +148,11 @@ CASES = {
         ORDINARY,
     ),
 }
+CASES["while under vmap"] = (
+    jax.vmap(lambda x: lax.while_loop(lambda c: c < 10, lambda c: 1.3 * c + 0.1, x)),
+    lambda r: (r.uniform(0.1, 3, 5),),
+    ORDINARY,
+)
 GENERIC = {
     "solve": (
         jax.grad(lambda a, b: jnp.sum(jnp.linalg.solve(a, b) ** 2), (0, 1)),
@@ -184,7 +189,7 @@ class Judge:
         leaves = widened(as_float32(args))
         with jax.enable_x64(True):
             jaxpr = jax.make_jaxpr(fun)(*leaves)
-            self.run = jax.jit(lambda *v: with_errors(jaxpr, v, tiny_over_u=TINY32 / U32, digits=24))
+            self.run = jax.jit(lambda *v: with_errors(jaxpr, v, **options_of(jnp.float32)))
 
     def __call__(self, args):
         args = as_float32(args)
@@ -291,6 +296,28 @@ def test_a_float64_quotient_of_sums_lies_within_its_bound_of_the_exact_one():
     exact = sum(t**3 for t in terms) / sum(t**2 for t in terms)
     gap = float(abs(Fraction(got) - exact))
     assert gap <= 2.0**-53 * error
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("name", ["softmax loss", "layer norm", "attention", "embedding", "cumsum", "tiny scale"])
+def test_half_precisions_lie_within_their_bounds_too(name, dtype):
+    """options_of: u = 2^-8 and 2^-11, their tiny and huge; an overflow of float16 has an error of inf.
+
+    XLA computes parts of these in float32, which errs less.
+    """
+    fun, make, _ = CASES[name]
+    halves = [
+        jnp.asarray(a, dtype if np.asarray(a).dtype.kind == "f" else None) for a in make(np.random.default_rng(0))
+    ]
+    low = [np.asarray(o, np.float64) for o in jax.tree.leaves(jax.jit(fun)(*halves))]
+    wide = [np.asarray(a, np.float64 if a.dtype == dtype else None) for a in halves]
+    options = options_of(dtype)
+    u = 2.0 ** -options["digits"]
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(fun)(*wide)
+        outs, errors, _ = jax.jit(lambda *v: with_errors(jaxpr, v, **options))(*wide)
+        for half, out, error in zip(low, map(np.asarray, outs), map(np.asarray, errors), strict=True):
+            assert np.all(np.abs(half - out) <= u * (error + options["tiny_over_u"]))
 
 
 def errors_of(fun, *args, **options):

@@ -2,104 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr
 
-from jaxsoftmax.checker.complex_step import complex_step, why_not
-from jaxsoftmax.checker.differences import Difference, difference_kernel, directional_difference
+from jaxsoftmax.checker.differences import Difference
 from jaxsoftmax.checker.directions import Direction, directions
 from jaxsoftmax.checker.first_order import FIRST, Hand
 from jaxsoftmax.checker.kinks import kink
 from jaxsoftmax.checker.linear_maps import LinearMap
-from jaxsoftmax.checker.program import compiled
-from jaxsoftmax.checker.replay import Replay
+from jaxsoftmax.checker.routes import Routes, routes_of
 from jaxsoftmax.checker.session import U64, Session
-from jaxsoftmax.checker.taylor import taylor_kernel, taylor_slopes
-from jaxsoftmax.checker.truth import FORWARD, Truth, directional, dot, dot_tolerance, finite, scalar
+from jaxsoftmax.checker.truth import DIFFERENCES, DOUBT, FORWARD, REVERSE, Truth, dot, dot_tolerance, finite, split
 
-# An estimate of a difference's error is that: the error itself may be larger, by no more than this as far as was seen.
-_DOUBT = 10.0
+# Fewer samples show no kink.
+KINK_LEVELS = 4
 # A complex product or quotient takes up to six real operations where forward mode takes three.
 _COMPLEX = 4.0
-_LEVELS = 8
-_LEAN_LEVELS = 2
-
-
-class Routes:
-    """The function along directions: programs of one check, compiled on first use."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        fun = session.fun
-        self.value = session.program(lambda c, leaves: [scalar(fun.run, c)(leaves)], fun.consts, session.wide())
-        self.forward = directional(session)
-        self.lean = session.lean(self.forward)
-        self._batch = 1 if self.lean else None
-
-    def _function(self, consts: Any) -> Callable[[Any], Any]:
-        jaxpr = self.value.jaxpr
-        return lambda leaves: Replay().run(jaxpr, (), [*consts, *leaves])[0]
-
-    def _kernel(self, kind: str, make: Callable[..., Any]) -> Callable[..., Any]:
-        consts = self.value.consts
-
-        def build() -> Callable[..., Any]:
-            return lambda c, x, v, h: make(self._function(c), x, v, h)
-
-        code = compiled((kind, self._batch), str(self.value.jaxpr), consts, build)
-        return lambda x, v, h: code(consts, x, v, h)
-
-    def difference(self, direction: Sequence[Any], noise: float = 0.0) -> Difference:
-        """Extrapolated differences along a direction."""
-        levels = _LEAN_LEVELS if self.lean else _LEVELS
-        kernel = self._kernel(
-            f"differences {levels}",
-            lambda f, x, v, h: difference_kernel(f, x, v, h, levels=levels, batch=self._batch),
-        )
-        with jax.enable_x64(True):
-            found = directional_difference(
-                lambda leaves: leaves,
-                self.session.wide(),
-                [jnp.asarray(v) for v in direction],
-                levels=levels,
-                noise=noise,
-                kernel=kernel,
-                attempts=1 if self.lean else 4,
-            )
-        self.session.clock.evaluations += found.evaluations
-        return found
-
-    def taylor(self, direction: Sequence[Any], slope: float, bend: float | None, noise: float, doubt: float) -> Any:
-        """The Taylor test of a slope (and of a second derivative) along a direction."""
-        kernel = self._kernel("taylor", lambda f, x, v, t: taylor_kernel(f, x, v, t, batch=self._batch))
-        with jax.enable_x64(True):
-            x, v = self.session.wide(), [jnp.asarray(d) for d in direction]
-            return taylor_slopes(lambda y: y, x, slope, v, bend, noise=noise, slope_error=doubt, kernel=kernel)
-
-    def complex_refusal(self) -> str | None:
-        """Why the complex step does not apply, or None."""
-        active = [False] * len(self.value.consts) + [True] * len(self.session.point.leaves)
-        return why_not(ClosedJaxpr(self.value.jaxpr, []), active)
-
-    def complex_step(self, direction: Sequence[Any]) -> float:
-        """Im f(x + ihv)/h."""
-        jaxpr, consts = self.value.jaxpr, self.value.consts
-
-        def build() -> Callable[..., Any]:
-            def run(c: Any, x: Any, v: Any) -> Any:
-                return complex_step(ClosedJaxpr(jaxpr, []), [*c, *x], [*[None] * len(c), *v])[0]
-
-            return run
-
-        with jax.enable_x64(True):
-            code = compiled("complex step", str(jaxpr), consts, build)
-            self.session.clock.evaluations += 1
-            return float(code(consts, self.session.wide(), [jnp.asarray(d) for d in direction]))
 
 
 def probe_directions(session: Session, routes: Routes, truth: Truth) -> list[Direction]:
@@ -118,22 +37,28 @@ def probe_directions(session: Session, routes: Routes, truth: Truth) -> list[Dir
         names=session.point.paths,
         magnitudes=[s / largest for s in sizes],
     )
-    return list(found)
+    if not session.nonsmooth:
+        return list(found)
+    out = []
+    for probe in found:
+        flat = session.smooth(np.concatenate([np.ravel(v) for v in probe.leaves]))
+        out.append(dataclasses.replace(probe, leaves=split(session, flat)))
+    return [probe for probe in out if any(v.any() for v in probe.leaves)]
 
 
 def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMap | None = None) -> None:
     """Hold the hand gradients, and reverse autodiff itself, to the other routes along directions."""
-    routes = Routes(session)
+    routes = routes_of(session)
     probes = probe_directions(session, routes, truth)
-    gradients = [("reverse autodiff (float64)", truth.gradient, truth.tolerance)] if truth.route != FORWARD else []
+    gradients = [(REVERSE, truth.gradient, truth.tolerance)] if truth.route == REVERSE else []
     gradients += [(hand.name, hand.gradient, hand.tolerance) for hand in hands]
     gradients = [g for g in gradients if finite(g[1])]
-    if not gradients:
+    if not gradients or not probes:
         return
     refusal = routes.complex_refusal()
     if refusal is not None:
         session.note(f"no complex step: {refusal} has no complex continuation")
-    forward = [_forward(session, routes, probe, truth) for probe in probes]
+    forward = [] if truth.route == DIFFERENCES else [_forward(session, routes, probe, truth) for probe in probes]
     few = probes[:1] if routes.lean else probes[:3]
     steps = [] if refusal is not None or routes.lean else [routes.complex_step(probe.leaves) for probe in few]
     noise = U64 * truth.value_units
@@ -143,14 +68,15 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
         owns = [dot_tolerance(gradient, probe.leaves, tolerance) for probe in probes]
         names = [probe.name for probe in probes]
         values, bounds = [f[0] for f in forward], [f[1] for f in forward]
-        _add(session, name, FORWARD, slopes, values, owns, bounds, names)
+        if forward:
+            _add(session, name, FORWARD, slopes, values, owns, bounds, names)
         agreed = True
         if steps:
             bounds = [_COMPLEX * b for b in bounds]
             agreed = _add(session, name, "complex step (float64)", slopes, steps, owns, bounds, names)
         _check_differences(session, name, slopes, owns, differences, names, agreed and bool(steps))
     for hand in hands:
-        if finite(hand.gradient):
+        if finite(hand.gradient) and not routes.lean:
             _check_taylor(session, routes, hand, few[0], noise, hvp)
 
 
@@ -201,19 +127,25 @@ def _check_differences(
 ) -> None:
     """Differences only estimate their error: where the complex step agrees, they are told to be off and do not judge."""
     values = [float(d.value) for d in found]
-    bounds = [_DOUBT * float(d.error_estimate) for d in found]
+    bounds = [DOUBT * float(d.error_estimate) for d in found]
     with np.errstate(invalid="ignore"):
         off = [not abs(s - v) <= o + b for s, v, o, b in zip(slopes, values, owns, bounds, strict=False)]
-    for wrong, difference, where in zip(off, found, names, strict=False):
-        shape = kink(difference)
-        if wrong and (shape.kind != "smooth" or confirmed):
-            session.note(f"differences along {where} do not judge: {shape.evidence}")
-        if wrong and shape.kind != "smooth":
+    keep = []
+    for i, (wrong, difference) in enumerate(zip(off, found, strict=False)):
+        if not wrong:
+            keep.append(i)
+            continue
+        shape = kink(difference) if len(difference.samples.plus) >= KINK_LEVELS else None
+        if shape is not None and shape.kind != "smooth":
             session.kinks.append(shape.evidence)
-    keep = [i for i, d in enumerate(found) if not (off[i] and (confirmed or kink(d).kind != "smooth"))]
+            session.note(f"differences along {names[i]} do not judge: {shape.evidence}")
+        elif confirmed:
+            session.note(f"differences along {names[i]} are off, and the complex step is not: they do not judge")
+        else:
+            keep.append(i)
     if keep:
         picked = [[row[i] for i in keep] for row in (slopes, values, owns, bounds, names)]
-        _add(session, name, "extrapolated differences", *picked)  # pyright: ignore[reportArgumentType]
+        _add(session, name, DIFFERENCES, *picked)  # pyright: ignore[reportArgumentType]
 
 
 def _check_taylor(
@@ -245,4 +177,3 @@ def _check_taylor(
             paths=[probe.name],
             identity=True,
         )
-
