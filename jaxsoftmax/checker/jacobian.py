@@ -70,7 +70,7 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     truth = LinearMap(session, forward, fun.consts, session.point.leaves)
     _require_autodiff(truth, "jvp")
     names = names_of(session)
-    _compare(session, "jvp", FORWARD, hand, truth, outputs.size, outputs.name, names)
+    _compare(session, "jvp", FORWARD, traced, hand, truth, outputs.size, outputs.name, names)
     _as_run(session, "jvp", FORWARD, traced, hand, truth, outputs.name, session.point.leaves)
     return hand
 
