@@ -56,8 +56,8 @@ def judged(name, rule, dtype, limit):
             if max(errors) <= mechanical.SAME:
                 if not equivalents.reason(label) or (report.verdict == "DISAGREE" and mutant.kind != "dtype"):
                     unexplained.append(f"{label}: {report.verdict}, {equivalents.reason(label)}")
-            elif min(errors) > report.resolution and report.verdict != "DISAGREE":
-                missed.append(f"{label}: {report.verdict}, error {min(errors):.1e}, resolution {report.resolution:.1e}")
+            elif report.verdict != "DISAGREE" and min(errors) > (report.resolution or 0.0):
+                missed.append(f"{label}: {report.verdict}, error {min(errors):.1e}, resolution {report.resolution}")
     return missed, unexplained
 
 
