@@ -1,4 +1,4 @@
-"""Routes that no rule of JAX's reverse mode takes part in: forward mode, complex step, differences, Taylor remainders."""
+"""Routes without any rule of JAX's reverse mode: forward mode, complex step, differences, Taylor remainders."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _check_differences(
     names: list[str],
     confirmed: bool,
 ) -> None:
-    """Differences only estimate their error: where the complex step agrees, they are told to be off and do not judge."""
+    """Differences only estimate their error: where the complex step agrees, they do not judge."""
     values = [float(d.value) for d in found]
     bounds = [DOUBT * float(d.error_estimate) for d in found]
     with np.errstate(invalid="ignore"):

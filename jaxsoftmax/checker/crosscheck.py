@@ -63,7 +63,14 @@ def crosscheck(
     require_callable("fun", fun)
     clock, rng, point = Clock(as_budget(budget)), random_generator(key), read_point(at)
     traced = Traced("fun", fun, point, args)
-    rules = dict(gradient=gradient, value_and_gradient=value_and_gradient, hvp=hvp, hessian=hessian, jvp=jvp, vjp=vjp)
+    rules = {
+        "gradient": gradient,
+        "value_and_gradient": value_and_gradient,
+        "hvp": hvp,
+        "hessian": hessian,
+        "jvp": jvp,
+        "vjp": vjp,
+    }
     any_rule = any(rule is not None for rule in rules.values())
     outputs = read_outputs(traced.out)
     scalar = outputs.size == 1 and outputs.leaves[0].shape == () and len(outputs.leaves) == 1

@@ -40,6 +40,7 @@ class Point:
 
     @property
     def size(self) -> int:
+        """The number of entries of all leaves."""
         return sum(leaf.size for leaf in self.leaves)
 
     @property
@@ -49,6 +50,7 @@ class Point:
 
     @property
     def tiny(self) -> float:
+        """The largest of the leaves' smallest normal numbers."""
         return max(float(jnp.finfo(leaf.dtype).tiny) for leaf in self.leaves)
 
     @property
@@ -65,6 +67,7 @@ class Point:
         return [leaf.astype(np.float64) for leaf in self.leaves]
 
     def unflatten(self, leaves: Any) -> Any:
+        """Leaves put together as the user's pytree."""
         return jax.tree.unflatten(self.tree, leaves)
 
 

@@ -118,8 +118,8 @@ def _wrong_hessian(value: Any, n: int) -> Refused:
     shape = getattr(value, "shape", None)
     given = f"a {type(value).__name__}" if shape is None else f"a block of shape {tuple(shape)}"
     return Refused(
-        f"hessian: returned {given}; expected what jax.hessian returns, a ({n}, {n}) matrix in the order of the raveled "
-        "leaves, or an object with to_dense(). Return one of these."
+        f"hessian: returned {given}; expected what jax.hessian returns, a ({n}, {n}) matrix in the order of the "
+        "raveled leaves, or an object with to_dense(). Return one of these."
     )
 
 
@@ -186,7 +186,7 @@ def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -
 def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
     """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
-    names, n = names_of(session), session.point.size
+    names = names_of(session)
     if truth.matrix is not None and truth.bounds is not None:
         bounds = Bounds.of(hand, session.rng)
         ours = bounds.matrix
