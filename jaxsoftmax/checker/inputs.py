@@ -92,7 +92,8 @@ def read_point(at: Any) -> Point:
                 f"{name}: got {_given(leaf)}; leaves of at must be float arrays. "
                 "Pass what is not differentiated through args."
             )
-        dtype = jnp.result_type(leaf) if isinstance(leaf, float) else leaf.dtype
+        # np.float64 is a float too, but one with a dtype of its own.
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
         if not jnp.issubdtype(dtype, jnp.floating):
             kind = "complex numbers are not checked" if jnp.issubdtype(dtype, jnp.complexfloating) else "no derivative"
             raise TypeError(

@@ -149,7 +149,7 @@ def _narrow_dtypes(jaxpr: Any) -> set[str]:
             found |= _narrow_dtypes(getattr(inner, "jaxpr", inner))
         for var in eqn.outvars:
             dtype = getattr(var.aval, "dtype", None)
-            extended = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.extended)
+            extended = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.extended)
             if dtype is not None and not extended and jnp.issubdtype(dtype, jnp.floating) and dtype != np.float64:
                 found.add(str(dtype))
     return found
