@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxsoftmax.checker.equations import inner_jaxprs
+from jaxsoftmax.checker.equations import inner_jaxprs, signature
 from jaxsoftmax.checker.replay import Replay
 from jaxsoftmax.checker.rounding import with_errors
 from jaxsoftmax.checker.rounding_samples import sampled_errors
@@ -29,12 +29,12 @@ class Measured(NamedTuple):
 
 def compiled(
     kind: Any,
-    text: str,
+    text: Any,
     consts: Sequence[Any],
     build: Callable[[], Callable[..., Any]],
     options: dict[str, Any] | None = None,
 ) -> Callable[..., Any]:
-    """The compiled function of a jaxpr's text: `build`'s the first time, then that one again."""
+    """The compiled function of a jaxpr's `signature`: `build`'s the first time, then that one again."""
     key = (kind, text, tuple((np.shape(c), str(getattr(c, "dtype", None))) for c in consts))
     if key not in _compiled:
         _compiled[key] = jax.jit(build(), compiler_options=options)
@@ -58,13 +58,13 @@ class Program:
         inner = closed.jaxpr
         self.jaxpr = inner.replace(constvars=[], invars=[*inner.constvars, *inner.invars])
         self.consts = [*closed.consts, *consts]
-        self._text = str(self.jaxpr)
+        self.text = signature(self.jaxpr)
         self.cost = cost(self.jaxpr)
 
     def values(self, *args: Any) -> list[Any]:
         """The outputs, flattened."""
         jaxpr = self.jaxpr
-        code = compiled("values", self._text, self.consts, lambda: lambda c, a: Replay().run(jaxpr, (), [*c, *a]))
+        code = compiled("values", self.text, self.consts, lambda: lambda c, a: Replay().run(jaxpr, (), [*c, *a]))
         return code(self.consts, jax.tree.leaves(args))
 
     def errors(
@@ -93,7 +93,7 @@ class Program:
 
             return run
 
-        code = compiled(("errors", tiny_over_u, products, narrow, sampled), self._text, self.consts, build)
+        code = compiled(("errors", tiny_over_u, products, narrow, sampled), self.text, self.consts, build)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxsoftmax._checks import is_traced
+from jaxsoftmax.checker.equations import inner_consts, inner_jaxprs, signature
 from jaxsoftmax.checker.inputs import Point, called, rule_on
 from jaxsoftmax.checker.program import compiled
 from jaxsoftmax.checker.replay import Replay, widen
@@ -69,7 +70,8 @@ class Traced:
         self.replay = Replay()
 
     def _refuse_effects(self, again: Any) -> None:
-        if any(is_traced(const) for const in self.narrow.consts):
+        held, held_again = ([*closed.consts, *inner_consts(closed)] for closed in (self.narrow, again))
+        if any(map(is_traced, held)):
             raise TypeError(
                 f"{self.name}: closes over a traced value of another transformation. Call crosscheck outside jit, "
                 "grad and vmap, and pass the value through args."
@@ -79,7 +81,7 @@ class Traced:
                 f"{self.name}: has side effects ({', '.join(sorted({str(e) for e in self.narrow.effects}))}): "
                 "prints, callbacks or mutable references. Check the function without them."
             )
-        if str(again.jaxpr) != str(self.narrow.jaxpr) or not all(map(_same, self.narrow.consts, again.consts)):
+        if str(again.jaxpr) != str(self.narrow.jaxpr) or not all(map(_same, held, held_again)):
             raise ValueError(
                 f"{self.name}: two traces of it differ: it is random or depends on something that it changes. "
                 "Pass keys and state through args."
@@ -111,8 +113,12 @@ class Traced:
         # A demotion is carried out as written, as it is outside jit: XLA would skip a pair of casts if it may.
         options = {"xla_allow_excess_precision": False}
         with self.point.scope():
-            code = compiled(("as run", self.point.double), str(jaxpr), consts, build, options)
+            code = compiled(("as run", self.point.double), self._signature, consts, build, options)
             return code(consts, jax.tree.leaves(args))
+
+    @functools.cached_property
+    def _signature(self) -> tuple[Any, ...]:
+        return signature(self.narrow.jaxpr)
 
     @functools.cached_property
     def reduced(self) -> tuple[str, ...]:
@@ -141,8 +147,6 @@ def _both_nan(first: Any, second: Any) -> bool:
 
 
 def _narrow_dtypes(jaxpr: Any) -> set[str]:
-    from jaxsoftmax.checker.equations import inner_jaxprs
-
     found = set()
     for eqn in jaxpr.eqns:
         for inner in inner_jaxprs(eqn.params):
