@@ -1,4 +1,4 @@
-"""Routes that no rule of JAX's reverse mode takes part in: forward mode, complex step, differences, Taylor remainders."""
+"""Routes without any rule of JAX's reverse mode: forward mode, complex step, differences, Taylor remainders."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
     refusal = routes.complex_refusal()
     few = [] if routes.lean and truth.route != DIFFERENCES else probes[:3]
     if routes.lean:
-        session.note("a large function: no complex step, no differences, no Taylor remainders; forward mode stands beside")
+        session.note(
+            "a large function: no complex step, no differences, no Taylor remainders; forward mode stands beside"
+        )
     elif refusal is not None:
         session.note(f"no complex step: {refusal} has no complex continuation")
     forward = [] if truth.route == DIFFERENCES else [_forward(session, routes, probe, truth) for probe in probes]
@@ -127,7 +129,7 @@ def _check_differences(
     names: list[str],
     confirmed: bool,
 ) -> None:
-    """Differences only estimate their error: where the complex step agrees, they are told to be off and do not judge."""
+    """Differences only estimate their error: where the complex step agrees, they do not judge."""
     values = [float(d.value) for d in found]
     bounds = [DOUBT * float(d.error_estimate) for d in found]
     with np.errstate(invalid="ignore"):

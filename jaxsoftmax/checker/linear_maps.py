@@ -1,4 +1,4 @@
-"""Rules that are linear in a direction (Hessian and Jacobian products): whole matrices where affordable, else probes."""
+"""Rules that are linear in a direction (Hessian, Jacobian products): whole matrices where affordable, else probes."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class LinearMap:
 
     @property
     def width(self) -> int:
+        """The number of entries of a direction."""
         return sum(int(np.prod(leaf.shape)) for leaf in self.inputs)
 
     def _program(self, count: int) -> Program:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxsoftmax.checker.equations import inner_jaxprs
+from jaxsoftmax.checker.equations import inner_jaxprs, signature
 from jaxsoftmax.checker.replay import Replay
 from jaxsoftmax.checker.rounding import with_errors
 from jaxsoftmax.checker.rounding_samples import sampled_errors
@@ -32,12 +32,12 @@ class Measured(NamedTuple):
 
 def compiled(
     kind: Any,
-    text: str,
+    text: Any,
     consts: Sequence[Any],
     build: Callable[[], Callable[..., Any]],
     options: dict[str, Any] | None = None,
 ) -> Callable[..., Any]:
-    """The compiled function of a jaxpr's text: `build`'s the first time, then that one again."""
+    """The compiled function of a jaxpr's `signature`: `build`'s the first time, then that one again."""
     key = (kind, text, tuple((np.shape(c), str(getattr(c, "dtype", None))) for c in consts))
     if key not in _compiled:
         _compiled[key] = jax.jit(build(), compiler_options=options)
@@ -61,7 +61,7 @@ class Program:
         inner = closed.jaxpr
         self.jaxpr = inner.replace(constvars=[], invars=[*inner.constvars, *inner.invars])
         self.consts = [*closed.consts, *consts]
-        self._text = str(self.jaxpr)
+        self.text = signature(self.jaxpr)
         self.cost = cost(self.jaxpr)
 
     @property
@@ -76,7 +76,7 @@ class Program:
         def build() -> Callable[..., Any]:
             return lambda c, a: Replay().run(jaxpr, (), [*c, *a])
 
-        code = compiled("values", self._text, self.consts, build, self.options)
+        code = compiled("values", self.text, self.consts, build, self.options)
         return code(self.consts, jax.tree.leaves(args))
 
     def errors(
@@ -106,7 +106,7 @@ class Program:
             return run
 
         kind = ("errors", tiny_over_u, products, narrow, sampled)
-        code = compiled(kind, self._text, self.consts, build, self.options)
+        code = compiled(kind, self.text, self.consts, build, self.options)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 
 

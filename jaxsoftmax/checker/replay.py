@@ -45,7 +45,7 @@ def widened(dtype: Any) -> Any:
         >>> widened(np.dtype(np.float32)), widened(np.dtype(np.int32))
         (dtype('float64'), dtype('int32'))
     """
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
         return dtype
     if jnp.issubdtype(dtype, jnp.floating):
         return np.dtype(np.float64)

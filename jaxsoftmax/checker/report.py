@@ -203,9 +203,9 @@ class CrossCheckReport:
         notes: what fell back to another route, and what was not done.
         worst_entries: the entries with the largest error in units of their tolerance, of all comparisons.
         ulp_histogram: how many entries are how many ulps off.
-        resolution: the largest relative error, in units of its leaf's largest entry, that an entry of a compared formula
-            could have and still pass; the coarsest of the quantities. (A rule that demotes its dtype is held to a
-            coarser one, the tolerance of its "as it runs" rows.)
+        resolution: the largest relative error, in units of its leaf's largest entry, that an entry of a compared
+            formula could have and still pass; the coarsest of the quantities. (A rule that demotes its dtype is held
+            to a coarser one, the tolerance of its "as it runs" rows.)
         guarantee: with which probability an error escapes where not every entry was compared; None where every one was.
         seconds: how long the check took.
         evaluations: how many evaluations of the function or of one of its derivatives it took.

@@ -104,8 +104,8 @@ def _wrong_hessian(value: Any, n: int) -> Refused:
     shape = getattr(value, "shape", None)
     given = f"a {type(value).__name__}" if shape is None else f"a block of shape {tuple(shape)}"
     return Refused(
-        f"hessian: returned {given}; expected what jax.hessian returns, a ({n}, {n}) matrix in the order of the raveled "
-        "leaves, or an object with to_dense(). Return one of these."
+        f"hessian: returned {given}; expected what jax.hessian returns, a ({n}, {n}) matrix in the order of the "
+        "raveled leaves, or an object with to_dense(). Return one of these."
     )
 
 

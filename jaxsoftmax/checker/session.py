@@ -119,6 +119,7 @@ class Session:
         return self.point.eps == 2.0**-52
 
     def note(self, text: str) -> None:
+        """Keep a sentence for the report, once."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -140,19 +141,23 @@ class Session:
             return Measured(values, [np.minimum(a, b) for a, b in zip(units, sizes(errors, values), strict=True)])
 
     def values(self, program: Program, *args: Any) -> list[np.ndarray]:
+        """A program's outputs as NumPy float64 arrays."""
         self.clock.evaluations += 1
         with jax.enable_x64(True):
             return numbers(program.values(*args))
 
     def program(self, fn: Callable[..., Any], consts: Sequence[Any], *templates: Any) -> Program:
+        """Trace ``fn(consts, *templates)`` under x64."""
         with jax.enable_x64(True):
             return Program(fn, consts, *templates)
 
     def wide(self) -> list[Any]:
+        """The point's leaves in float64."""
         with jax.enable_x64(True):
             return self.point.wide()
 
     def lean(self, program: Program) -> bool:
+        """Whether a program is so large that it is run sparingly."""
         return program.cost > LEAN_BYTES
 
     def like_point(self, flat: np.ndarray) -> list[Any]:
