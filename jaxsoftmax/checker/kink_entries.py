@@ -49,6 +49,7 @@ def judge(session: Session, ours: list[Any], target: list[np.ndarray], tolerance
         shape = kink(found)
         low, high = sorted((float(found.left), float(found.right)))
         slack = DOUBT * max(float(found.left_error), float(found.right_error))
+        slack += float(limit[i]) if np.isfinite(limit[i]) else 0.0  # the rule's own rounding, in its dtype
         if shape.kind == "kink at the point" and low - slack <= mine[i] <= high + slack:
             session.note(
                 f"no derivative at {names(int(i)) or 'at'}: the slopes from the left and the right are "

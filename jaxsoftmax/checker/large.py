@@ -59,4 +59,4 @@ def inner_products(first: Any, second: Any, tolerance: Any) -> tuple[float, floa
     """
     a, b, t = np.asarray(first), np.asarray(second), np.broadcast_to(tolerance, np.shape(first))
     sizes = np.abs(b)
-    return float(np.vdot(a, b)), float(np.vdot(np.abs(a), sizes)), float(np.vdot(t, sizes))
+    return float(np.vdot(a, b)), float(np.vdot(np.abs(a), sizes)), float(np.vdot(np.where(sizes > 0, t, 0.0), sizes))
