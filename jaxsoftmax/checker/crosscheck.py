@@ -213,15 +213,22 @@ def _report(session: Session) -> CrossCheckReport:
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
     entries.sort(key=lambda e: -e.ratio)
-    formulas = [f for f in session.findings if " as it runs" not in f.check.quantity or not session.widen]
-    seen = [f.resolution for f in formulas if not f.vacuous and np.isfinite(f.resolution)]
+    ran = [" as it runs" in f.check.quantity for f in session.findings]
+    formulas = [f for f, own in zip(session.findings, ran, strict=True) if not own]
+    as_run = [f for f, own in zip(session.findings, ran, strict=True) if own]
     return CrossCheckReport.from_findings(
         session.findings,
         notes=tuple(session.notes),
         worst_entries=tuple(entries[:8]),
         ulp_histogram=histogram,
-        resolution=max(seen, default=None),
+        resolution=_coarsest(formulas if session.widen else as_run),
+        resolution_as_run=_coarsest(as_run),
         guarantee=session.guarantee,
         seconds=session.clock.seconds,
         evaluations=session.clock.evaluations,
     )
+
+
+def _coarsest(findings: list[Any]) -> float | None:
+    """The coarsest resolution of some comparisons, those of zeros and identities left out."""
+    return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)

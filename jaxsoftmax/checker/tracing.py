@@ -39,6 +39,7 @@ class Traced:
             rule: the user's function.
             point: x.
             args: further arguments, held fixed.
+            twice: trace it twice, to see whether it depends on something that it changes.
             more: templates of the arguments between x and args: lists of leaves in the working dtype, and how to put
                 them together: (leaves, treedef).
 
