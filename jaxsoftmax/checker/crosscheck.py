@@ -27,6 +27,7 @@ from jaxsoftmax.checker.second_order import (
     find_curvature,
 )
 from jaxsoftmax.checker.session import Session
+from jaxsoftmax.checker.smells import name_smells
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import DIFFERENCES, Truth, find_truth
 
@@ -82,7 +83,7 @@ def crosscheck(
         differentiable = truth is None or truth.route != DIFFERENCES
         found = own_rules(session, fun, outputs, scalar=scalar, differentiable=differentiable)
     _compare(session, found, truth, outputs, psd)
-    return _report(session)
+    return _report(session, truth)
 
 
 def _custom(traced: Traced) -> bool:
@@ -132,7 +133,7 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
         check_semidefinite(session, curvature or find_curvature(session, truth))
 
 
-def _report(session: Session) -> CrossCheckReport:
+def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
     entries, histogram = [], None
     for table in session.tables:
         for path, mine, other, tolerance in zip(table.paths, table.ours, table.theirs, table.tolerances, strict=True):
@@ -144,6 +145,7 @@ def _report(session: Session) -> CrossCheckReport:
     seen = [f.resolution for f in formulas if not f.vacuous and np.isfinite(f.resolution)]
     return CrossCheckReport.from_findings(
         session.findings,
+        smells=tuple(name_smells(session, truth)),
         notes=tuple(session.notes),
         worst_entries=tuple(entries[:8]),
         ulp_histogram=histogram,
