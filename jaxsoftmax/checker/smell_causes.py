@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from jaxsoftmax.checker.smell_case import Case, constants
-from jaxsoftmax.checker.smell_programs import Flat, Tampered
-from jaxsoftmax.checker.truth import Truth
+from jaxsoftmax.checker.smell_flat import Flat
+from jaxsoftmax.checker.smell_programs import Tampered
+from jaxsoftmax.checker.truth import Truth, gradient_program
 
 __all__ = ["other_data", "own_stops", "stopped"]
 
@@ -45,7 +45,8 @@ def other_data(case: Case, flat: Flat, truth: Truth | None) -> str | None:
     tampered = Tampered(case, flat, truth, uses=uses)
     holders = [flat.const_vars.index(flat.jaxpr.eqns[k].invars[j]) for k, j in uses]
     arrays = constants(case.session)
-    names = {v: arrays[v - (len(flat.consts) - len(arrays))] for v in set(holders) if v >= len(flat.consts) - len(arrays)}
+    first = len(flat.consts) - len(arrays)  # constants of the trace itself come first
+    names = {v: arrays[v - first] for v in set(holders) if v >= first}
     trials = 0
     for which, one_use in itertools.chain(
         ((v, None) for v in names), ((v, n) for n, v in enumerate(holders) if v in names and holders.count(v) > 1)
@@ -55,7 +56,7 @@ def other_data(case: Case, flat: Flat, truth: Truth | None) -> str | None:
         options = [("sample weight", *o) for o in _weights(array)] if weight else []
         options += [("wrong term", *o) for o in _signs(array)] if one_use is None else []
         for smell, text, other in options:
-            if trials >= _TRIALS or not case.session.clock.allows(2.0):
+            if trials >= _TRIALS or not case.session.clock.allows():
                 return None
             trials += 1
             changed = [
@@ -79,8 +80,6 @@ def own_stops(case: Case, flat: Flat, truth: Truth | None) -> str | None:
     fun = case.session.fun
     if not case.usable or case.matrix or not fun.replay.stops or truth is None:
         return None
-    from jaxsoftmax.checker.truth import gradient_program
-
     session = case.session
     program, _ = gradient_program(session, lambda c, leaves: fun.run(c, leaves, keep_stops=True), fun.consts)
     _, *guess = session.values(program, session.wide())
@@ -122,8 +121,6 @@ def _first(case: Case, tampered: Tampered, cuts: list[tuple[int, ...]]) -> tuple
         for cut, guess in zip(part, tampered(factors), strict=True):
             if case.explained(guess):
                 return cut
-        if not case.session.clock.allows(2.0):
+        if not case.session.clock.allows():
             return None
     return None
-
-

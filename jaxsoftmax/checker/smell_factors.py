@@ -43,7 +43,9 @@ def constant_factor(case: Case) -> str | None:
     c, spread = found
     if abs(c) <= 2 * spread:  # all zeros: no factor, nothing was computed
         return None
-    return f"constant factor: looks like {case.what} is {_said(case, c, spread)} the right one (factor {number(*found)})"
+    return (
+        f"constant factor: looks like {case.what} is {_said(case, c, spread)} the right one (factor {number(*found)})"
+    )
 
 
 def _single(case: Case) -> str | None:

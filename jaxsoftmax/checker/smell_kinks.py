@@ -11,7 +11,7 @@ from jax.extend.core import Literal
 
 from jaxsoftmax.checker.equations import bind
 from jaxsoftmax.checker.smell_case import Case
-from jaxsoftmax.checker.smell_programs import Flat
+from jaxsoftmax.checker.smell_flat import Flat
 
 __all__ = ["kink", "near_ties"]
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxsoftmax.checker.smell_case import Case, number
 from jaxsoftmax.checker.smell_factors import parameters
-from jaxsoftmax.checker.smell_programs import Flat, Tampered
+from jaxsoftmax.checker.smell_flat import Flat
+from jaxsoftmax.checker.smell_programs import Tampered
 from jaxsoftmax.checker.truth import Truth
 
 __all__ = ["additive_terms", "wrong_term"]
@@ -97,9 +98,7 @@ def _several(case: Case, flat: Flat, edges: list[tuple[int, int]], terms: list[l
     names += ["a multiple of the parameters"] if linear is not None else []
     stacked = np.stack([np.concatenate([(leaf / case.limit(i) if case.limit(i) else leaf).ravel()
                                         for i, leaf in enumerate(column)]) for column in columns], axis=1)  # fmt: skip
-    error = np.concatenate(
-        [(e / case.limit(i) if case.limit(i) else e).ravel() for i, e in enumerate(case.error)]
-    )
+    error = np.concatenate([(e / case.limit(i) if case.limit(i) else e).ravel() for i, e in enumerate(case.error)])
     for count in (2, 3):
         for picked in itertools.combinations(range(len(columns)), count):
             if len(error) < 2 * count + 1:

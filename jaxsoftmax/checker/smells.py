@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from jaxsoftmax.checker.report import StatementCheck
-from jaxsoftmax.checker.session import Session
+from jaxsoftmax.checker.session import Session, Suspect
 from jaxsoftmax.checker.smell_case import Case
 from jaxsoftmax.checker.smell_causes import other_data, own_stops, stopped
 from jaxsoftmax.checker.smell_factors import constant_factor, leaf_factor, regulariser
+from jaxsoftmax.checker.smell_flat import Flat, flatten, has_loop
 from jaxsoftmax.checker.smell_kinks import kink
 from jaxsoftmax.checker.smell_layout import gauge, permutation, shift, transpose
 from jaxsoftmax.checker.smell_places import direction, entries, one_leaf, one_slice
-from jaxsoftmax.checker.smell_programs import Flat, flatten, has_loop
 from jaxsoftmax.checker.smell_terms import wrong_term
 from jaxsoftmax.checker.truth import DIFFERENCES, Truth
 
@@ -73,13 +73,13 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
         out += [text for text in _explained(session, suspect, truth) if text not in out]
     out += _identities(failed, out)
     out += _dtype(session, failed, out)
-    return _only_kinks(session) if not out else out
+    return out or _only_kinks(session)
 
 
-def _explained(session: Session, suspect: object, truth: Truth | None) -> list[str]:
+def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[str]:
     """At most three sentences on one rule: the first that explains every entry, and where the error is."""
-    case = Case(session, suspect)  # type: ignore[arg-type]
-    if not suspect.formula:  # type: ignore[attr-defined]
+    case = Case(session, suspect)
+    if not suspect.formula:
         return []  # the working dtype's tolerance is no ground for guesses; `_dtype` names it
     first = next(_guesses(case, truth), None)
     if first is None:
@@ -115,7 +115,10 @@ def _guesses(case: Case, truth: Truth | None) -> Iterator[str]:
         if graph is None or (unroll and not has_loop(flat() or graph)):
             continue
         for guess in (other_data, wrong_term, own_stops, stopped):
-            text = guess(case, graph, truth)
+            try:
+                text = guess(case, graph, truth)
+            except Exception:  # a primitive without the rule that a guess needs, or memory: no name then
+                continue
             if text is not None:
                 yield text
     yield from _texts((one_leaf, _asymmetric, direction), case)
@@ -141,7 +144,10 @@ def _asymmetric(case: Case) -> str | None:
     """A Hessian that is not its own transpose, where the right one is."""
     if not case.usable or case.suspect.kind not in ("hvp", "hessian"):
         return None
-    ours, limits = case.joined(case.ours), case.joined([np.full(e.shape, case.limit(i)) for i, e in enumerate(case.error)])
+    ours, limits = (
+        case.joined(case.ours),
+        case.joined([np.full(e.shape, case.limit(i)) for i, e in enumerate(case.error)]),
+    )
     skew = np.abs(ours - ours.T)
     if not (skew > limits + limits.T).any():
         return None
@@ -168,7 +174,9 @@ def _identities(failed: list[StatementCheck], out: list[str]) -> list[str]:
     for check in failed:
         ours, theirs, path = (check.worst.get(k) for k in ("ours", "theirs", "path"))
         if "semidefinite" in check.quantity:
-            found.append(f"indefinite: the smallest value of v'Hv / v'v found is {ours:.6g}, below 0 by more than rounding")
+            found.append(
+                f"indefinite: the smallest value of v'Hv / v'v found is {ours:.6g}, below 0 by more than rounding"
+            )
         elif "symmetry" in check.quantity and not names:
             found.append(f"asymmetric: {check.quantity.partition(',')[0]}: {ours:.6g} and {theirs:.6g} at {path}")
     return list(dict.fromkeys(found))
