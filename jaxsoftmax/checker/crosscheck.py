@@ -14,6 +14,7 @@ from jaxsoftmax.checker.along import check_along
 from jaxsoftmax.checker.budget import Budget, Clock, as_budget
 from jaxsoftmax.checker.entries import UlpHistogram, worst_entries_of
 from jaxsoftmax.checker.first_order import Hand, check_gradient
+from jaxsoftmax.checker.high_precision import check_twin
 from jaxsoftmax.checker.inputs import read_point, require_callable, require_scalar
 from jaxsoftmax.checker.jacobian import check_dual, check_jvp, check_vjp, read_outputs
 from jaxsoftmax.checker.linear_maps import LinearMap
@@ -51,7 +52,63 @@ def crosscheck(
     psd: bool = False,
     twin: Callable[..., Any] | None = None,
 ) -> CrossCheckReport:
-    """Check."""
+    """Check derivatives written by hand, or a function's own custom rules, against routes that share nothing with them.
+
+    *Independent.* Autodiff differentiates the computation with every ``custom_jvp``, ``custom_vjp`` and
+    ``stop_gradient`` taken out of its jaxpr, through jit, scan, while, cond and remat; without a hand rule, the rules
+    that ``fun`` itself carries are under test. What cannot be differentiated then (callbacks, foreign code) is held to
+    extrapolated differences, and the report says so.
+
+    *Every entry.* A gradient is compared entry by entry with reverse autodiff in float64, whatever its size; Hessians,
+    Hessian-vector products and Jacobians likewise as far as the budget goes, and beyond it along random directions, with
+    the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order of
+    Taylor remainders see the gradient along directions that expose structure.
+
+    *Derived tolerances.* A running error analysis of each program bounds the rounding of each entry to first order. The
+    rule's formula is evaluated in float64 and held to float64's bound; the rule as it runs in its own dtype is held to
+    that dtype's. Nothing is tuned, so a correct float32 gradient of a sum of 10⁶ terms passes and an error of 10⁻⁹ in
+    one entry does not.
+
+    The tests of second order are those of S4 and S5: symmetry, linearity, agreement with the hand gradient, the sign of
+    the smallest eigenvalue.
+
+    Args:
+        fun: ``fun(x, *args)`` -> a real scalar; with `jvp` or `vjp`, or custom rules of its own, any pytree of real
+            arrays. It may be jitted. It must be written in JAX.
+        at: x, a pytree of real float arrays (NumPy or JAX, any float dtype, sharded or not). The rules run in the dtypes
+            of its leaves; float64 leaves need no x64 scope. NumPy float64 stays float64.
+        gradient: ``gradient(x, *args)`` -> a tree like x.
+        value_and_gradient: ``value_and_gradient(x, *args)`` -> (value, tree like x).
+        hvp: ``hvp(x, v, *args)`` -> the Hessian times v, a tree like x.
+        hessian: ``hessian(x, *args)`` -> what `jax.hessian` returns, an (n, n) matrix in the order of the raveled
+            leaves, or an object with ``to_dense()``.
+        jvp: ``jvp(x, v, *args)`` -> the derivative of the output along v, a tree like the output.
+        vjp: ``vjp(x, ct, *args)`` -> the cotangent ct pulled back, a tree like x.
+        args: further arguments of `fun` and of every rule, held fixed: arrays, integers, keys, anything.
+        key: random key of the directions; ``jax.random.key(0)`` when None.
+        budget: seconds, or a `Budget` of seconds and bytes.
+        dtype_policy: "widen" checks formulas in float64 too; "working" only what runs in the dtype of x.
+        psd: the function is claimed to be convex at x: its Hessian's smallest eigenvalue is probed.
+        twin: ``twin(x, *args)``, the same function in mpmath: x and float args come as NumPy object arrays of
+            ``mpmath.mpf`` (numbers for scalars); its derivatives to 50 digits are one more route.
+
+    Returns:
+        A `CrossCheckReport`: "AGREE", "DISAGREE", or "ROUNDING" where the arithmetic cannot tell a factor of 2. Its
+        ``repr`` is the report; `smells` says what an error looks like.
+
+    Raises:
+        TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another form,
+            is not written in JAX, has side effects, is called under jit, ... The message names it.
+        ImportError: `twin` without mpmath.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxsoftmax as js, numpy as np
+        >>> x = np.float32([0.5, -1.0, 2.0])
+        >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 4 * x**3).verdict
+        'AGREE'
+        >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 2 * x**3).smells[0].name
+        'constant factor'
+    """
     warn_if_miscompiling()
     if is_traced(jnp.zeros(())):
         raise TypeError(
@@ -64,7 +121,8 @@ def crosscheck(
     require_callable("fun", fun)
     clock, rng, point = Clock(as_budget(budget)), random_generator(key), read_point(at)
     traced = Traced("fun", fun, point, args, twice=True)
-    rules = dict(gradient=gradient, value_and_gradient=value_and_gradient, hvp=hvp, hessian=hessian, jvp=jvp, vjp=vjp)
+    rules = {"gradient": gradient, "value_and_gradient": value_and_gradient}
+    rules |= {"hvp": hvp, "hessian": hessian, "jvp": jvp, "vjp": vjp}
     any_rule = any(rule is not None for rule in rules.values())
     outputs = read_outputs(traced.out)
     scalar = outputs.size == 1 and outputs.leaves[0].shape == () and len(outputs.leaves) == 1
@@ -82,7 +140,11 @@ def crosscheck(
     else:
         differentiable = truth is None or truth.route != DIFFERENCES
         found = own_rules(session, fun, outputs, scalar=scalar, differentiable=differentiable)
-    _compare(session, found, truth, outputs, psd)
+    hands = _compare(session, found, truth, outputs, psd)
+    if twin is not None:
+        if truth is None:
+            raise ValueError("twin: is for scalar functions. Give it for a scalar function of the outputs.")
+        check_twin(session, twin, hands, truth)
     return _report(session, truth)
 
 
@@ -106,7 +168,7 @@ def _require_finite(session: Session, traced: Traced) -> None:
             )
 
 
-def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> None:
+def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> list[Hand]:
     hands: list[Hand] = []
     maps: dict[str, LinearMap] = {}
     curvature = None
@@ -131,6 +193,7 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
         check_along(session, hands, truth, maps.get("hvp"))
     if psd and truth is not None:
         check_semidefinite(session, curvature or find_curvature(session, truth))
+    return hands
 
 
 def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
@@ -150,6 +213,7 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
         worst_entries=tuple(entries[:8]),
         ulp_histogram=histogram,
         resolution=max(seen, default=None),
+        guarantee=session.guarantee,
         seconds=session.clock.seconds,
         evaluations=session.clock.evaluations,
     )

@@ -61,8 +61,10 @@ def directions_needed(ratio: float, probability: float) -> int:
     single = escape_gaussian(ratio, 1)
     if single >= 1:
         raise ValueError(f"ratio: got {ratio}; an error so far below the tolerance always escapes. Give a larger one.")
-    count = max(1, math.ceil(math.log(probability) / math.log(single)))
-    return count if escape_gaussian(ratio, count) <= probability else count + 1
+    count = max(1, math.floor(math.log(probability) / math.log(single)))  # one less, where the quotient rounds down
+    while escape_gaussian(ratio, count) > probability:
+        count += 1
+    return count
 
 
 def escape_entries(n: int, wrong: int, probes: int) -> float:

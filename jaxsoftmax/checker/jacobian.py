@@ -10,13 +10,13 @@ import numpy as np
 from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
+from jaxsoftmax.checker.probes import state_guarantee, structured_probes
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import FORWARD, REVERSE
 
 FIRST = "1st"
 _DENSE_ENTRIES = 2**22
-_PROBES = 8
 
 
 class Outputs(NamedTuple):
@@ -70,7 +70,7 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     truth = LinearMap(session, forward, fun.consts, session.point.leaves)
     _require_autodiff(truth, "jvp")
     names = names_of(session)
-    _compare(session, "jvp", FORWARD, hand, truth, outputs.size, outputs.name, names)
+    _compare(session, "jvp", FORWARD, traced, hand, truth, outputs, outputs.size, outputs.name, names)
     _as_run(session, "jvp", FORWARD, traced, hand, truth, outputs.name, session.point.leaves)
     return hand
 
@@ -99,7 +99,7 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
         truth, route = LinearMap(session, forward, fun.consts, outputs.leaves), FORWARD
         _require_autodiff(truth, "vjp")
     names = names_of(session)
-    _compare(session, "vjp", route, traced, hand, truth, session.point.size, names, outputs.name)
+    _compare(session, "vjp", route, traced, hand, truth, outputs, session.point.size, names, outputs.name)
     _as_run(session, "vjp", route, traced, hand, truth, names, outputs.leaves)
     return hand
 
@@ -135,6 +135,7 @@ def _compare(
     traced: Traced,
     hand: LinearMap,
     truth: LinearMap,
+    outputs: Outputs,
     height: int,
     rows: Any,
     columns: Any,
@@ -154,11 +155,15 @@ def _compare(
         own.confirm(in_doubt)
         units, own_units = bounds.units, own.units
     else:
-        probes = hand.probes(_PROBES)
+        paths = (
+            list(session.point.paths) if hand.inputs is session.point.leaves else [f"output{p}" for p in outputs.paths]
+        )
+        probes, labels = structured_probes(session, hand, paths)
+        state_guarantee(session, quantity, hand.width, labels)
         ours, units = hand.measure(probes)
         theirs, own_units = truth.measure(probes)
         ours, units, theirs, own_units = ours.T, units.T, theirs.T, own_units.T
-        columns = lambda i: f"direction {i}"  # noqa: E731
+        columns = lambda i: labels[i]  # noqa: E731
         quantity = f"{quantity} along directions"
     tolerance = U64 * (units + own_units)
     finding = compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)

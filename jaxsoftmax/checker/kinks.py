@@ -85,8 +85,7 @@ def kink(difference: Difference, noise: Any = 0.0) -> Kink:
         # At the point: three steps of a steady jump, the last of them the smallest step or the last one above rounding.
         steady = J_counts[1:] & J_counts[:-1] & (np.abs(J[1:]) >= STEADY * np.abs(J[:-1])) & (J[1:] * J[:-1] > 0)
         last = _last(J_counts)
-        vanished = (last < levels - 2) & (STEADY * np.abs(_at(J, last)) > ABOVE * _at(J_noise, last + 1))
-        at = (last >= 2) & _at(steady, last - 1) & _at(steady, last - 2) & ~vanished
+        at = (last >= 2) & _at(steady, last - 1) & _at(steady, last - 2)
 
         # Nearby: three steps with s hardly falling, or central differences that converge at first order or worse.
         flat = s_counts[:-1] & s_counts[1:] & (np.abs(s[:-1]) <= FALLING * np.abs(s[1:])) & (s[:-1] * s[1:] > 0)

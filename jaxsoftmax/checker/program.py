@@ -17,6 +17,9 @@ from jaxsoftmax.checker.rounding_samples import sampled_errors
 
 # Compiled programs kept, the oldest dropped first. They hold code and no data: constants are arguments.
 _KEEP = 192
+# Below this many bytes of intermediate values a program is compiled without LLVM's optimizations: that saves a third of
+# the compilation, which is nearly all of what a small check takes.
+_SMALL = 2.0**22
 _compiled: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
 
@@ -61,10 +64,19 @@ class Program:
         self._text = str(self.jaxpr)
         self.cost = cost(self.jaxpr)
 
+    @property
+    def options(self) -> dict[str, Any] | None:
+        """Compiler options."""
+        return {"xla_backend_optimization_level": 0} if self.cost < _SMALL else None
+
     def values(self, *args: Any) -> list[Any]:
         """The outputs, flattened."""
         jaxpr = self.jaxpr
-        code = compiled("values", self._text, self.consts, lambda: lambda c, a: Replay().run(jaxpr, (), [*c, *a]))
+
+        def build() -> Callable[..., Any]:
+            return lambda c, a: Replay().run(jaxpr, (), [*c, *a])
+
+        code = compiled("values", self._text, self.consts, build, self.options)
         return code(self.consts, jax.tree.leaves(args))
 
     def errors(
@@ -93,7 +105,8 @@ class Program:
 
             return run
 
-        code = compiled(("errors", tiny_over_u, products, narrow, sampled), self._text, self.consts, build)
+        kind = ("errors", tiny_over_u, products, narrow, sampled)
+        code = compiled(kind, self._text, self.consts, build, self.options)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 
 

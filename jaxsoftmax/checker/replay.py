@@ -122,9 +122,20 @@ class Replay:
         if name in FOREIGN or name == "bitcast_convert_type":
             return self._narrow(eqn, given)
         try:
-            return bind(eqn, given, {key: _wide_param(key, value) for key, value in params.items()})
+            return bind(eqn, given, {key: self._wide_param(key, value) for key, value in params.items()})
         except (TypeError, NotImplementedError, KeyError):
             return self._narrow(eqn, given)
+
+    def _wide_param(self, key: str, value: Any) -> Any:
+        """A parameter for float64 operands: dtypes and combining functions widened, algorithms of products unset."""
+        if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+            return widened(np.dtype(value))
+        if key == "precision" and value is not None:
+            return (lax.Precision.HIGHEST, lax.Precision.HIGHEST)
+        if key in ("update_jaxpr", "jaxpr") and hasattr(value, "eqns"):  # of a scatter or a reduction
+            shapes = [jax.ShapeDtypeStruct(v.aval.shape, widened(v.aval.dtype)) for v in value.invars]
+            return jax.make_jaxpr(self._inner(value))(*shapes).jaxpr
+        return value
 
     def _narrow(self, eqn: Any, given: list[Any]) -> list[Any]:
         """Run an equation as it was traced: operands in their traced dtypes, results widened."""
@@ -199,12 +210,3 @@ class Replay:
 def _is_float(value: Any) -> bool:
     dtype = getattr(value, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
-
-
-def _wide_param(key: str, value: Any) -> Any:
-    """A parameter of an equation for float64 operands: dtypes widened, reduced-precision algorithms of products off."""
-    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return widened(np.dtype(value))
-    if key == "precision" and value is not None:
-        return (lax.Precision.HIGHEST, lax.Precision.HIGHEST)
-    return value

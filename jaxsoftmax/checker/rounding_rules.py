@@ -25,6 +25,7 @@ UNARY: dict[str, tuple[float, float, float]] = {
     **dict.fromkeys(("log1p", "expm1"), (12.0, 0.0, 0.0)),
     **dict.fromkeys(("tanh", "logistic", "erf", "atan"), (8.0, 0.0, 0.0)),
     "cbrt": (16.0, 0.0, 0.0),  # exp(log|v|/3) on some backends
+    "log2": (6.0, 0.0, 0.0),  # since JAX 0.12; log v times a rounded constant elsewhere
     "exp2": (4.0, 2.0, 0.0),  # exp(v log 2): the product is rounded
     **dict.fromkeys(("sin", "cos", "tan"), (8.0, 2.0, 2.0)),  # reduced argument; near a zero only the absolute error
     **dict.fromkeys(("asin", "acos", "sinh", "cosh", "asinh", "acosh", "atanh", "erfc"), (16.0, 4.0, 0.0)),
@@ -40,7 +41,7 @@ SPECIAL: dict[str, tuple[float, float]] = {
 IDENTITY = (
     "conj", "copy", "copy_p", "device_put", "layout_constraint", "name", "neg", "optimization_barrier", "pbroadcast",
     "pcast", "pvary", "real", "imag", "reduce_precision", "reshard", "sharding_constraint", "stop_gradient",
-    "to_edtype", "mesh_cast",
+    "to_edtype", "mesh_cast", "relayout",
 )  # fmt: skip
 # The primitive itself moves the errors as it moves the values.
 STRUCTURAL = (
@@ -53,7 +54,7 @@ EXACT = (
     "le", "gt", "ge", "eq_to", "le_to", "lt_to", "and", "or", "not", "xor", "random_bits", "random_wrap",
     "random_unwrap", "random_seed", "random_split", "random_fold_in", "random_gamma", "rng_uniform",
     "rng_bit_generator", "bitcast_convert_type", "population_count", "clz", "shift_left", "shift_right_logical",
-    "shift_right_arithmetic", "axis_index", "create_token", "debug_callback", "debug_print",
+    "shift_right_arithmetic", "axis_index", "platform_index", "create_token", "debug_callback", "debug_print",
 )  # fmt: skip
 
 
@@ -156,6 +157,12 @@ def square_rule(call: Call, outs: list[Any]) -> Errors:
     return [total(*elementwise(call), k * call.arithmetic.size(outs[0]))]
 
 
+def one_minus_square_rule(call: Call, outs: list[Any]) -> Errors:
+    """1 - x^2 (a primitive since JAX 0.12): 2|x| e + u(x^2 + 2|out|), whether as 1 - x x or as (1 - x)(1 + x)."""
+    own = call.arithmetic.size(jnp.square(call.values[0])) + 2 * call.arithmetic.size(outs[0])
+    return [total(*elementwise(call), own)]
+
+
 def magnitude_rule(call: Call, outs: list[Any]) -> Errors:
     """abs: e; of a complex number also 2u|out| for the square root of a sum of squares."""
     own = 2.0 * call.arithmetic.size(outs[0]) if np.iscomplexobj(call.values[0]) else None
@@ -255,6 +262,7 @@ ELEMENTWISE: dict[str, Rule] = {
     "pow": pow_rule,
     "integer_pow": integer_pow_rule,
     "square": square_rule,
+    "one_minus_square": one_minus_square_rule,
     "abs": magnitude_rule,
     "cummin": cummin_rule,
     "rem": rem_rule,

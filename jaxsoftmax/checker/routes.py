@@ -64,7 +64,7 @@ class Routes:
         def build() -> Callable[..., Any]:
             return lambda c, x, v, h: make(self._function(c), x, v, h)
 
-        code = compiled((kind, self._batch), str(self.value.jaxpr), consts, build)
+        code = compiled((kind, self._batch), str(self.value.jaxpr), consts, build, self.value.options)
         return lambda x, v, h: code(consts, x, v, h)
 
     def difference(self, direction: Sequence[Any], noise: float = 0.0) -> Difference:
@@ -110,7 +110,7 @@ class Routes:
             return run
 
         with jax.enable_x64(True):
-            code = compiled("complex step", str(jaxpr), consts, build)
+            code = compiled("complex step", str(jaxpr), consts, build, self.value.options)
             self.session.clock.evaluations += 1
             return float(code(consts, self.session.wide(), [jnp.asarray(d) for d in direction]))
 

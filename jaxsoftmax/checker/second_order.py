@@ -13,6 +13,7 @@ from jaxsoftmax.checker.inputs import Refused
 from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.matrices import compare_matrices, names_of, suspect
+from jaxsoftmax.checker.probes import residual_probe, state_guarantee, structured_probes
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import DIFFERENCES, REVERSE, Truth, scalar
@@ -150,7 +151,8 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
 def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -> None:
     n = session.point.size
     (ours,) = session.values(program, session.wide())
-    probes = session.normal(_PROBES)
+    probes, labels = structured_probes(session, truth.map, list(session.point.paths))
+    state_guarantee(session, "hessian", n, labels)
     theirs, units = truth.map.measure(probes)
     # The rule's own matrix is multiplied here: its rounding is taken to be that of the products beside it.
     tolerance = U64 * (3 * units + (4 + 2 * np.sqrt(n)) * (np.abs(probes) @ np.abs(ours).T))
@@ -164,7 +166,7 @@ def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -
         theirs,
         tolerance,
         U64 * units,
-        lambda i: f"probe {i}",
+        lambda i: labels[i],
         names,
     )
 
@@ -190,21 +192,31 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
         compare_matrices(
             session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
         )
-    probes = session.normal(_PROBES)
-    _check_probes(session, traced, hand, truth, probes, whole=bounds is not None)
+    _check_probes(session, traced, hand, truth, whole=bounds is not None)
     _check_linear(session, hand)
     return hand
 
 
-def _check_probes(
-    session: Session, traced: Traced, hand: LinearMap, truth: Curvature, probes: np.ndarray, *, whole: bool
-) -> None:
-    """Along random directions: the formula, and the rule as it runs."""
-    if session.point.eps > 2.0**-52:  # the directions that the rule is given are numbers of its dtype
+def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curvature, *, whole: bool) -> None:
+    """Along directions: the formula (few where the whole matrix was compared), and the rule as it runs."""
+    if whole:
+        probes = session.normal(_PROBES)
+        labels = [f"random {i}" for i in range(len(probes))]
+    else:
+        probes, labels = structured_probes(session, hand, list(session.point.paths))
+        state_guarantee(session, "hvp", hand.width, labels)
+    if not session.double:  # the directions that the rule is given are numbers of its dtype
         probes = np.asarray(probes.astype(np.float32), np.float64)
     ours, units = hand.measure(probes)
     theirs, own = truth.map.measure(probes)
-    names, where = names_of(session), lambda i: f"direction {i}"
+    residual = None if whole else residual_probe(ours, theirs, hand.width)
+    if residual is not None:
+        more, more_units = hand.measure(residual)
+        other, other_units = truth.map.measure(residual)
+        ours, units = np.vstack([ours, more]), np.vstack([units, more_units])
+        theirs, own = np.vstack([theirs, other]), np.vstack([own, other_units])
+        probes, labels = np.vstack([probes, residual]), [*labels, "the residual of another"]
+    names, where = names_of(session), lambda i: labels[i]
     tolerance = U64 * (units + own)
     compare_matrices(
         session, SECOND, "hvp along directions", truth.route, ours, theirs, tolerance, U64 * own, where, names

@@ -85,6 +85,7 @@ class Session:
         notes: what fell back or was not done.
         findings: the comparisons so far.
         routes: the function along directions, once it is needed (`routes.routes_of`).
+        guarantee: with what probability an error escapes, where not every entry was compared.
         nonsmooth: entries of x in which the function has no derivative at the point; other comparisons leave them out.
         kinks: evidence of points where the function is not differentiable.
         suspects: the rules that disagree.
@@ -100,6 +101,7 @@ class Session:
     notes: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
     routes: Any = None
+    guarantee: str | None = None
     nonsmooth: set[int] = dataclasses.field(default_factory=set)
     kinks: list[str] = dataclasses.field(default_factory=list)
     suspects: list[Suspect] = dataclasses.field(default_factory=list)

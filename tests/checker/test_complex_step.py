@@ -46,7 +46,7 @@ UNARY = {
     "atanh": (lax.atanh, INSIDE, lambda x: 1 / ((1 - x) * (1 + x))),
     "sqrt": (lax.sqrt, POSITIVE, lambda x: 0.5 / np.sqrt(x)),
     "rsqrt": (lax.rsqrt, POSITIVE[:-1], lambda x: -0.5 / np.sqrt(x) / x),
-    "cbrt": (lax.cbrt, POSITIVE, lambda x: np.cbrt(x) / x / 3),
+    "cbrt": (lax.cbrt, POSITIVE[1:-1], lambda x: np.cbrt(x) / x / 3),
     "logistic": (lax.logistic, ALL, lambda x: np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2),
     "square": (lax.square, ALL, lambda x: 2 * x),
     "integer_pow": (lambda x: lax.integer_pow(x, 3), INSIDE[:3], lambda x: 3 * x * x),
@@ -61,7 +61,8 @@ def test_an_elementwise_function_has_its_derivative_to_rounding(name):
     """Im f(x + ih)/h = f′(x) + O(h²), one entry at a time, so that each has the step of its own scale.
 
     XLA's complex functions and NumPy's real ones are good to about 2 ulps (u each half); the closed forms here take
-    at most 4 operations more: 16u in all. sinh, cosh and tanh, through e^x, add |x|u ≤ 2u (INSIDE) or 6u.
+    at most 4 operations more: 16u in all. sinh, cosh and tanh, through e^x, add |x|u ≤ 2u (INSIDE) or 6u, and cbrt,
+    which older releases compute by e^{log x/3}, adds 8u on its points.
     """
     function, points, derivative = UNARY[name]
     program = jax.make_jaxpr(function)(1.0)
@@ -110,6 +111,12 @@ COMPOSED = {
     "cond": (lambda x: lax.cond(x[0] > 0, lambda y: y * y, jnp.ones_like, x), 1),
     "solve": (lambda x: jnp.linalg.solve(A + jnp.diag(x), x), CONDITION),
     "slogdet": (lambda x: jnp.linalg.slogdet(A + jnp.outer(x, x))[1], CONDITION),
+    "conjugated triangle": (
+        lambda x: lax.linalg.triangular_solve(
+            A + jnp.diag(x), x[:, None], left_side=True, lower=True, transpose_a=True, conjugate_a=True
+        )[:, 0],
+        CONDITION,
+    ),
     "sort": (lambda x: jnp.sort(x) * jnp.arange(5) + jnp.median(x), 1),
     "argsort": (lambda x: x[jnp.argsort(x)] * jnp.arange(5), 1),
     "extremes": (lambda x: jnp.max(x) + jnp.min(x) + jnp.maximum(x, 0.3) - jnp.minimum(x, -0.1), 1),

@@ -116,6 +116,17 @@ def test_one_sided_slopes_come_from_the_same_samples():
     assert abs(smooth.left - exact) <= smooth.left_error and abs(smooth.right - exact) <= smooth.right_error
 
 
+def test_the_one_sided_tableau_removes_every_power():
+    """h + h² + h³ from the right: five levels remove h and h² of the quotient, and the next column confirms it.
+
+    Samples of size 3, noise 2·12u/h at h = 1/16; the weights of ratio 2 add up to Π(2ʲ + 1)/(2ʲ − 1) < 9.
+    """
+    h = 0.5 ** np.arange(5)
+    found = extrapolate(Samples(np.float64(0.0), h + h**2 + h**3, -h + h**2 - h**3, np.zeros(2)), 1.0)
+    assert abs(found.right - 1) <= found.right_error <= 2 * 9 * 24 * U * 16
+    assert abs(found.left - 1) <= found.left_error <= 2 * 9 * 24 * U * 16
+
+
 def test_rounding_is_carried_through_the_tableau():
     """Samples wrong by ε at random: the error stays below the estimate's rounding part, N = Σ|weights|ε/h.
 
@@ -244,6 +255,24 @@ def test_a_kink_within_the_steps_is_nearby(distance):
     found = kind(f, np.ones(1), np.ones(1))
     assert found.kind == "kink nearby"
     assert distance / 8 <= found.step <= 8 * distance
+
+
+def test_two_kinks_that_central_differences_do_not_see_are_nearby():
+    """Huber's function at its centre: even, hence all central differences are 0, but s(h) stays for h above its width.
+
+    s(h) = 2 − w/h for h > w = 2⁻¹⁰: three steps of it are flat; below w it is smooth.
+    """
+    w = 2.0**-10
+    y = lambda x: jnp.abs(x[0] - 1)  # noqa: E731
+    huber = lambda x: jnp.where(y(x) < w, y(x) ** 2 / (2 * w), y(x) - w / 2)  # noqa: E731
+    assert kind(huber, np.ones(1), np.ones(1)).kind == "kink nearby"
+
+
+@pytest.mark.parametrize("width", [2.0**-3, 2.0**-6, 2.0**-9])
+def test_a_rounded_kink_is_not_one_at_the_point(width):
+    """√(y² + w²) is smooth; for w within the steps its coarse part looks like |y|, its fine part does not."""
+    f = lambda x: jnp.sqrt((x[0] - 1) ** 2 + width**2)  # noqa: E731
+    assert kind(f, np.ones(1), np.ones(1)).kind == ("smooth" if width > 2.0**-4 else "kink nearby")
 
 
 @pytest.mark.parametrize("distance", [0.5, 2.0**-13, 2.0**-45])

@@ -204,6 +204,9 @@ def test_directions_needed_is_the_least_number():
             count = directions_needed(ratio, probability)
             assert escape_gaussian(ratio, count) <= probability
             assert count == 1 or escape_gaussian(ratio, count - 1) > probability
+    # where the probability is that of K directions itself, K is enough: the rounded quotient may lie on either side
+    for ratio in (1.5, 3.0, 7.0, 20.0):
+        assert [directions_needed(ratio, escape_gaussian(ratio, K)) for K in range(1, 9)] == list(range(1, 9))
     for bad in ((0.0, 0.1), (1.0, 0.0), (1.0, 1.0), (1e-3, 0.1)):
         with pytest.raises(ValueError, match=r"ratio|probability"):
             directions_needed(*bad)

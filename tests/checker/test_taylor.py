@@ -134,6 +134,15 @@ def test_noise_covers_the_remainder_of_a_linear_function():
         assert found.passed is None, (seed, found)
 
 
+def test_the_rounding_of_the_claimed_terms_is_noise():
+    """2u|t⟨g, v⟩| + t·(the caller's error of ⟨g, v⟩) + 2u|t²⟨v, Hv⟩/2|, beside that of the samples."""
+    t = 0.25 ** np.arange(1, 6)
+    silent = Samples(np.array(0.0), np.zeros(5), np.zeros(5), np.zeros(2))
+    np.testing.assert_allclose(fit_slope(silent, 0.25, -3.0).noise, 6 * U * t, rtol=4 * U)
+    np.testing.assert_allclose(fit_slope(silent, 0.25, 0.0, slope_error=1e-3).noise, 1e-3 * t, rtol=4 * U)
+    np.testing.assert_allclose(fit_slope(silent, 0.25, 0.0, -8.0, noise=1e-9).noise, 8 * U * t**2 + 1e-9, rtol=4 * U)
+
+
 def test_an_odd_and_an_even_term_cannot_cancel():
     """r(t) = t² − t³/t₀-like cancellation at one sign of t is seen at the other: the larger remainder counts."""
     t = 0.25 ** np.arange(1, 9)
