@@ -153,9 +153,26 @@ def regulariser(case: Case) -> str | None:
     if found is None:
         return None
     c, spread = found
+    if _radial(case, direction):
+        return (
+            f"gauge: looks like {case.what} has {number(c, spread)} times the parameters on {', '.join(where) or 'at'} "
+            "added; the right one is orthogonal to them (a projection is missing)"
+        )
     named = "" if len(case.error) == 1 and where == [""] else f" on {', '.join(where)}"
     if c < 0:
         text = f"a term {-c:.4g} * parameters{named} is missing"
     else:
         text = f"a term {c:.4g} * parameters{named} is too much"
     return f"missing regulariser: looks like {text} in {case.what} (fit {number(abs(c), spread)})"
+
+
+def _radial(case: Case, direction: list[np.ndarray]) -> bool:
+    """Whether the function does not change with the scale of the failing leaves: <theirs, x> = 0 there (Euler)."""
+    if case.matrix:
+        return False
+    pairs = [(case.theirs[i], direction[i], case.limit(i)) for i in case.failing]
+    form = sum(float(np.vdot(g, x)) for g, x, _ in pairs)
+    noise = sum(t * float(np.abs(x).sum()) for _, x, t in pairs)
+    size = sum(float(np.vdot(np.abs(g), np.abs(x))) for g, x, _ in pairs)
+    # Leaves of zeros are orthogonal to everything, and say nothing of the scale.
+    return size > 16 * noise and abs(form) <= noise + 2.0**-48 * size

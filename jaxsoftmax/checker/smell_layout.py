@@ -60,6 +60,21 @@ def shift(case: Case) -> str | None:
         for step in (1, -1, 2, -2):
             if abs(step) < leaf.shape[axis] and case.explained(_replaced(case, i, np.roll(leaf, step, axis))):
                 return f"shift: looks like {_name(case, i)} is shifted by {step} along axis {axis}"
+    return _open_shift(case, i)
+
+
+def _open_shift(case: Case, i: int) -> str | None:
+    """A shift by one place that fills the end with something else: three slices or more are out of place."""
+    for axis in range(case.theirs[i].ndim - 1):
+        mine, other = (np.moveaxis(a[i], axis, 0) for a in (case.ours, case.theirs))
+        if len(mine) < 4:
+            continue
+        steps = np.abs(other[1:] - other[:-1]).reshape(len(other) - 1, -1).max(axis=1)
+        if not (steps > 16 * case.limit(i)).all():  # slices that are alike show no shift
+            continue
+        for step, moved, kept in ((1, mine[1:], other[:-1]), (-1, mine[:-1], other[1:])):
+            if (np.abs(moved - kept) <= case.limit(i)).all():
+                return f"shift: looks like {_name(case, i)} is shifted by {step} along axis {axis}, all but the end"
     return None
 
 

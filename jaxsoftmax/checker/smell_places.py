@@ -18,8 +18,9 @@ def entries(case: Case) -> str | None:
     count = sum(int(w.sum()) for w in case.wrong)
     if len(case.failing) == 1 and case.wrong[case.failing[0]].all() and len(case.error) > 1:
         return None  # a whole leaf, of one entry
-    few = (count == 1 and case.size > 2) or count <= min(_FEW, case.size // 10)
-    if not count or not (few or _scattered(case, count)):
+    few = count <= max(min(_FEW, case.size // 10), case.size // 100)
+    # More than one entry in one slice of a leaf: that slice says more.
+    if not count or not ((count == 1 and case.size > 2) or (few and one_slice(case) is None)):
         return None
     shown = []
     for i, index in list(case.places(_FEW))[:_FEW]:
@@ -27,11 +28,6 @@ def entries(case: Case) -> str | None:
         shown.append(f"{case.entry(i, index)}, {mine:.6g} where {other:.6g} is right")
     verb = "is" if count == 1 else "are"
     return f"entry: {count} of {case.size} entries {verb} wrong: {'; '.join(shown)}"
-
-
-def _scattered(case: Case, count: int) -> bool:
-    """At most a hundredth of all entries, and not one slice of a leaf (which says more)."""
-    return count <= case.size // 100 and one_slice(case) is None
 
 
 def one_slice(case: Case) -> str | None:

@@ -41,9 +41,11 @@ NAMES = (
     "indefinite",
     "nonfinite",
 )
-_MOST = 3  # sentences on one rule
+_PLACES = ("entry", "row", "one leaf")
 # Unit roundoffs that an error may have, the coarsest first.
 _DTYPES = (("bfloat16", 2.0**-9), ("float16 or TF32", 2.0**-12), ("float32", 2.0**-24))
+# An error so many times another one is not the same error.
+_VISIBLY = 16.0
 # Dense second derivatives of the guesses take n columns each.
 _GUESSED = 512
 
@@ -77,7 +79,7 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
 
 
 def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[str]:
-    """At most three sentences on one rule: the first that explains every entry, and where the error is."""
+    """At most two sentences on one rule: the first that explains every entry, and where the error is."""
     case = Case(session, suspect)
     if not suspect.formula:
         return []  # the working dtype's tolerance is no ground for guesses; `_dtype` names it
@@ -85,12 +87,13 @@ def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[
     if first is None:
         return []
     found = [first]
+    if first.partition(":")[0] in _PLACES:
+        return found
     for place in (entries, one_slice, one_leaf):
         text = place(case)
-        if text is not None and not any(text.partition(":")[0] == f.partition(":")[0] for f in found):
-            found.append(text)
-            break
-    return found[:_MOST]
+        if text is not None:
+            return [*found, text]
+    return found
 
 
 def _guesses(case: Case, truth: Truth | None) -> Iterator[str]:
@@ -183,20 +186,26 @@ def _identities(failed: list[StatementCheck], out: list[str]) -> list[str]:
 
 
 def _dtype(session: Session, failed: list[StatementCheck], out: list[str]) -> list[str]:
-    """The formula agrees in float64, and the rule as it runs does not: it computes in a narrower dtype somewhere."""
-    runs = [c for c in failed if " as it runs in " in f"{c.quantity} {c.route}"]
-    others = [c for c in failed if c not in runs]
-    if not runs or others or out or session.kinks or not session.widen:
+    """The formula agrees in float64, and the rule as it runs does not: it computes in a narrower dtype somewhere.
+
+    A formula that is off too, but by far less than what runs, has constants rounded to that dtype.
+    """
+    runs = [c for c in failed if " as it runs in " in f"{c.quantity} {c.route}" and np.isfinite(c.max_error)]
+    others = [c for c in failed if " as it runs in " not in f"{c.quantity} {c.route}"]
+    if not runs or out or session.kinks or not session.widen:
         return []
-    check = max(runs, key=lambda c: c.ratio)
-    error, size = check.max_error, abs(check.worst["theirs"])
-    relative = error / size if size else np.inf
-    name = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")
-    if not np.isfinite(error):
+    check = max(runs, key=lambda c: c.max_error)
+    narrow = sorted({dtype for s in session.suspects for dtype in s.traced.reduced})
+    if others and (not narrow or not _VISIBLY * max(c.max_error for c in others) <= check.max_error):
         return []
+    size = abs(check.worst["theirs"])
+    relative = check.max_error / size if size else np.inf
+    near = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")
+    formula = "nearly right in float64 (constants rounded?)" if others else "right in float64"
+    what = check.quantity.partition(",")[0]
     return [
-        f"dtype: the formula is right in float64, and as it runs {check.quantity.partition(',')[0]} is off by "
-        f"{relative:.1e} of its value: looks like {name}"
+        f"dtype: the formula is {formula}, and as it runs {what} is off by {relative:.1e} of its value: looks like "
+        f"{' and '.join(narrow) or near}"
     ]
 
 
