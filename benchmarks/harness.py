@@ -15,8 +15,19 @@ from typing import Any
 
 import jax
 
-CASES = ("accuracy", "entries", "hessian", "mnist", "newton", "training", "spectrum", "import_cost")
-PACKAGES = ("jaxsoftmax", "jax", "jaxlib", "numpy", "scipy", "optax", "scikit-learn", "statsmodels", "python-flint")
+CASES = ("accuracy", "entries", "hessian", "mnist", "newton", "training", "spectrum", "crosscheck", "import_cost")
+PACKAGES = (
+    "jaxsoftmax",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "scipy",
+    "optax",
+    "torch",
+    "scikit-learn",
+    "statsmodels",
+    "python-flint",
+)
 
 
 def interleaved(

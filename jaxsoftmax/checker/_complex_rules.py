@@ -169,8 +169,6 @@ def _bound(primitive: Any) -> Callable[..., Any]:
     """The primitive itself on complex operands."""
 
     def rule(*operands: Any, **params: Any) -> Any:
-        if "conjugate_a" in params:
-            params["conjugate_a"] = False  # the real function conjugates nothing
         return primitive.bind(*operands, **params)
 
     return rule

@@ -56,10 +56,12 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
     if not gradients or not probes:
         return
     refusal = routes.complex_refusal()
-    if refusal is not None:
+    few = [] if routes.lean and truth.route != DIFFERENCES else probes[:3]
+    if routes.lean:
+        session.note("a large function: no complex step, no differences, no Taylor remainders; forward mode stands beside")
+    elif refusal is not None:
         session.note(f"no complex step: {refusal} has no complex continuation")
     forward = [] if truth.route == DIFFERENCES else [_forward(session, routes, probe, truth) for probe in probes]
-    few = probes[:1] if routes.lean else probes[:3]
     steps = [] if refusal is not None or routes.lean else [routes.complex_step(probe.leaves) for probe in few]
     noise = U64 * truth.value_units
     differences = [routes.difference(probe.leaves, noise) for probe in few]

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsoftmax.checker.kink_entries import judge
 from jaxsoftmax.checker.program import Program
-from jaxsoftmax.checker.session import U64, Session, Suspect, numbers
+from jaxsoftmax.checker.session import U64, Session, Suspect, leafwise, numbers
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import Truth, find_truth
 
@@ -79,20 +79,16 @@ def _evaluated(
     if session.lean(program):
         formula = session.values(program, session.wide())
         units = [2 * e for e in ([truth.value_units] if with_value else []) + list(truth.units)]
-        units = [np.broadcast_to(e, np.shape(v)) for e, v in zip(units, formula, strict=True)]
         exact = ([np.asarray(truth.value)] if with_value else []) + list(truth.gradient)
-        if _within(formula, exact, [U64 * e for e in units]) and _within(ran, exact, [session.u * e for e in units]):
+        if _within(ran, exact, [session.u * e for e in units]) and _within(formula, exact, [U64 * e for e in units]):
             return formula, units
     measured = session.measure(program, session.wide())
     return measured.values, measured.errors
 
 
 def _within(ours: Sequence[Any], theirs: Sequence[Any], tolerances: Sequence[Any]) -> bool:
-    with np.errstate(all="ignore"):
-        return all(
-            bool((np.abs(np.asarray(a).astype(np.float64) - b) <= t).all())
-            for a, b, t in zip(ours, theirs, tolerances, strict=True)
-        )
+    paths = [""] * len(theirs)
+    return leafwise("", "", "", ours, theirs, tolerances, None, paths).check.passed
 
 
 def _check_value(session: Session, name: str, ran: Any, formula: Any, units: Any, truth: Truth) -> None:

@@ -57,7 +57,7 @@ class LinearMap:
 
             try:
                 self._programs[count] = self.session.program(mapped, self.consts, wide, batch)
-            except NotImplementedError:  # a primitive without a batching rule
+            except Exception:  # a primitive without a batching rule, and JAX says so in several ways
                 self._programs[count] = self.session.program(one_by_one, self.consts, wide, batch)
         return self._programs[count]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxsoftmax.checker.budget import Clock
 from jaxsoftmax.checker.inputs import Point
+from jaxsoftmax.checker.large import LARGE, compare_large
 from jaxsoftmax.checker.program import Measured, Program
 from jaxsoftmax.checker.report import Finding, compare
 from jaxsoftmax.checker.tracing import Traced
@@ -231,19 +232,12 @@ def leafwise(
     owns = [0.0] * len(theirs) if owns is None else owns
     found = []
     for mine, other, tolerance, own, path in zip(ours, theirs, tolerances, owns, paths, strict=True):
-        found.append(
-            compare(
-                statement,
-                quantity,
-                route,
-                mine,
-                other,
-                np.asarray(tolerance) - np.asarray(own),
-                own_tolerance=own,
-                path=path,
-                identity=identity,
-            )
-        )
+        if np.size(other) > LARGE and not identity:
+            found.append(compare_large(statement, quantity, route, mine, other, tolerance, own, path))
+            continue
+        both, part = np.asarray(tolerance), np.asarray(own)
+        options = {"own_tolerance": part, "path": path, "identity": identity}
+        found.append(compare(statement, quantity, route, mine, other, both - part, **options))
     top = max(found, key=lambda f: f.check.ratio)
     seen = [f for f in found if not f.vacuous]
     power = min((f.power for f in seen), default=0.0)

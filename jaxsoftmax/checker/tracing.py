@@ -59,7 +59,7 @@ class Traced:
         self._refuse_effects(again)
         self.closed, self.wide = self.narrow, False
         with jax.enable_x64(True):
-            wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray) else a, args)
+            wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray | np.generic) else a, args)
             wide = [[_widened(leaf) for leaf in part] for part in templates]
             for held in (wide_args, args):
                 try:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.large import inner_products
 from jaxsoftmax.checker.program import Program
 from jaxsoftmax.checker.routes import routes_of
 from jaxsoftmax.checker.session import U64, Session
@@ -157,9 +158,8 @@ def dot(first: Sequence[Any], second: Sequence[Any]) -> float:
 def dot_tolerance(first: Sequence[Any], second: Sequence[Any], tolerances: Sequence[Any]) -> float:
     """Tolerance of `dot` when `first` has the given tolerances: propagated, and float64's own rounding of the sum."""
     n = sum(np.size(a) for a in first)
-    size = float(sum(np.vdot(np.abs(a), np.abs(b)) for a, b in zip(first, second, strict=True)))
-    carried = float(sum(np.sum(np.asarray(t) * np.abs(b)) for t, b in zip(tolerances, second, strict=True)))
-    return carried + U64 * (4 + 2 * np.sqrt(n)) * size
+    parts = [inner_products(a, b, t) for a, b, t in zip(first, second, tolerances, strict=True)]
+    return sum(p[2] for p in parts) + U64 * (4 + 2 * np.sqrt(n)) * sum(p[1] for p in parts)
 
 
 def finite(leaves: Sequence[Any]) -> bool:

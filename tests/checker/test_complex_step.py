@@ -107,6 +107,14 @@ COMPOSED = {
     "powers": (lambda x: jnp.sum(jnp.abs(x) ** 2.5 + x**3) + jnp.sum(jnp.abs(x) ** x), 1),
     "scan": (lambda x: lax.scan(lambda c, a: (c * a + jnp.sin(c), c), 1.0, x)[1], 10),
     "while": (_while, 1),
+    "shifted carry": (
+        lambda x: lax.fori_loop(0, 3, lambda i, c: (x * x, c[0], c[1]), (x * 0, *np.zeros((2, 5))))[2],
+        1,
+    ),
+    "late carry": (
+        lambda x: lax.scan(lambda c, _: ((x, c[0], c[1]), c[2]), (*np.zeros((3, 5)),), None, length=5)[1][4],
+        1,
+    ),
     "fori": (lambda x: jax.vmap(lambda a: lax.fori_loop(0, 4, lambda i, c: c * a, 1.0))(x), 1),
     "cond": (lambda x: lax.cond(x[0] > 0, lambda y: y * y, jnp.ones_like, x), 1),
     "solve": (lambda x: jnp.linalg.solve(A + jnp.diag(x), x), CONDITION),
@@ -128,7 +136,7 @@ COMPOSED = {
     "atan2": (lambda x: jnp.arctan2(x, x[::-1] * 1.3 + 0.2), 1),
     "activations": (lambda x: jax.nn.sigmoid(x) + jax.nn.softplus(x) + jax.nn.gelu(x) + jnp.tanh(x), 1),
     "logcosh": (lambda x: jnp.log(jnp.cosh(x)), 1),
-    "remainder": (lambda x: x % 0.3 * x, 1),
+    "remainder": (lambda x: x % (0.3 + x[::-1] ** 2) * x, 1),
     "top_k": (lambda x: lax.top_k(x, 2)[0], 1),
     "products": (lambda x: jnp.prod(x) + jnp.cumprod(x), 1),
     "layer norm": (lambda x: (x - x.mean()) / jnp.std(x), 10),
