@@ -29,6 +29,7 @@ from jaxsoftmax.checker.second_order import (
     find_curvature,
 )
 from jaxsoftmax.checker.session import Session
+from jaxsoftmax.checker.smells import name_smells
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import DIFFERENCES, Truth, find_truth
 
@@ -145,7 +146,7 @@ def crosscheck(
         if truth is None:
             raise ValueError("twin: is for scalar functions. Give it for a scalar function of the outputs.")
         check_twin(session, twin, hands, truth)
-    return _report(session)
+    return _report(session, truth)
 
 
 def _custom(traced: Traced) -> bool:
@@ -196,7 +197,7 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
     return hands
 
 
-def _report(session: Session) -> CrossCheckReport:
+def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
     entries, histogram = [], None
     for table in session.tables:
         for path, mine, other, tolerance in zip(table.paths, table.ours, table.theirs, table.tolerances, strict=True):
@@ -218,6 +219,7 @@ def _report(session: Session) -> CrossCheckReport:
     as_run = [f for f, own in zip(session.findings, ran, strict=True) if own]
     return CrossCheckReport.from_findings(
         session.findings,
+        smells=tuple(name_smells(session, truth)),
         notes=tuple(session.notes),
         worst_entries=tuple(entries[:8]),
         ulp_histogram=histogram,
