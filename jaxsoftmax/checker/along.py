@@ -15,8 +15,6 @@ from jaxsoftmax.checker.routes import Routes, routes_of
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.truth import DIFFERENCES, DOUBT, FORWARD, REVERSE, Truth, dot, dot_tolerance, finite, split
 
-# Fewer samples show no kink.
-KINK_LEVELS = 4
 # A complex product or quotient takes up to six real operations where forward mode takes three.
 _COMPLEX = 4.0
 
@@ -139,8 +137,8 @@ def _check_differences(
         if not wrong:
             keep.append(i)
             continue
-        shape = kink(difference) if len(difference.samples.plus) >= KINK_LEVELS else None
-        if shape is not None and shape.kind != "smooth":
+        shape = kink(difference)
+        if shape.kind != "smooth":
             session.kinks.append(shape.evidence)
             session.note(f"differences along {names[i]} do not judge: {shape.evidence}")
         elif confirmed:

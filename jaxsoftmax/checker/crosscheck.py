@@ -29,6 +29,7 @@ from jaxsoftmax.checker.second_order import (
     find_curvature,
 )
 from jaxsoftmax.checker.session import Session
+from jaxsoftmax.checker.smells import name_smells
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import DIFFERENCES, Truth, find_truth
 
@@ -145,7 +146,7 @@ def crosscheck(
         if truth is None:
             raise ValueError("twin: is for scalar functions. Give it for a scalar function of the outputs.")
         check_twin(session, twin, hands, truth)
-    return _report(session)
+    return _report(session, truth)
 
 
 def _custom(traced: Traced) -> bool:
@@ -196,7 +197,7 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
     return hands
 
 
-def _report(session: Session) -> CrossCheckReport:
+def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
     entries, histogram = [], None
     for table in session.tables:
         for path, mine, other, tolerance in zip(table.paths, table.ours, table.theirs, table.tolerances, strict=True):
@@ -213,15 +214,23 @@ def _report(session: Session) -> CrossCheckReport:
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
     entries.sort(key=lambda e: -e.ratio)
-    formulas = [f for f in session.findings if " as it runs" not in f.check.quantity or not session.widen]
-    seen = [f.resolution for f in formulas if not f.vacuous and np.isfinite(f.resolution)]
+    ran = [" as it runs" in f.check.quantity for f in session.findings]
+    formulas = [f for f, own in zip(session.findings, ran, strict=True) if not own]
+    as_run = [f for f, own in zip(session.findings, ran, strict=True) if own]
     return CrossCheckReport.from_findings(
         session.findings,
+        smells=tuple(name_smells(session, truth)),
         notes=tuple(session.notes),
         worst_entries=tuple(entries[:8]),
         ulp_histogram=histogram,
-        resolution=max(seen, default=None),
+        resolution=_coarsest(formulas if session.widen else as_run),
+        resolution_as_run=_coarsest(as_run),
         guarantee=session.guarantee,
         seconds=session.clock.seconds,
         evaluations=session.clock.evaluations,
     )
+
+
+def _coarsest(findings: list[Any]) -> float | None:
+    """The coarsest resolution of some comparisons, those of zeros and identities left out."""
+    return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)

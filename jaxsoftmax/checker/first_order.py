@@ -58,7 +58,7 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
     own = truth.tolerance
     tolerance = [U64 * e + t for e, t in zip(units, own, strict=True)]
     if session.widen:
-        judged = judge(session, formula, truth.gradient, tolerance)
+        judged = judge(session, truth, formula, truth.gradient, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
         table = session.double and not traced.reduced
         finding = session.add(FIRST, name, truth.route, formula, *judged, own, table=table)
@@ -122,7 +122,7 @@ def _check_as_run(
         wider = [session.u * e + U64 * t for e, t in zip(more, narrow.units, strict=True)]
         if _within(ran, narrow.gradient, wider) or not session.widen:
             target, tolerance, own = narrow.gradient, wider, narrow.tolerance
-        target, tolerance = judge(session, ran, target, tolerance)
+        target, tolerance = judge(session, truth, ran, target, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, tolerance, strict=True)]
     finding = session.add(
         FIRST,

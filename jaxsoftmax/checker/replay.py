@@ -89,7 +89,11 @@ class Replay:
         values: dict[Any, Any] = {}
 
         def read(atom: Any) -> Any:
-            return widen(np.asarray(atom.val)) if isinstance(atom, Literal) else values[atom]
+            if not isinstance(atom, Literal):
+                return values[atom]
+            # A Python int is an int64 to NumPy, whatever it was in the trace.
+            whole = jnp.issubdtype(atom.aval.dtype, jnp.integer)
+            return widen(np.asarray(atom.val, atom.aval.dtype if whole else None))
 
         values.update(zip(jaxpr.constvars, map(widen, consts), strict=True))
         values.update(zip(jaxpr.invars, map(widen, args), strict=True))

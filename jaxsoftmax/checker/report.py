@@ -204,8 +204,8 @@ class CrossCheckReport:
         worst_entries: the entries with the largest error in units of their tolerance, of all comparisons.
         ulp_histogram: how many entries are how many ulps off.
         resolution: the largest relative error, in units of its leaf's largest entry, that an entry of a compared
-            formula could have and still pass; the coarsest of the quantities. (A rule that demotes its dtype is held
-            to a coarser one, the tolerance of its "as it runs" rows.)
+            formula could have and still pass; the coarsest of the quantities.
+        resolution_as_run: the same for the rules as they run in their own dtype: what a demotion must exceed.
         guarantee: with which probability an error escapes where not every entry was compared; None where every one was.
         seconds: how long the check took.
         evaluations: how many evaluations of the function or of one of its derivatives it took.
@@ -224,6 +224,7 @@ class CrossCheckReport:
     worst_entries: tuple[Entry, ...] = ()
     ulp_histogram: UlpHistogram | None = None
     resolution: float | None = None
+    resolution_as_run: float | None = None
     guarantee: str | None = None
     seconds: float | None = None
     evaluations: int | None = None
@@ -279,6 +280,7 @@ class CrossCheckReport:
             "worst_entries": [e.to_dict() for e in self.worst_entries],
             "ulp_histogram": None if self.ulp_histogram is None else self.ulp_histogram.to_dict(),
             "resolution": json_ready(self.resolution),
+            "resolution_as_run": json_ready(self.resolution_as_run),
             "guarantee": self.guarantee,
             "seconds": self.seconds,
             "evaluations": self.evaluations,

@@ -20,7 +20,6 @@ from jaxsoftmax.checker.session import LEAN_BYTES, Session
 from jaxsoftmax.checker.taylor import taylor_kernel, taylor_slopes
 
 _LEVELS = 8
-_LEAN_LEVELS = 2
 
 
 class Routes:
@@ -69,7 +68,7 @@ class Routes:
 
     def difference(self, direction: Sequence[Any], noise: float = 0.0) -> Difference:
         """Extrapolated differences along a direction."""
-        levels = _LEAN_LEVELS if self.lean else _LEVELS
+        levels = _LEVELS
         kernel = self._kernel(
             f"differences {levels}",
             lambda f, x, v, h: difference_kernel(f, x, v, h, levels=levels, batch=self._batch),

@@ -39,14 +39,18 @@ class Traced:
             rule: the user's function.
             point: x.
             args: further arguments, held fixed.
+            twice: trace it twice, to see whether it depends on something that it changes.
             more: templates of the arguments between x and args: lists of leaves in the working dtype, and how to put
                 them together: (leaves, treedef).
 
         Raises:
             TypeError, ValueError: it cannot be traced, raises, has side effects or holds a tracer.
         """
-        self.name, self.point = name, point
+        self.name, self.point, given = name, point, args
         trees = [tree for _, tree in more]
+
+        with point.scope():
+            args = jax.tree.map(_traceable, args)
 
         def flat(leaves: Any, *parts: Any, held: tuple[Any, ...] = args) -> Any:
             joined = [jax.tree.unflatten(tree, part) for tree, part in zip(trees, parts, strict=True)]
@@ -61,7 +65,7 @@ class Traced:
         self.closed, self.wide = self.narrow, False
         with jax.enable_x64(True):
             wide_args = jax.tree.map(
-                lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray | np.generic) else a, args
+                lambda a: _traceable(widen(a)) if isinstance(a, jax.Array | np.ndarray | np.generic) else a, given
             )
             wide = [[_widened(leaf) for leaf in part] for part in templates]
             for held in (wide_args, args):
@@ -129,6 +133,13 @@ class Traced:
     def reduced(self) -> tuple[str, ...]:
         """Float dtypes narrower than float64 that the float64 trace still computes in."""
         return tuple(sorted(_narrow_dtypes(self.closed.jaxpr))) if self.wide else ()
+
+
+def _traceable(arg: Any) -> Any:
+    """A NumPy float array as a JAX array: what NumPy computes from it while a rule is traced, nobody sees."""
+    if isinstance(arg, np.ndarray) and jnp.issubdtype(arg.dtype, jnp.floating):
+        return jnp.asarray(arg)
+    return arg
 
 
 def _widened(template: Any) -> Any:
