@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import scipy.sparse.linalg
 
+from jaxsoftmax.checker.closed_data import excused
 from jaxsoftmax.checker.inputs import Refused
 from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
@@ -130,10 +131,11 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
     leave_out_kinks(session, in_doubt)
     truth.bounds.confirm(in_doubt)
     own = U64 * truth.bounds.units
-    args = (truth.route, ours, truth.matrix, U64 * units + own, own, names, names)
-    finding = compare_matrices(session, SECOND, "hessian", *args, table=session.double)
-    suspect(session, "hessian", finding, ours, truth.matrix, U64 * units + own, traced)
     limit = session.u * units + own
+    (tolerance,) = excused(session, traced, "hessian", [ours], [truth.matrix], [U64 * units + own], [limit])
+    args = (truth.route, ours, truth.matrix, tolerance, own, names, names)
+    finding = compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    suspect(session, "hessian", finding, ours, truth.matrix, tolerance, traced)
     if len(doubtful(np.abs(np.asarray(ran).astype(np.float64) - truth.matrix), limit)):
         narrow = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
         limit = np.maximum(limit, session.u * session.measure(narrow, session.wide(), narrow=True).errors[0] + own)
@@ -141,7 +143,8 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
     compare_matrices(
         session, SECOND, name, truth.route, ran, truth.matrix, limit, own, names, names, table=not session.double
     )
-    tolerance = U64 * (units + units.T)
+    both = units + units.T
+    (tolerance,) = excused(session, traced, "hessian", [ours], [ours.T], [U64 * both], [session.u * both])
     compare_matrices(
         session, SECOND, "hessian, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
     )
@@ -184,11 +187,14 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
         bounds.confirm(in_doubt)
         truth.bounds.confirm(in_doubt)
         own = U64 * truth.bounds.units
+        fine, coarse = U64 * bounds.units + own, session.u * bounds.units + own
+        (tolerance,) = excused(session, traced, "hvp", [ours], [truth.matrix], [fine], [coarse])
         finding = compare_matrices(
-            session, SECOND, "hvp", truth.route, ours, truth.matrix, U64 * bounds.units + own, own, names, names
+            session, SECOND, "hvp", truth.route, ours, truth.matrix, tolerance, own, names, names
         )
-        suspect(session, "hvp", finding, ours, truth.matrix, U64 * bounds.units + own, traced)
-        tolerance = U64 * (bounds.units + bounds.units.T)
+        suspect(session, "hvp", finding, ours, truth.matrix, tolerance, traced)
+        both = bounds.units + bounds.units.T
+        (tolerance,) = excused(session, traced, "hvp", [ours], [ours.T], [U64 * both], [session.u * both])
         compare_matrices(
             session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
         )
@@ -217,7 +223,8 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
         theirs, own = np.vstack([theirs, other]), np.vstack([own, other_units])
         probes, labels = np.vstack([probes, residual]), [*labels, "the residual of another"]
     names, where = names_of(session), lambda i: labels[i]
-    tolerance = U64 * (units + own)
+    coarse = session.u * units + U64 * own
+    (tolerance,) = excused(session, traced, "hvp", [ours], [theirs], [U64 * (units + own)], [coarse])
     compare_matrices(
         session, SECOND, "hvp along directions", truth.route, ours, theirs, tolerance, U64 * own, where, names
     )
@@ -293,7 +300,7 @@ def _check_linear(session: Session, hand: LinearMap) -> None:
     )
 
 
-def check_consistent(session: Session, gradient: Traced, hand: LinearMap) -> None:
+def check_consistent(session: Session, gradient: Traced, traced: Traced, hand: LinearMap) -> None:
     """The hand Hessian-vector product is the derivative of the hand gradient (rules inlined) along the direction."""
 
     def along(c: Any, leaves: Any, v: Any) -> Any:
@@ -310,6 +317,9 @@ def check_consistent(session: Session, gradient: Traced, hand: LinearMap) -> Non
         )
         return
     ours, units = hand.measure(probes)
+    fine, coarse = U64 * (units + own), session.u * (units + own)
+    (fine,) = excused(session, traced, "hvp", [ours], [theirs], [fine], [coarse])
+    (tolerance,) = excused(session, gradient, "the hand gradient", [ours], [theirs], [fine], [coarse])
     compare_matrices(
         session,
         SECOND,
@@ -317,7 +327,7 @@ def check_consistent(session: Session, gradient: Traced, hand: LinearMap) -> Non
         "derivative of the hand gradient",
         ours,
         theirs,
-        U64 * (units + own),
+        tolerance,
         U64 * own,
         lambda i: f"direction {i}",
         names_of(session),
