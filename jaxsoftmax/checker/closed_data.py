@@ -22,8 +22,8 @@ def excused(
 ) -> list[Any]:
     """The tolerance of a formula: `coarse` where the formula needs it and closes over arrays of a narrow dtype.
 
-    ``3 * c * x**2`` with a float32 array c computes ``3 * c`` while it is traced, in float32: nobody sees that,
-    and float64's rounding bound does not hold for it. Held to the working dtype's bound the rule is as right as it runs.
+    ``3 * c * x**2`` with a float32 array c computes ``3 * c`` in float32 while it is traced: nobody sees it, and
+    float64's rounding bound does not hold for it. Held to the working dtype's bound the rule is as right as it runs.
 
     Args:
         session: the check.
