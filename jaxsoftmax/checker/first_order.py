@@ -59,17 +59,19 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
         _check_value(session, name, value, value64, value_units, truth)
     own = truth.tolerance
     tolerance = [U64 * e + t for e, t in zip(units, own, strict=True)]
+    known = [U64 * e for e in units]  # what is known of the formula's errors
     if session.widen:
         judged = judge(session, truth, formula, truth.gradient, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
         table = session.double and not traced.reduced
         finding = session.add(FIRST, name, truth.route, formula, *judged, own, table=table)
         if not finding.check.passed and not session.double:
-            finding = _excused(session, finding, program, formula, judged, truth, with_value)
+            finding, effects = _excused(session, finding, program, formula, judged, truth, with_value)
+            known = [e + session.u * d for e, d in zip(known, effects, strict=True)]
         if not finding.check.passed:
             session.suspects.append(Suspect("gradient", name, formula, *judged, True, traced))
     _check_as_run(session, name, traced, ran, units, truth, with_value)
-    return Hand(name, traced, program, formula, [U64 * e for e in units], ran)
+    return Hand(name, traced, program, formula, known, ran)
 
 
 def _excused(
@@ -80,13 +82,17 @@ def _excused(
     judged: Judged,
     truth: Truth,
     with_value: bool,
-) -> Finding:
+) -> tuple[Finding, list[np.ndarray]]:
     """A formula that holds for data within one rounding of the given is told apart from a wrong one: it is "ROUNDING".
 
     Targets rounded to float32, say, have rows that sum to 1 only nearly, and a rule that uses the sum is off by that.
     The effect of one rounding of every datum is the difference of two analyses, for both sides.
+
+    Returns:
+        The finding that stands, and the effects in units of u that excuse it (0 where nothing does).
     """
-    effects = [np.zeros(np.shape(g)) for g in truth.gradient]
+    none = [np.zeros(np.shape(g)) for g in truth.gradient]
+    effects = none
     for code, first in ((program, int(with_value)), (truth.program, 1)):
         with_data = session.measure(code, session.wide(), data=True).errors[first:]
         without = session.measure(code, session.wide()).errors[first:]
@@ -95,13 +101,13 @@ def _excused(
     check = finding.check
     again = leafwise(FIRST, check.quantity, check.route, formula, judged.target, tolerance, None, session.point.paths)
     if not again.check.passed:
-        return finding
+        return finding, none
     text = (
-        f"the formula is off by {check.max_error:.1e} at {check.worst['path'] or 'at'}, no more than one rounding of the "
-        f"data to {session.point.dtype} does"
+        f"the formula is off by {check.max_error:.1e} at {check.worst['path'] or 'at'}, no more than one rounding of "
+        f"the data to {session.point.dtype} does"
     )
     session.findings[-1] = dataclasses.replace(again, excuse=text)
-    return session.findings[-1]
+    return session.findings[-1], effects
 
 
 def _evaluated(
