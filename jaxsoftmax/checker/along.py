@@ -79,7 +79,7 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
         _check_differences(session, name, slopes, owns, differences, names, agreed and bool(steps))
     for hand in hands:
         if finite(hand.gradient) and not routes.lean:
-            _check_taylor(session, routes, hand, few[0], noise, hvp)
+            _check_taylor(session, routes, hand, few[0], differences[0], noise, hvp)
 
 
 def _forward(session: Session, routes: Routes, probe: Direction, truth: Truth) -> tuple[float, float]:
@@ -151,7 +151,13 @@ def _check_differences(
 
 
 def _check_taylor(
-    session: Session, routes: Routes, hand: Hand, probe: Direction, noise: float, hvp: LinearMap | None
+    session: Session,
+    routes: Routes,
+    hand: Hand,
+    probe: Direction,
+    difference: Difference,
+    noise: float,
+    hvp: LinearMap | None,
 ) -> None:
     """f(x + tv) - f(x) - t<g, v> falls like t², and like t³ when t²<v, Hv>/2 is taken off too."""
     slope = dot(hand.gradient, probe.leaves)
@@ -165,6 +171,10 @@ def _check_taylor(
         if found.passed is None:
             session.note(f"Taylor remainder of order {order}: {found.text}")
             continue
+        if not found.passed and not session.kinks and len(difference.samples.plus) >= KINK_LEVELS:
+            # The rule may have the mean of two slopes, as central differences do: only the remainder shows the kink.
+            shape = kink(difference)
+            session.kinks += [shape.evidence] if shape.kind == "kink at the point" else []
         if not found.passed and session.kinks:
             session.note(f"Taylor remainder of order {order} beside a kink: {found.text}")
             continue

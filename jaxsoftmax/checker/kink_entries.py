@@ -60,6 +60,7 @@ def judge(
         left, right, slack = _sides(session, truth, i, found)
         if not np.isfinite([left, right]).all():
             continue
+        slack += float(limit[i]) if np.isfinite(limit[i]) else 0.0  # the rule's own rounding, in its dtype
         low, high = min(left, right) - slack, max(left, right) + slack
         if high - low > 4 * slack and low <= mine[i] <= high:
             session.note(

@@ -181,6 +181,19 @@ REDUCED = {
         jnp.float32(x[0]) > 0, lambda y: jnp.sum(jnp.float32(y) ** 2), lambda y: jnp.float32(0 * y[0]), x
     ),
     "cumsum of float16": lambda x: jnp.cumsum(x.astype(jnp.float16) ** 2)[-1],
+    "scatter-add into float32": lambda x: jnp.zeros(2, jnp.float32).at[0].add(jnp.sum(jnp.float32(x) ** 2))[0],
+    "scatter-multiply of float32": lambda x: jnp.sum(
+        jnp.float32(x).at[jnp.arange(5)].multiply(jnp.float32(x), unique_indices=True)
+    ),
+    "segment sums of bfloat16": lambda x: jax.ops.segment_sum(
+        jnp.bfloat16(x) ** 2, jnp.array([0, 1, 1, 0, 2]), 3
+    ).sum(),
+    "a reduction of float32 by a function": lambda x: lax.reduce(
+        jnp.float32(x) ** 2, np.float32(0), lambda a, b: a + b * 1, (0,)
+    ),
+    "a window of float32": lambda x: lax.reduce_window(
+        jnp.float32(x) ** 2, np.float32(0), lax.add, (5,), (1,), "VALID"
+    )[0],
     "iota of float32": lambda x: jnp.sum(x * x * (1 + 0 * jnp.arange(5, dtype=jnp.float32))),
     "convolution": lambda x: jnp.convolve(jnp.float32(x), jnp.float32(x)[::-1], "valid")[0],
 }
