@@ -171,7 +171,7 @@ def _check_taylor(
         if found.passed is None:
             session.note(f"Taylor remainder of order {order}: {found.text}")
             continue
-        if not found.passed and not session.kinks and len(difference.samples.plus) >= KINK_LEVELS:
+        if not found.passed and not session.kinks:
             # The rule may have the mean of two slopes, as central differences do: only the remainder shows the kink.
             shape = kink(difference)
             session.kinks += [shape.evidence] if shape.kind == "kink at the point" else []
