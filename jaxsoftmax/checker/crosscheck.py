@@ -61,8 +61,8 @@ def crosscheck(
     extrapolated differences, and the report says so.
 
     *Every entry.* A gradient is compared entry by entry with reverse autodiff in float64, whatever its size; Hessians,
-    Hessian-vector products and Jacobians likewise as far as the budget goes, and beyond it along random directions, with
-    the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order of
+    Hessian-vector products and Jacobians likewise as far as the budget goes, and beyond it along random directions,
+    with the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order of
     Taylor remainders see the gradient along directions that expose structure.
 
     *Derived tolerances.* A running error analysis of each program bounds the rounding of each entry to first order. The
@@ -74,10 +74,10 @@ def crosscheck(
     the smallest eigenvalue.
 
     Args:
-        fun: ``fun(x, *args)`` -> a real scalar; with `jvp` or `vjp`, or custom rules of its own, any pytree of real
-            arrays. It may be jitted. It must be written in JAX.
-        at: x, a pytree of real float arrays (NumPy or JAX, any float dtype, sharded or not). The rules run in the dtypes
-            of its leaves; float64 leaves need no x64 scope. NumPy float64 stays float64.
+        fun: ``fun(x, *args)`` -> a real scalar; with `jvp` or `vjp`, or custom rules of its own, any pytree of
+            real arrays. It may be jitted. It must be written in JAX.
+        at: x, a pytree of real float arrays (NumPy or JAX, any float dtype, sharded or not). The rules run in the
+            dtypes of its leaves; float64 leaves need no x64 scope. NumPy float64 stays float64.
         gradient: ``gradient(x, *args)`` -> a tree like x.
         value_and_gradient: ``value_and_gradient(x, *args)`` -> (value, tree like x).
         hvp: ``hvp(x, v, *args)`` -> the Hessian times v, a tree like x.
@@ -98,8 +98,8 @@ def crosscheck(
         ``repr`` is the report; `smells` says what an error looks like.
 
     Raises:
-        TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another form,
-            is not written in JAX, has side effects, is called under jit, ... The message names it.
+        TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another
+            form, is not written in JAX, has side effects, is called under jit, ... The message names it.
         ImportError: `twin` without mpmath.
 
     Example:

@@ -80,7 +80,13 @@ class Program:
         return code(self.consts, jax.tree.leaves(args))
 
     def errors(
-        self, *args: Any, tiny_over_u: float, products: float = 1.0, narrow: bool = False, sampled: bool = False
+        self,
+        *args: Any,
+        tiny_over_u: float,
+        products: float = 1.0,
+        narrow: bool = False,
+        sampled: bool = False,
+        data: bool = False,
     ) -> Measured:
         """The outputs with their rounding bounds.
 
@@ -89,6 +95,7 @@ class Program:
             tiny_over_u: smallest normal over unit roundoff of the dtype that is bounded.
             products: unit roundoff of matrix products in units of u (TF32 on GPUs).
             narrow: float constants that float32 does not hold are rounded too.
+            data: every float of the constants and the arguments is rounded once too.
             sampled: estimate the errors from random signs instead of bounding them (`rounding_samples`).
         """
         jaxpr, analyse = self.jaxpr, sampled_errors if sampled else with_errors
@@ -98,6 +105,8 @@ class Program:
 
             def run(c: Any, a: Any) -> Any:
                 given = [_constant_error(x, narrow) for x in c] + [None] * len(a)
+                if data:
+                    given = [abs(x) if getattr(x, "dtype", None) == np.float64 else None for x in (*c, *a)]
                 outs, errors, _ = analyse(
                     closed, [*c, *a], input_errors=given, tiny_over_u=tiny_over_u, matmul_units=products
                 )
@@ -105,7 +114,7 @@ class Program:
 
             return run
 
-        kind = ("errors", tiny_over_u, products, narrow, sampled)
+        kind = ("errors", tiny_over_u, products, narrow, sampled, data)
         code = compiled(kind, self.text, self.consts, build, self.options)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 

@@ -80,17 +80,19 @@ class Finding:
         vacuous: theirs is zero to its own rounding, or the check is an identity or an inequality: nothing to double.
         resolution: the largest tolerance over the largest |theirs|: the relative error, in units of the largest entry,
             that an entry could have and still pass; inf where theirs is zero.
+        excuse: why the arithmetic cannot tell a difference that was seen, if one was.
     """
 
     check: StatementCheck
     power: float
     vacuous: bool
     resolution: float = np.inf
+    excuse: str | None = None
 
     @property
     def blind(self) -> bool:
-        """The comparison passed, and a factor 2 would have passed too."""
-        return self.check.passed and not self.vacuous and self.power < 2.0
+        """The comparison passed, and a factor 2 would have passed too, or it passed by an excuse."""
+        return self.check.passed and (self.excuse is not None or (not self.vacuous and self.power < 2.0))
 
     def at(self, place: dict[str, Any]) -> Finding:
         """The finding with the place of its (single) entry filled in."""
@@ -239,8 +241,8 @@ class CrossCheckReport:
             more: the other attributes, by name.
         """
         blind = tuple(
-            f"resolution: {' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): the "
-            "tolerance exceeds half of the largest value, so a factor 2 would have passed"
+            f"resolution: {' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): "
+            + (f.excuse or "the tolerance exceeds half of the largest value, so a factor 2 would have passed")
             for f in findings
             if f.blind
         )

@@ -123,12 +123,17 @@ class Session:
         if text not in self.notes:
             self.notes.append(text)
 
-    def measure(self, program: Program, *args: Any, narrow: bool = False) -> Measured:
+    def measure(self, program: Program, *args: Any, narrow: bool = False, data: bool = False) -> Measured:
         """A program's values with rounding bounds in units of u (that of the working dtype, or float64's alike)."""
         tiny_over_u = _TINY_OVER_U64 if self.double else self.point.tiny / self.u
         bits = 24 if self.double else _PRODUCT_BITS.get(jax.default_backend(), 8)
         self.clock.evaluations += 1
-        options = {"tiny_over_u": tiny_over_u, "products": 2.0 ** (24 - bits) if narrow else 1.0, "narrow": narrow}
+        options = {
+            "tiny_over_u": tiny_over_u,
+            "products": 2.0 ** (24 - bits) if narrow else 1.0,
+            "narrow": narrow,
+            "data": data,
+        }
         with jax.enable_x64(True):
             outs, errors = program.errors(*args, **options)
             values = numbers(outs)
