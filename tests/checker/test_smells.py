@@ -1,5 +1,7 @@
 """checker/smell*.py: every name is given to an error of its kind, to no other, and to nothing that is right."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -125,6 +127,8 @@ def test_layouts_are_recognised_and_told_apart():
     order = [2, 0, 3, 1]
     assert "axis 0: its entries are [2, 0, 3, 1]" in str(permutation(case_of(X, G[order], G)))
     assert "axis 1" in str(permutation(case_of(X, G[:, ::-1], G)))
+    text = str(shift(case_of(X[0], np.append(9.0, G[0, :-1]), G[0])))
+    assert "shifted by 1 along axis 0, all but the end" in text
     for guess in (transpose, shift, permutation):
         assert guess(case_of(X, G + 0.1 * RNG.standard_normal(G.shape), G)) is None
 
@@ -142,6 +146,13 @@ def test_a_gauge_is_a_constant_along_an_axis():
     centred = G - G.mean(axis=1, keepdims=True)
     assert "a projection is missing" in str(gauge(case_of(X, centred + np.arange(4.0)[:, None], centred)))
     assert gauge(case_of(X, G + np.outer(np.arange(4.0), np.arange(5.0)), G)) is None
+
+
+def test_an_error_along_the_parameters_of_a_scale_invariant_function_is_a_missing_projection():
+    """Euler: <∇f, x> = 0 when f(cx) = f(x); c x added to such a gradient is no regulariser."""
+    tangent = G - X * np.vdot(X, G) / np.vdot(X, X)
+    assert "gauge" in str(regulariser(case_of(X, tangent + 0.3 * X, tangent)))
+    assert "missing regulariser" in str(regulariser(case_of(X, G + 0.3 * X, G)))
 
 
 def test_entries_and_slices_are_placed():
@@ -317,7 +328,9 @@ def names(report):
 def test_a_report_carries_the_names_and_a_right_rule_has_none():
     assert names(whole(lambda x, c: 4 * c * x**3)) == []
     assert names(whole(lambda x, c: 4 * x**3)) == ["sample weight"]
-    assert names(whole(lambda x, c: 4 * c * x**3 * (jnp.exp(1e3 * x) / jnp.exp(1e3 * x))))[0] == "nonfinite"
+    # The right value where sinh and cosh are finite: tanh(1000 x) is the sign of x to all digits.
+    signed = lambda x, c: 4 * c * jnp.abs(x) ** 3 * jnp.sinh(1e3 * x) / jnp.cosh(1e3 * x)  # noqa: E731
+    assert names(whole(signed))[0] == "nonfinite"
 
 
 def test_a_demoted_rule_is_named_by_its_dtype():
@@ -343,7 +356,9 @@ def test_all_names_are_in_the_list():
 
 
 def drawn(entry):
-    return entry.make(np.random.default_rng(0), np.float32)
+    """The example with JAX arrays for data: products of NumPy arrays would be constants of a rule's trace."""
+    example = entry.make(np.random.default_rng(0), np.float32)
+    return replace(example, args=jax.tree.map(jnp.asarray, example.args))
 
 
 def named(example, psd=False):
