@@ -42,7 +42,8 @@ NAMES = (
     "nonfinite",
 )
 _PLACES = ("entry", "row", "one leaf")
-# Unit roundoffs that an error may have, the coarsest first.
+# Unit roundoffs that an error may have, the coarsest first; what is relatively larger than `_COARSE` is no rounding.
+_COARSE = 2.0**-4
 _DTYPES = (("bfloat16", 2.0**-9), ("float16 or TF32", 2.0**-12), ("float32", 2.0**-24))
 # An error so many times another one is not the same error.
 _VISIBLY = 16.0
@@ -69,10 +70,15 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
             f"nonlinear: {c.quantity.partition(',')[0]} is not linear in its direction: {c.worst['ours']:.6g} where "
             f"{c.worst['theirs']:.6g} follows from linearity ({c.worst['path']})"
         )
+    said: set[str] = set()
     for suspect in session.suspects:
         if out and (suspect.kind == "hvp" and nonlinear):
             continue  # its columns are no matrix
-        out += [text for text in _explained(session, suspect, truth) if text not in out]
+        for text in _explained(session, suspect, truth):
+            # One error of a function's own rule shows in all that JAX derives from it.
+            if text.replace(suspect.name, "") not in said:
+                out.append(text)
+                said.add(text.replace(suspect.name, ""))
     out += _identities(failed, out)
     out += _dtype(session, failed, out)
     return out or _only_kinks(session)
@@ -81,8 +87,8 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
 def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[str]:
     """At most two sentences on one rule: the first that explains every entry, and where the error is."""
     case = Case(session, suspect)
-    if not suspect.formula:
-        return []  # the working dtype's tolerance is no ground for guesses; `_dtype` names it
+    if not suspect.formula and session.widen and _relative(suspect) < _COARSE:
+        return []  # as large as the rounding of a narrower dtype: `_dtype` names it
     first = next(_guesses(case, truth), None)
     if first is None:
         return []
@@ -200,6 +206,8 @@ def _dtype(session: Session, failed: list[StatementCheck], out: list[str]) -> li
         return []
     size = abs(check.worst["theirs"])
     relative = check.max_error / size if size else np.inf
+    if not narrow and session.suspects and max(map(_relative, session.suspects)) >= _COARSE:
+        return []
     near = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")
     formula = "nearly right in float64 (constants rounded?)" if others else "right in float64"
     what = check.quantity.partition(",")[0]
@@ -207,6 +215,16 @@ def _dtype(session: Session, failed: list[StatementCheck], out: list[str]) -> li
         f"dtype: the formula is {formula}, and as it runs {what} is off by {relative:.1e} of its value: looks like "
         f"{' and '.join(narrow) or near}"
     ]
+
+
+def _relative(suspect: Suspect) -> float:
+    """The largest error relative to the largest entry of its leaf."""
+    found = 0.0
+    for mine, other in zip(suspect.ours, suspect.theirs, strict=True):
+        size = float(np.max(np.abs(other), initial=0.0))
+        error = float(np.max(np.abs(np.asarray(mine) - other), initial=0.0))
+        found = max(found, error / size if size > 0 else np.inf if error > 0 else 0.0)
+    return found
 
 
 def _only_kinks(session: Session) -> list[str]:

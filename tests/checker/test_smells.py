@@ -338,6 +338,16 @@ def test_a_demoted_rule_is_named_by_its_dtype():
     assert names(whole(low)) == ["dtype"]
 
 
+def test_a_rule_that_is_wrong_in_its_own_dtype_alone_is_not_called_demoted():
+    """The formula in float64 is right, what runs is half of it: a factor, which no rounding explains."""
+
+    def split(x, c):
+        return (4 if x.dtype == np.float64 else 2) * c * x**3
+
+    assert names(whole(split)) == ["constant factor"]
+    assert names(whole(lambda x, c: 2 * c * x**3, dtype_policy="working")) == ["constant factor"]
+
+
 def test_second_order_findings_have_their_names():
     right = lambda x, v, c: 12 * c * x**2 * v  # noqa: E731
     assert names(whole(hvp=right)) == []
