@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report import StatementCheck
@@ -45,8 +46,6 @@ _PLACES = ("entry", "row", "one leaf")
 # Unit roundoffs that an error may have, the coarsest first; what is relatively larger than `_COARSE` is no rounding.
 _COARSE = 2.0**-4
 _DTYPES = (("bfloat16", 2.0**-9), ("float16 or TF32", 2.0**-12), ("float32", 2.0**-24))
-# An error so many times another one is not the same error.
-_VISIBLY = 16.0
 # Dense second derivatives of the guesses take n columns each.
 _GUESSED = 512
 
@@ -70,8 +69,9 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
             f"nonlinear: {c.quantity.partition(',')[0]} is not linear in its direction: {c.worst['ours']:.6g} where "
             f"{c.worst['theirs']:.6g} follows from linearity ({c.worst['path']})"
         )
+    demoted = [] if out else _dtype(session, failed)
     said: set[str] = set()
-    for suspect in session.suspects:
+    for suspect in () if demoted else session.suspects:
         if out and (suspect.kind == "hvp" and nonlinear):
             continue  # its columns are no matrix
         for text in _explained(session, suspect, truth):
@@ -79,8 +79,7 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
             if text.replace(suspect.name, "") not in said:
                 out.append(text)
                 said.add(text.replace(suspect.name, ""))
-    out += _identities(failed, out)
-    out += _dtype(session, failed, out)
+    out += demoted + _identities(failed, out)
     return out or _only_kinks(session)
 
 
@@ -191,22 +190,24 @@ def _identities(failed: list[StatementCheck], out: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _dtype(session: Session, failed: list[StatementCheck], out: list[str]) -> list[str]:
+def _dtype(session: Session, failed: list[StatementCheck]) -> list[str]:
     """The formula agrees in float64, and the rule as it runs does not: it computes in a narrower dtype somewhere.
 
-    A formula that is off too, but by far less than what runs, has constants rounded to that dtype.
+    A formula that demotes and is off too, but by no more than the narrow dtype's spacing, has constants rounded to it.
     """
     runs = [c for c in failed if " as it runs in " in f"{c.quantity} {c.route}" and np.isfinite(c.max_error)]
     others = [c for c in failed if " as it runs in " not in f"{c.quantity} {c.route}"]
-    if not runs or out or session.kinks or not session.widen:
+    if not runs or session.kinks or not session.widen:
         return []
     check = max(runs, key=lambda c: c.max_error)
     narrow = sorted({dtype for s in session.suspects for dtype in s.traced.reduced})
-    if others and (not narrow or not _VISIBLY * max(c.max_error for c in others) <= check.max_error):
+    formulas = [s for s in session.suspects if s.formula]
+    spacing = max((float(jnp.finfo(dtype).eps) for dtype in narrow), default=0.0)
+    if others and not (formulas and all(_relative(s) <= spacing for s in formulas)):
         return []
     size = abs(check.worst["theirs"])
     relative = check.max_error / size if size else np.inf
-    if not narrow and session.suspects and max(map(_relative, session.suspects)) >= _COARSE:
+    if not narrow and any(_relative(s) >= _COARSE for s in session.suspects):
         return []
     near = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")
     formula = "nearly right in float64 (constants rounded?)" if others else "right in float64"

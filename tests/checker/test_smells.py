@@ -71,11 +71,21 @@ def test_a_factor_is_named_with_its_value_and_its_meaning():
     assert text is not None and "1.001 times" in text
 
 
-def test_a_factor_must_hold_in_every_entry_and_zeros_have_none():
+def test_a_factor_must_hold_in_every_entry_and_zero_is_none():
     almost = 0.5 * G
     almost[2, 3] += 1e-9
     assert constant_factor(case_of(X, almost, G)) is None
-    assert constant_factor(case_of(X, 0 * G, G)) is None
+    assert str(constant_factor(case_of(X, 0 * G, G))).startswith("stop gradient: ")
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_factors_of_tiny_and_huge_numbers_are_found(scale):
+    """Squares of 1e200 are out of range; the fit works in units of the largest entry."""
+    assert fit([0.5 * scale * G], [scale * G], [scale * 1e-12]) == (
+        pytest.approx(0.5),
+        pytest.approx(0, abs=1e-10),
+        G.size,
+    )
 
 
 def test_a_single_entry_has_only_known_factors():
