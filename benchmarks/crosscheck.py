@@ -254,7 +254,7 @@ def first_order_cost(dtype: str, repeats: int) -> dict[str, Any]:
     result = {}
     for fun, rule, data in (
         (wave, wave_rule, draws),
-        (softmax, softmax_rule, _classified(dtype, 256, 100, PARAMETERS // 100)),
+        (softmax, softmax_rule, _classified(dtype, 2048, 100, PARAMETERS // 100)),
     ):
         at, *args = (jnp.asarray(a) for a in data)
         autodiff, by_hand = jax.jit(jax.value_and_grad(fun)), jax.jit(rule)

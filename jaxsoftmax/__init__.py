@@ -96,13 +96,13 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.rates import self_concordance_factors as self_concordance_factors
     from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
     from .checker.assertions import assert_derivatives as assert_derivatives
+    from .checker.budget import Budget as Budget
+    from .checker.crosscheck import crosscheck as crosscheck
     from .checker.example import declare_example as declare_example
     from .checker.report import CrossCheckReport as CrossCheckReport
     from .checker.report import DerivativeError as DerivativeError
     from .evidence.convexity import probe_convexity as probe_convexity
     from .evidence.convexity_report import ConvexityReport as ConvexityReport
-    from .checker.budget import Budget as Budget
-    from .checker.crosscheck import crosscheck as crosscheck
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
     from .evidence.operator_probe import probe_operator as probe_operator
     from .problem import Problem as Problem

@@ -1,4 +1,4 @@
-"""Routes that no rule of JAX's reverse mode takes part in: forward mode, complex step, differences, Taylor remainders."""
+"""Routes without any rule of JAX's reverse mode: forward mode, complex step, differences, Taylor remainders."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from jaxsoftmax.checker.routes import Routes, routes_of
 from jaxsoftmax.checker.session import U64, Session
 from jaxsoftmax.checker.truth import DIFFERENCES, DOUBT, FORWARD, REVERSE, Truth, dot, dot_tolerance, finite, split
 
-# Fewer samples show no kink.
-KINK_LEVELS = 4
 # A complex product or quotient takes up to six real operations where forward mode takes three.
 _COMPLEX = 4.0
 
@@ -58,7 +56,9 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
     refusal = routes.complex_refusal()
     few = [] if routes.lean and truth.route != DIFFERENCES else probes[:3]
     if routes.lean:
-        session.note("a large function: no complex step, no differences, no Taylor remainders; forward mode stands beside")
+        session.note(
+            "a large function: no complex step, no differences, no Taylor remainders; forward mode stands beside"
+        )
     elif refusal is not None:
         session.note(f"no complex step: {refusal} has no complex continuation")
     forward = [] if truth.route == DIFFERENCES else [_forward(session, routes, probe, truth) for probe in probes]
@@ -79,7 +79,7 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
         _check_differences(session, name, slopes, owns, differences, names, agreed and bool(steps))
     for hand in hands:
         if finite(hand.gradient) and not routes.lean:
-            _check_taylor(session, routes, hand, few[0], noise, hvp)
+            _check_taylor(session, routes, hand, few[0], differences[0], noise, hvp)
 
 
 def _forward(session: Session, routes: Routes, probe: Direction, truth: Truth) -> tuple[float, float]:
@@ -127,7 +127,7 @@ def _check_differences(
     names: list[str],
     confirmed: bool,
 ) -> None:
-    """Differences only estimate their error: where the complex step agrees, they are told to be off and do not judge."""
+    """Differences only estimate their error: where the complex step agrees, they do not judge."""
     values = [float(d.value) for d in found]
     bounds = [DOUBT * float(d.error_estimate) for d in found]
     with np.errstate(invalid="ignore"):
@@ -137,8 +137,8 @@ def _check_differences(
         if not wrong:
             keep.append(i)
             continue
-        shape = kink(difference) if len(difference.samples.plus) >= KINK_LEVELS else None
-        if shape is not None and shape.kind != "smooth":
+        shape = kink(difference)
+        if shape.kind != "smooth":
             session.kinks.append(shape.evidence)
             session.note(f"differences along {names[i]} do not judge: {shape.evidence}")
         elif confirmed:
@@ -151,7 +151,13 @@ def _check_differences(
 
 
 def _check_taylor(
-    session: Session, routes: Routes, hand: Hand, probe: Direction, noise: float, hvp: LinearMap | None
+    session: Session,
+    routes: Routes,
+    hand: Hand,
+    probe: Direction,
+    difference: Difference,
+    noise: float,
+    hvp: LinearMap | None,
 ) -> None:
     """f(x + tv) - f(x) - t<g, v> falls like t², and like t³ when t²<v, Hv>/2 is taken off too."""
     slope = dot(hand.gradient, probe.leaves)
@@ -165,6 +171,10 @@ def _check_taylor(
         if found.passed is None:
             session.note(f"Taylor remainder of order {order}: {found.text}")
             continue
+        if not found.passed and not session.kinks and len(difference.samples.plus) >= KINK_LEVELS:
+            # The rule may have the mean of two slopes, as central differences do: only the remainder shows the kink.
+            shape = kink(difference)
+            session.kinks += [shape.evidence] if shape.kind == "kink at the point" else []
         if not found.passed and session.kinks:
             session.note(f"Taylor remainder of order {order} beside a kink: {found.text}")
             continue

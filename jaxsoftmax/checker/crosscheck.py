@@ -61,8 +61,8 @@ def crosscheck(
     extrapolated differences, and the report says so.
 
     *Every entry.* A gradient is compared entry by entry with reverse autodiff in float64, whatever its size; Hessians,
-    Hessian-vector products and Jacobians likewise as far as the budget goes, and beyond it along random directions, with
-    the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order of
+    Hessian-vector products and Jacobians likewise as far as the budget goes, and beyond it along random directions,
+    with the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order of
     Taylor remainders see the gradient along directions that expose structure.
 
     *Derived tolerances.* A running error analysis of each program bounds the rounding of each entry to first order. The
@@ -74,10 +74,10 @@ def crosscheck(
     the smallest eigenvalue.
 
     Args:
-        fun: ``fun(x, *args)`` -> a real scalar; with `jvp` or `vjp`, or custom rules of its own, any pytree of real
-            arrays. It may be jitted. It must be written in JAX.
-        at: x, a pytree of real float arrays (NumPy or JAX, any float dtype, sharded or not). The rules run in the dtypes
-            of its leaves; float64 leaves need no x64 scope. NumPy float64 stays float64.
+        fun: ``fun(x, *args)`` -> a real scalar; with `jvp` or `vjp`, or custom rules of its own, any pytree of
+            real arrays. It may be jitted. It must be written in JAX.
+        at: x, a pytree of real float arrays (NumPy or JAX, any float dtype, sharded or not). The rules run in the
+            dtypes of its leaves; float64 leaves need no x64 scope. NumPy float64 stays float64.
         gradient: ``gradient(x, *args)`` -> a tree like x.
         value_and_gradient: ``value_and_gradient(x, *args)`` -> (value, tree like x).
         hvp: ``hvp(x, v, *args)`` -> the Hessian times v, a tree like x.
@@ -98,8 +98,8 @@ def crosscheck(
         ``repr`` is the report; `smells` says what an error looks like.
 
     Raises:
-        TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another form,
-            is not written in JAX, has side effects, is called under jit, ... The message names it.
+        TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another
+            form, is not written in JAX, has side effects, is called under jit, ... The message names it.
         ImportError: `twin` without mpmath.
 
     Example:
@@ -214,16 +214,23 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
     entries.sort(key=lambda e: -e.ratio)
-    formulas = [f for f in session.findings if " as it runs" not in f.check.quantity or not session.widen]
-    seen = [f.resolution for f in formulas if not f.vacuous and np.isfinite(f.resolution)]
+    ran = [" as it runs" in f.check.quantity for f in session.findings]
+    formulas = [f for f, own in zip(session.findings, ran, strict=True) if not own]
+    as_run = [f for f, own in zip(session.findings, ran, strict=True) if own]
     return CrossCheckReport.from_findings(
         session.findings,
         smells=tuple(name_smells(session, truth)),
         notes=tuple(session.notes),
         worst_entries=tuple(entries[:8]),
         ulp_histogram=histogram,
-        resolution=max(seen, default=None),
+        resolution=_coarsest(formulas if session.widen else as_run),
+        resolution_as_run=_coarsest(as_run),
         guarantee=session.guarantee,
         seconds=session.clock.seconds,
         evaluations=session.clock.evaluations,
     )
+
+
+def _coarsest(findings: list[Any]) -> float | None:
+    """The coarsest resolution of some comparisons, those of zeros and identities left out."""
+    return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)

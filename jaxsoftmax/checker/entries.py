@@ -68,7 +68,9 @@ def errors_and_ratios(
         error = np.abs(ours - theirs) if error is None else np.asarray(error, np.float64)
         ratio = np.where(error == 0, 0.0, error / tol)
         # Beyond the range of the dtype, inf of the right sign is the right answer.
-        overflow = np.isinf(ours) & (np.abs(theirs) + tol >= limit) & (np.sign(ours) == np.sign(theirs))
+        overflow = (
+            np.isinf(ours) & np.isfinite(tol) & (np.abs(theirs) + tol >= limit) & (np.sign(ours) == np.sign(theirs))
+        )
         ratio = np.where(overflow, 0.0, np.where(np.isfinite(ours) & np.isfinite(theirs), ratio, np.inf))
         return np.where(overflow, 0.0, error), tol, np.where(np.isnan(ratio), np.inf, ratio)
 

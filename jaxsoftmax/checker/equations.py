@@ -1,4 +1,4 @@
-"""What differs between JAX versions in a jaxpr's equations: binding one again, and the parts of a scan."""
+"""What to know of a jaxpr's equations: how each JAX version binds them, what is inside them, what tells two apart."""
 
 from __future__ import annotations
 
@@ -40,3 +40,57 @@ def primitives(jaxpr: Any) -> set[str]:
         for inner in inner_jaxprs(eqn.params):
             names |= primitives(inner)
     return names
+
+
+def inner_consts(jaxpr: Any) -> list[Any]:
+    """The constants of all jaxprs inside a jaxpr, at any depth: what a jitted function closes over."""
+    found = []
+    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        for inner in inner_jaxprs(eqn.params):
+            found += [*getattr(inner, "consts", ()), *inner_consts(inner)]
+    return found
+
+
+class Same:
+    """A value that equals itself alone, whatever it is; it keeps the value alive."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def signature(jaxpr: Any) -> tuple[Any, ...]:
+    """A hashable value: jaxprs with the same one compute the same, constants at the top level apart.
+
+    It is the text, and what a text does not show: constants of inner jaxprs, and host functions (callbacks), whose
+    addresses some JAX versions print as 0xXXXX.
+    """
+    return (str(jaxpr), *map(Same, inner_consts(jaxpr)), *_host_code(jaxpr))
+
+
+def _host_code(jaxpr: Any) -> list[Any]:
+    found = []
+    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        for inner in inner_jaxprs(eqn.params):
+            found += _host_code(inner)
+        # Rules hold new functions at every trace, which running the equation does not call.
+        if not inner_jaxprs(eqn.params):
+            for value in eqn.params.values():
+                if " at 0x" in repr(value):
+                    found.append(value if _hashable(value) else Same(value))
+    return found
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

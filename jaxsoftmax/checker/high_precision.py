@@ -1,4 +1,4 @@
-"""The route through a twin of the function in mpmath: its derivative to 50 digits, entry by entry or along directions."""
+"""The route through a twin of the function in mpmath: its derivative to 50 digits, by entries or directions."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ class Point:
 
     @property
     def size(self) -> int:
+        """The number of entries of all leaves."""
         return sum(leaf.size for leaf in self.leaves)
 
     @property
@@ -49,6 +50,7 @@ class Point:
 
     @property
     def tiny(self) -> float:
+        """The largest of the leaves' smallest normal numbers."""
         return max(float(jnp.finfo(leaf.dtype).tiny) for leaf in self.leaves)
 
     @property
@@ -65,6 +67,7 @@ class Point:
         return [leaf.astype(np.float64) for leaf in self.leaves]
 
     def unflatten(self, leaves: Any) -> Any:
+        """Leaves put together as the user's pytree."""
         return jax.tree.unflatten(self.tree, leaves)
 
 
@@ -89,7 +92,8 @@ def read_point(at: Any) -> Point:
                 f"{name}: got {_given(leaf)}; leaves of at must be float arrays. "
                 "Pass what is not differentiated through args."
             )
-        dtype = jnp.result_type(leaf) if isinstance(leaf, float) else leaf.dtype
+        # np.float64 is a float too, but one with a dtype of its own.
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
         if not jnp.issubdtype(dtype, jnp.floating):
             kind = "complex numbers are not checked" if jnp.issubdtype(dtype, jnp.complexfloating) else "no derivative"
             raise TypeError(

@@ -34,9 +34,11 @@ class Outputs(NamedTuple):
 
     @property
     def size(self) -> int:
+        """The number of entries of all leaves."""
         return sum(int(np.prod(leaf.shape)) for leaf in self.leaves)
 
     def name(self, i: int) -> str:
+        """The path and index of entry i of the raveled outputs."""
         return f"output{entry_path(self.paths, [leaf.shape for leaf in self.leaves], i)}"
 
 
@@ -109,8 +111,8 @@ def _require_autodiff(truth: LinearMap, name: str) -> None:
         truth.chunk()
     except Exception as error:
         raise ValueError(
-            f"{name}: without its custom rules JAX cannot differentiate fun ({type(error).__name__}), so there is nothing "
-            "to compare with. Check the gradient of a scalar function of it instead: differences judge that."
+            f"{name}: without its custom rules JAX cannot differentiate fun ({type(error).__name__}), so there is "
+            "nothing to compare with. Check the gradient of a scalar function of it instead: differences judge that."
         ) from error
 
 

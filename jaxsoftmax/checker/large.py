@@ -17,11 +17,11 @@ LARGE = 2**16
 
 @jax.jit
 def _ratios(ours: Any, theirs: Any, tolerance: Any, own: Any) -> tuple[Any, Any, Any]:
-    """Entrywise, as in `report.compare`: error / tolerance, |theirs| / tolerance, and whether theirs is beyond its own."""
+    """Entrywise, as in `report.compare`: error and |theirs| over tolerance, and is theirs beyond its own."""
     limit = float(jnp.finfo(ours.dtype).max)
     mine, tol = ours.astype(np.float64), jnp.broadcast_to(tolerance, theirs.shape)
     error, size = jnp.abs(mine - theirs), jnp.abs(theirs)
-    overflow = jnp.isinf(mine) & (size + tol >= limit) & (jnp.sign(mine) == jnp.sign(theirs))
+    overflow = jnp.isinf(mine) & jnp.isfinite(tol) & (size + tol >= limit) & (jnp.sign(mine) == jnp.sign(theirs))
     ratio = jnp.where(error == 0, 0.0, error / tol)
     ratio = jnp.where(jnp.isfinite(mine) & jnp.isfinite(theirs), ratio, jnp.inf)
     ratio = jnp.where(overflow, 0.0, jnp.where(jnp.isnan(ratio), jnp.inf, ratio))
@@ -59,4 +59,6 @@ def inner_products(first: Any, second: Any, tolerance: Any) -> tuple[float, floa
     """
     a, b, t = np.asarray(first), np.asarray(second), np.broadcast_to(tolerance, np.shape(first))
     sizes = np.abs(b)
+    if not np.isfinite(t).all():
+        t = np.where(sizes > 0, t, 0.0)  # an entry of unknown error times 0
     return float(np.vdot(a, b)), float(np.vdot(np.abs(a), sizes)), float(np.vdot(t, sizes))

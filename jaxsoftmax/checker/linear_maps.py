@@ -1,4 +1,4 @@
-"""Rules that are linear in a direction (Hessian and Jacobian products): whole matrices where affordable, else probes."""
+"""Rules that are linear in a direction (Hessian, Jacobian products): whole matrices where affordable, else probes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from jaxsoftmax.checker.session import Session
 ANALYSED = 64
 # Of larger matrices so many columns are analysed, and the others' bounds follow from them.
 _SAMPLED = 16
+# More columns at once leave the caches, and take twice the time each.
+_BATCH = 64
 # Directions analysed at once: one compiled program serves every count.
 _TOGETHER = 8
 # Columns in doubt that get their own analysis, in all.
@@ -42,6 +44,7 @@ class LinearMap:
 
     @property
     def width(self) -> int:
+        """The number of entries of a direction."""
         return sum(int(np.prod(leaf.shape)) for leaf in self.inputs)
 
     def _program(self, count: int) -> Program:
@@ -99,16 +102,19 @@ class LinearMap:
     def chunk(self) -> int:
         """How many directions fit the budget's bytes at once."""
         one = max(self._program(_TOGETHER).cost / _TOGETHER, 8.0)
-        return int(np.clip(self.session.clock.budget.bytes / (4 * one), 1, 256))
+        return int(np.clip(self.session.clock.budget.bytes / (4 * one), 1, _BATCH))
 
     def matrix(self) -> np.ndarray | None:
         """(outputs, width): all columns; None when they would take more than two fifths of the budget's seconds."""
-        n, step, clock = self.width, self.chunk(), self.session.clock
+        n, clock = self.width, self.session.clock
+        batches = -(-n // self.chunk())
+        step = -(-n // batches)  # batches of one size: one compiled program
         rows, began = [], clock.seconds
         for start in range(0, n, step):
-            part = np.zeros((min(step, n - start), n))
-            part[np.arange(len(part)), start + np.arange(len(part))] = 1.0
-            rows.append(self.values(part))
+            part = np.zeros((step, n))
+            count = min(step, n - start)
+            part[np.arange(count), start + np.arange(count)] = 1.0
+            rows.append(self.values(part)[:count])
             if start == 0:
                 began = clock.seconds  # the first batch compiled
             elif (clock.seconds - began) / start * (n - step) > 0.4 * clock.budget.seconds:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxsoftmax.checker.equations import inner_jaxprs
+from jaxsoftmax.checker.equations import inner_jaxprs, signature
 from jaxsoftmax.checker.replay import Replay
 from jaxsoftmax.checker.rounding import with_errors
 from jaxsoftmax.checker.rounding_samples import sampled_errors
@@ -32,12 +32,12 @@ class Measured(NamedTuple):
 
 def compiled(
     kind: Any,
-    text: str,
+    text: Any,
     consts: Sequence[Any],
     build: Callable[[], Callable[..., Any]],
     options: dict[str, Any] | None = None,
 ) -> Callable[..., Any]:
-    """The compiled function of a jaxpr's text: `build`'s the first time, then that one again."""
+    """The compiled function of a jaxpr's `signature`: `build`'s the first time, then that one again."""
     key = (kind, text, tuple((np.shape(c), str(getattr(c, "dtype", None))) for c in consts))
     if key not in _compiled:
         _compiled[key] = jax.jit(build(), compiler_options=options)
@@ -61,7 +61,7 @@ class Program:
         inner = closed.jaxpr
         self.jaxpr = inner.replace(constvars=[], invars=[*inner.constvars, *inner.invars])
         self.consts = [*closed.consts, *consts]
-        self._text = str(self.jaxpr)
+        self.text = signature(self.jaxpr)
         self.cost = cost(self.jaxpr)
 
     @property
@@ -76,11 +76,17 @@ class Program:
         def build() -> Callable[..., Any]:
             return lambda c, a: Replay().run(jaxpr, (), [*c, *a])
 
-        code = compiled("values", self._text, self.consts, build, self.options)
+        code = compiled("values", self.text, self.consts, build, self.options)
         return code(self.consts, jax.tree.leaves(args))
 
     def errors(
-        self, *args: Any, tiny_over_u: float, products: float = 1.0, narrow: bool = False, sampled: bool = False
+        self,
+        *args: Any,
+        tiny_over_u: float,
+        products: float = 1.0,
+        narrow: bool = False,
+        sampled: bool = False,
+        data: bool = False,
     ) -> Measured:
         """The outputs with their rounding bounds.
 
@@ -89,6 +95,7 @@ class Program:
             tiny_over_u: smallest normal over unit roundoff of the dtype that is bounded.
             products: unit roundoff of matrix products in units of u (TF32 on GPUs).
             narrow: float constants that float32 does not hold are rounded too.
+            data: every float of the constants and the arguments is rounded once too.
             sampled: estimate the errors from random signs instead of bounding them (`rounding_samples`).
         """
         jaxpr, analyse = self.jaxpr, sampled_errors if sampled else with_errors
@@ -98,6 +105,8 @@ class Program:
 
             def run(c: Any, a: Any) -> Any:
                 given = [_constant_error(x, narrow) for x in c] + [None] * len(a)
+                if data:
+                    given = [abs(x) if getattr(x, "dtype", None) == np.float64 else None for x in (*c, *a)]
                 outs, errors, _ = analyse(
                     closed, [*c, *a], input_errors=given, tiny_over_u=tiny_over_u, matmul_units=products
                 )
@@ -105,8 +114,8 @@ class Program:
 
             return run
 
-        kind = ("errors", tiny_over_u, products, narrow, sampled)
-        code = compiled(kind, self._text, self.consts, build, self.options)
+        kind = ("errors", tiny_over_u, products, narrow, sampled, data)
+        code = compiled(kind, self.text, self.consts, build, self.options)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 
 

@@ -45,7 +45,7 @@ def widened(dtype: Any) -> Any:
         >>> widened(np.dtype(np.float32)), widened(np.dtype(np.int32))
         (dtype('float64'), dtype('int32'))
     """
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
         return dtype
     if jnp.issubdtype(dtype, jnp.floating):
         return np.dtype(np.float64)
@@ -89,7 +89,11 @@ class Replay:
         values: dict[Any, Any] = {}
 
         def read(atom: Any) -> Any:
-            return widen(np.asarray(atom.val)) if isinstance(atom, Literal) else values[atom]
+            if not isinstance(atom, Literal):
+                return values[atom]
+            # A Python int is an int64 to NumPy, whatever it was in the trace.
+            whole = jnp.issubdtype(atom.aval.dtype, jnp.integer)
+            return widen(np.asarray(atom.val, atom.aval.dtype if whole else None))
 
         values.update(zip(jaxpr.constvars, map(widen, consts), strict=True))
         values.update(zip(jaxpr.invars, map(widen, args), strict=True))
@@ -133,8 +137,11 @@ class Replay:
         if key == "precision" and value is not None:
             return (lax.Precision.HIGHEST, lax.Precision.HIGHEST)
         if key in ("update_jaxpr", "jaxpr") and hasattr(value, "eqns"):  # of a scatter or a reduction
-            shapes = [jax.ShapeDtypeStruct(v.aval.shape, widened(v.aval.dtype)) for v in value.invars]
-            return jax.make_jaxpr(self._inner(value))(*shapes).jaxpr
+            shapes = [
+                jax.ShapeDtypeStruct(v.aval.shape, widened(v.aval.dtype)) for v in getattr(value, "jaxpr", value).invars
+            ]
+            closed = jax.make_jaxpr(self._inner(value))(*shapes)
+            return closed if hasattr(value, "consts") else closed.jaxpr
         return value
 
     def _narrow(self, eqn: Any, given: list[Any]) -> list[Any]:

@@ -80,17 +80,19 @@ class Finding:
         vacuous: theirs is zero to its own rounding, or the check is an identity or an inequality: nothing to double.
         resolution: the largest tolerance over the largest |theirs|: the relative error, in units of the largest entry,
             that an entry could have and still pass; inf where theirs is zero.
+        excuse: why the arithmetic cannot tell a difference that was seen, if one was.
     """
 
     check: StatementCheck
     power: float
     vacuous: bool
     resolution: float = np.inf
+    excuse: str | None = None
 
     @property
     def blind(self) -> bool:
-        """The comparison passed, and a factor 2 would have passed too."""
-        return self.check.passed and not self.vacuous and self.power < 2.0
+        """The comparison passed, and a factor 2 would have passed too, or it passed by an excuse."""
+        return self.check.passed and (self.excuse is not None or (not self.vacuous and self.power < 2.0))
 
     def at(self, place: dict[str, Any]) -> Finding:
         """The finding with the place of its (single) entry filled in."""
@@ -203,9 +205,9 @@ class CrossCheckReport:
         notes: what fell back to another route, and what was not done.
         worst_entries: the entries with the largest error in units of their tolerance, of all comparisons.
         ulp_histogram: how many entries are how many ulps off.
-        resolution: the largest relative error, in units of its leaf's largest entry, that an entry of a compared formula
-            could have and still pass; the coarsest of the quantities. (A rule that demotes its dtype is held to a
-            coarser one, the tolerance of its "as it runs" rows.)
+        resolution: the largest relative error, in units of its leaf's largest entry, that an entry of a compared
+            formula could have and still pass; the coarsest of the quantities.
+        resolution_as_run: the same for the rules as they run in their own dtype: what a demotion must exceed.
         guarantee: with which probability an error escapes where not every entry was compared; None where every one was.
         seconds: how long the check took.
         evaluations: how many evaluations of the function or of one of its derivatives it took.
@@ -224,6 +226,7 @@ class CrossCheckReport:
     worst_entries: tuple[Entry, ...] = ()
     ulp_histogram: UlpHistogram | None = None
     resolution: float | None = None
+    resolution_as_run: float | None = None
     guarantee: str | None = None
     seconds: float | None = None
     evaluations: int | None = None
@@ -238,8 +241,8 @@ class CrossCheckReport:
             more: the other attributes, by name.
         """
         blind = tuple(
-            f"resolution: {' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): the "
-            "tolerance exceeds half of the largest value, so a factor 2 would have passed"
+            f"resolution: {' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): "
+            + (f.excuse or "the tolerance exceeds half of the largest value, so a factor 2 would have passed")
             for f in findings
             if f.blind
         )
@@ -279,6 +282,7 @@ class CrossCheckReport:
             "worst_entries": [e.to_dict() for e in self.worst_entries],
             "ulp_histogram": None if self.ulp_histogram is None else self.ulp_histogram.to_dict(),
             "resolution": json_ready(self.resolution),
+            "resolution_as_run": json_ready(self.resolution_as_run),
             "guarantee": self.guarantee,
             "seconds": self.seconds,
             "evaluations": self.evaluations,

@@ -143,7 +143,9 @@ def _histogram_title(histogram: UlpHistogram) -> str:
 
 def _remarks(report: CrossCheckReport) -> Iterator[str]:
     if report.resolution is not None:
-        yield f"resolution: an entry off by {report.resolution:.1e} of its leaf's largest entry could have passed"
+        coarser = report.resolution_as_run
+        ran = "" if coarser is None or coarser <= report.resolution else f" ({coarser:.1e} as it runs)"
+        yield f"resolution: an entry off by {report.resolution:.1e} of its leaf's largest entry could have passed{ran}"
     if report.guarantee:
         yield f"guarantee: {report.guarantee}"
     yield from (f"note: {text}" for text in report.notes)

@@ -134,6 +134,25 @@ def scatter_add_rule(call: Call, outs: list[Any]) -> Errors:
     return [total(carried, growth * size)]
 
 
+def scatter_mul_rule(call: Call, outs: list[Any]) -> Errors:
+    """scatter-mul: P(t) = scatter(|a| + t e_a, |b| + t (e_b + |b|)) has coefficients >= 0: P'(0) <= (P(t) - P(0))/t."""
+    operand, indices, updates = call.values
+    e_a, _, e_b = call.dense_errors()
+    t = 2.0**-40  # the subtraction loses 2^-13 of one unit of P(0)
+    a, b = jnp.abs(operand), jnp.abs(updates)
+    grown = call.bind(a + t * e_a, indices, b + t * (e_b + b))[0] - call.bind(a, indices, b)[0]
+    return [grown / t + 2.0**-12 * call.arithmetic.size(outs[0])]
+
+
+def scatter_extreme_rule(call: Call, outs: list[Any]) -> Errors:
+    """scatter-max, scatter-min: the largest error among the candidates."""
+    if call.exact:
+        return [None]
+    names = ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
+    e_a, _, e_b = call.dense_errors()
+    return [lax.scatter_max(e_a, call.values[1], e_b, **{name: call.params[name] for name in names})]
+
+
 def product_of(call: Call, a: Any, b: Any) -> jax.Array:
     """The matrix product or convolution of two nonnegative arrays in their own dtype and at full precision."""
     return call.bind(a, b, precision=lax.Precision.HIGHEST, preferred_element_type=None)[0]
@@ -146,8 +165,24 @@ def bilinear(call: Call, growth: Any) -> Errors:
     a, b = a.astype(common), b.astype(common)
     if call.arithmetic.matmul_units > 1:
         growth = growth + 2 * call.arithmetic.matmul_units
-    out = product_of(call, a, total(eb, (growth + 1.0) * b))
-    return [out if ea is None else out + product_of(call, ea, b)]
+    right = total(eb, (growth + 1.0) * b)
+    if ea is None:
+        return [_coarse(call, a, right)]
+    return [_coarse(call, a, right) + _coarse(call, ea, b)]
+
+
+def _coarse(call: Call, a: Any, b: Any) -> jax.Array:
+    """A product of nonnegative arrays that is at most too large by a little: of large float64 ones in float32.
+
+    Each factor is divided by its largest entry and raised by 2^-60, which no float32 product then flushes to 0; 2^-10
+    covers the rounding of the sums (a sum in sequence of n terms errs by n 2^-24 at most).
+    """
+    terms = max(a.size, b.size)
+    if a.dtype != jnp.float64 or a.size * b.size < 2**34 or terms > 2**33:
+        return product_of(call, a, b)
+    tops = [jnp.maximum(jnp.max(v, axis=None), jnp.finfo(np.float64).tiny) for v in (a, b)]
+    small = [(v / top + 2.0**-60).astype(np.float32) for v, top in zip((a, b), tops, strict=True)]
+    return product_of(call, *small).astype(np.float64) * (tops[0] * tops[1] * (1 + 2.0**-10))
 
 
 def dot_general_rule(call: Call, outs: list[Any]) -> Errors:
@@ -192,6 +227,8 @@ SUMS: dict[str, Rule] = {
     "reduce_window_min": window_min_rule,
     "select_and_scatter_add": select_and_scatter_rule,
     **dict.fromkeys(("scatter-add", "scatter_add", "scatter-sub", "scatter_sub"), scatter_add_rule),
+    **dict.fromkeys(("scatter-mul", "scatter_mul"), scatter_mul_rule),
+    **dict.fromkeys(("scatter-max", "scatter_max", "scatter-min", "scatter_min"), scatter_extreme_rule),
     "dot_general": dot_general_rule,
     "conv_general_dilated": convolution_rule,
     "fft": fft_rule,

@@ -20,7 +20,6 @@ from jaxsoftmax.checker.session import LEAN_BYTES, Session
 from jaxsoftmax.checker.taylor import taylor_kernel, taylor_slopes
 
 _LEVELS = 8
-_LEAN_LEVELS = 2
 
 
 class Routes:
@@ -64,12 +63,12 @@ class Routes:
         def build() -> Callable[..., Any]:
             return lambda c, x, v, h: make(self._function(c), x, v, h)
 
-        code = compiled((kind, self._batch), str(self.value.jaxpr), consts, build, self.value.options)
+        code = compiled((kind, self._batch), self.value.text, consts, build, self.value.options)
         return lambda x, v, h: code(consts, x, v, h)
 
     def difference(self, direction: Sequence[Any], noise: float = 0.0) -> Difference:
         """Extrapolated differences along a direction."""
-        levels = _LEAN_LEVELS if self.lean else _LEVELS
+        levels = _LEVELS
         kernel = self._kernel(
             f"differences {levels}",
             lambda f, x, v, h: difference_kernel(f, x, v, h, levels=levels, batch=self._batch),
@@ -110,7 +109,7 @@ class Routes:
             return run
 
         with jax.enable_x64(True):
-            code = compiled("complex step", str(jaxpr), consts, build, self.value.options)
+            code = compiled("complex step", self.value.text, consts, build, self.value.options)
             self.session.clock.evaluations += 1
             return float(code(consts, self.session.wide(), [jnp.asarray(d) for d in direction]))
 

@@ -61,6 +61,10 @@ def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any],
         require_like(f"{name}: gradient", traced.out[1], like, point.paths)
     elif kind in ("gradient", "hvp", "vjp"):
         require_like(name, traced.out, like, point.paths)
+    elif kind == "hessian":
+        with point.scope():
+            dtype = jax.numpy.result_type(*(leaf.dtype for leaf in point.leaves))
+        require_like(name, traced.out, jax.ShapeDtypeStruct((point.size, point.size), dtype), [""])
     elif kind == "jvp":
         require_like(name, traced.out, jax.tree.unflatten(outputs.tree, outputs.leaves), outputs.paths)
     return traced

@@ -104,8 +104,8 @@ def _wrong_hessian(value: Any, n: int) -> Refused:
     shape = getattr(value, "shape", None)
     given = f"a {type(value).__name__}" if shape is None else f"a block of shape {tuple(shape)}"
     return Refused(
-        f"hessian: returned {given}; expected what jax.hessian returns, a ({n}, {n}) matrix in the order of the raveled "
-        "leaves, or an object with to_dense(). Return one of these."
+        f"hessian: returned {given}; expected what jax.hessian returns, a ({n}, {n}) matrix in the order of the "
+        "raveled leaves, or an object with to_dense(). Return one of these."
     )
 
 
@@ -348,7 +348,10 @@ def _smallest_form(session: Session, truth: Curvature, n: int) -> tuple[float, f
     operator = scipy.sparse.linalg.LinearOperator((n, n), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
     probes = session.normal(_PROBES)
     try:
-        _, vectors = scipy.sparse.linalg.eigsh(operator, k=1, which="SA", maxiter=20, v0=probes[0])
+        if n <= _PROBES:  # ARPACK wants more entries than the one vector that is asked for
+            vectors = np.linalg.eigh(truth.map.values(np.eye(n)))[1]
+        else:
+            _, vectors = scipy.sparse.linalg.eigsh(operator, k=1, which="SA", maxiter=20, v0=probes[0])
         probes = np.vstack([probes, vectors.T])
     except scipy.sparse.linalg.ArpackNoConvergence as error:
         probes = np.vstack([probes, error.eigenvectors.T]) if error.eigenvectors.size else probes

@@ -119,15 +119,21 @@ class Session:
         return self.point.eps == 2.0**-52
 
     def note(self, text: str) -> None:
+        """Keep a sentence for the report, once."""
         if text not in self.notes:
             self.notes.append(text)
 
-    def measure(self, program: Program, *args: Any, narrow: bool = False) -> Measured:
+    def measure(self, program: Program, *args: Any, narrow: bool = False, data: bool = False) -> Measured:
         """A program's values with rounding bounds in units of u (that of the working dtype, or float64's alike)."""
         tiny_over_u = _TINY_OVER_U64 if self.double else self.point.tiny / self.u
         bits = 24 if self.double else _PRODUCT_BITS.get(jax.default_backend(), 8)
         self.clock.evaluations += 1
-        options = {"tiny_over_u": tiny_over_u, "products": 2.0 ** (24 - bits) if narrow else 1.0, "narrow": narrow}
+        options = {
+            "tiny_over_u": tiny_over_u,
+            "products": 2.0 ** (24 - bits) if narrow else 1.0,
+            "narrow": narrow,
+            "data": data,
+        }
         with jax.enable_x64(True):
             outs, errors = program.errors(*args, **options)
             values = numbers(outs)
@@ -140,19 +146,23 @@ class Session:
             return Measured(values, [np.minimum(a, b) for a, b in zip(units, sizes(errors, values), strict=True)])
 
     def values(self, program: Program, *args: Any) -> list[np.ndarray]:
+        """A program's outputs as NumPy float64 arrays."""
         self.clock.evaluations += 1
         with jax.enable_x64(True):
             return numbers(program.values(*args))
 
     def program(self, fn: Callable[..., Any], consts: Sequence[Any], *templates: Any) -> Program:
+        """Trace ``fn(consts, *templates)`` under x64."""
         with jax.enable_x64(True):
             return Program(fn, consts, *templates)
 
     def wide(self) -> list[Any]:
+        """The point's leaves in float64."""
         with jax.enable_x64(True):
             return self.point.wide()
 
     def lean(self, program: Program) -> bool:
+        """Whether a program is so large that it is run sparingly."""
         return program.cost > LEAN_BYTES
 
     def like_point(self, flat: np.ndarray) -> list[Any]:

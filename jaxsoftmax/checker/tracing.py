@@ -12,6 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxsoftmax._checks import is_traced
+from jaxsoftmax.checker.equations import inner_consts, inner_jaxprs, signature
 from jaxsoftmax.checker.inputs import Point, called, rule_on
 from jaxsoftmax.checker.program import compiled
 from jaxsoftmax.checker.replay import Replay, widen
@@ -38,14 +39,18 @@ class Traced:
             rule: the user's function.
             point: x.
             args: further arguments, held fixed.
+            twice: trace it twice, to see whether it depends on something that it changes.
             more: templates of the arguments between x and args: lists of leaves in the working dtype, and how to put
                 them together: (leaves, treedef).
 
         Raises:
             TypeError, ValueError: it cannot be traced, raises, has side effects or holds a tracer.
         """
-        self.name, self.point = name, point
+        self.name, self.point, given = name, point, args
         trees = [tree for _, tree in more]
+
+        with point.scope():
+            args = jax.tree.map(_traceable, args)
 
         def flat(leaves: Any, *parts: Any, held: tuple[Any, ...] = args) -> Any:
             joined = [jax.tree.unflatten(tree, part) for tree, part in zip(trees, parts, strict=True)]
@@ -59,7 +64,9 @@ class Traced:
         self._refuse_effects(again)
         self.closed, self.wide = self.narrow, False
         with jax.enable_x64(True):
-            wide_args = jax.tree.map(lambda a: widen(a) if isinstance(a, jax.Array | np.ndarray | np.generic) else a, args)
+            wide_args = jax.tree.map(
+                lambda a: _traceable(widen(a)) if isinstance(a, jax.Array | np.ndarray | np.generic) else a, given
+            )
             wide = [[_widened(leaf) for leaf in part] for part in templates]
             for held in (wide_args, args):
                 try:
@@ -72,7 +79,8 @@ class Traced:
         self.replay = Replay()
 
     def _refuse_effects(self, again: Any) -> None:
-        if any(is_traced(const) for const in self.narrow.consts):
+        held, held_again = ([*closed.consts, *inner_consts(closed)] for closed in (self.narrow, again))
+        if any(map(is_traced, held)):
             raise TypeError(
                 f"{self.name}: closes over a traced value of another transformation. Call crosscheck outside jit, "
                 "grad and vmap, and pass the value through args."
@@ -82,7 +90,7 @@ class Traced:
                 f"{self.name}: has side effects ({', '.join(sorted({str(e) for e in self.narrow.effects}))}): "
                 "prints, callbacks or mutable references. Check the function without them."
             )
-        if str(again.jaxpr) != str(self.narrow.jaxpr) or not all(map(_same, self.narrow.consts, again.consts)):
+        if str(again.jaxpr) != str(self.narrow.jaxpr) or not all(map(_same, held, held_again)):
             raise ValueError(
                 f"{self.name}: two traces of it differ: it is random or depends on something that it changes. "
                 "Pass keys and state through args."
@@ -114,13 +122,24 @@ class Traced:
         # A demotion is carried out as written, as it is outside jit: XLA would skip a pair of casts if it may.
         options = {"xla_allow_excess_precision": False}
         with self.point.scope():
-            code = compiled(("as run", self.point.double), str(jaxpr), consts, build, options)
+            code = compiled(("as run", self.point.double), self._signature, consts, build, options)
             return code(consts, jax.tree.leaves(args))
+
+    @functools.cached_property
+    def _signature(self) -> tuple[Any, ...]:
+        return signature(self.narrow.jaxpr)
 
     @functools.cached_property
     def reduced(self) -> tuple[str, ...]:
         """Float dtypes narrower than float64 that the float64 trace still computes in."""
         return tuple(sorted(_narrow_dtypes(self.closed.jaxpr))) if self.wide else ()
+
+
+def _traceable(arg: Any) -> Any:
+    """A NumPy float array as a JAX array: what NumPy computes from it while a rule is traced, nobody sees."""
+    if isinstance(arg, np.ndarray) and jnp.issubdtype(arg.dtype, jnp.floating):
+        return jnp.asarray(arg)
+    return arg
 
 
 def _widened(template: Any) -> Any:
@@ -144,15 +163,13 @@ def _both_nan(first: Any, second: Any) -> bool:
 
 
 def _narrow_dtypes(jaxpr: Any) -> set[str]:
-    from jaxsoftmax.checker.equations import inner_jaxprs
-
     found = set()
     for eqn in jaxpr.eqns:
         for inner in inner_jaxprs(eqn.params):
             found |= _narrow_dtypes(getattr(inner, "jaxpr", inner))
         for var in eqn.outvars:
             dtype = getattr(var.aval, "dtype", None)
-            extended = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.extended)
+            extended = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.extended)
             if dtype is not None and not extended and jnp.issubdtype(dtype, jnp.floating) and dtype != np.float64:
                 found.add(str(dtype))
     return found
