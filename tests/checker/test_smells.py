@@ -81,11 +81,8 @@ def test_a_factor_must_hold_in_every_entry_and_zero_is_none():
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_factors_of_tiny_and_huge_numbers_are_found(scale):
     """Squares of 1e200 are out of range; the fit works in units of the largest entry."""
-    assert fit([0.5 * scale * G], [scale * G], [scale * 1e-12]) == (
-        pytest.approx(0.5),
-        pytest.approx(0, abs=1e-10),
-        G.size,
-    )
+    c, spread, entries = fit([0.5 * scale * G], [scale * G], [scale * 1e-12]) or (0.0, 0.0, 0)
+    assert c == pytest.approx(0.5) and 0 < spread < 1e-10 and entries == G.size
 
 
 def test_a_single_entry_has_only_known_factors():
