@@ -136,8 +136,8 @@ class Traced:
 
 
 def _traceable(arg: Any) -> Any:
-    """A NumPy float array as a JAX array: what NumPy computes from it while a rule is traced, nobody sees."""
-    if isinstance(arg, np.ndarray) and jnp.issubdtype(arg.dtype, jnp.floating):
+    """A NumPy float as a JAX array: what NumPy computes from it while a rule is traced, nobody sees."""
+    if isinstance(arg, np.ndarray | np.generic) and jnp.issubdtype(arg.dtype, jnp.floating):
         return jnp.asarray(arg)
     return arg
 
