@@ -355,6 +355,27 @@ def test_a_rule_that_is_wrong_in_its_own_dtype_alone_is_not_called_demoted():
     assert names(whole(lambda x, c: 2 * c * x**3, dtype_policy="working")) == ["constant factor"]
 
 
+def test_the_wrong_side_of_a_kink_nearby_is_a_kink():
+    """At x = 1e-9 the slope of max(x, 0) is 1; a rule with a tolerance of 1e-6 says 0."""
+    at = np.float32([1e-9, -1.0, 2.0, 0.5, -0.25])
+    report = js.crosscheck(
+        lambda x: jnp.sum(jnp.maximum(x, 0) * jnp.arange(1.0, 6)),
+        at,
+        gradient=lambda x: jnp.where(x > 1e-6, 1.0, 0.0) * jnp.arange(1.0, 6),
+    )
+    assert names(report)[0] == "kink"
+
+
+def test_a_wrong_rule_of_the_function_itself_is_named_once():
+    @jax.custom_jvp
+    def cube(x):
+        return x**3
+
+    cube.defjvp(lambda primals, tangents: (cube(*primals), primals[0] ** 2 * tangents[0]))
+    report = js.crosscheck(lambda x: jnp.sum(cube(x)), np.float32([0.5, -1.5, 2.0]))
+    assert names(report) == ["constant factor"] and "a third of" in report.smells[0]
+
+
 def test_second_order_findings_have_their_names():
     right = lambda x, v, c: 12 * c * x**2 * v  # noqa: E731
     assert names(whole(hvp=right)) == []
