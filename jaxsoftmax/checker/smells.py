@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import jax.numpy as jnp
@@ -76,9 +77,10 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
             continue  # its columns are no matrix
         for text in _explained(session, suspect, truth):
             # One error of a function's own rule shows in all that JAX derives from it.
-            if text.replace(suspect.name, "") not in said:
+            core = re.sub(r" ± [0-9.e+-]+", "", text.replace(suspect.name, ""))
+            if core not in said:
                 out.append(text)
-                said.add(text.replace(suspect.name, ""))
+                said.add(core)
     out += demoted + _identities(failed, out)
     return out or _only_kinks(session)
 
