@@ -161,6 +161,13 @@ def fit(
     """
     top = bottom = spread = 0.0
     entries = 0
+    largest = max((float(np.max(np.abs(d), initial=0.0)) for d in direction), default=0.0)
+    if not 0 < largest < np.inf:
+        return None
+    # A power of two as the unit: squares of tiny and of huge numbers stay in range.
+    unit = 2.0 ** min(max(-np.frexp(largest)[1], -1022), 1022)
+    error, direction = [e * unit for e in error], [d * unit for d in direction]
+    limits = [t * unit for t in limits]
     scale = min((t for t in limits if t > 0), default=1.0)
     for e, d, t in zip(error, direction, limits, strict=True):
         if not (np.isfinite(d).all() and np.isfinite(e).all()):

@@ -52,8 +52,11 @@ def other_data(case: Case, flat: Flat, truth: Truth | None) -> str | None:
         ((v, None) for v in names), ((v, n) for n, v in enumerate(holders) if v in names and holders.count(v) > 1)
     ):
         name, array = names[which][0], np.asarray(flat.consts[which], np.float64)
-        weight = array.ndim > 0 and array.size > 1 and _weight(array, arrays, case)
-        options = [("sample weight", *o) for o in _weights(array)] if weight else []
+        # An array may hold weights when it is not negative, or has one axis.
+        weight = array.size > 1 and bool(array.ndim == 1 or (array >= 0).all())
+        # Samples are what a scalar is summed over; a vector-valued function has none.
+        called = "wrong term" if case.suspect.kind in ("jvp", "vjp") else "sample weight"
+        options = [(called, *o) for o in _weights(array)] if weight else []
         options += [("wrong term", *o) for o in _signs(array)] if one_use is None else []
         for smell, text, other in options:
             if trials >= _TRIALS or not case.session.clock.allows():
@@ -68,11 +71,6 @@ def other_data(case: Case, flat: Flat, truth: Truth | None) -> str | None:
                 place = "" if one_use is None else f" in one of {holders.count(which)} places"
                 return f"{smell}: looks like {name} (shape {array.shape}) is {text}{place} in {case.what}"
     return None
-
-
-def _weight(array: np.ndarray, arrays: list[tuple[str, np.ndarray]], case: Case) -> bool:
-    """An array may hold weights: it is not negative, or it has one axis."""
-    return bool((array >= 0).all()) or array.ndim == 1
 
 
 def own_stops(case: Case, flat: Flat, truth: Truth | None) -> str | None:

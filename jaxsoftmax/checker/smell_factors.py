@@ -36,13 +36,13 @@ _KNOWN = {
 
 
 def constant_factor(case: Case) -> str | None:
-    """ours = c theirs in every entry."""
+    """ours = c theirs in every entry; zeros are no factor but a derivative that was cut off."""
     found = case.scaled([np.zeros_like(t) for t in case.theirs], case.theirs)
     if found is None:
         return _single(case)
     c, spread = found
-    if abs(c) <= 2 * spread:  # all zeros: no factor, nothing was computed
-        return None
+    if abs(c) <= 2 * spread:
+        return f"stop gradient: looks like {case.what} holds everything constant: it is 0 everywhere"
     return (
         f"constant factor: looks like {case.what} is {_said(case, c, spread)} the right one (factor {number(*found)})"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsoftmax.checker.smell_case import Case, number
+from jaxsoftmax.checker.smell_case import Case, fit, number
 
 __all__ = ["direction", "entries", "one_leaf", "one_slice"]
 
@@ -54,10 +54,10 @@ def one_slice(case: Case) -> str | None:
 
 
 def _factor(mine: np.ndarray, other: np.ndarray, limit: float) -> str:
-    square = float(np.vdot(other, other))
-    if not square:
+    found = fit([mine], [other], [limit])
+    if found is None:
         return ""
-    c, spread = float(np.vdot(other, mine)) / square, limit * float(np.abs(other).sum()) / square
+    c, spread, _ = found
     if not (np.abs(mine - c * other) <= limit * (1 + abs(c)) + spread * np.abs(other)).all():
         return ""
     return ", it is 0" if abs(c) <= 2 * spread else f" by the factor {number(c, spread)}"

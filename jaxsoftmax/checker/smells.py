@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report import StatementCheck
@@ -42,10 +44,9 @@ NAMES = (
     "nonfinite",
 )
 _PLACES = ("entry", "row", "one leaf")
-# Unit roundoffs that an error may have, the coarsest first.
+# Unit roundoffs that an error may have, the coarsest first; what is relatively larger than `_COARSE` is no rounding.
+_COARSE = 2.0**-4
 _DTYPES = (("bfloat16", 2.0**-9), ("float16 or TF32", 2.0**-12), ("float32", 2.0**-24))
-# An error so many times another one is not the same error.
-_VISIBLY = 16.0
 # Dense second derivatives of the guesses take n columns each.
 _GUESSED = 512
 
@@ -69,20 +70,26 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
             f"nonlinear: {c.quantity.partition(',')[0]} is not linear in its direction: {c.worst['ours']:.6g} where "
             f"{c.worst['theirs']:.6g} follows from linearity ({c.worst['path']})"
         )
-    for suspect in session.suspects:
+    demoted = [] if out else _dtype(session, failed)
+    said: set[str] = set()
+    for suspect in () if demoted else session.suspects:
         if out and (suspect.kind == "hvp" and nonlinear):
             continue  # its columns are no matrix
-        out += [text for text in _explained(session, suspect, truth) if text not in out]
-    out += _identities(failed, out)
-    out += _dtype(session, failed, out)
+        for text in _explained(session, suspect, truth):
+            # One error of a function's own rule shows in all that JAX derives from it.
+            core = re.sub(r" ± [0-9.e+-]+", "", text.replace(suspect.name, ""))
+            if core not in said:
+                out.append(text)
+                said.add(core)
+    out += demoted + _identities(failed, out)
     return out or _only_kinks(session)
 
 
 def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[str]:
     """At most two sentences on one rule: the first that explains every entry, and where the error is."""
     case = Case(session, suspect)
-    if not suspect.formula:
-        return []  # the working dtype's tolerance is no ground for guesses; `_dtype` names it
+    if not suspect.formula and session.widen and _relative(suspect) < _COARSE:
+        return []  # as large as the rounding of a narrower dtype: `_dtype` names it
     first = next(_guesses(case, truth), None)
     if first is None:
         return []
@@ -185,21 +192,25 @@ def _identities(failed: list[StatementCheck], out: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _dtype(session: Session, failed: list[StatementCheck], out: list[str]) -> list[str]:
+def _dtype(session: Session, failed: list[StatementCheck]) -> list[str]:
     """The formula agrees in float64, and the rule as it runs does not: it computes in a narrower dtype somewhere.
 
-    A formula that is off too, but by far less than what runs, has constants rounded to that dtype.
+    A formula that demotes and is off too, but by no more than the narrow dtype's spacing, has constants rounded to it.
     """
     runs = [c for c in failed if " as it runs in " in f"{c.quantity} {c.route}" and np.isfinite(c.max_error)]
     others = [c for c in failed if " as it runs in " not in f"{c.quantity} {c.route}"]
-    if not runs or out or session.kinks or not session.widen:
+    if not runs or session.kinks or not session.widen:
         return []
     check = max(runs, key=lambda c: c.max_error)
     narrow = sorted({dtype for s in session.suspects for dtype in s.traced.reduced})
-    if others and (not narrow or not _VISIBLY * max(c.max_error for c in others) <= check.max_error):
+    formulas = [s for s in session.suspects if s.formula]
+    spacing = max((float(jnp.finfo(dtype).eps) for dtype in narrow), default=0.0)
+    if others and not (formulas and all(_relative(s) <= spacing for s in formulas)):
         return []
     size = abs(check.worst["theirs"])
     relative = check.max_error / size if size else np.inf
+    if not narrow and any(_relative(s) >= _COARSE for s in session.suspects):
+        return []
     near = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")
     formula = "nearly right in float64 (constants rounded?)" if others else "right in float64"
     what = check.quantity.partition(",")[0]
@@ -207,6 +218,16 @@ def _dtype(session: Session, failed: list[StatementCheck], out: list[str]) -> li
         f"dtype: the formula is {formula}, and as it runs {what} is off by {relative:.1e} of its value: looks like "
         f"{' and '.join(narrow) or near}"
     ]
+
+
+def _relative(suspect: Suspect) -> float:
+    """The largest error relative to the largest entry of its leaf."""
+    found = 0.0
+    for mine, other in zip(suspect.ours, suspect.theirs, strict=True):
+        size = float(np.max(np.abs(other), initial=0.0))
+        error = float(np.max(np.abs(np.asarray(mine) - other), initial=0.0))
+        found = max(found, error / size if size > 0 else np.inf if error > 0 else 0.0)
+    return found
 
 
 def _only_kinks(session: Session) -> list[str]:

@@ -1,5 +1,7 @@
 """checker/smell*.py: every name is given to an error of its kind, to no other, and to nothing that is right."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,11 +71,18 @@ def test_a_factor_is_named_with_its_value_and_its_meaning():
     assert text is not None and "1.001 times" in text
 
 
-def test_a_factor_must_hold_in_every_entry_and_zeros_have_none():
+def test_a_factor_must_hold_in_every_entry_and_zero_is_none():
     almost = 0.5 * G
     almost[2, 3] += 1e-9
     assert constant_factor(case_of(X, almost, G)) is None
-    assert constant_factor(case_of(X, 0 * G, G)) is None
+    assert str(constant_factor(case_of(X, 0 * G, G))).startswith("stop gradient: ")
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_factors_of_tiny_and_huge_numbers_are_found(scale):
+    """Squares of 1e200 are out of range; the fit works in units of the largest entry."""
+    c, spread, entries = fit([0.5 * scale * G], [scale * G], [scale * 1e-12]) or (0.0, 0.0, 0)
+    assert c == pytest.approx(0.5) and 0 < spread < 1e-10 and entries == G.size
 
 
 def test_a_single_entry_has_only_known_factors():
@@ -125,6 +134,8 @@ def test_layouts_are_recognised_and_told_apart():
     order = [2, 0, 3, 1]
     assert "axis 0: its entries are [2, 0, 3, 1]" in str(permutation(case_of(X, G[order], G)))
     assert "axis 1" in str(permutation(case_of(X, G[:, ::-1], G)))
+    text = str(shift(case_of(X[0], np.append(9.0, G[0, :-1]), G[0])))
+    assert "shifted by 1 along axis 0, all but the end" in text
     for guess in (transpose, shift, permutation):
         assert guess(case_of(X, G + 0.1 * RNG.standard_normal(G.shape), G)) is None
 
@@ -142,6 +153,13 @@ def test_a_gauge_is_a_constant_along_an_axis():
     centred = G - G.mean(axis=1, keepdims=True)
     assert "a projection is missing" in str(gauge(case_of(X, centred + np.arange(4.0)[:, None], centred)))
     assert gauge(case_of(X, G + np.outer(np.arange(4.0), np.arange(5.0)), G)) is None
+
+
+def test_an_error_along_the_parameters_of_a_scale_invariant_function_is_a_missing_projection():
+    """Euler: <∇f, x> = 0 when f(cx) = f(x); c x added to such a gradient is no regulariser."""
+    tangent = G - X * np.vdot(X, G) / np.vdot(X, X)
+    assert "gauge" in str(regulariser(case_of(X, tangent + 0.3 * X, tangent)))
+    assert "missing regulariser" in str(regulariser(case_of(X, G + 0.3 * X, G)))
 
 
 def test_entries_and_slices_are_placed():
@@ -317,12 +335,45 @@ def names(report):
 def test_a_report_carries_the_names_and_a_right_rule_has_none():
     assert names(whole(lambda x, c: 4 * c * x**3)) == []
     assert names(whole(lambda x, c: 4 * x**3)) == ["sample weight"]
-    assert names(whole(lambda x, c: 4 * c * x**3 * (jnp.exp(1e3 * x) / jnp.exp(1e3 * x))))[0] == "nonfinite"
+    # The right value where sinh and cosh are finite: tanh(1000 x) is the sign of x to all digits.
+    signed = lambda x, c: 4 * c * jnp.abs(x) ** 3 * jnp.sinh(1e3 * x) / jnp.cosh(1e3 * x)  # noqa: E731
+    assert names(whole(signed))[0] == "nonfinite"
 
 
 def test_a_demoted_rule_is_named_by_its_dtype():
     low = lambda x, c: (4 * c * x**3).astype(jnp.bfloat16).astype(x.dtype)  # noqa: E731
     assert names(whole(low)) == ["dtype"]
+
+
+def test_a_rule_that_is_wrong_in_its_own_dtype_alone_is_not_called_demoted():
+    """The formula in float64 is right, what runs is half of it: a factor, which no rounding explains."""
+
+    def split(x, c):
+        return (4 if x.dtype == np.float64 else 2) * c * x**3
+
+    assert names(whole(split)) == ["constant factor"]
+    assert names(whole(lambda x, c: 2 * c * x**3, dtype_policy="working")) == ["constant factor"]
+
+
+def test_the_wrong_side_of_a_kink_nearby_is_a_kink():
+    """At x = 1e-9 the slope of max(x, 0) is 1; a rule with a tolerance of 1e-6 says 0."""
+    at = np.float32([1e-9, -1.0, 2.0, 0.5, -0.25])
+    report = js.crosscheck(
+        lambda x: jnp.sum(jnp.maximum(x, 0) * jnp.arange(1.0, 6)),
+        at,
+        gradient=lambda x: jnp.where(x > 1e-6, 1.0, 0.0) * jnp.arange(1.0, 6),
+    )
+    assert names(report)[0] == "kink"
+
+
+def test_a_wrong_rule_of_the_function_itself_is_named_once():
+    @jax.custom_jvp
+    def cube(x):
+        return x**3
+
+    cube.defjvp(lambda primals, tangents: (cube(*primals), primals[0] ** 2 * tangents[0]))
+    report = js.crosscheck(lambda x: jnp.sum(cube(x)), np.float32([0.5, -1.5, 2.0]))
+    assert names(report) == ["constant factor"] and "a third of" in report.smells[0]
 
 
 def test_second_order_findings_have_their_names():
@@ -343,7 +394,9 @@ def test_all_names_are_in_the_list():
 
 
 def drawn(entry):
-    return entry.make(np.random.default_rng(0), np.float32)
+    """The example with JAX arrays for data: products of NumPy arrays would be constants of a rule's trace."""
+    example = entry.make(np.random.default_rng(0), np.float32)
+    return replace(example, args=jax.tree.map(jnp.asarray, example.args))
 
 
 def named(example, psd=False):
