@@ -102,7 +102,8 @@ def _excused(
     for code, first in ((program, int(with_value)), (truth.program, 1)):
         with_data = session.measure(code, session.wide(), data=True).errors[first:]
         without = session.measure(code, session.wide()).errors[first:]
-        effects = [e + a - b for e, a, b in zip(effects, with_data, without, strict=True)]
+        with np.errstate(invalid="ignore"):  # unknown less unknown excuses nothing
+            effects = [e + np.nan_to_num(a - b) for e, a, b in zip(effects, with_data, without, strict=True)]
     tolerance = [t + session.u * e for t, e in zip(judged.tolerance, effects, strict=True)]
     check = finding.check
     again = leafwise(FIRST, check.quantity, check.route, formula, judged.target, tolerance, None, session.point.paths)
