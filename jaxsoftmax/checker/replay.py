@@ -92,8 +92,9 @@ class Replay:
             if not isinstance(atom, Literal):
                 return values[atom]
             # A Python int is an int64 to NumPy, whatever it was in the trace.
-            whole = jnp.issubdtype(atom.aval.dtype, jnp.integer)
-            return widen(np.asarray(atom.val, atom.aval.dtype if whole else None))
+            dtype = getattr(atom.aval, "dtype", None)
+            whole = dtype is not None and jnp.issubdtype(dtype, jnp.integer)
+            return widen(np.asarray(atom.val, dtype if whole else None))
 
         values.update(zip(jaxpr.constvars, map(widen, consts), strict=True))
         values.update(zip(jaxpr.invars, map(widen, args), strict=True))
