@@ -138,9 +138,8 @@ class Replay:
         if key == "precision" and value is not None:
             return (lax.Precision.HIGHEST, lax.Precision.HIGHEST)
         if key in ("update_jaxpr", "jaxpr") and hasattr(value, "eqns"):  # of a scatter or a reduction
-            shapes = [
-                jax.ShapeDtypeStruct(v.aval.shape, widened(v.aval.dtype)) for v in getattr(value, "jaxpr", value).invars
-            ]
+            inner: Any = getattr(value, "jaxpr", value)
+            shapes = [jax.ShapeDtypeStruct(v.aval.shape, widened(v.aval.dtype)) for v in inner.invars]
             closed = jax.make_jaxpr(self._inner(value))(*shapes)
             return closed if hasattr(value, "consts") else closed.jaxpr
         return value
