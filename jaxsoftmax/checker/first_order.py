@@ -119,7 +119,7 @@ def _excused(
 
 def _evaluated(
     session: Session, program: Program, truth: Truth, ran: Sequence[Any], with_value: bool
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+) -> tuple[list[np.ndarray], list[Any]]:
     """The rule in float64 and its rounding bounds; for a large rule that agrees, twice the truth's stand in for them.
 
     Both compute the same quantity, and the screening tolerance is what the report states: an error above it leads to

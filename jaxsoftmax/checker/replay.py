@@ -92,8 +92,9 @@ class Replay:
             if not isinstance(atom, Literal):
                 return values[atom]
             # A Python int is an int64 to NumPy, whatever it was in the trace.
-            whole = jnp.issubdtype(atom.aval.dtype, jnp.integer)
-            return widen(np.asarray(atom.val, atom.aval.dtype if whole else None))
+            dtype = getattr(atom.aval, "dtype", None)
+            whole = dtype is not None and jnp.issubdtype(dtype, jnp.integer)
+            return widen(np.asarray(atom.val, dtype if whole else None))
 
         values.update(zip(jaxpr.constvars, map(widen, consts), strict=True))
         values.update(zip(jaxpr.invars, map(widen, args), strict=True))
@@ -137,9 +138,8 @@ class Replay:
         if key == "precision" and value is not None:
             return (lax.Precision.HIGHEST, lax.Precision.HIGHEST)
         if key in ("update_jaxpr", "jaxpr") and hasattr(value, "eqns"):  # of a scatter or a reduction
-            shapes = [
-                jax.ShapeDtypeStruct(v.aval.shape, widened(v.aval.dtype)) for v in getattr(value, "jaxpr", value).invars
-            ]
+            inner: Any = getattr(value, "jaxpr", value)
+            shapes = [jax.ShapeDtypeStruct(v.aval.shape, widened(v.aval.dtype)) for v in inner.invars]
             closed = jax.make_jaxpr(self._inner(value))(*shapes)
             return closed if hasattr(value, "consts") else closed.jaxpr
         return value

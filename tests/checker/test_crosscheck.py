@@ -239,9 +239,6 @@ def test_a_rule_with_its_own_precomputed_float32_data_does_not_disagree():
     assert report.verdict != "DISAGREE" and any("closes over float32 data" in note for note in report.notes), report
     report = crosscheck(lambda x: jnp.sum(c * x**3), X, gradient=lambda x: 3.0001 * c * x**2)
     assert report.verdict == "DISAGREE"
-    args = (c,)  # data in args are exact in float64, so that 1 + 10⁻⁷ does not pass
-    wrong = crosscheck(lambda x, c: jnp.sum(c * x**3), X, gradient=lambda x, c: 3.0000003 * c * x**2, args=args)
-    assert wrong.verdict == "DISAGREE"
 
 
 def foreign_gradient(factor):

@@ -13,7 +13,7 @@ U64 = 2.0**-53
 
 
 def traced(fun, at=X, args=(), *more):
-    return Traced("fun", fun, read_point(at), args, *more)
+    return Traced("fun", fun, read_point(at), args, *more, twice=True)
 
 
 def wide_value(t):
