@@ -20,7 +20,9 @@ def excused(
     tolerance: Sequence[Any],
     coarse: Sequence[Any],
 ) -> list[Any]:
-    """The tolerance of a formula: `coarse` where the formula needs it and closes over arrays of a narrow dtype.
+    """The tolerance of a formula, for the comparison that follows.
+
+    It is `coarse` where the formula needs that and closes over arrays of a narrow dtype.
 
     ``3 * c * x**2`` with a float32 array c computes ``3 * c`` in float32 while it is traced: nobody sees it, and
     float64's rounding bound does not hold for it. Held to the working dtype's bound the rule is as right as it runs.
@@ -36,6 +38,7 @@ def excused(
     """
     if not traced.closes_over_narrow or _within(ours, theirs, tolerance) or not _within(ours, theirs, coarse):
         return list(tolerance)
+    session.excuse = f"{name} closes over float32 data and may compute with them before it is traced, unseen"
     session.note(
         f"{name} closes over float32 data, and may compute with them before it is traced: its formula is held to the "
         f"rounding of {session.point.dtype}. Pass data through args for a sharper check"

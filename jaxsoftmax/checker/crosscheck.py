@@ -12,22 +12,17 @@ import numpy as np
 from jaxsoftmax._checks import is_traced, random_generator, show, warn_if_miscompiling
 from jaxsoftmax.checker.along import check_along
 from jaxsoftmax.checker.budget import Budget, Clock, as_budget
-from jaxsoftmax.checker.entries import UlpHistogram, worst_entries_of
+from jaxsoftmax.checker.curvature import check_semidefinite, find_curvature
+from jaxsoftmax.checker.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
 from jaxsoftmax.checker.first_order import Hand, check_gradient
 from jaxsoftmax.checker.high_precision import check_twin
 from jaxsoftmax.checker.inputs import read_point, require_callable, require_scalar
 from jaxsoftmax.checker.jacobian import check_dual, check_jvp, check_vjp, read_outputs
 from jaxsoftmax.checker.large import LARGE
 from jaxsoftmax.checker.linear_maps import LinearMap
-from jaxsoftmax.checker.report import CrossCheckReport
+from jaxsoftmax.checker.report import CrossCheckReport, StatementCheck
 from jaxsoftmax.checker.rules import Rule, given_rules, own_rules
-from jaxsoftmax.checker.second_order import (
-    check_consistent,
-    check_hessian,
-    check_hvp,
-    check_semidefinite,
-    find_curvature,
-)
+from jaxsoftmax.checker.second_order import check_consistent, check_hessian, check_hvp
 from jaxsoftmax.checker.session import Session
 from jaxsoftmax.checker.smells import name_smells
 from jaxsoftmax.checker.tracing import Traced
@@ -62,8 +57,8 @@ def crosscheck(
 
     *Every entry.* A gradient is compared entry by entry with reverse autodiff in float64, whatever its size; Hessians,
     Hessian-vector products and Jacobians likewise as far as the budget goes, and beyond it along random directions,
-    with the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order of
-    Taylor remainders see the gradient along directions that expose structure.
+    with the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order
+    of Taylor remainders see the gradient along directions that expose structure.
 
     *Derived tolerances.* A running error analysis of each program bounds the rounding of each entry to first order. The
     rule's formula is evaluated in float64 and held to float64's bound; the rule as it runs in its own dtype is held to
@@ -214,6 +209,9 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
             )
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
+    entries += [
+        _worst_of_row(f.check) for f in session.findings if not f.check.passed and not _listed(f.check, entries)
+    ]
     entries.sort(key=lambda e: -e.ratio)
     ran = [" as it runs" in f.check.quantity for f in session.findings]
     formulas = [f for f, own in zip(session.findings, ran, strict=True) if not own]
@@ -235,3 +233,14 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
 def _coarsest(findings: list[Any]) -> float | None:
     """The coarsest resolution of some comparisons, those of zeros and identities left out."""
     return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)
+
+
+def _listed(check: StatementCheck, entries: list[Entry]) -> bool:
+    return any((e.quantity, e.path) == (check.quantity, check.worst["path"]) for e in entries)
+
+
+def _worst_of_row(check: StatementCheck) -> Entry:
+    """The worst entry of a comparison that failed, where no table of it was kept or the sample left it out."""
+    ours, theirs = check.worst["ours"], check.worst["theirs"]
+    apart = float(ulps_apart(np.float64(ours), np.float64(theirs)))
+    return Entry(check.quantity, check.worst["path"], ours, theirs, check.max_error, check.bound, apart)

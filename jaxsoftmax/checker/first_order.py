@@ -161,9 +161,12 @@ def _check_value(session: Session, name: str, ran: Any, formula: Any, units: Any
     ):
         if kind.startswith("formula") and not session.widen:
             continue
-        tolerance = u * float(units) + own
+        tolerance, target = u * float(units) + own, truth.value
+        if u != U64 and not abs(float(np.asarray(value)) - target) <= tolerance:  # another function in this dtype?
+            narrow = find_truth(session, narrow=True)
+            target, tolerance = narrow.value, tolerance + U64 * narrow.value_units
         route = f"the function (float64), {kind}"
-        session.add(FIRST, f"value of {name}", route, [value], [truth.value], [tolerance], [own], paths=[""])
+        session.add(FIRST, f"value of {name}", route, [value], [target], [tolerance], [own], paths=[""])
 
 
 def _check_as_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -89,6 +90,7 @@ def compare_matrices(
         label=label,
         identity=identity,
     )
+    finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse), None
     session.findings.append(finding)
     if table:
         session.tables.append(Table(quantity, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxsoftmax.checker.curvature import as_matrix
 from jaxsoftmax.checker.equations import primitives
 from jaxsoftmax.checker.inputs import require_callable, require_like
 from jaxsoftmax.checker.jacobian import Outputs
-from jaxsoftmax.checker.second_order import as_matrix
 from jaxsoftmax.checker.session import Session
 from jaxsoftmax.checker.tracing import Traced
 

@@ -87,6 +87,7 @@ class Session:
         findings: the comparisons so far.
         routes: the function along directions, once it is needed (`routes.routes_of`).
         guarantee: with what probability an error escapes, where not every entry was compared.
+        excuse: why the next comparison of matrices cannot tell a difference that was seen.
         nonsmooth: entries of x in which the function has no derivative at the point; other comparisons leave them out.
         kinks: evidence of points where the function is not differentiable.
         suspects: the rules that disagree.
@@ -103,6 +104,7 @@ class Session:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     routes: Any = None
     guarantee: str | None = None
+    excuse: str | None = None
     nonsmooth: set[int] = dataclasses.field(default_factory=set)
     kinks: list[str] = dataclasses.field(default_factory=list)
     suspects: list[Suspect] = dataclasses.field(default_factory=list)

@@ -17,6 +17,9 @@ from jaxsoftmax.checker.inputs import Point, called, rule_on
 from jaxsoftmax.checker.program import compiled
 from jaxsoftmax.checker.replay import Replay, widen
 
+# Rules with more equations are not traced again to see whether they are random.
+_SHORT = 200
+
 
 class Traced:
     """A function of flat leaves and further pytrees, as jaxprs.
@@ -39,7 +42,7 @@ class Traced:
             rule: the user's function.
             point: x.
             args: further arguments, held fixed.
-            twice: trace it twice, to see whether it depends on something that it changes.
+            twice: trace it twice, however long it is, to see whether it depends on something that it changes.
             more: templates of the arguments between x and args: lists of leaves in the working dtype, and how to put
                 them together: (leaves, treedef).
 
@@ -59,7 +62,8 @@ class Traced:
         templates = [point.leaves, *(leaves for leaves, _ in more)]
         with point.scope(), called(name):
             self.narrow, self.out = jax.make_jaxpr(flat, return_shape=True)(*templates)
-            # The function is traced twice, as a new one (JAX keeps old traces); its rules, which may be long, once.
+            # Traced twice, as a new function (JAX keeps old traces); a long rule, whose trace is dear, once.
+            twice = twice or len(self.narrow.jaxpr.eqns) < _SHORT
             again = jax.make_jaxpr(lambda *parts: flat(*parts))(*templates) if twice else self.narrow
         self._refuse_effects(again)
         self.closed, self.wide = self.narrow, False
