@@ -93,7 +93,7 @@ def read_point(at: Any) -> Point:
                 "Pass what is not differentiated through args."
             )
         # np.float64 is a float too, but one with a dtype of its own.
-        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+        dtype = getattr(leaf, "dtype", None) or jnp.result_type(leaf)
         if not jnp.issubdtype(dtype, jnp.floating):
             kind = "complex numbers are not checked" if jnp.issubdtype(dtype, jnp.complexfloating) else "no derivative"
             raise TypeError(
