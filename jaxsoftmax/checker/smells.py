@@ -57,6 +57,16 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
     Args:
         session: the check, its comparisons done.
         truth: of the gradient, for a scalar function.
+
+    Returns:
+        At most two sentences a rule: what explains all of its wrong entries, and where they are. An explanation was
+        evaluated and agrees with the rule in every entry within both sides' rounding; nothing is said where none does.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxsoftmax as js, numpy as np
+        >>> x = np.float32([0.5, -1.0, 2.0])
+        >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 4 * x**3 - 0.5 * x).smells[0].name
+        'missing regulariser'
     """
     failed = [f.check for f in session.findings if not f.check.passed]
     out: list[str] = []
