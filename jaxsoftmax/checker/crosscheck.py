@@ -172,6 +172,7 @@ def _require_finite(session: Session, traced: Traced) -> None:
 def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> list[Hand]:
     hands: list[Hand] = []
     maps: dict[str, LinearMap] = {}
+    sources = {kind: traced for kind, _, traced in rules}
     curvature = None
     for kind, name, traced in rules:
         if kind in ("gradient", "value_and_gradient") and truth is not None:
@@ -187,9 +188,9 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
         elif kind == "vjp":
             maps["vjp"] = check_vjp(session, traced, outputs)
     if "jvp" in maps and "vjp" in maps:
-        check_dual(session, maps["jvp"], maps["vjp"])
+        check_dual(session, maps["jvp"], maps["vjp"], [sources["jvp"], sources["vjp"]])
     if hands and "hvp" in maps:
-        check_consistent(session, hands[0].traced, maps["hvp"])
+        check_consistent(session, hands[0].traced, sources["hvp"], maps["hvp"])
     if hands and truth is not None:
         check_along(session, hands, truth, maps.get("hvp"))
     if psd and truth is not None:

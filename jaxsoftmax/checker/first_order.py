@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsoftmax.checker.equations import primitives
 from jaxsoftmax.checker.kink_entries import Judged, judge
 from jaxsoftmax.checker.program import Program
+from jaxsoftmax.checker.replay import FOREIGN
 from jaxsoftmax.checker.report import Finding
 from jaxsoftmax.checker.session import U64, Session, Suspect, leafwise, numbers
 from jaxsoftmax.checker.tracing import Traced
@@ -58,8 +60,10 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
         value_units, *units = units
         _check_value(session, name, value, value64, value_units, truth)
     own = truth.tolerance
-    tolerance = [U64 * e + t for e, t in zip(units, own, strict=True)]
-    known = [U64 * e for e in units]  # what is known of the formula's errors
+    # Foreign code that was traced in a narrow dtype rounds to that, wherever it is called from.
+    u = session.u if traced.replay.opaque else U64
+    tolerance = [u * e + t for e, t in zip(units, own, strict=True)]
+    known = [u * e for e in units]  # what is known of the formula's errors
     if session.widen:
         judged = judge(session, truth, formula, truth.gradient, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
@@ -92,11 +96,14 @@ def _excused(
         The finding that stands, and the effects in units of u that excuse it (0 where nothing does).
     """
     none = [np.zeros(np.shape(g)) for g in truth.gradient]
+    if (primitives(program.jaxpr) | primitives(truth.program.jaxpr)) & FOREIGN:
+        return finding, none  # no analysis sees through foreign code
     effects = none
     for code, first in ((program, int(with_value)), (truth.program, 1)):
         with_data = session.measure(code, session.wide(), data=True).errors[first:]
         without = session.measure(code, session.wide()).errors[first:]
-        effects = [e + a - b for e, a, b in zip(effects, with_data, without, strict=True)]
+        with np.errstate(invalid="ignore"):  # unknown less unknown excuses nothing
+            effects = [e + np.nan_to_num(a - b) for e, a, b in zip(effects, with_data, without, strict=True)]
     tolerance = [t + session.u * e for t, e in zip(judged.tolerance, effects, strict=True)]
     check = finding.check
     again = leafwise(FIRST, check.quantity, check.route, formula, judged.target, tolerance, None, session.point.paths)
@@ -125,7 +132,20 @@ def _evaluated(
         if _within(ran, exact, [session.u * e for e in units]) and _within(formula, exact, [U64 * e for e in units]):
             return formula, units
     measured = session.measure(program, session.wide())
+    if primitives(program.jaxpr) & FOREIGN:
+        return measured.values, _foreign_units(session, measured.errors, truth, with_value)
     return measured.values, measured.errors
+
+
+def _foreign_units(session: Session, units: list[Any], truth: Truth, with_value: bool) -> list[Any]:
+    """Bounds of a rule that calls code which JAX does not see into: the truth's, doubled, and four roundings."""
+    session.note("foreign code has no rounding bound: the truth's own, doubled, stands in for it")
+    own = ([np.asarray(truth.value_units)] if with_value else []) + list(truth.units)
+    exact = ([np.asarray(truth.value)] if with_value else []) + list(truth.gradient)
+    return [
+        np.where(np.isfinite(e), e, 2 * np.asarray(t) + 4 * np.abs(v))
+        for e, t, v in zip(units, own, exact, strict=True)
+    ]
 
 
 def _within(ours: Sequence[Any], theirs: Sequence[Any], tolerances: Sequence[Any]) -> bool:
@@ -160,7 +180,10 @@ def _check_as_run(
         narrow = find_truth(session, narrow=True)
         program = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
         measured = session.measure(program, session.wide(), narrow=True)
-        more = measured.errors[1:] if with_value else measured.errors
+        found = measured.errors
+        if primitives(program.jaxpr) & FOREIGN:
+            found = _foreign_units(session, found, truth, with_value)
+        more = found[1:] if with_value else found
         wider = [session.u * e + U64 * t for e, t in zip(more, narrow.units, strict=True)]
         if _within(ran, narrow.gradient, wider) or not session.widen:
             target, tolerance, own = narrow.gradient, wider, narrow.tolerance

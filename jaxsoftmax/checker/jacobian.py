@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.closed_data import excused
 from jaxsoftmax.checker.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.linear_maps import Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
@@ -116,7 +117,7 @@ def _require_autodiff(truth: LinearMap, name: str) -> None:
         ) from error
 
 
-def check_dual(session: Session, forward: LinearMap, reverse: LinearMap) -> None:
+def check_dual(session: Session, forward: LinearMap, reverse: LinearMap, rules: list[Traced]) -> None:
     """<ct, J v> = <ct J, v> for the two hand rules."""
     probes, duals = (m.probes(2) for m in (forward, reverse))
     pushed, push_units = forward.measure(probes)
@@ -126,6 +127,9 @@ def check_dual(session: Session, forward: LinearMap, reverse: LinearMap) -> None
     sums = U64 * (4 + 2 * np.sqrt(max(forward.width, reverse.width)))
     own = np.abs(pulled) @ np.abs(probes).T * sums + U64 * pull_units @ np.abs(probes).T
     tolerance = np.abs(duals) @ np.abs(pushed).T * sums + U64 * np.abs(duals) @ push_units.T + own
+    coarse = session.u / U64 * tolerance
+    for traced in rules:
+        (tolerance,) = excused(session, traced, traced.name, [ours], [theirs], [tolerance], [coarse])
     rows, columns = (lambda i: f"cotangent {i}"), (lambda i: f"direction {i}")
     compare_matrices(session, FIRST, "jvp", "<ct, Jv> with the hand vjp", ours, theirs, tolerance, own, rows, columns)
 
@@ -167,7 +171,8 @@ def _compare(
         ours, units, theirs, own_units = ours.T, units.T, theirs.T, own_units.T
         columns = lambda i: labels[i]  # noqa: E731
         quantity = f"{quantity} along directions"
-    tolerance = U64 * (units + own_units)
+    coarse = session.u * units + U64 * own_units
+    (tolerance,) = excused(session, traced, quantity, [ours], [theirs], [U64 * (units + own_units)], [coarse])
     finding = compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
     if bounds is not None and own is not None:
         suspect(session, quantity, finding, ours, theirs, tolerance, traced)

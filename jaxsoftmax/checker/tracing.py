@@ -65,10 +65,11 @@ class Traced:
         self.closed, self.wide = self.narrow, False
         with jax.enable_x64(True):
             wide_args = jax.tree.map(
-                lambda a: _traceable(widen(a)) if isinstance(a, jax.Array | np.ndarray | np.generic) else a, given
+                lambda a: _fresh(_traceable(widen(a))) if isinstance(a, jax.Array | np.ndarray | np.generic) else a,
+                given,
             )
             wide = [[_widened(leaf) for leaf in part] for part in templates]
-            for held in (wide_args, args):
+            for held in (wide_args, jax.tree.map(_fresh, args)):
                 try:
                     closed, out = jax.make_jaxpr(functools.partial(flat, held=held), return_shape=True)(*wide)
                 except Exception:
@@ -130,6 +131,12 @@ class Traced:
         return signature(self.narrow.jaxpr)
 
     @functools.cached_property
+    def closes_over_narrow(self) -> bool:
+        """Whether the float64 trace, whose args are float64, still holds arrays of a narrower float dtype."""
+        held = [getattr(const, "dtype", None) for const in (*self.closed.consts, *inner_consts(self.closed))]
+        return self.wide and any(_is_narrow(dtype) for dtype in held)
+
+    @functools.cached_property
     def reduced(self) -> tuple[str, ...]:
         """Float dtypes narrower than float64 that the float64 trace still computes in."""
         return tuple(sorted(_narrow_dtypes(self.closed.jaxpr))) if self.wide else ()
@@ -142,11 +149,23 @@ def _traceable(arg: Any) -> Any:
     return arg
 
 
+def _fresh(arg: Any) -> Any:
+    """A copy of a NumPy array: JAX remembers the dtype that an array object was given while x64 was off."""
+    return arg.copy() if isinstance(arg, np.ndarray) else arg
+
+
 def _widened(template: Any) -> Any:
     """An array, or the shape of one, in float64."""
     if isinstance(template, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(template.shape, np.float64)
     return template.astype(np.float64)
+
+
+def _is_narrow(dtype: Any) -> bool:
+    """Whether it is a float dtype other than float64 (keys have dtypes that are none)."""
+    if dtype is None or jnp.issubdtype(dtype, jax.dtypes.extended):
+        return False
+    return bool(jnp.issubdtype(dtype, jnp.floating)) and dtype != np.float64
 
 
 def _same(first: Any, second: Any) -> bool:
