@@ -1,4 +1,4 @@
-"""Errors with a place: a few entries, one slice of a leaf, one leaf; and matrices with an error of one direction or a skew one."""
+"""Errors with a place: a few entries, one slice of a leaf, one leaf; matrices wrong in one direction, or skew."""
 
 from __future__ import annotations
 
