@@ -1,4 +1,4 @@
-"""Errors with a place: a few entries, one slice of a leaf, one leaf; and matrices whose error is one direction."""
+"""Errors with a place: a few entries, one slice of a leaf, one leaf; matrices wrong in one direction, or skew."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxsoftmax.checker.smell_case import Case, fit, number
 
-__all__ = ["direction", "entries", "one_leaf", "one_slice"]
+__all__ = ["asymmetric", "direction", "entries", "one_leaf", "one_slice"]
 
 _FEW = 3
 
@@ -90,4 +90,22 @@ def direction(case: Case) -> str | None:
     return (
         f"direction: looks like {case.what} is wrong in one direction only: the error has rank one and size "
         f"{number(float(values[0]), noise)} ({values[1] / values[0]:.0e} of it is left)"
+    )
+
+
+def asymmetric(case: Case) -> str | None:
+    """A Hessian that is not its own transpose, where the right one is."""
+    if not case.usable or case.suspect.kind not in ("hvp", "hessian"):
+        return None
+    ours, limits = (
+        case.joined(case.ours),
+        case.joined([np.full(e.shape, case.limit(i)) for i, e in enumerate(case.error)]),
+    )
+    skew = np.abs(ours - ours.T)
+    if not (skew > limits + limits.T).any():
+        return None
+    i, j = (int(k) for k in np.unravel_index(int(skew.argmax()), skew.shape))
+    return (
+        f"asymmetric: {case.what} is not symmetric: entry ({i}, {j}) is {ours[i, j]:.6g} and entry ({j}, {i}) is "
+        f"{ours[j, i]:.6g}"
     )

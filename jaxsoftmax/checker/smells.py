@@ -16,7 +16,7 @@ from jaxsoftmax.checker.smell_factors import constant_factor, leaf_factor, regul
 from jaxsoftmax.checker.smell_flat import Flat, flatten, has_loop
 from jaxsoftmax.checker.smell_kinks import kink
 from jaxsoftmax.checker.smell_layout import gauge, permutation, shift, transpose
-from jaxsoftmax.checker.smell_places import direction, entries, one_leaf, one_slice
+from jaxsoftmax.checker.smell_places import asymmetric, direction, entries, one_leaf, one_slice
 from jaxsoftmax.checker.smell_terms import wrong_term
 from jaxsoftmax.checker.truth import DIFFERENCES, Truth
 
@@ -57,6 +57,16 @@ def name_smells(session: Session, truth: Truth | None) -> list[str]:
     Args:
         session: the check, its comparisons done.
         truth: of the gradient, for a scalar function.
+
+    Returns:
+        At most two sentences a rule: what explains all of its wrong entries, and where they are. An explanation was
+        evaluated and agrees with the rule in every entry within both sides' rounding; nothing is said where none does.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxsoftmax as js, numpy as np
+        >>> x = np.float32([0.5, -1.0, 2.0])
+        >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 4 * x**3 - 0.5 * x).smells[0].name
+        'missing regulariser'
     """
     failed = [f.check for f in session.findings if not f.check.passed]
     out: list[str] = []
@@ -131,7 +141,7 @@ def _guesses(case: Case, truth: Truth | None) -> Iterator[str]:
                 continue
             if text is not None:
                 yield text
-    yield from _texts((one_leaf, _asymmetric, direction), case)
+    yield from _texts((one_leaf, asymmetric, direction), case)
 
 
 def _texts(guesses: tuple[Callable[[Case], str | None], ...], case: Case) -> Iterator[str]:
@@ -148,24 +158,6 @@ def _flat(case: Case, truth: Truth | None, unroll: bool) -> Flat | None:
     if case.matrix and max(session.point.size, case.size // max(session.point.size, 1)) > _GUESSED:
         return None
     return flatten(session, unroll=unroll)
-
-
-def _asymmetric(case: Case) -> str | None:
-    """A Hessian that is not its own transpose, where the right one is."""
-    if not case.usable or case.suspect.kind not in ("hvp", "hessian"):
-        return None
-    ours, limits = (
-        case.joined(case.ours),
-        case.joined([np.full(e.shape, case.limit(i)) for i, e in enumerate(case.error)]),
-    )
-    skew = np.abs(ours - ours.T)
-    if not (skew > limits + limits.T).any():
-        return None
-    i, j = (int(k) for k in np.unravel_index(int(skew.argmax()), skew.shape))
-    return (
-        f"asymmetric: {case.what} is not symmetric: entry ({i}, {j}) is {ours[i, j]:.6g} and entry ({j}, {i}) is "
-        f"{ours[j, i]:.6g}"
-    )
 
 
 def _nonfinite(failed: list[StatementCheck]) -> list[str]:
