@@ -130,7 +130,17 @@ def test_the_error_and_the_report_travel_between_processes():
 
 def test_the_document_is_json_with_the_old_keys_first():
     document = json.loads(json.dumps(full().to_dict(), allow_nan=False))
-    keys = ["verdict", "statements", "smells", "notes", "worst_entries", "ulp_histogram", "resolution", "resolution_as_run", "guarantee"]
+    keys = [
+        "verdict",
+        "statements",
+        "smells",
+        "notes",
+        "worst_entries",
+        "ulp_histogram",
+        "resolution",
+        "resolution_as_run",
+        "guarantee",
+    ]
     assert list(document) == [*keys, "seconds", "evaluations"]
     assert document["worst_entries"][0]["ours"] == "nan"
     assert document["ulp_histogram"]["edges"][0] == "-inf"

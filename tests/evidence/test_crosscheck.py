@@ -259,7 +259,17 @@ def test_report_has_the_documented_keys_and_reads_as_a_table():
     problem, W = make()
     report = crosscheck_problem(problem, W)
     document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    fields = ["verdict", "statements", "smells", "notes", "worst_entries", "ulp_histogram", "resolution", "resolution_as_run", "guarantee"]
+    fields = [
+        "verdict",
+        "statements",
+        "smells",
+        "notes",
+        "worst_entries",
+        "ulp_histogram",
+        "resolution",
+        "resolution_as_run",
+        "guarantee",
+    ]
     fields += ["seconds", "evaluations"]
     assert list(document) == fields
     keys = ["statement", "quantity", "route", "max_error", "bound", "ratio", "passed", "worst", "blind", "verdict"]
