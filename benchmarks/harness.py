@@ -15,7 +15,18 @@ from typing import Any
 
 import jax
 
-CASES = ("accuracy", "entries", "hessian", "mnist", "newton", "training", "spectrum", "crosscheck", "import_cost")
+CASES = (
+    "accuracy",
+    "entries",
+    "hessian",
+    "mnist",
+    "newton",
+    "training",
+    "spectrum",
+    "crosscheck",
+    "detection",
+    "import_cost",
+)
 PACKAGES = (
     "jaxsoftmax",
     "jax",
