@@ -188,7 +188,8 @@ def detected(wrong: Iterator[Wrong], alarmed: dict[str, set[str]], *, names: boo
             (below if small else missed).append(f"{mutant.label}: error {mutant.error}, resolution {resolution}")
         elif names:
             # The first name counts; ALSO_TRUE lists second names that state the same error truly.
-            right = bool(smells) and smells[0] in (mutant.kind, *mutants.ALSO_TRUE.get(mutant.label, ()))
+            first = smells[0] if smells else "unnamed"
+            right = first in (mutant.kind, *mutants.ALSO_TRUE.get(mutant.label, ()))
             named += right
             misnamed += [] if right else [f"{mutant.label}: {mutant.kind}, said {smells}"]
         for name, check in _peers().items():
