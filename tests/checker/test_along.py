@@ -14,6 +14,8 @@ from jaxsoftmax.checker.session import Session
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import dot, dot_tolerance, find_truth
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 U64 = 2.0**-53
 AT = {"b": np.float32([0.3, -0.8]), "w": np.float32([[1.0, 0.5, -0.25], [0.1, -1.5, 2.0]])}
 

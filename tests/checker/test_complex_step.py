@@ -8,6 +8,8 @@ from jax import lax
 
 from jaxsoftmax.checker.complex_step import NotAnalytic, complex_step, step_of, why_not
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 U = 2.0**-53
 
 

@@ -15,6 +15,8 @@ from jax import lax
 from jaxsoftmax.checker.budget import Budget
 from jaxsoftmax.checker.crosscheck import crosscheck
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 RNG = np.random.default_rng(0)
 X = np.float32([0.5, -1.25, 2.0])
 

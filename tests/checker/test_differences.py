@@ -18,6 +18,8 @@ from jaxsoftmax.checker.differences import (
 )
 from jaxsoftmax.checker.kinks import kink
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 U = 2.0**-53
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(4, 4))

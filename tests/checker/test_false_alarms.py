@@ -8,8 +8,8 @@ import jaxsoftmax as js
 from checker.zoo import CASES
 
 KEYS = 20
-# One case of each kind for the fast run: gradient with Hessian, vjp and jvp, own custom rule, linear algebra, a loop.
-QUICK = ("logsumexp", "normalise", "softsign", "fori-loop", "huge-values", "tiny-argument")
+# For the fast run: gradient with Hessian, vjp and jvp, a loop.
+QUICK = ("logsumexp", "normalise", "fori-loop")
 
 
 def report(case, dtype, seed):

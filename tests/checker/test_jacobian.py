@@ -10,6 +10,8 @@ from jaxsoftmax.checker.budget import Budget
 from jaxsoftmax.checker.crosscheck import crosscheck
 from jaxsoftmax.checker.jacobian import read_outputs
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((4, 3)).astype(np.float32)
 AT = {"b": RNG.standard_normal(4).astype(np.float32), "x": RNG.standard_normal(3).astype(np.float32)}

@@ -7,6 +7,8 @@ import pytest
 
 from jaxsoftmax.checker.crosscheck import crosscheck
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 X = np.float32([0.7, 0.0, -1.2])
 
 

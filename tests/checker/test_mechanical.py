@@ -7,6 +7,8 @@ import pytest
 
 from checker import mechanical
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 RNG = np.random.default_rng(20261124)
 W, X = (RNG.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5, 4)))
 T = np.eye(3, dtype=np.float32)[[0, 1, 2, 1, 0]]

@@ -19,6 +19,8 @@ from jaxsoftmax.checker import rounding
 from jaxsoftmax.checker.rounding import with_errors
 from jaxsoftmax.checker.rounding_calls import Call, options_of, sum_growth
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
 SEEDS = range(3)

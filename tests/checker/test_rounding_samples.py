@@ -9,6 +9,8 @@ from jax import lax
 from jaxsoftmax.checker.rounding import with_errors
 from jaxsoftmax.checker.rounding_samples import sampled_errors
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
 N = np.random.Generator.standard_normal

@@ -8,6 +8,8 @@ import pytest
 from jaxsoftmax.checker.budget import Budget
 from jaxsoftmax.checker.crosscheck import crosscheck
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 N = 5
 RNG = np.random.default_rng(0)
 A = (RNG.standard_normal((8, N)) / 2).astype(np.float32)

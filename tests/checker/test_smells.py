@@ -25,6 +25,8 @@ from jaxsoftmax.checker.smells import NAMES, name_smells
 from jaxsoftmax.checker.tracing import Traced
 from jaxsoftmax.checker.truth import find_truth
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 # Differences of the synthetic cases below are exact or rounded a few times, of numbers below 100.
 TOLERANCE = 1e-12
 

@@ -11,6 +11,8 @@ import pytest
 from jaxsoftmax.checker.differences import Samples
 from jaxsoftmax.checker.taylor import MARGIN, fit_slope, taylor_kernel, taylor_slopes
 
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
 U = 2.0**-53
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(5, 5))

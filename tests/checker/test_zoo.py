@@ -111,6 +111,7 @@ def amplification(rule, function, example, direction):
     return norm(base) + moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("entry", "rule"), RULES, ids=IDS)
 def test_each_rule_agrees_with_plain_autodiff_in_float64(entry, rule, x64):
     """Every hand rule of the zoo equals jax.grad, jvp, vjp or jacfwd of its function in float64, normwise.
@@ -129,6 +130,7 @@ def test_each_rule_agrees_with_plain_autodiff_in_float64(entry, rule, x64):
         assert norm(got - want) <= 2 * 64 * 16 * U64 * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("entry", "rule"), RULES, ids=IDS)
 def test_each_rule_is_stable_in_float32(entry, rule):
     """The rule in float32 meets its own float64 values within 64 roundings times the conditioning of its inputs."""
@@ -148,6 +150,7 @@ def test_each_rule_is_stable_in_float32(entry, rule):
 SCALAR = [entry for entry in CASES if not {"jvp", "vjp"} & set(drawn(entry.name, entry.make, np.float32).rules)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", SCALAR, ids=[entry.name for entry in SCALAR])
 def test_each_gradient_agrees_with_central_differences(entry, x64):
     """Also the custom rules, whose autodiff would be the rule itself: D(h) = (f(x + hv) − f(x − hv)) / 2h, v = x ∘ z.
@@ -176,6 +179,7 @@ def test_the_zoo_holds_what_was_promised():
     assert {rule for _, rule in RULES} == {"gradient", "value_and_gradient", "hvp", "hessian", "jvp", "vjp"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", CASES, ids=[entry.name for entry in CASES])
 def test_examples_are_drawn_in_their_dtype_and_vary_with_the_key(entry):
     for dtype in (np.float32, np.float64):
@@ -201,6 +205,7 @@ def gap(entry, key):
     return pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", MUTANTS, ids=[entry.name for entry in MUTANTS])
 def test_each_mutant_is_wrong_in_the_way_it_says(entry, x64):
     """More than 1e-6 of the truth away, unless it is listed as equivalent: then no more than rounding away.
