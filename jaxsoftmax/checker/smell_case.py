@@ -10,7 +10,7 @@ import numpy as np
 from jaxsoftmax.checker.matrices import entry_path
 from jaxsoftmax.checker.session import Session, Suspect
 
-__all__ = ["Case", "constants", "fit", "number"]
+__all__ = ["Case", "constants", "number", "scale_fit"]
 
 # No guess is made at an error that is less than so many tolerances: too many formulas would fit it.
 _VISIBLE = 16.0
@@ -112,7 +112,7 @@ class Case:
         A direction with a single entry above rounding can be fitted to anything, and is refused.
         """
         error = [a - b for a, b in zip(self.ours, base, strict=True)]
-        found = fit(error, direction, [self.limit(i) for i in range(len(error))])
+        found = scale_fit(error, direction, [self.limit(i) for i in range(len(error))])
         if found is None:
             return None
         c, spread, entries = found
@@ -152,7 +152,7 @@ def _ratio(error: np.ndarray, floor: float) -> float:
     return largest / floor if floor > 0 else np.inf if largest > 0 else 0.0
 
 
-def fit(
+def scale_fit(
     error: Sequence[np.ndarray], direction: Sequence[np.ndarray], limits: Sequence[float]
 ) -> tuple[float, float, int] | None:
     """(c, uncertainty, entries) of the least-squares fit error = c direction, leaves weighted by their limits.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from jaxsoftmax.checker.smell_case import Case, constants, fit, number
+from jaxsoftmax.checker.smell_case import Case, constants, number, scale_fit
 
 __all__ = ["constant_factor", "leaf_factor", "parameters", "regulariser"]
 
@@ -66,7 +66,7 @@ def leaf_factor(case: Case) -> str | None:
         return None
     i = case.failing[0]
     t = case.limit(i)
-    found = fit([case.ours[i]], [case.theirs[i]], [t])
+    found = scale_fit([case.ours[i]], [case.theirs[i]], [t])
     rest = f"the other {len(case.error) - 1} agree" if len(case.error) > 2 else "the other agrees"
     if found is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsoftmax.checker.smell_case import Case, fit, number
+from jaxsoftmax.checker.smell_case import Case, number, scale_fit
 
 __all__ = ["asymmetric", "direction", "entries", "one_leaf", "one_slice"]
 
@@ -54,7 +54,7 @@ def one_slice(case: Case) -> str | None:
 
 
 def _factor(mine: np.ndarray, other: np.ndarray, limit: float) -> str:
-    found = fit([mine], [other], [limit])
+    found = scale_fit([mine], [other], [limit])
     if found is None:
         return ""
     c, spread, _ = found
