@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 
 def bind(eqn: Any, given: Sequence[Any], params: dict[str, Any] | None = None) -> list[Any]:
     """The outputs of an equation for other operands and, where given, other parameters."""
@@ -94,3 +98,14 @@ def _hashable(value: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def advance(going: jax.Array, after: Any, before: Any) -> Any:
+    """The carry of a while loop after a step; under vmap only those of the batch whose own condition holds move."""
+    if not going.ndim:
+        return after
+
+    def chosen(new: Any, old: Any) -> Any:
+        return jnp.where(jnp.reshape(going, going.shape + (1,) * (np.ndim(new) - going.ndim)), new, old)
+
+    return jax.tree.map(chosen, after, before)

@@ -72,10 +72,20 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
         if not finding.check.passed and not session.double:
             finding, effects = _excused(session, finding, program, formula, judged, truth, with_value)
             known = [e + session.u * d for e, d in zip(known, effects, strict=True)]
+        finding = _not_finite(session, finding, judged.target)
         if not finding.check.passed:
             session.suspects.append(Suspect("gradient", name, formula, *judged, True, traced))
     _check_as_run(session, name, traced, ran, units, truth, with_value)
     return Hand(name, traced, program, formula, known, ran)
+
+
+def _not_finite(session: Session, finding: Finding, target: list[np.ndarray]) -> Finding:
+    """Entries whose derivative is infinite, or not a number, say nothing: a comparison of them cannot agree."""
+    lost = sum(int(np.size(g) - np.isfinite(g).sum()) for g in target)
+    if lost and finding.check.passed and finding.excuse is None:
+        text = f"the derivative of the stripped function is not finite in {lost} entries, which say nothing"
+        session.findings[-1] = finding = dataclasses.replace(finding, excuse=text)
+    return finding
 
 
 def _excused(

@@ -35,7 +35,7 @@ def sizes(errors: Sequence[Any], like: Sequence[np.ndarray]) -> list[np.ndarray]
     out = []
     for error, value in zip(errors, like, strict=True):
         array = np.zeros(np.shape(value)) if error is None else np.asarray(error, np.float64)
-        out.append(np.where(np.isnan(array), np.inf, np.broadcast_to(array, np.shape(value))))
+        out.append(np.where(np.isnan(array) | (array < 0), np.inf, np.broadcast_to(array, np.shape(value))))
     return out
 
 
@@ -140,7 +140,7 @@ class Session:
             outs, errors = program.errors(*args, **options)
             values = numbers(outs)
             units = sizes(errors, values)
-            if not _hopeless(values, units):
+            if not _hopeless(values, units, max(self.u, 2.0**-39)):
                 return Measured(values, units)
             # Long recurrences: errors contract, their bounds do not. An estimate from samples judges there.
             self.note("a rounding bound grew beyond use (a long recurrence?) and an estimate from samples stands in")
@@ -211,12 +211,12 @@ class Session:
         return finding
 
 
-def _hopeless(values: Sequence[np.ndarray], units: Sequence[np.ndarray]) -> bool:
-    """Whether the bound of some leaf's largest entry exceeds it by 2^-20 even in float64: over half of the digits."""
+def _hopeless(values: Sequence[np.ndarray], units: Sequence[np.ndarray], u: float) -> bool:
+    """Whether the bound of some leaf's largest entry leaves the working dtype less than six bits of it."""
     for value, error in zip(values, units, strict=True):
         if value.size and np.isfinite(value).all():
             i = int(np.abs(value).argmax())
-            if not U64 * error.ravel()[i] <= 2.0**-20 * np.abs(value).ravel()[i] and value.ravel()[i] != 0:
+            if not u * error.ravel()[i] <= 2.0**-6 * np.abs(value).ravel()[i] and value.ravel()[i] != 0:
                 return True
     return False
 
