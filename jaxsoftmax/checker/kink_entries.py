@@ -54,7 +54,7 @@ def judge(
         shape = kink(found)
         if not (lost[i] or shape.kind.startswith("kink")):
             continue
-        name = names(i) or "at"
+        name = names(i) or "x"
         if shape.kind.startswith("kink"):
             session.kinks.append(f"{name}: {shape.evidence}")
         left, right, slack = _sides(session, truth, i, found)
@@ -106,6 +106,6 @@ def leave_out_kinks(session: Session, columns: np.ndarray) -> None:
         shape = kink(routes.difference(basis(session, int(j))))
         if shape.kind == "kink at the point":
             session.nonsmooth.add(int(j))
-            session.note(f"no derivative at {names(int(j)) or 'at'} ({shape.evidence}): that entry is left out")
+            session.note(f"no derivative at {names(int(j)) or 'x'} ({shape.evidence}): that entry is left out")
         if shape.kind.startswith("kink"):
-            session.kinks.append(f"{names(int(j)) or 'at'}: {shape.evidence}")
+            session.kinks.append(f"{names(int(j)) or 'x'}: {shape.evidence}")

@@ -128,7 +128,7 @@ class Case:
         row = self.row_paths[leaf] + (str(place) if shape else "")
         if not self.matrix:
             return row or "the entry"
-        return f"{row or 'output'} by {entry_path(self.column_paths, self.column_shapes, column) or 'at'}"
+        return f"{row or 'output'} by {entry_path(self.column_paths, self.column_shapes, column) or 'x'}"
 
     def places(self, limit: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The first wrong entries, the worst first in each leaf: (leaf, index)."""

@@ -148,14 +148,14 @@ def regulariser(case: Case) -> str | None:
             found = case.scaled(case.theirs, part)
             if found is not None:
                 places = ", ".join(str(k) for k in np.flatnonzero(hit)[:5])
-                where = [f"{case.paths[i] or 'at'} (index {places} of axis {axis})"]
+                where = [f"{case.paths[i] or 'x'} (index {places} of axis {axis})"]
                 break
     if found is None:
         return None
     c, spread = found
     if _radial(case, direction):
         return (
-            f"gauge: looks like {case.what} has {number(c, spread)} times the parameters on {', '.join(where) or 'at'} "
+            f"gauge: looks like {case.what} has {number(c, spread)} times the parameters on {', '.join(where) or 'x'} "
             "added; the right one is orthogonal to them (a projection is missing)"
         )
     named = "" if len(case.error) == 1 and where == [""] else f" on {', '.join(where)}"
