@@ -62,8 +62,9 @@ def crosscheck(
 
     *Derived tolerances.* A running error analysis of each program bounds the rounding of each entry to first order. The
     rule's formula is evaluated in float64 and held to float64's bound; the rule as it runs in its own dtype is held to
-    that dtype's. Nothing is tuned, so a correct float32 gradient of a sum of 10⁶ terms passes and an error of 10⁻⁹ in
-    one entry does not.
+    that dtype's. Nothing is tuned: a correct float32 gradient of a sum of 10⁶ terms passes, and in float64 an error of
+    10⁻⁹ in one entry does not. A float32 formula that is off by no more than one rounding of the data (targets whose
+    rows sum to 1 only nearly, say) is "ROUNDING", and the report says by how much.
 
     The tests of second order are those of S4 and S5: symmetry, linearity, agreement with the hand gradient, the sign of
     the smallest eigenvalue.
@@ -89,8 +90,9 @@ def crosscheck(
             ``mpmath.mpf`` (numbers for scalars); its derivatives to 50 digits are one more route.
 
     Returns:
-        A `CrossCheckReport`: "AGREE", "DISAGREE", or "ROUNDING" where the arithmetic cannot tell a factor of 2. Its
-        ``repr`` is the report; `smells` says what an error looks like.
+        A `CrossCheckReport`: "AGREE", "DISAGREE", or "ROUNDING" where the arithmetic cannot tell (a factor of 2 would
+            pass, or the difference is no more than a rounding of the data). Its
+            ``repr`` is the report; `smells` says what an error looks like.
 
     Raises:
         TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another

@@ -198,7 +198,8 @@ class CrossCheckReport:
 
     Attributes:
         verdict: "AGREE"; "DISAGREE" when some entry is further off than its tolerance; "ROUNDING" when all passed but
-            some quantity is so small beside its tolerance that a factor 2 in it would have passed too.
+            some quantity is so small beside its tolerance that a factor 2 in it would have passed too, or a difference
+            was seen that a rounding of the data explains (`smells` of the name "resolution" say which).
         statements: the comparisons, in the order of the statements.
         smells: sentences on what an error looks like, "NAME: looks like …" (a `str` with the property `name`); the
             quantities behind a ROUNDING verdict have the name "resolution".
