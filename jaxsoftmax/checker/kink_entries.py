@@ -45,6 +45,9 @@ def judge(
     with np.errstate(all="ignore"):
         lost = ~np.isfinite(other)
         doubt = np.flatnonzero(lost | ~(np.abs(mine - other) <= limit))
+    if np.isinf(other).any():
+        where = names_of(session)(int(np.flatnonzero(np.isinf(other))[0])) or "at"
+        session.note(f"the derivative is infinite at {where}: there only that the rule is infinite too can be checked")
     if not len(doubt) or not np.isfinite(mine[doubt]).any():
         return Judged(target, tolerance)
     other, limit = other.copy(), limit.copy()
