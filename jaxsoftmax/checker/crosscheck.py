@@ -116,7 +116,11 @@ def crosscheck(
         raise TypeError(f"args: got {show(args)}; a tuple is needed. Write args=(value,) for one argument.")
     if dtype_policy not in _POLICIES:
         raise ValueError(f"dtype_policy: got {show(dtype_policy)}; give 'widen' or 'working'.")
+    if not isinstance(psd, (bool, np.bool_)):
+        raise TypeError(f"psd: got {show(psd)}; give True or False.")
     require_callable("fun", fun)
+    if twin is not None:
+        require_callable("twin", twin)
     clock, rng, point = Clock(as_budget(budget)), random_generator(key), read_point(at)
     traced = Traced("fun", fun, point, args, twice=True)
     rules = {"gradient": gradient, "value_and_gradient": value_and_gradient}

@@ -52,7 +52,7 @@ def errors_and_ratios(
 
     Returns:
         Three float64 arrays of the shape of `ours`. The ratio is 0 without error and where the dtype overflows to the
-        right infinity, inf where a value is not finite otherwise or a tolerance of 0 is missed.
+        right infinity, inf where a value is not finite otherwise or a tolerance of 0 (or below, or NaN) is missed.
 
     Example:
         >>> import numpy as np
@@ -66,7 +66,7 @@ def errors_and_ratios(
     tol = np.broadcast_to(np.asarray(tolerance, np.float64), ours.shape)
     with np.errstate(all="ignore"):
         error = np.abs(ours - theirs) if error is None else np.asarray(error, np.float64)
-        ratio = np.where(error == 0, 0.0, error / tol)
+        ratio = np.where(error == 0, 0.0, error / np.maximum(tol, 0.0))  # nothing lies within a negative tolerance
         # Beyond the range of the dtype, inf of the right sign is the right answer.
         overflow = (
             np.isinf(ours) & np.isfinite(tol) & (np.abs(theirs) + tol >= limit) & (np.sign(ours) == np.sign(theirs))

@@ -113,7 +113,9 @@ def _excused(
         with_data = session.measure(code, session.wide(), data=True).errors[first:]
         without = session.measure(code, session.wide()).errors[first:]
         with np.errstate(invalid="ignore"):  # unknown less unknown excuses nothing
-            effects = [e + np.nan_to_num(a - b) for e, a, b in zip(effects, with_data, without, strict=True)]
+            # never negative: estimates from samples stand in for some bounds, and other samples may be smaller
+            more = [np.maximum(np.nan_to_num(a - b), 0.0) for a, b in zip(with_data, without, strict=True)]
+        effects = [e + d for e, d in zip(effects, more, strict=True)]
     tolerance = [t + session.u * e for t, e in zip(judged.tolerance, effects, strict=True)]
     check = finding.check
     again = leafwise(FIRST, check.quantity, check.route, formula, judged.target, tolerance, None, session.point.paths)

@@ -87,6 +87,8 @@ def read_point(at: Any) -> Point:
         name = f"at{place}"
         if is_traced(leaf):
             raise TypeError(f"{name}: is traced; a check needs numbers. Call crosscheck outside jit, grad and vmap.")
+        if isinstance(leaf, jax.Array) and leaf.is_deleted():
+            raise ValueError(f"{name}: the array was deleted or donated. Give a live one.")
         if isinstance(leaf, bool | int) or not isinstance(leaf, float | np.ndarray | np.generic | jax.Array):
             raise TypeError(
                 f"{name}: got {_given(leaf)}; leaves of at must be float arrays. "

@@ -143,7 +143,7 @@ def compare(
     with np.errstate(all="ignore"):
         size = np.abs(theirs)
         power = float(np.max(np.where(size > 0, size / tol, 0.0), initial=0.0))
-        vacuous = identity or bool((size <= own).all())
+        vacuous = identity or bool((size <= np.where(np.isfinite(own), own, -1.0)).all())  # unknown is not zero
         largest = float(np.max(size, initial=0.0))
         resolution = float(np.max(tol, initial=0.0)) / largest if largest > 0 else np.inf
     if path is not None:

@@ -94,9 +94,11 @@ def special_rule(call: Call, outs: list[Any]) -> Errors:
 
 
 def add_rule(call: Call, outs: list[Any]) -> Errors:
-    """add, sub: e1 + e2 + u|out|; a literal 0 adds nothing, not even a rounding."""
+    """add, sub: e1 + e2 + u|out|; a literal 0 adds nothing, not even a rounding, nor do small whole numbers."""
     carried = total(*call.errors)
-    if any(number(v) == 0 for v in call.values):
+    known = [number(v) for v in call.values]
+    # the order of a derivative, as polygamma's, is counted up by literals, and has no derivative itself
+    if 0 in known or all(v is not None and abs(v) <= 2**7 and v == round(v) for v in known):
         return [carried]
     return [total(carried, call.arithmetic.size(outs[0]))]
 

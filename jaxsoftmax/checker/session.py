@@ -249,7 +249,9 @@ def leafwise(
             continue
         both, part = np.asarray(tolerance), np.asarray(own)
         options = {"own_tolerance": part, "path": path, "identity": identity}
-        found.append(compare(statement, quantity, route, mine, other, both - part, **options))
+        rest = np.where(np.isfinite(both), both, 0.0) - np.where(np.isfinite(part), part, 0.0)
+        rest = np.where(np.isfinite(both), rest, both)  # unknown stays unknown: inf - inf would be no number
+        found.append(compare(statement, quantity, route, mine, other, rest, **options))
     top = max(found, key=lambda f: f.check.ratio)
     seen = [f for f in found if not f.vacuous]
     power = min((f.power for f in seen), default=0.0)

@@ -14,6 +14,7 @@ from jax import lax
 
 from jaxsoftmax.checker.budget import Budget
 from jaxsoftmax.checker.crosscheck import crosscheck
+from jaxsoftmax.checker.rounding import RULES, with_errors
 
 pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
 
@@ -391,3 +392,33 @@ def test_sharded_points_and_data_are_checked():
 def test_a_budget_object_and_seconds_mean_the_same():
     for budget in (Budget(seconds=5), 5, 5.0):
         assert crosscheck(f, X, gradient=g, budget=budget).verdict == "AGREE"
+
+
+def test_unknown_rounding_bounds_agree_with_nothing_and_give_no_nan(monkeypatch):
+    """A bound of inf, where no analysis is possible, judges neither a right rule wrong nor any rule right."""
+    unknown = lambda call, outs: [jnp.full(out.shape, jnp.inf) for out in outs]  # noqa: E731
+    monkeypatch.setitem(RULES, "digamma", unknown)
+    monkeypatch.setattr("jaxsoftmax.checker.program.sampled_errors", with_errors)  # an estimate would stand in
+    x = np.float32([1.5, 2.5])
+    # Compiled analyses are kept for programs that print alike: no other test has this factor.
+    fun = lambda x: jnp.sum(jax.scipy.special.gammaln(x)) * 0.8125  # noqa: E731
+    rule = lambda x: jax.scipy.special.digamma(x) * 0.8125  # noqa: E731
+    report = crosscheck(fun, x, gradient=rule)
+    first = [check for check in report.statements if check.quantity.startswith("gradient")][:2]
+    assert [check.bound for check in first] == [np.inf, np.inf]
+    assert report.verdict == "ROUNDING"
+    assert crosscheck(fun, x, gradient=lambda x: 2 * rule(x)).verdict != "AGREE"
+
+
+def test_the_order_of_a_special_function_is_no_operand():
+    """d/dx psi_1 = psi_2: JAX counts the order up by literals, 1.0 + 1.0, and it has no derivative in it."""
+    fun = lambda x: jnp.sum(jax.scipy.special.polygamma(1, x))  # noqa: E731
+    x = np.float32([0.5, 1.5, 4.0])
+    assert crosscheck(fun, x, gradient=lambda x: jax.scipy.special.polygamma(2, x)).verdict == "AGREE"
+    assert crosscheck(fun, x, gradient=lambda x: jax.scipy.special.polygamma(1, x)).verdict == "DISAGREE"
+
+
+def test_an_infinite_derivative_is_told():
+    """d sqrt(x)/dx at 0: inf is right for any positive factor, and the report says that no more is known."""
+    report = crosscheck(lambda x: jnp.sum(jnp.sqrt(x)), np.float32([0.0, 4.0]), gradient=lambda x: 0.5 / jnp.sqrt(x))
+    assert any("infinite at [0]" in note for note in report.notes)

@@ -105,3 +105,9 @@ def test_bfloat16_overflow_to_the_right_infinity_is_no_error():
     error, _, ratio = errors_and_ratios(ours, [1e39, 1.0], 0.0)
     assert (error[0], ratio[0], ratio[1]) == (0.0, 0.0, np.inf)
     assert Entry("g", "", np.inf, 1.0, np.inf, 1.0, np.inf).ratio == np.inf
+
+
+def test_nothing_is_within_a_negative_or_unknown_tolerance():
+    """A ratio below 0 would pass for small: a tolerance is a bound of an absolute value. NaN bounds nothing."""
+    assert errors_and_ratios(np.float32([2.0, 1.0]), [1.0, 1.0], -1e-6)[2].tolist() == [np.inf, 0.0]
+    assert errors_and_ratios(np.float32([2.0]), [1.0], np.nan)[2].tolist() == [np.inf]

@@ -108,6 +108,8 @@ BAD = {
     "True as budget": (f, X, {"budget": True}, TypeError, ["budget: got True", "give seconds or"]),
     "no budget": (f, X, {"budget": 0}, ValueError, ["budget: got 0", "positive"]),
     "another policy": (f, X, {"dtype_policy": "f"}, ValueError, ["dtype_policy: got 'f'", "'widen' or 'working'"]),
+    "a text for psd": (f, X, {"psd": "yes"}, TypeError, ["psd: got 'yes'", "True or False"]),
+    "a twin no callable": (f, X, {"twin": 3}, TypeError, ["twin: got 3, an int", "a function is needed"]),
     "gradient no callable": (f, X, {"gradient": 3}, TypeError, ["gradient: got 3, an int", "a function is needed"]),
     "another tree": (
         f, X, {"gradient": lambda x: {"a": g(x)}}, TypeError, ["gradient: returned the tree", "'a'", "same containers"],
@@ -200,6 +202,14 @@ def test_a_check_inside_a_transformation_is_refused(transform):
 
     with pytest.raises(TypeError, match=r"crosscheck: called while|closes over a traced value"):
         transform(inner)(X)
+
+
+def test_a_deleted_array_is_refused():
+    """A donated buffer, for example: JAX itself would say so from inside."""
+    gone = jnp.asarray(X)
+    gone.delete()
+    with pytest.raises(ValueError, match="at: the array was deleted or donated"):
+        crosscheck(f, gone)
 
 
 def test_a_hand_rule_that_gives_nan_disagrees():
