@@ -79,7 +79,8 @@ def _check(fun: Any, call: Check, dtype: str | None) -> tuple[str, Any]:
                 at = _cast(at, dtype, numbers=True)
                 arguments["args"] = _cast(arguments.get("args", ()), dtype, numbers=False)
             arguments.setdefault("key", jax.random.key(call.key))
-            return dtype or _dtypes(at), crosscheck(fun, at, **arguments)
+            report = crosscheck(fun, at, **arguments)  # which refuses an `at` that has no dtypes, by name
+            return dtype or _dtypes(at), report
     except (ValueError, TypeError, ImportError) as error:
         message = str(error)
         raise UnusableInput(message if call.target in message else f"{call.target}: {message}") from error
