@@ -14,6 +14,7 @@ SUBGRADIENTS = {
     "distances-at-a-point": "0 at a cone's tip, where autodiff of the formula is NaN",
     "absolute-at-zero": "-1 for |x| at 0",
     "clip-at-one": "the slope from inside at the end of a clip",
+    "network-relu-at-zero": "1 for a relu at 0",
 }
 # One mutant of each kind for the fast run.
 QUICK = ("matlab-l2", "matlab-logcosh")
