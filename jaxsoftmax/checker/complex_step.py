@@ -16,6 +16,7 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from jaxsoftmax.checker._complex_rules import apply, lift, real, rule_of
+from jaxsoftmax.checker.equations import advance
 
 __all__ = ["NotAnalytic", "complex_step", "step_of", "why_not"]
 
@@ -299,6 +300,7 @@ def _while(params: dict[str, Any], values: list[Any]) -> list[Any]:
         return real(_evaluate(params["cond_jaxpr"], [*values[:test], *state])[0])
 
     def step(state: list[Any]) -> list[Any]:
-        return _lifted(_evaluate(params["body_jaxpr"], [*values[test : test + body], *state]), flags)
+        after = _lifted(_evaluate(params["body_jaxpr"], [*values[test : test + body], *state]), flags)
+        return advance(going(state), after, state)
 
-    return list(lax.while_loop(going, step, _lifted(values[test + body :], flags)))
+    return list(lax.while_loop(lambda s: jnp.any(going(s)), step, _lifted(values[test + body :], flags)))

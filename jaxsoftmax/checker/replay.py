@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from jaxsoftmax.checker.equations import bind, scan_counts
+from jaxsoftmax.checker.equations import advance, bind, scan_counts
 
 # Primitives that hold a jaxpr to be run in place, and the parameter that it is in.
 _CALLS = {
@@ -172,11 +172,13 @@ class Replay:
     def _while(self, params: Any, given: list[Any]) -> list[Any]:
         n, m = params["cond_nconsts"], params["body_nconsts"]
         test, body = self._inner(params["cond_jaxpr"]), self._inner(params["body_jaxpr"])
-        return lax.while_loop(
-            lambda state: test(*given[:n], *state)[0],
-            lambda state: body(*given[n : n + m], *state),
-            given[n + m :],
-        )
+
+        def step(state: list[Any]) -> list[Any]:
+            after = body(*given[n : n + m], *state)
+            return advance(test(*given[:n], *state)[0], after, state)
+
+        # A loop under vmap has a condition for each of the batch, and goes on while one holds.
+        return lax.while_loop(lambda state: jnp.any(test(*given[:n], *state)[0]), step, given[n + m :])
 
     def _cond(self, params: Any, given: list[Any]) -> list[Any]:
         index, *operands = given

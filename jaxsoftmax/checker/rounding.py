@@ -23,6 +23,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from jaxsoftmax.checker.equations import advance
 from jaxsoftmax.checker.rounding_calls import (
     Arithmetic,
     Call,
@@ -252,17 +253,6 @@ def while_loop(run: Run, params: dict[str, Any], values: list[Any], errors: Erro
         return advance(holds(*cond_consts, *held[0])[0], (outs, filled(found, outs, carry_errors)), held)
 
     return lax.while_loop(lambda held: jnp.any(holds(*cond_consts, *held[0])[0]), pairs, (carry, carry_errors))
-
-
-def advance(going: jax.Array, after: Any, before: Any) -> Any:
-    """The carry of a while loop after a step; under vmap only those of the batch whose own condition holds move."""
-    if not going.ndim:
-        return after
-
-    def chosen(new: Any, old: Any) -> Any:
-        return jnp.where(jnp.reshape(going, going.shape + (1,) * (np.ndim(new) - going.ndim)), new, old)
-
-    return jax.tree.map(chosen, after, before)
 
 
 def cond(run: Run, params: dict[str, Any], values: list[Any], errors: Errors) -> Pairs:

@@ -422,3 +422,20 @@ def test_an_infinite_derivative_is_told():
     """d sqrt(x)/dx at 0: inf is right for any positive factor, and the report says that no more is known."""
     report = crosscheck(lambda x: jnp.sum(jnp.sqrt(x)), np.float32([0.0, 4.0]), gradient=lambda x: 0.5 / jnp.sqrt(x))
     assert any("infinite at [0]" in note for note in report.notes)
+
+
+def test_a_loop_under_vmap_stops_for_each_of_the_batch():
+    """Under vmap the condition is an array; those that are done stand still (2 and 50 need other numbers of steps).
+
+    Newton's iterates stop before they have converged, so a step too many changes their derivative.
+    """
+
+    def root(a):
+        return lax.while_loop(lambda y: jnp.abs(y * y - a) > 1e-3 * a, lambda y: 0.5 * (y + a / y), a)
+
+    slopes = jax.vmap(jax.jacfwd(root))
+    a = np.array([2.0, 3.0, 50.0])
+    report = crosscheck(lambda a: jnp.sum(jax.vmap(root)(a)), a, gradient=slopes)
+    assert report.verdict == "AGREE"
+    assert any("complex step" in check.route for check in report.statements)
+    assert crosscheck(jax.vmap(root), a, jvp=lambda a, v: slopes(a) * v).verdict == "AGREE"
