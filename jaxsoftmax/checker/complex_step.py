@@ -303,4 +303,4 @@ def _while(params: dict[str, Any], values: list[Any]) -> list[Any]:
         after = _lifted(_evaluate(params["body_jaxpr"], [*values[test : test + body], *state]), flags)
         return advance(real(_evaluate(params["cond_jaxpr"], [*values[:test], *state])[0]), after, state)
 
-    return list(lax.while_loop(going, step, _lifted(values[test + body :], flags)))
+    return list(lax.while_loop(lambda s: jnp.any(going(s)), step, _lifted(values[test + body :], flags)))

@@ -26,6 +26,23 @@ def scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
     return len(list(consts)), len(list(carry))
 
 
+def advance(going: jax.Array, after: Any, before: Any) -> Any:
+    """The carry of a while loop after a step; under vmap only those of the batch whose own condition holds move.
+
+    Args:
+        going: what the condition said before the step: a scalar, or one for each of the batch (leading axes).
+        after: the carry after the step, a pytree.
+        before: the carry before it.
+    """
+    if not going.ndim:
+        return after
+
+    def chosen(new: Any, old: Any) -> Any:
+        return jnp.where(jnp.reshape(going, going.shape + (1,) * (np.ndim(new) - going.ndim)), new, old)
+
+    return jax.tree.map(chosen, after, before)
+
+
 def inner_jaxprs(params: dict[str, Any]) -> list[Any]:
     """The jaxprs in an equation's parameters, closed or open."""
     found = []

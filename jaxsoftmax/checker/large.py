@@ -22,10 +22,10 @@ def _ratios(ours: Any, theirs: Any, tolerance: Any, own: Any) -> tuple[Any, Any,
     mine, tol = ours.astype(np.float64), jnp.broadcast_to(tolerance, theirs.shape)
     error, size = jnp.abs(mine - theirs), jnp.abs(theirs)
     overflow = jnp.isinf(mine) & jnp.isfinite(tol) & (size + tol >= limit) & (jnp.sign(mine) == jnp.sign(theirs))
-    ratio = jnp.where(error == 0, 0.0, error / tol)
+    ratio = jnp.where(error == 0, 0.0, error / jnp.maximum(tol, 0.0))
     ratio = jnp.where(jnp.isfinite(mine) & jnp.isfinite(theirs), ratio, jnp.inf)
     ratio = jnp.where(overflow, 0.0, jnp.where(jnp.isnan(ratio), jnp.inf, ratio))
-    return ratio, jnp.where(size > 0, size / tol, 0.0), size > own
+    return ratio, jnp.where(size > 0, size / tol, 0.0), size > jnp.where(jnp.isfinite(own), own, -1.0)
 
 
 def compare_large(

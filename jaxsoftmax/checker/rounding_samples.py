@@ -23,7 +23,8 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from jaxsoftmax.checker.rounding import CALL_NAMES, CALLS, RULES, Rounded, advance, scan_counts, split
+from jaxsoftmax.checker.equations import advance
+from jaxsoftmax.checker.rounding import CALL_NAMES, CALLS, RULES, Rounded, scan_counts, split
 from jaxsoftmax.checker.rounding_calls import Arithmetic, Call, as_list, constant_error, infinite_if_unknown, is_float
 from jaxsoftmax.checker.rounding_linalg import generic_rule
 
