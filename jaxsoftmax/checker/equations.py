@@ -115,14 +115,3 @@ def _hashable(value: Any) -> bool:
     except TypeError:
         return False
     return True
-
-
-def advance(going: jax.Array, after: Any, before: Any) -> Any:
-    """The carry of a while loop after a step; under vmap only those of the batch whose own condition holds move."""
-    if not going.ndim:
-        return after
-
-    def chosen(new: Any, old: Any) -> Any:
-        return jnp.where(jnp.reshape(going, going.shape + (1,) * (np.ndim(new) - going.ndim)), new, old)
-
-    return jax.tree.map(chosen, after, before)
