@@ -158,7 +158,7 @@ def test_pytrees_of_all_containers_are_points():
         w: typing.Any
         b: typing.Any
 
-    at: typing.Any = [Layer(X, np.float32(0.5)), {"k": (X[:2],)}, None]
+    at: typing.Any = [Layer(X, np.float32(0.5)), {"k": (X[:2],)}, None]  # pyright: ignore[reportIndexIssue]
     fun = lambda p: jnp.sum(p[0].w ** 2) * p[0].b + jnp.sum(p[1]["k"][0] ** 3)  # noqa: E731
     rule = lambda p: [Layer(2 * p[0].w * p[0].b, jnp.sum(p[0].w ** 2)), {"k": (3 * p[1]["k"][0] ** 2,)}, None]  # noqa: E731
     assert crosscheck(fun, at, gradient=rule).verdict == "AGREE"
