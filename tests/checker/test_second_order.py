@@ -241,3 +241,31 @@ def test_second_derivatives_of_foreign_code_are_refused():
     outside.defjvp(lambda p, t: (outside(*p), jnp.cos(p[0]) * t[0]))
     with pytest.raises(ValueError, match=r"hvp, hessian, psd: without its custom rules .* first-order rules only"):
         crosscheck(lambda x: jnp.sum(outside(x)), X, hvp=lambda x, v: -jnp.sin(x) * v)
+
+
+@pytest.mark.parametrize("where", ["a v + w", "-8 v"])
+def test_each_row_of_the_linearity_test_judges(where):
+    """hvp(a v + w) = a hvp(v) + hvp(w) and hvp(-8 v) = -8 hvp(v), of integer v, w of size 8: one of them is broken."""
+    x = np.array([1.0, -2.0, 0.5, 3.0, 1.5, -0.5])
+
+    def broken(x, v):
+        size = jnp.abs(v)
+        scaled = jnp.max(size) > 40  # no entry of a v + w is larger than 32
+        summed = jnp.any((size > 8) & (v == jnp.round(v)) & (jnp.round(v) % 8 != 0))  # no entry of -8 v
+        return 2 * v * jnp.where(summed if where == "a v + w" else scaled, 1.001, 1.0)
+
+    report = crosscheck(lambda x: jnp.sum(x**2), x, hvp=broken)
+    (row,) = [s for s in report.statements if "linear in the direction" in s.quantity]
+    assert not row.passed and row.worst["path"].startswith(where)
+
+
+def test_the_bound_of_the_smallest_eigenvalue_is_neither_zero_nor_wide():
+    """psd=True: eigenvalues of a singular matrix are negative by rounding; -1e-9 of the largest is not rounding."""
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((12, 12)))[0]
+    for smallest, verdict in ((0.0, "AGREE"), (-1e-9, "DISAGREE")):
+        A = (Q * np.array([smallest] * 6 + [1.0] * 6)) @ Q.T
+        A = (A + A.T) / 2
+        fun, rule = (lambda x, A: x @ A @ x / 2), (lambda x, A: A @ x)
+        report = crosscheck(fun, rng.standard_normal(12), args=(A,), gradient=rule, psd=True)
+        assert report.verdict == verdict, report
