@@ -94,7 +94,7 @@ def first_order_cost(dtype: str, repeats: int) -> dict[str, Any]:
 
 def hessian_cost(repeats: int) -> dict[str, Any]:
     """A warm check of a full Hessian of 10³ parameters over jax.hessian alone, warm and jitted, both in float64."""
-    at, *args = (jnp.asarray(a) for a in _classified("float64", 500, 10, 100))
+    at, *args = (jnp.asarray(a) for a in _classified("float64", 2000, 10, 100))
     autodiff = jax.jit(jax.hessian(softmax))
     check = lambda: js.crosscheck(softmax, at, args=tuple(args), hessian=softmax_hessian)  # noqa: E731
     report, cold = _timed(check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,9 +30,20 @@ def _ratios(ours: Any, theirs: Any, tolerance: Any, own: Any) -> tuple[Any, Any,
 
 
 def compare_large(
-    statement: str, quantity: str, route: str, ours: Any, theirs: Any, tolerance: Any, own: Any, path: str
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Any,
+    theirs: Any,
+    tolerance: Any,
+    own: Any,
+    path: str,
+    name: Callable[[tuple[int, ...]], str] | None = None,
 ) -> Finding:
-    """`report.compare` of one large leaf (`tolerance` is both sides' together), in one compiled pass."""
+    """`report.compare` of one large leaf (`tolerance` is both sides' together), in one compiled pass.
+
+    `name` makes the path of an entry of its index, where the leaf's path and the index do not.
+    """
     shape = np.shape(theirs)
     # The maxima are NumPy's: XLA's reductions on CPU take ten times as long.
     with jax.enable_x64(True):
@@ -43,7 +55,7 @@ def compare_large(
     bound, error = float(tolerances[index]), 0.0 if ratio == 0 else abs(mine - other)
     power, vacuous = float(powers.max()), not beyond.any()
     largest, coarsest = float(max(values.max(), -values.min())), float(np.asarray(tolerance).max())
-    place = path + index_text(index)
+    place = path + index_text(index) if name is None else name(index)
     worst = {"path": place, "ours": mine, "theirs": other}
     check = StatementCheck(statement, quantity, route, error, bound, ratio, ratio <= 1.0, worst)
     return Finding(check, power, vacuous, coarsest / largest if largest > 0 else np.inf)

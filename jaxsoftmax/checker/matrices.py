@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.checker.entries import index_text
+from jaxsoftmax.checker.large import LARGE, compare_large
 from jaxsoftmax.checker.report import Finding, compare
 from jaxsoftmax.checker.session import Session, Suspect, Table
 from jaxsoftmax.checker.tracing import Traced
@@ -79,17 +80,12 @@ def compare_matrices(
     tolerance, own = np.broadcast_to(tolerance, np.shape(theirs)), np.broadcast_to(own, np.shape(theirs))
     if session.nonsmooth:
         ours, theirs = (_left_out(np.asarray(a), session, rows, columns) for a in (ours, theirs))
-    finding = compare(
-        statement,
-        quantity,
-        route,
-        ours,
-        theirs,
-        tolerance - own,
-        own_tolerance=own,
-        label=label,
-        identity=identity,
-    )
+    if np.size(theirs) > LARGE and not identity:
+        name = lambda index: label(index)["path"]  # noqa: E731
+        finding = compare_large(statement, quantity, route, ours, theirs, tolerance, own, "", name)
+    else:
+        options = {"own_tolerance": own, "label": label, "identity": identity}
+        finding = compare(statement, quantity, route, ours, theirs, tolerance - own, **options)
     finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse), None
     session.findings.append(finding)
     if table:

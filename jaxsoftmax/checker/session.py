@@ -20,7 +20,7 @@ from jaxsoftmax.checker.tracing import Traced
 U64 = 2.0**-53
 _TINY_OVER_U64 = float(np.finfo(np.float64).tiny) / U64
 # Programs whose intermediate values exceed this many bytes are run sparingly: one rounding analysis, few probes.
-LEAN_BYTES = 2.0**25
+LEAN_BYTES = 2.0**24
 # Products in TF32 keep 11 bits, in bfloat16 8: GPUs and TPUs use them for float32 operands unless told otherwise.
 _PRODUCT_BITS = {"cpu": 24, "gpu": 11, "cuda": 11, "rocm": 11, "tpu": 8}
 
