@@ -31,12 +31,14 @@ class Point:
         paths: the path of each leaf, such as "['W']"; "" for a bare array.
         leaves: JAX arrays in the dtypes that the rules run in (float64 leaves need an x64 scope: `scope`).
         double: some leaf is float64, so the rules run under x64.
+        widened: what `tracing` keeps of the further arguments in float64, so that all rules share one copy.
     """
 
     tree: Any
     paths: tuple[str, ...]
     leaves: list[Any]
     double: bool
+    widened: dict[int, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     @property
     def size(self) -> int:

@@ -68,10 +68,12 @@ class Traced:
         self._refuse_effects(again)
         self.closed, self.wide = self.narrow, False
         with jax.enable_x64(True):
-            wide_args = jax.tree.map(
-                lambda a: _fresh(_traceable(widen(a))) if isinstance(a, jax.Array | np.ndarray | np.generic) else a,
-                given,
-            )
+            if id(given) not in point.widened:  # `given` is held by the caller for as long as the point
+                point.widened[id(given)] = jax.tree.map(
+                    lambda a: _fresh(_traceable(widen(a))) if isinstance(a, jax.Array | np.ndarray | np.generic) else a,
+                    given,
+                )
+            wide_args = point.widened[id(given)]
             wide = [[_widened(leaf) for leaf in part] for part in templates]
             for held in (wide_args, jax.tree.map(_fresh, args)):
                 try:
