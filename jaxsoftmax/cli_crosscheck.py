@@ -224,5 +224,5 @@ def _print(call: Check, reports: dict[str, Any]) -> None:
     for i, (name, report) in enumerate(reports.items()):
         if i:
             out.print()
-        out.print(Text(f"{call.target}, {name}", style="bold"))
+        out.print(Text(f"{call.target}, {name}", style="bold"), soft_wrap=True)  # a long path stays whole
         out.print(report)
