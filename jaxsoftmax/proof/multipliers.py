@@ -17,9 +17,7 @@ _LARGEST_COUPLED = 2**24  # entries of the matrix of a coupled system
 _WEIGHT_FLOOR = 2.0**-30  # of a row, relative to the largest: the scaled matrix stays of full rank in floating point
 
 
-def exact_multipliers(
-    A: np.ndarray, support: np.ndarray, positive: np.ndarray, G: np.ndarray
-) -> Multipliers | None:
+def exact_multipliers(A: np.ndarray, support: np.ndarray, positive: np.ndarray, G: np.ndarray) -> Multipliers | None:
     """Integers over common denominators with G **1** = 0, AᵀG = 0 and G > 0 on the given pairs, from a float G (S10).
 
     G is rounded to integers at a scale, the pairs to at least 1, and on a basis of rows B the rational Δ with
@@ -65,6 +63,9 @@ def exact_multipliers(
             return None
         base[within] = part.base
         touched = rows[part.touched]
+        if part.denominator == 1 and part.values.dtype == np.int64:
+            base[np.ix_(touched, classes)] = part.values
+            continue
         base[touched] = 0
         values = np.zeros((len(touched), C), part.values.dtype)
         values[:, classes] = part.values
@@ -158,7 +159,7 @@ def _as_family(
     return family
 
 
-def _corrected(A: np.ndarray, positive: np.ndarray, X: np.ndarray, close) -> _Part | None:  # noqa: ANN001
+def _corrected(A: np.ndarray, positive: np.ndarray, X: np.ndarray, close) -> _Part | None:
     """Integers near a multiple of X, with the exact values over q on basis rows that make Aᵀ X = 0; > 0 on `positive`.
 
     `close` restores what every row must satisfy (its sum) after entries were rounded.

@@ -9,7 +9,14 @@ import scipy.linalg
 
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 
-__all__ = ["independent_columns", "independent_rows", "null_space", "orthonormal_columns", "solve_exactly", "unit_columns"]
+__all__ = [
+    "independent_columns",
+    "independent_rows",
+    "null_space",
+    "orthonormal_columns",
+    "solve_exactly",
+    "unit_columns",
+]
 
 _PRIME = 2**61 - 1  # columns independent modulo a prime are independent over the rationals
 _EXTRA = 8  # rows of a random combination beyond the number of columns
