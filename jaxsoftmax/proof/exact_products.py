@@ -71,7 +71,7 @@ def integer_product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 
 
 def _limbs(A: np.ndarray, bits: int, width: int) -> list[np.ndarray]:
-    """float64 matrices P_i, |entries| < 2**width, with A = Σ_i P_i 2**(width·i): each entry's sign goes to its limbs."""
+    """float64 matrices P_i, |entries| < 2**width, with A = Σ_i P_i 2**(width·i); limbs have their entry's sign."""
     negative, size = A < 0, abs(A)
     sign = np.where(negative.astype(bool), -1.0, 1.0)
     mask = (1 << width) - 1
