@@ -76,6 +76,15 @@ def decide(X: Matrix, supports: Supports, C: int) -> Answer:
     return answer
 
 
+def true_verdict(X: Matrix, support: Sequence[Sequence[bool]]) -> tuple[str, str, frozenset[tuple[int, int]]]:
+    """(status, type, separated pairs) in a certificate's words, for supports given as rows of booleans."""
+    C = len(support[0])
+    answer = decide(X, [frozenset(j for j in range(C) if row[j]) for row in support], C)
+    if answer.verdict == "attained":
+        return "ATTAINED", "none", answer.separated
+    return "NOT_ATTAINED", answer.verdict, answer.separated
+
+
 def prove(X: Matrix, supports: Supports, C: int, answer: Answer) -> None:
     """S11's duality written out: V separates exactly P, and G (S10) lets no direction separate another pair."""
     V, G, P = answer.V, answer.G, answer.separated

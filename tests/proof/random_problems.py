@@ -91,7 +91,7 @@ def small_problem(seed: int) -> SmallProblem:
 
 
 def _matrix(draw: random.Random, N: int, D: int) -> list[list[int]]:
-    """Small integers; perhaps with repeated rows, a dependent column, a column on another scale."""
+    """Small integers; perhaps repeated rows, a dependent column, a column on another scale (beyond float32's digits)."""
     entries = draw.choice([(-1, 0, 1), (0, 1), (-2, -1, 0, 1, 2), (0, 1, 2, 3), tuple(range(-9, 10)), (0, 0, 0, 1)])
     rows = [[draw.choice(entries) for _ in range(D)] for _ in range(N)]
     if draw.random() < 0.3:
@@ -102,7 +102,7 @@ def _matrix(draw: random.Random, N: int, D: int) -> list[list[int]]:
         for row in rows:
             row[d] = (a * row[first] if first != d else 0) + (b * row[last] if last != d else 0) + shift
     if draw.random() < 0.15:
-        d, factor = draw.randrange(D), draw.choice((10**3, 10**6, 97))
+        d, factor = draw.randrange(D), draw.choice((10**3, 10**6, 97, 123456789))
         for row in rows:
             row[d] *= factor
     return rows
