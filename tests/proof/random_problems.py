@@ -91,7 +91,7 @@ def small_problem(seed: int) -> SmallProblem:
 
 
 def _matrix(draw: random.Random, N: int, D: int) -> list[list[int]]:
-    """Small integers; perhaps repeated rows, a dependent column, a column on another scale (beyond float32's digits)."""
+    """Small integers; perhaps repeated rows, a dependent column, a column on another scale (float32 rounds it)."""
     entries = draw.choice([(-1, 0, 1), (0, 1), (-2, -1, 0, 1, 2), (0, 1, 2, 3), tuple(range(-9, 10)), (0, 0, 0, 1)])
     rows = [[draw.choice(entries) for _ in range(D)] for _ in range(N)]
     if draw.random() < 0.3:
