@@ -221,6 +221,9 @@ def _read_dump(path: Path, text: str, decimal: bool) -> tuple[_Data, list]:
             raise ValueError(f"{path}: line {k + 1} is {line!r:.60}, not {pattern!r}. Dump the problem again.")
         return list(match.groups())
 
+    def named(k: int, word: str) -> Any:
+        return _json(head(k, f"{word} (.*)")[0], f"{path}: line {k + 1}")
+
     def cells(k: int, word: str, width: int) -> list[list[str]]:
         head(k, word)
         rows = [line.split(" ") for line in lines[k + 1 : k + 1 + N]]
@@ -234,7 +237,7 @@ def _read_dump(path: Path, text: str, decimal: bool) -> tuple[_Data, list]:
     (intercept,) = head(2, "intercept ([01])")
     at = 4 + int(head(3, r"regularizers (\d+)")[0])
     regularizers = [_regularizer(line, decimal) for line in lines[4:at]]
-    names = [_json(*head(at + k, f"{word} (.*)"), path) for k, word in enumerate(("classes", "features"))]
+    names = [named(at, "classes"), named(at + 1, "features")]
     X, T, s, end = (at + 2 + k * (N + 1) for k in range(4))
     head(end, "end")
     columns = [
@@ -325,7 +328,7 @@ def _read_idx(path: Path, content: bytes, labels: Path | None, decimal: bool) ->
     D = math.prod(shape[1:])
     slices = [entries[d::D] for d in range(D)]
     if isinstance(entries, bytes):
-        columns = [_Column(values, 1, 127 if values.isascii() else 255) for values in slices]
+        columns = [_Column(values, 1, 127 if bytes(values).isascii() else 255) for values in slices]
     else:
         columns = [
             _column(values, lambda x: _exact(x, decimal), lambda n, d=d: f"{path}: image {n}, entry {d}")
@@ -463,9 +466,7 @@ def _logits(direction: dict, columns: dict[int, _Column], N: int, C: int) -> Ite
     previous = [-1]
     for k, entry in enumerate(direction["entries"]):
         if len(entry) != 3 or not 0 <= entry[0] < C or entry[:2] <= previous or direction["denominator"] < 1:
-            raise ValueError(
-                f"certificate: direction: entry {k} is not [c < {C}, d, p] in order over a denominator > 0."
-            )
+            raise ValueError(f"certificate: direction: entry {k}: needed are [c < {C}, d, p], rising, denominator > 0.")
         c, d, p = entry
         if d not in columns:
             raise RefusedCertificate(f"direction: column {d} does not exist, or a regulariser penalises it.")
@@ -521,7 +522,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         >>> from jaxsoftmax.proof.check_existence import check
         >>> check("missing.json", "iris.csv")
         Traceback (most recent call last):
-        ValueError: missing.json: cannot be read ([Errno 2] No such file or directory: 'missing.json'). Check the path...
+        ValueError: missing.json: cannot be read ([Errno 2] No such file or directory: 'missing.json'). Check...
     """
     path = Path(certificate)
     stated = _json(_text(path, _read(path)), path)
@@ -538,8 +539,8 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
     proved = _PROOFS.get((stated["proof"], status, kind, *parts))
     if proved is None:
         raise ValueError(
-            f"certificate: {status!r:.40}, {kind!r:.40} by {stated['proof']!r:.40}, with (True) or without face_maximal, "
-            f"direction, multipliers {parts}, is no known proof. Make it again."
+            f"certificate: {status!r:.40}, {kind!r:.40} by {stated['proof']!r:.40}, where face_maximal, direction and "
+            f"multipliers are there or not ({parts}), is no known proof. Make it again."
         )
     found = _load(about, Path(data), None if labels is None else Path(labels))
     N, C, columns = about["N"], about["C"], _admissible(found)
@@ -559,9 +560,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         }[stated["proof"] if kind == "none" else kind]
         if not right:
             seen = f"t = 0, a margin {'> 0' if apart else '= 0'} and G {'=><'[sign]} 0"
-            raise RefusedCertificate(
-                f"{stated['proof']}: class {j} of sample {n} has {seen}: that proves no {status} {kind}."
-            )
+            raise RefusedCertificate(f"{stated['proof']}: class {j} of sample {n} has {seen}: not {status} {kind}.")
     if direction is not None and (True, 0) not in pairs:
         raise RefusedCertificate("direction: no margin is > 0.")
     if kind == "quasi-complete" and (False, 1) not in pairs:
