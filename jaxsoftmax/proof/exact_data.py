@@ -101,13 +101,18 @@ class ExactData:
     def _all_integers(self) -> tuple[np.ndarray, list[int]]:
         return integer_columns(self.host.X, self.decimal)
 
-    @functools.cached_property
-    def _admissible_integers(self) -> tuple[np.ndarray, list[int]]:
+    def all_columns(self) -> tuple[np.ndarray, list[int]]:
+        """The active rows of every column, the intercept last, admissible or not, and the scales."""
         A, scales = self._all_integers
         if self.intercept:
             A, scales = np.hstack([A, np.ones((self.N, 1), A.dtype)]), [*scales, 1]
-        whole = len(self.rows) == self.N and len(self.columns) == A.shape[1]
-        return A if whole else A[np.ix_(self.rows, self.columns)], [scales[d] for d in self.columns]
+        return A if len(self.rows) == self.N else A[self.rows], list(scales)
+
+    @functools.cached_property
+    def _admissible_integers(self) -> tuple[np.ndarray, list[int]]:
+        A, scales = self.all_columns()
+        whole = len(self.columns) == A.shape[1]
+        return A if whole else A[:, self.columns], [scales[d] for d in self.columns]
 
     @property
     def integers(self) -> np.ndarray:
