@@ -19,8 +19,8 @@ __all__ = ["ProofData", "proof_data"]
 class ProofData(NamedTuple):
     """The objective Σ_n s_n [lse(W x_n) − t_nᵀ W x_n] + (alpha/2) Σ_{d penalised} ‖W_·d‖² in exact numbers.
 
-    The rows are the samples of positive weight, then the samples that a self-regulariser adds (S21d): γ e_d with uniform
-    targets, for every column d.
+    The rows are the samples of positive weight, then the samples that a self-regulariser adds (S21d): γ e_d with
+    uniform targets, for every column d.
 
     A: (n, K) integers, int64 or Python integers; x_nd = A[n, d] / scales[d].
     scales: K positive integers.
