@@ -1,15 +1,15 @@
 """A float search for complete separation (S9): the squared hinge of all margins, by truncated Newton steps.
 
-f(U) = ½ Σ_n Σ_{j≠y_n} max(0, 1 − (z_{n y_n} − z_nj))², Z = B Uᵀ, is convex and once differentiable, and inf f = 0 exactly
-when some U has every margin positive. Along a line f is a convex piecewise quadratic, minimised on the margins alone.
-Only *active* rows, with a margin below 1, enter gradient and Hessian, and a search that succeeds has few of them left.
-The Hessian is shifted as in Levenberg and Marquardt; conjugate gradients stop early and are preconditioned, class by
-class, with the Gram matrix of the active rows.
+f(U) = ½ Σ_n Σ_{j≠y_n} max(0, 1 − (z_{n y_n} − z_nj))², Z = B Uᵀ, is convex and once differentiable, and its minimum
+is 0 exactly when some U has every margin positive. Along a line f is a convex piecewise quadratic, minimised on the
+margins alone. Only *active* rows, with a margin below 1, enter gradient and Hessian; a search that succeeds has few of
+them left. The Hessian is shifted as in Levenberg and Marquardt; conjugate gradients stop early and are preconditioned,
+class by class, with the Gram matrix of the active rows.
 
 **When to give up.** Let h ≥ 0 be the hinges at U and g = ∇f(U). For a U' with every margin ≥ 1,
 −⟨g, U'⟩ = Σ h_nj (margin of U') ≥ Σ h_nj, so that ‖U'‖_M ≥ Σ h / ‖g‖_{M⁻¹} for any positive-definite M. With M the
-Gram matrix of the active rows, slightly damped, ‖U'‖_M is the size of the logits on these rows: once logits would have
-to be `_LARGEST` times the margin on average, whoever continues looks for differences that rounding hides. At a minimiser
+Gram matrix of the active rows, slightly damped, ‖U'‖_M is the size of the logits on these rows: once they would have to
+be `_LARGEST` times the margin on average, whoever continues looks for differences that rounding hides. At a minimiser
 with f > 0, g is 0: data that overlap are left after a few steps.
 """
 
@@ -28,8 +28,9 @@ _LARGEST = {np.dtype(np.float32): 1e4, np.dtype(np.float64): 1e9}  # well inside
 _NOISE = 4.0  # a decrease of the loss by so many units of roundoff is none
 _MOST_STEPS = 1000
 _INNER_STEPS = 60
-_INNER_TOLERANCE = 0.2  # of the norm of the residual: more digits of a Newton step are lost at the next kink
-_SHIFTS = 1e-7, 1e-3, 1e-2  # least, first and largest shift of the Hessian, relative to the mean diagonal of the Gram
+_INNER_TOLERANCE = 0.05  # of the norm of the residual: more digits of a Newton step are lost at the next kink
+_SHIFTS = 1e-3, 1e-2  # first and largest shift of the Hessian, relative to the mean diagonal of the Gram matrix
+_LEAST_SHIFT = 1e3  # units of roundoff
 _DAMPING = 0.1  # of the preconditioner, relative to the same
 _FACTORED_COLUMNS = 2000  # beyond, the cubic cost of an inverse is not repaid: the diagonal preconditions
 _FEW_COLUMNS = 128  # an inverse for each step costs nothing
@@ -79,7 +80,7 @@ def hinge_separator(B: np.ndarray, labels: np.ndarray, classes: int, seconds: fl
     start = time.perf_counter()
     real, everyone, unit = B.dtype.type, np.arange(len(B)), float(np.finfo(B.dtype).eps)
     U, Z = np.zeros((classes, B.shape[1]), B.dtype), np.zeros((len(B), classes), B.dtype)
-    shift, inverse, scale, size = _SHIFTS[1], None, 1.0, 0
+    shift, inverse, scale, size = _SHIFTS[0], None, 1.0, 0
     losses: list[float] = []
     accurate: list[bool] = []
     least, ending = 0.0, "steps"
@@ -116,7 +117,7 @@ def hinge_separator(B: np.ndarray, labels: np.ndarray, classes: int, seconds: fl
             break
         expected = -0.5 * float(np.vdot(gradient, D))  # by the quadratic model, at t = 1
         change = 0.3 if gained > 0.7 * expected else 3.0 if gained < 0.25 * expected else 1.0
-        shift = min(max(shift * change, _SHIFTS[0]), _SHIFTS[2])
+        shift = min(max(shift * change, _LEAST_SHIFT * unit), _SHIFTS[1])
         U += real(t) * D
         Z += real(t) * dZ
         if time.perf_counter() > start + seconds:
@@ -138,7 +139,7 @@ def _hopeless(losses: list[float], accurate: list[bool], active: int, elapsed: f
 
 
 def _damped_inverse(B: np.ndarray) -> tuple[np.ndarray, float]:
-    """The inverse of BᵀB plus a multiple of its mean diagonal (of many columns: of the diagonal alone), and that mean."""
+    """The inverse of BᵀB (of many columns: of its diagonal) plus a multiple of the mean diagonal, and that mean."""
     columns = B.shape[1]
     gram = np.einsum("nk,nk->k", B, B) if columns > _FACTORED_COLUMNS else B.T @ B
     scale = float(gram.sum() if gram.ndim == 1 else np.trace(gram)) / columns or 1.0  # all rows 0: any will do
