@@ -1,0 +1,305 @@
+"""A proved lower bound of the Hessian's curvature at a point, by pairs of classes or by the whole matrix (S14, S15)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsoftmax.proof.chord import float_columns
+from jaxsoftmax.proof.definite import factor_shift, is_semidefinite
+from jaxsoftmax.proof.exact_products import as_smallest, integer_bits, integer_product
+from jaxsoftmax.proof.minimiser_data import ProofData
+
+__all__ = ["Curvature", "Pair", "certify_curvature", "scaling_exponents"]
+
+_FULL = 160  # order (C − 1)K up to which "auto" takes the whole matrix: a checker factors it in pure Python
+_MANY_COLUMNS = 300  # from here on a pair's matrix is summed over some of the rows only
+_ROWS_A_COLUMN = 4
+_FEW_BITS, _MORE_BITS = 12, 30  # of the largest weight, for many columns and for few
+_SLACK = 4.0  # times δ: what is left for the checker's own factorisation
+
+
+class Pair(NamedTuple):
+    """M_ab − m Σ² ⪰ 0 for a pair of classes; the rows that M_ab was summed over, or None for all."""
+
+    a: int
+    b: int
+    rows: np.ndarray | None
+    m: Fraction
+
+
+class Curvature(NamedTuple):
+    """H ⪰ mu in ‖·‖_Σ on {1ᵀV = 0}.
+
+    method: "pairs" or "full". exponents: (K,) with Σ = diag(2^e). weight_bits: the binary places of the weights
+    s y_a y_b, rounded down. pairs: of "pairs".
+    """
+
+    mu: Fraction
+    method: str
+    exponents: np.ndarray
+    weight_bits: int
+    pairs: tuple[Pair, ...]
+
+
+def scaling_exponents(data: ProofData) -> np.ndarray:
+    """(K,) integers e with 2^e near the root mean square of each column; 0 for a column of zeros."""
+    A = data.A.astype(np.float64) if data.A.dtype != object else float_columns(data)
+    log_scale = [math.log2(q) for q in data.scales] if data.A.dtype != object else [0.0] * A.shape[1]
+    largest = np.maximum(abs(A).max(axis=0, initial=0.0), np.finfo(np.float64).tiny)
+    square = np.mean((A / largest) ** 2, axis=0)
+    with np.errstate(divide="ignore"):
+        logs = np.log2(largest) + np.log2(square) / 2 - np.array(log_scale)
+    return np.where(np.isfinite(logs) & (square > 0), np.rint(logs), 0).astype(int)
+
+
+def certify_curvature(
+    data: ProofData,
+    Y: np.ndarray,
+    precision: int,
+    exponents: np.ndarray,
+    method: str = "auto",
+    progress: Callable[[str], None] = lambda _: None,
+) -> Curvature | None:
+    r"""The largest μ that could be proved with H(Ŵ) ⪰ μ in ‖·‖_Σ on {1ᵀV = 0}; None where none above 0 could be.
+
+    D²L[V, V] = Σ_{a<b} (v_a − v_b)ᵀ M_ab (v_a − v_b) with M_ab = Xᵀ diag(s y_a y_b) X (S14). The weights are replaced by
+    lower bounds on a coarse grid, which keeps a lower bound, and makes M_ab an exact matrix of integers. "pairs": for a
+    spanning tree of pairs of classes M_ab ⪰ m_ab Σ², and μ is a lower bound of λ₂ of the graph's Laplacian. "full":
+    the whole matrix on v_C = 0, H' − μ (I − 11ᵀ/C) ⊗ Σ² ⪰ 0.
+
+    Args:
+        data: the objective; its columns are independent, or all but the intercept penalised.
+        Y: (n, C) integers with |y − Y / 2^precision| <= 2^-precision.
+        precision: of Y.
+        exponents: (K,) of Σ.
+        method: "pairs", "full" or "auto" (full for small matrices).
+        progress: called with a line of text now and then.
+
+    Source: S14, S15; Böhning, Ann. Inst. Statist. Math. 44 (1992), for the class-pair form.
+    """
+    (_, K), C = data.A.shape, data.C
+    if method == "auto":
+        method = "full" if (C - 1) * K <= _FULL else "pairs"
+    work = _Weights(data, Y, precision)
+    if method == "full":
+        return _whole(data, work, exponents)
+    pairs = []
+    for a, b in _spanning_tree(work.floats):
+        progress(f"curvature of the pair of classes {a}, {b}: {len(pairs) + 1} of {C - 1}")
+        pair = _pair(data, work, a, b, exponents)
+        if pair is None:
+            return None
+        pairs.append(pair)
+    pairs.sort(key=lambda pair: (pair.a, pair.b))
+    mu = _laplacian_bound(C, pairs)
+    return None if mu is None else Curvature(mu, "pairs", exponents, work.bits, tuple(pairs))
+
+
+class _Weights:
+    """Lower bounds of s y_a y_b: integers over 2^bits."""
+
+    def __init__(self, data: ProofData, Y: np.ndarray, precision: int) -> None:
+        self.data = data
+        cut = max(precision - 60, 0)
+        # Two units below: a checker whose own Y is a unit sharper finds weights that are no smaller.
+        self.low = np.maximum(Y - 2, 0) >> cut
+        self.places = precision - cut
+        self.s = (data.s_num / data.s_den).astype(np.float64)
+        self.floats = self.low.astype(np.float64) * 2.0**-self.places
+        top = max(float((self.s[:, None] * self.floats).max()), 1e-300)
+        few = data.A.shape[1] > _MANY_COLUMNS
+        self.bits = int(np.clip((_FEW_BITS if few else _MORE_BITS) - math.floor(math.log2(top)), -64, 256))
+
+    def estimate(self, a: int, b: int) -> np.ndarray:
+        return self.s * self.floats[:, a] * self.floats[:, b]
+
+    def integers(self, a: int, b: int, rows: np.ndarray | None) -> np.ndarray:
+        """floor(2^bits · s · l_a · l_b) with lower bounds l, as Python integers."""
+        chosen = slice(None) if rows is None else rows
+        product = self.low[chosen, a] * self.low[chosen, b] * self.data.s_num[chosen]
+        shift = 2 * self.places - self.bits
+        down = product if shift <= 0 else product >> shift
+        return (down << -shift if shift < 0 else down) // self.data.s_den
+
+
+def _spanning_tree(y: np.ndarray) -> list[tuple[int, int]]:
+    """The pairs of a spanning tree of the classes with the largest Σ y_a y_b."""
+    together = y.T @ y
+    C, tree, inside = len(together), [], {0}
+    while len(inside) < C:
+        pairs = itertools.product(sorted(inside), sorted(set(range(C)) - inside))
+        a, b = max(pairs, key=lambda pair: together[pair])
+        inside.add(b)
+        tree.append((min(a, b), max(a, b)))
+    return tree
+
+
+def _gram(data: ProofData, weights: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Aᵀ diag(w) A in Python integers."""
+    A = data.A if rows is None else data.A[rows]
+    used = np.flatnonzero(weights != 0)
+    A, w = A[used], as_smallest(weights[used])
+    if A.dtype == object or w.dtype == object or integer_bits(A) + integer_bits(w) > 62:
+        A, w = A.astype(object), w.astype(object)
+    return integer_product((A * w[:, None]).T, A).astype(object)
+
+
+def _metric(data: ProofData, exponents: np.ndarray) -> tuple[list[Fraction], list[Fraction]]:
+    """For the integers of A: the diagonals of scales² Σ² and of the penalty, scales² alpha/C on its columns."""
+    squares = [Fraction(q) ** 2 * Fraction(4) ** int(e) for q, e in zip(data.scales, exponents, strict=True)]
+    own = [
+        Fraction(q) ** 2 * data.alpha / data.C if flag else Fraction(0)
+        for q, flag in zip(data.scales, data.penalised, strict=True)
+    ]
+    return squares, own
+
+
+def _proves(G: np.ndarray, bits: int, diagonal: list[Fraction]) -> bool:
+    """Whether G / 2^bits + diag(diagonal) ⪰ 0 could be proved, G integers."""
+    places = Fraction(2) ** bits
+    exact = [d * places for d in diagonal]
+    common = math.lcm(*(d.denominator for d in exact))
+    M = G * common
+    M[np.diag_indices(len(M))] += np.array([int(d * common) for d in exact], dtype=object)
+    return is_semidefinite(M)
+
+
+def _short(x: float) -> Fraction:
+    """A dyadic number of 12 bits just below x > 0."""
+    mantissa, exponent = math.frexp(x)
+    return Fraction(math.floor(mantissa * 4096), 4096) * Fraction(2) ** exponent
+
+
+def _pair(data: ProofData, work: _Weights, a: int, b: int, exponents: np.ndarray) -> Pair | None:
+    rows = _telling_rows(data, work.estimate(a, b), exponents) if data.A.shape[1] > _MANY_COLUMNS else None
+    G = _gram(data, work.integers(a, b, rows), rows)
+    squares, own = _metric(data, exponents)
+    unit = np.array([float(x) ** -0.5 for x in squares])
+    N = (G / (1 << max(work.bits, 0))).astype(np.float64) * 2.0 ** max(-work.bits, 0) * unit[:, None] * unit
+    N[np.diag_indices(len(N))] += np.array([float(o) for o in own]) * unit**2
+    m = _provable(N, np.eye(len(N)))
+    for _ in range(6):
+        if m is None or m <= 0:
+            return None
+        exact = _short(m)
+        if _proves(G, work.bits, [o - exact * x for o, x in zip(own, squares, strict=True)]):
+            return Pair(a, b, rows, exact)
+        m /= 4
+    return None
+
+
+def _provable(N: np.ndarray, metric: np.ndarray) -> float | None:
+    """A float m such that N − m·metric leaves a checker's factorisation the slack that it needs, as an estimate."""
+    import scipy.linalg
+
+    n = len(N)
+    m = float(scipy.linalg.eigh(N, metric, eigvals_only=True, subset_by_index=[0, 0])[0]) * (1 - 2.0**-6)
+    for _ in range(30):
+        if m <= 0:
+            return None
+        left = N - m * metric
+        diagonal = np.diag(left)
+        if (diagonal > 0).all():
+            scale = 1 / np.sqrt(diagonal)
+            least = np.linalg.eigvalsh(left * scale[:, None] * scale)[0]
+            if least > _SLACK * factor_shift(n):
+                return m
+        m /= 2
+    return None
+
+
+def _telling_rows(data: ProofData, weights: np.ndarray, exponents: np.ndarray) -> np.ndarray | None:
+    """The rows of largest leverage w x Gram⁻¹ x: a few of them hold nearly all curvature in the flattest directions."""
+    n, K = data.A.shape
+    wanted = _ROWS_A_COLUMN * K
+    if n <= wanted:
+        return None
+    X = float_columns(data) * 2.0 ** -exponents.astype(np.float64) * np.sqrt(weights)[:, None]
+    gram = X.T @ X
+    values, vectors = np.linalg.eigh(gram)
+    whitening = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-14))
+    leverage = np.einsum("nk,nk->n", X @ whitening, X @ whitening) if n * K < 10**6 else _row_norms(X, whitening)
+    return np.sort(np.argpartition(leverage, n - wanted)[n - wanted :])
+
+
+def _row_norms(X: np.ndarray, whitening: np.ndarray) -> np.ndarray:
+    """Squared row norms of X @ whitening, in blocks of rows."""
+    parts = [X[start : start + 8192] @ whitening for start in range(0, len(X), 8192)]
+    return np.concatenate([np.einsum("nk,nk->n", part, part) for part in parts])
+
+
+def _laplacian_bound(C: int, pairs: list[Pair]) -> Fraction | None:
+    """A rational lower bound of λ₂ of the Laplacian with weights m_ab: L' − μ (I − 11ᵀ/C)' ⪰ 0, exactly."""
+    L = [[Fraction(0)] * C for _ in range(C)]
+    for pair in pairs:
+        for i, j, sign in ((pair.a, pair.a, 1), (pair.b, pair.b, 1), (pair.a, pair.b, -1), (pair.b, pair.a, -1)):
+            L[i][j] += sign * pair.m
+    mu = float(np.linalg.eigvalsh(np.array(L, dtype=np.float64))[1]) * (1 - 2.0**-8)
+    for _ in range(8):
+        if mu <= 0:
+            return None
+        exact = _short(mu)
+        reduced = [[L[i][j] - exact * ((i == j) - Fraction(1, C)) for j in range(C - 1)] for i in range(C - 1)]
+        if _rationally_semidefinite(reduced):
+            return exact
+        mu *= 0.9
+    return None
+
+
+def _rationally_semidefinite(M: list[list[Fraction]]) -> bool:
+    """M ≻ 0 by elimination in fractions (all pivots positive)."""
+    M = [row[:] for row in M]
+    for k in range(len(M)):
+        if M[k][k] <= 0:
+            return False
+        for i in range(k + 1, len(M)):
+            factor = M[i][k] / M[k][k]
+            M[i] = [x - factor * y for x, y in zip(M[i], M[k], strict=True)]
+    return True
+
+
+def _whole(data: ProofData, work: _Weights, exponents: np.ndarray) -> Curvature | None:
+    K, C = data.A.shape[1], data.C
+    size = (C - 1) * K
+    G = np.zeros((size, size), dtype=object)
+    for a, b in itertools.combinations(range(C), 2):
+        M = _gram(data, work.integers(a, b, None), None)
+        for i, j, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
+            if i < C - 1 and j < C - 1:
+                G[i * K : (i + 1) * K, j * K : (j + 1) * K] += sign * M
+    squares, own = _metric(data, exponents)
+    unit = np.array([float(x) ** -0.5 for x in squares])
+    units = np.tile(unit, C - 1)
+    projection = np.eye(C - 1) - 1 / C
+    N = (G / (1 << max(work.bits, 0))).astype(np.float64) * 2.0 ** max(-work.bits, 0) * units[:, None] * units
+    # The penalty alpha ‖V‖² is (alpha/C) Σ_{a<b} ‖v_a − v_b‖² where 1ᵀV = 0: alpha (I − 11ᵀ/C) on v_C = 0.
+    N += np.kron(projection, np.diag(C * np.array([float(o) for o in own]) * unit**2))
+    mu = _provable(N, np.kron(projection, np.eye(K)))
+    for _ in range(6):
+        if mu is None or mu <= 0:
+            return None
+        exact = _short(mu)
+        change = [C * o - exact * x for o, x in zip(own, squares, strict=True)]
+        if _proves_whole(G, work.bits, change, C, K):
+            return Curvature(exact, "full", exponents, work.bits, ())
+        mu /= 2
+    return None
+
+
+def _proves_whole(G: np.ndarray, bits: int, diagonal: list[Fraction], C: int, K: int) -> bool:
+    """Whether G / 2^bits + (I − 11ᵀ/C) ⊗ diag(diagonal) ⪰ 0 could be proved."""
+    exact = [d * Fraction(2) ** bits / C for d in diagonal]
+    common = math.lcm(*(d.denominator for d in exact))
+    M = G * common
+    whole = [int(d * common) for d in exact]
+    for i in range(C - 1):
+        for j in range(C - 1):
+            for k in range(K):
+                M[i * K + k, j * K + k] += whole[k] * (C * (i == j) - 1)
+    return is_semidefinite(M)
