@@ -25,6 +25,7 @@ CASES = (
     "spectrum",
     "crosscheck",
     "detection",
+    "corruption",
     "import_cost",
 )
 PACKAGES = (

@@ -1,4 +1,4 @@
-"""Checks a certificate of decide_existence against its data, in exact arithmetic, by the standard library alone.
+"""Checks a certificate of decide_existence on its data, exactly (section 7.6), by the standard library alone.
 
 Run ``python check_existence.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when the verdict is proved, 1 when
 the certificate does not prove it, 2 when the input cannot be used.
@@ -524,10 +524,14 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         ValueError: a file cannot be read or used.
 
     Example:
+        >>> import jaxsoftmax as js, pathlib, tempfile
         >>> from jaxsoftmax.proof.check_existence import check
-        >>> check("missing.json", "iris.csv")
-        Traceback (most recent call last):
-        ValueError: missing.json: cannot be read ([Errno 2] No such file or directory: 'missing.json'). Check...
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> problem = js.Problem.from_labels([[0.0], [1.0]], ["a", "b"])
+        >>> problem.dump(folder / "data.txt")
+        >>> js.decide_existence(problem).save(folder / "certificate.json")
+        >>> check(folder / "certificate.json", folder / "data.txt").type
+        'complete'
     """
     path = Path(certificate)
     stated = _json(_text(path, _read(path)), path)

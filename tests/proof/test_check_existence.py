@@ -1,7 +1,6 @@
-"""S9, S10, S21e: the standalone checker accepts what is proved, and refuses a proof that lacks any one requirement."""
+"""S9, S10, S21e, section 7.6: the standalone checker accepts what is proved, and refuses a proof with any one gap."""
 
 import ast
-import copy
 import json
 import subprocess
 import sys
