@@ -53,11 +53,16 @@ class SmallProblem:
 
     def exact(self) -> tuple[list[list[Fraction]], list[frozenset[int]], int]:
         """The oracle's arguments: rows of positive weight and free columns, their supports, C."""
-        rows = [n for n in range(len(self.X)) if self.weights is None or self.weights[n] > 0]
-        X = [[*(self._number(x) for x in self.X[n]), *([Fraction(1)] if self.intercept else [])] for n in rows]
+        rows = self.active()
+        X = [[*(self.number(x) for x in self.X[n]), *([Fraction(1)] if self.intercept else [])] for n in rows]
         return [[x[d] for d in self.free] for x in X], [self.supports[n] for n in rows], self.C
 
-    def _number(self, x: Any) -> Fraction:
+    def active(self) -> list[int]:
+        """Rows of positive weight."""
+        return [n for n in range(len(self.X)) if self.weights is None or self.weights[n] > 0]
+
+    def number(self, x: Any) -> Fraction:
+        """An entry of X as it is to be read."""
         if self.X.dtype.kind == "i":
             return Fraction(int(x))
         return Fraction(str(x)) if self.decimal else Fraction(float(x))
