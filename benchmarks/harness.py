@@ -25,6 +25,7 @@ CASES = (
     "spectrum",
     "crosscheck",
     "detection",
+    "soundness",
     "import_cost",
 )
 PACKAGES = (

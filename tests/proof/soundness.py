@@ -14,7 +14,7 @@ import jaxsoftmax as js
 from jaxsoftmax.proof import check_existence
 from jaxsoftmax.proof.thresholds import Threshold
 from proof.exact_oracle import Answer, decide
-from proof.random_problems import SmallProblem, small_problem
+from proof.random_problems import SmallProblem
 
 TYPES = {"attained": "none", "complete": "complete", "quasi-complete": "quasi-complete"}
 
@@ -40,9 +40,9 @@ class Outcome(NamedTuple):
     check_seconds: float
 
 
-def judge(seed: int, folder: Path) -> Outcome:
-    """Decide, save, dump and check the problem of a seed; files in `folder` are overwritten."""
-    drawn = small_problem(seed)
+def judge(drawn: SmallProblem, folder: Path) -> Outcome:
+    """Decide, save, dump and check a problem; files in `folder` are overwritten."""
+    seed = drawn.seed
     X, supports, C = drawn.exact()
     truth = decide(X, supports, C)
     problem = drawn.build()
