@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxsoftmax as js
 from proof.exact_oracle import Answer, decide, prove
 from proof.random_problems import small_problem
 
@@ -180,6 +181,17 @@ def test_exact_ties_decide():
     labels = one_hot([0, 0, 1, 0])
     assert decide([[Fraction(x), Fraction(1)] for x in tenths], labels, 2).verdict == "quasi-complete"
     assert decide([[x, Fraction(1)] for x in map(Fraction, doubles)], labels, 2).verdict == "complete"
+
+
+@pytest.mark.slow
+def test_iris_is_quasi_complete_with_two_hundred_pairs():
+    """Setosa is separated from the other two, these overlap: 50·2 pairs of its samples, 100 of the others with it."""
+    iris = js.datasets.load_iris()
+    y = np.unique(iris.y, return_inverse=True)[1].tolist()  # setosa is 0
+    rows = [[*(Fraction(str(x)) for x in row), Fraction(1)] for row in iris.X.tolist()]
+    answer = decide(rows, one_hot(y), 3)
+    assert answer.verdict == "quasi-complete"
+    assert answer.separated == {(n, j) for n in range(150) for j in range(3) if j != y[n] and 0 in (y[n], j)}
 
 
 TAMPERED = {
