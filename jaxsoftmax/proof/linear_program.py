@@ -12,7 +12,7 @@ from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 from jaxsoftmax.proof.multipliers import exact_multipliers
 from jaxsoftmax.proof.rational import independent_columns, unit_columns
 from jaxsoftmax.proof.recession_program import solve_program
-from jaxsoftmax.proof.witness import Multipliers
+from jaxsoftmax.proof.witness import Multipliers, margins
 
 __all__ = ["Recession", "solve_recession"]
 
@@ -47,6 +47,7 @@ def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Reces
 
     Raises:
         ImportError: python-flint is not installed.
+        ArithmeticError: the exact check of the direction failed (a fault of this library, never of the data).
 
     Example:
         >>> import numpy as np
@@ -65,10 +66,14 @@ def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Reces
     reduced, reduced_support = A[rows][:, columns], support[rows]
     direction, separated, G = _directions(reduced, reduced_support, end)
     V = None
+    rest = np.zeros(support.shape, bool)
     if direction is not None:
         V = np.zeros((support.shape[1], A.shape[1]), direction.dtype)
         V[:, columns] = direction
-    rest = separated[copies]
+        exact = margins(A, support, V)
+        if exact is None or not np.array_equal(exact > 0, separated[copies]):
+            raise ArithmeticError("a direction was rounded to one that is not a recession direction: please report it.")
+        rest = exact > 0
     if G is None:
         return Recession(V, None, rest)
     # A row that occurs several times shares its multipliers among the copies.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.linalg
@@ -133,7 +133,7 @@ def independent_rows(A: np.ndarray, Q: np.ndarray) -> np.ndarray:
     R = A.shape[1]
     if R == 0:
         return np.zeros(0, np.int64)
-    order = scipy.linalg.qr(Q.T, mode="r", pivoting=True, check_finite=False)[1]
+    _, order = cast(tuple[np.ndarray, np.ndarray], scipy.linalg.qr(Q.T, mode="r", pivoting=True, check_finite=False))
     rows = np.sort(order[:R]).astype(np.int64)
     if len(rows) == R and _residues(A[rows]).rank() == R:
         return rows

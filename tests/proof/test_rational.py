@@ -57,7 +57,9 @@ def test_solutions_satisfy_the_system_in_lowest_terms():
         A = A[:, independent_columns(A)]
         X = rng.integers(-5, 6, (A.shape[1], 3)).astype(object)
         for factor, B in ((1, A.astype(object) @ X), (6, A.astype(object) @ X)):
-            Y, q = solve_exactly(A * factor, B)
+            solved = solve_exactly(A * factor, B)
+            assert solved is not None
+            Y, q = solved
             assert np.array_equal(Y.astype(object) * factor, X * q)
             assert q == np.lcm.reduce([Fraction(x, factor).denominator for x in X.ravel().tolist()] or [1])
         if len(A) > A.shape[1]:
@@ -74,7 +76,9 @@ def test_null_space_is_a_basis_of_the_kernel():
         assert basis.shape == (A.shape[1], A.shape[1] - len(pivots))
         assert not (A.astype(object) @ basis.astype(object)).any()
         block = basis[free]
-        assert len(free) == 0 or (block[0, 0] != 0 and np.array_equal(block, np.eye(len(free), dtype=object) * block[0, 0]))
+        assert len(free) == 0 or (
+            block[0, 0] != 0 and np.array_equal(block, np.eye(len(free), dtype=object) * block[0, 0])
+        )
 
 
 def test_unit_columns_of_huge_entries():
