@@ -16,6 +16,7 @@ from jaxsoftmax.proof.witness import Multipliers, margins
 
 __all__ = ["Recession", "solve_recession"]
 
+_LARGEST = 2**21  # (C − 1) K², entries of the program for each pair and weight: beyond, it takes hours
 _ROUNDS = 6  # of the program, each on the pairs that no direction found so far separates
 
 
@@ -43,7 +44,8 @@ def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Reces
 
     Returns:
         V with exact margins > 0 exactly on `separated` (None where nothing separates or rounding failed), and G,
-        exact, > 0 on all other pairs and 0 on `separated` (None where rounding failed or time ran out).
+        exact, > 0 on all other pairs and 0 on `separated` (None where rounding failed, time ran out, or the program
+        would be too large: (C − 1) K² above two million).
 
     Raises:
         ImportError: python-flint is not installed.
@@ -61,12 +63,15 @@ def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Reces
         ([[-1, 1], [0, 0]], [1, 2])
     """
     end = time.monotonic() + seconds
+    unknown = np.zeros(support.shape, bool)
+    if (support.shape[1] - 1) * A.shape[1] ** 2 > _LARGEST:
+        return Recession(None, None, unknown)
     columns = independent_columns(A)
     rows, copies = _distinct(A[:, columns], support)
     reduced, reduced_support = A[rows][:, columns], support[rows]
-    direction, separated, G = _directions(reduced, reduced_support, end)
+    direction, G = _directions(reduced, reduced_support, end)
     V = None
-    rest = np.zeros(support.shape, bool)
+    rest = unknown
     if direction is not None:
         V = np.zeros((support.shape[1], A.shape[1]), direction.dtype)
         V[:, columns] = direction
@@ -92,10 +97,8 @@ def _distinct(A: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.array(firsts, np.int64), copies
 
 
-def _directions(
-    A: np.ndarray, support: np.ndarray, end: float
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """The direction found in exact integers, the pairs that it separates, and float multipliers on the other pairs."""
+def _directions(A: np.ndarray, support: np.ndarray, end: float) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The direction found in exact integers, and float multipliers on the pairs that it does not separate."""
     moved, change = _centred(A)
     V: np.ndarray | None = None
     separated = np.zeros(support.shape, bool)
@@ -112,9 +115,8 @@ def _directions(
         separated = relative_margins(moved, support, V) > 0
         G = None
     if V is None:
-        return None, separated, G
-    V = _sparse(integer_product(V, change.T))
-    return V, separated, G
+        return None, G
+    return _sparse(integer_product(V, change.T)), G
 
 
 def _centred(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -142,6 +142,11 @@ def test_no_time_no_answer():
     assert found.V is None and found.G is None and not found.separated.any()
 
 
+def test_programs_beyond_reach_are_not_begun():
+    found = solve_recession(np.ones((2, 1500), np.int64), np.eye(2, dtype=bool), 60.0)
+    assert found.V is None and found.G is None and not found.separated.any()
+
+
 def test_no_columns_and_no_pairs():
     """Without columns every G with rows that sum to 0 serves; without pairs the empty one does."""
     support = np.eye(2, dtype=bool)
