@@ -18,7 +18,7 @@ from jaxsoftmax.idx_file import is_idx, read_idx
 from jaxsoftmax.library_tables import read_parquet, read_svmlight
 from jaxsoftmax.table_checks import as_labels, refuse_nonfinite
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "table_text"]
 
 _EXPORT = "Export the table as CSV text in UTF-8, or as NPZ with arrays X and y."
 _COMPRESSED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
@@ -109,6 +109,23 @@ def _load(path: Path) -> tuple[str, bytes]:
     if not content:
         raise ValueError(f"{path}: is empty (0 bytes). It needs a row a sample.")
     return name, content
+
+
+def table_text(path: Path) -> str:
+    """The text of a delimited table, decompressed and decoded as `read_table` does it.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_table` raises them.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from jaxsoftmax.tabular import table_text
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "eggs.csv"
+        >>> _ = file.write_text("3.1,wren")
+        >>> table_text(file)
+        '3.1,wren'
+    """
+    return _decode(path, _load(path)[1])
 
 
 def _decode(path: Path, content: bytes) -> str:
