@@ -33,7 +33,7 @@ def _delimiter(suffix: str, text: str) -> str | None:
 
 
 def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
-    """(line number, cells) of every line that is not blank; a quoted cell may span lines.
+    r"""(line number, cells) of every line that is not blank; a quoted cell may span lines.
 
     Args:
         path: opens a message.
@@ -46,7 +46,7 @@ def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tupl
     Example:
         >>> from pathlib import Path
         >>> from jaxsoftmax.delimited import table_records
-        >>> list(table_records(Path("eggs.csv"), '3.1, wren\\n\\n9.5,"crow"\\n', ","))
+        >>> list(table_records(Path("eggs.csv"), '3.1, wren\n\n9.5,"crow"\n', ","))
         [(1, ['3.1', 'wren']), (3, ['9.5', 'crow'])]
     """
     if delimiter is None:
