@@ -16,7 +16,7 @@ from jaxsoftmax.datasets import Dataset
 from jaxsoftmax.delimited import read_delimited
 from jaxsoftmax.idx_file import is_idx, read_idx
 from jaxsoftmax.library_tables import read_parquet, read_svmlight
-from jaxsoftmax.table_checks import as_labels, refuse_nonfinite
+from jaxsoftmax.table_checks import as_float64, as_labels, refuse_nonfinite
 
 __all__ = ["read_table", "table_text"]
 
@@ -167,7 +167,7 @@ def _read_npz(path: Path, content: bytes, target: str | int | None) -> Dataset:
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    X = X.astype(np.float64)
+    X = as_float64(path, X, lambda index: f"X[{index[0]}, {index[1]}]")
     refuse_nonfinite(path, X, lambda n, d: f"X[{n}, {d}]")
     names = tuple(f"x{d}" for d in range(X.shape[1]))
     if y.ndim == 1:
