@@ -53,6 +53,7 @@ def integer_product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
         >>> integer_product(np.array([[3**30, 1]]), np.array([[5**20], [7]])).tolist()[0][0] == 3**30 * 5**20 + 7
         True
     """
+    A, B = as_smallest(A), as_smallest(B)  # so that |a| of an int64 is one
     a, b, k = integer_bits(A), integer_bits(B), A.shape[1].bit_length()
     if a + b + k <= _FLOAT_BITS:
         return np.rint(A.astype(np.float64) @ B.astype(np.float64)).astype(np.int64)

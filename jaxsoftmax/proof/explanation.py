@@ -169,9 +169,9 @@ def _consequence(verdict: Any) -> list[str]:
     lines = []
     diverging = verdict.diverging()
     if diverging:
-        some = "; ".join(f"{name} ({_some(features)})" for name, features in diverging[:3])
+        some = ", ".join(f"class {name} ({_some(features)})" for name, features in diverging[:3])
         more = f" and {len(diverging) - 3} more classes" if len(diverging) > 3 else ""
-        lines.append(f"Weights that diverge in training: class {some}{more}; gradient descent has ‖W‖ → ∞ (S16).")
+        lines.append(f"Weights that diverge in training: {some}{more}; gradient descent has ‖W‖ → ∞ (S16).")
     if verdict.face_minimum is not None:
         text = f"{verdict.face_minimum:.10g}"
         lines.append(f"The loss falls towards inf L = {text} and never reaches it (S11, {_estimated(verdict)}).")

@@ -13,8 +13,6 @@ from jaxsoftmax.proof.exact_products import as_smallest
 from jaxsoftmax.proof.face_fit import fit_face
 from jaxsoftmax.proof.linear_program import solve_recession
 from jaxsoftmax.proof.multipliers import exact_multipliers
-from jaxsoftmax.proof.overlapping_pair import overlapping_pair
-from jaxsoftmax.proof.separation_search import separating_weights
 from jaxsoftmax.proof.thresholds import Found, one_feature_directions
 from jaxsoftmax.proof.witness import Multipliers, is_stationary, margins, signs
 
@@ -117,6 +115,8 @@ class Search:
     def _separate(self) -> bool:
         if not self.data.one_hot:
             return False
+        from jaxsoftmax.proof.separation_search import separating_weights
+
         share = 0.5 if self.data.C * len(self.data.columns) > LARGE else 0.25
         V = separating_weights(self.data.integers, self.data.support, share * self._remaining())
         return self._take(V) and self._complete("a fit that classifies every sample, its margins taken exactly (S9)")
@@ -147,6 +147,8 @@ class Search:
     def _overlap(self) -> bool:
         if self.V is None or not self.data.one_hot:
             return False
+        from jaxsoftmax.proof.overlapping_pair import overlapping_pair
+
         G = overlapping_pair(self.data.integers, self.data.support, 0.8 * self._remaining())
         if G is None or not self._certify(G, np.zeros_like(self.pairs)):
             return False
