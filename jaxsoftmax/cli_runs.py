@@ -15,12 +15,12 @@ from jaxsoftmax.check_row import draw
 from jaxsoftmax.cli_options import UnusableInput, check_writable, console
 from jaxsoftmax.cli_scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.evidence.convexity import probe_convexity
+from jaxsoftmax.existence_checks import fit_quietly
 from jaxsoftmax.findings import conditioning_advice, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method
 from jaxsoftmax.report import print_report
 from jaxsoftmax.run_report import RunReport, print_run, progress_line
 from jaxsoftmax.tabular import read_table
-from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification import LOGIT_SPREAD, environment, verify_prepared, version
 from jaxsoftmax.verify_input import Prepared, check_options, describe, prepare
@@ -136,7 +136,9 @@ def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, 
             status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
             given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
         whitened = bool(given.get("whiten"))
-        return fit(prepared.problem, named_method(call.method, prepared.problem, learning_rate, whitened), **given)
+        return fit_quietly(
+            prepared.problem, named_method(call.method, prepared.problem, learning_rate, whitened), **given
+        )
 
 
 def _finish(

@@ -35,7 +35,7 @@ def is_shortest(cell: str) -> bool:
 
 
 def refuse_rounded_cells(path: Path, table: dict[str, Any], names: tuple[str, ...]) -> None:
-    """Refuse a table with a cell that float64 rounds to another decimal.
+    r"""Refuse a table with a cell that float64 rounds to another decimal.
 
     Args:
         path: the file, as `read_table` has read it without complaint.
@@ -49,7 +49,7 @@ def refuse_rounded_cells(path: Path, table: dict[str, Any], names: tuple[str, ..
         >>> import pathlib, tempfile
         >>> from jaxsoftmax.exact_cells import refuse_rounded_cells
         >>> file = pathlib.Path(tempfile.mkdtemp()) / "eggs.csv"
-        >>> _ = file.write_text("3.1,wren\\n9.5,crow\\n")
+        >>> _ = file.write_text("3.1,wren\n9.5,crow\n")
         >>> refuse_rounded_cells(file, {"delimiter": ",", "header": False, "target": 1}, ("column 0",))
     """
     records = table_records(path, table_text(path), table["delimiter"])

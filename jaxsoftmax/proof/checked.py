@@ -33,8 +33,8 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
         of it prints).
 
     Raises:
-        ValueError: the certificate does not prove its verdict about these data (the subclass `RefusedCertificate`), or a
-            file cannot be read or used.
+        ValueError: the certificate does not prove its verdict about these data (the subclass `RefusedCertificate`), or
+            a file cannot be read or used.
         TypeError: `data` is neither a path nor a Problem.
 
     Example:
@@ -53,8 +53,8 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
     check = CHECKERS.get(head.get("format", "jaxsoftmax-existence"))
     if check is None:
         raise ValueError(
-            f"{path}: its format is {head['format']!r:.60}; this version of jaxsoftmax checks {', '.join(CHECKERS)}. Use "
-            "the version that wrote it."
+            f"{path}: its format is {head['format']!r:.60}; this jaxsoftmax checks {', '.join(CHECKERS)}. Use the "
+            "version that wrote it."
         )
     if isinstance(data, (str, os.PathLike)):
         return check(path, data, labels)
