@@ -178,7 +178,8 @@ def _print(call: Certify, content: dict[str, Any], verdict: ExistenceVerdict, ch
         facts.add_row(subject, Text(text))
     out.print(facts)
     out.print()
-    for line in repr(verdict).splitlines():
+    # The report's own continuation lines, indented by four, are joined, for this console has its own width.
+    for line in repr(verdict).replace("\n    ", " ").splitlines():
         out.print(Text("\n".join(wrapped_line(line, out.width))))
     out.print()
     for one in checked:

@@ -135,10 +135,8 @@ def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, 
         if noise.is_terminal and not call.quiet:
             status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
             given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
-        whitened = bool(given.get("whiten"))
-        return fit_quietly(
-            prepared.problem, named_method(call.method, prepared.problem, learning_rate, whitened), **given
-        )
+        method = named_method(call.method, prepared.problem, learning_rate, bool(given.get("whiten")))
+        return fit_quietly(prepared.problem, method, **given)
 
 
 def _finish(

@@ -88,7 +88,7 @@ def _recession(problem: Problem, V: np.ndarray) -> tuple[float, float]:
 
     With u = 2⁻⁵³ and e the eps of X's dtype, an entry of X is within e/2 (and, read as a decimal, u) of the number that
     V is about, V within u, a sum of D products within D u: a logit within (D + 2) u + e/2, twice that for terms of
-    second order, of B_n = max_c Σ_d |V_cd x_nd|. Two logits are compared; t (within e) and its sum of C terms are added.
+    second order, of B_n = max_c Σ_d |V_cd x_nd|. Two logits are compared; to which come t, within e, and a sum of C.
     """
     X, s = columns(problem)
     Z, T = X @ V.T, np.asarray(problem.T, np.float64)

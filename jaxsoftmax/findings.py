@@ -102,7 +102,7 @@ def existence_words(verdict: ExistenceVerdict) -> str:
 
 
 def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None = None) -> list[str]:
-    """How a fit that found no minimum ended, whether one exists, and the remedy; nothing where S13's q < 1 was evaluated.
+    """How a fit that found no minimum ended, whether one exists, the remedy; nothing where S13's q < 1 was evaluated.
 
     Args:
         result: of the fit.
@@ -110,12 +110,12 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
         verdict: on the problem; default: the fit's own, which it has where it diverged.
 
     Example:
-        >>> import jaxsoftmax as js, warnings
+        >>> import jaxsoftmax as js
         >>> from jaxsoftmax.existence_checks import fit_quietly
         >>> from jaxsoftmax.findings import fit_findings
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
-        >>> [text[:12] for text in fit_findings(fit_quietly(problem), problem)]
-        ['the fit ended', 'NOT_ATTAINED']
+        >>> [text[:13] for text in fit_findings(fit_quietly(problem), problem)]
+        ['the fit ended', 'NOT_ATTAINED,']
     """
     if result.converged:
         return []

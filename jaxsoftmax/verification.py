@@ -320,6 +320,6 @@ def _without_smoothing(name: str, problem: Problem, decimal: bool) -> str:
     result = fit_quietly(problem)
     said = "not decided" if verdict is None or verdict.proof is None else existence_words(verdict)
     return (
-        f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} steps "
-        f"at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: {result.converged}."
+        f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "
+        f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: {result.converged}."
     )
