@@ -423,8 +423,8 @@ def _admissible(data: _Data) -> dict[int, _Column]:
     ones = [_Column(b"\1" * len(data.targets), 1, 1)] * data.intercept
     columns = dict(enumerate([*data.columns, *ones]))
     for line in data.regularizers:
-        name, strength, *_, last = line.split(" ")
-        if name == "self" or (strength != "0" and last == "1"):
+        name, strength, *rest = line.split(" ")
+        if name == "self" or (strength != "0" and rest[-1] == "1"):
             return {}
         if strength != "0":
             columns = {d: column for d, column in columns.items() if d == len(data.columns)}
