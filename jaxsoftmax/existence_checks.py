@@ -56,9 +56,9 @@ def fit_quietly(problem: Problem, *arguments: Any, **options: Any) -> Fit:
 
 
 def check_existence_verdict(
-    problem: Problem, verdict: ExistenceVerdict | None, result: Fit, W: np.ndarray, at: str
+    problem: Problem, verdict: ExistenceVerdict | None, result: Fit, W: np.ndarray, about: str = ""
 ) -> list[Check]:
-    """The rows about a verdict.
+    """The rows about a verdict; `about` is put beside each, where it is not about the problem of the report.
 
     Where no minimiser exists: L∞(V) = 0 along its direction V, computed in float64 from S9's formula (V is exact, and
     the rounding of X, V and the products is allowed for); the loss falls along V from W; no fit was called converged.
@@ -66,20 +66,22 @@ def check_existence_verdict(
     """
     what = "whether a minimiser exists"
     if verdict is None:
-        return [not_run("S9", what, "", "not run: the problem was rebuilt by JAX, its data as given are gone")]
+        return [not_run("S9", what, about, "not run: the problem was rebuilt by JAX, its data as given are gone")]
     if verdict.proof is None:
-        return [not_run("S9", what, "", f"UNDECIDED: {verdict.reason}")]
+        return [not_run("S9", what, about, f"UNDECIDED: {verdict.reason}")]
     rows = []
     if verdict.status is Existence.NOT_ATTAINED and verdict.direction is not None:
         top = max(int(abs(v)) for v in verdict.direction.flat)
         V = np.array([[int(v) / top for v in row] for row in verdict.direction])
         slope, rounding = _recession(problem, V)
-        rows.append(compare("S9", "slope L∞(V) at infinity, along the verdict's V", "", slope, "=", 0.0, rounding))
+        rows.append(compare("S9", "slope L∞(V) at infinity, along the verdict's V", about, slope, "=", 0.0, rounding))
         falls = float(np.sum(np.asarray(gradient(W, problem), np.float64) * V))
         allowed = float(np.sum(gradient_tolerance(W, problem) * np.abs(V)))
-        rows.append(compare("S9", "<∇L(W), V>: the loss falls along V", at, falls, "<=", 0.0, allowed))
-        rows.append(compare("S9", "fits called converged, where no minimiser exists", "", result.converged, "=", 0, 0))
-    rows.append(_recheck(problem, verdict))
+        rows.append(compare("S9", "<∇L(W), V> at a random W: the loss falls along V", about, falls, "<=", 0.0, allowed))
+        rows.append(
+            compare("S9", "fits called converged, where no minimiser exists", about, result.converged, "=", 0, 0)
+        )
+    rows.append(_recheck(problem, verdict, about))
     return rows
 
 
@@ -99,7 +101,7 @@ def _recession(problem: Problem, V: np.ndarray) -> tuple[float, float]:
     return float(s @ slope), float(s @ allowed) * (1 + 2 * problem.N * u)
 
 
-def _recheck(problem: Problem, verdict: ExistenceVerdict) -> Check:
+def _recheck(problem: Problem, verdict: ExistenceVerdict, about: str) -> Check:
     statement = {"multipliers": "S10", "coercive": "S21e"}.get(str(verdict.proof), "S9")
     statement = "S10" if verdict.type == "quasi-complete" else statement
     what = f"certificate of {verdict.status.name}: refusals by check_existence.py"
@@ -114,5 +116,5 @@ def _recheck(problem: Problem, verdict: ExistenceVerdict) -> Check:
         try:
             check_certificate(file, problem)
         except ValueError as error:
-            return compare(statement, what, "", 1, "=", 0, 0, str(error).replace(str(file), "certificate"))
-    return compare(statement, what, "", 0, "=", 0, 0)
+            return compare(statement, what, about, 1, "=", 0, 0, str(error).replace(str(file), "certificate"))
+    return compare(statement, what, about, 0, "=", 0, 0)

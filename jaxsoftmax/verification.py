@@ -248,7 +248,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
 
     tell(f"{name}: deciding whether a minimiser exists")
     verdict = verdict_on(problem, prepared.decimal)
-    checks += check_existence_verdict(problem, verdict, result, W, "random W")
+    checks += check_existence_verdict(problem, verdict, result, W)
 
     dense = C * D <= DENSE_LIMIT
     affordable = dense or N * D * C <= PROBE_WORK
@@ -276,7 +276,9 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     findings = [*prepared.notes, *_findings(result, problem, verdict, crosscheck, probe)]
     if prepared.shown_raw is not None:
         tell(f"{name}: without smoothing")
-        findings.append(_without_smoothing(name, prepared.shown_raw, prepared.decimal))
+        sentence, rows = _without_smoothing(name, prepared.shown_raw, prepared.decimal, W)
+        findings.append(sentence)
+        checks += rows
     rank = None if probe is None else int(probe.rank)
     order = sorted(checks, key=lambda check: _order(check.statement))
     return DatasetReport(
@@ -314,12 +316,12 @@ def _findings(
     return out
 
 
-def _without_smoothing(name: str, problem: Problem, decimal: bool) -> str:
+def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Check]]:
     """What is proved about the one-hot labels, where smoothing had made a minimiser exist, and what training does."""
-    verdict = verdict_on(problem, decimal)
-    result = fit_quietly(problem)
-    said = "not decided" if verdict is None or verdict.proof is None else existence_words(verdict)
-    return (
+    verdict, result = verdict_on(problem, decimal), fit_quietly(problem)
+    said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
+    sentence = (
         f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "
         f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: {result.converged}."
     )
+    return sentence, check_existence_verdict(problem, verdict, result, W, "without smoothing")
