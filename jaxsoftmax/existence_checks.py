@@ -107,9 +107,8 @@ def _recheck(problem: Problem, verdict: ExistenceVerdict, about: str) -> Check:
     what = f"certificate of {verdict.status.name}: refusals by check_existence.py"
     N, D = problem.host.X.shape
     if N * D > CHECK_WORK:
-        return not_run(
-            statement, what, "", f"not run: N·D = {N * D:.1e} > {CHECK_WORK:.0e} (jaxsoftmax certify does it)"
-        )
+        note = f"not run: N·D = {N * D:.1e} > {CHECK_WORK:.0e}; jaxsoftmax certify does it"
+        return not_run(statement, what, about, note)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "certificate.json"
         verdict.save(file)
