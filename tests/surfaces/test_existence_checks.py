@@ -24,7 +24,9 @@ def case(labels, **options):
     """A problem in float64 and its verdict."""
     with jax.enable_x64(True):
         problem = js.Problem.from_labels(np.array(X), labels, **options)
-        return problem, verdict_on(problem, decimal=True)
+        verdict = verdict_on(problem, decimal=True)
+    assert verdict is not None
+    return problem, verdict
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +82,14 @@ def test_a_direction_that_does_not_separate_fails_every_row_about_it(separated):
 
 
 def test_a_fit_that_is_called_converged_contradicts_the_verdict(separated):
-    problem, verdict, result = separated
+    problem, verdict, _ = separated
     assert passed(problem, verdict, SimpleNamespace(converged=True))[CALLED] is False
 
 
 def test_multipliers_that_are_not_stationary_are_refused_by_the_checker():
     """S10."""
     problem, verdict = case([0, 1, 0, 1])
+    assert verdict.multipliers is not None
     first, *others = verdict.multipliers.blocks
     G = verdict.multipliers._replace(blocks=(first._replace(values=first.values + 1), *others))
     (row,) = rows(problem, dataclasses.replace(verdict, multipliers=G), UNCONVERGED)
