@@ -27,8 +27,13 @@ CHECK_WORK = 2e6  # N·D up to which the data are dumped for the checker: about 
 __all__ = ["check_existence_verdict", "fit_quietly", "verdict_on"]
 
 
-def verdict_on(problem: Problem, decimal: bool, budget: float = BUDGET) -> ExistenceVerdict | None:
+def verdict_on(problem: Problem, decimal: bool, known: ExistenceVerdict | None = None) -> ExistenceVerdict | None:
     """The verdict, or None for a problem that no longer has its data as given (one rebuilt by JAX).
+
+    Args:
+        problem: to decide.
+        decimal: read its floats as decimals.
+        known: a verdict on the same problem, which is kept where it is final and of the same numbers.
 
     Example:
         >>> import jaxsoftmax as js
@@ -38,7 +43,9 @@ def verdict_on(problem: Problem, decimal: bool, budget: float = BUDGET) -> Exist
     """
     if problem.host is None or problem.host.regularizer is None:
         return None
-    return decide_existence(problem, budget=budget, decimal=decimal)
+    if known is not None and known.proof is not None and known.type != "open" and known.data.decimal == decimal:
+        return known
+    return decide_existence(problem, budget=BUDGET, decimal=decimal)
 
 
 def fit_quietly(problem: Problem, *arguments: Any, **options: Any) -> Fit:

@@ -247,7 +247,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     checks = crosscheck_rows(crosscheck, crosscheck_at_fit, at)
 
     tell(f"{name}: deciding whether a minimiser exists")
-    verdict = verdict_on(problem, prepared.decimal)
+    verdict = verdict_on(problem, prepared.decimal, result.existence)
     checks += check_existence_verdict(problem, verdict, result, W)
 
     dense = C * D <= DENSE_LIMIT
@@ -318,7 +318,8 @@ def _findings(
 
 def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Check]]:
     """What is proved about the one-hot labels, where smoothing had made a minimiser exist, and what training does."""
-    verdict, result = verdict_on(problem, decimal), fit_quietly(problem)
+    result = fit_quietly(problem)
+    verdict = verdict_on(problem, decimal, result.existence)
     said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
     sentence = (
         f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "

@@ -97,6 +97,14 @@ def test_multipliers_that_are_not_stationary_are_refused_by_the_checker():
     assert "multipliers" in row.note
 
 
+def test_a_verdict_that_is_final_is_not_sought_again(separated):
+    problem, verdict, _ = separated
+    assert verdict_on(problem, decimal=True, known=verdict) is verdict
+    assert verdict_on(problem, decimal=False, known=verdict) is not verdict
+    half = dataclasses.replace(verdict, type="open")
+    assert verdict_on(problem, decimal=True, known=half).type == "complete"
+
+
 def test_what_is_undecided_or_has_no_data_is_not_run(separated, monkeypatch):
     problem, verdict, result = separated
     undecided = dataclasses.replace(verdict, status=js.Existence.UNDECIDED, proof=None, reason="the budget was spent")
