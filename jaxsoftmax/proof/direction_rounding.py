@@ -82,6 +82,8 @@ def _roundings(values: np.ndarray, units: np.ndarray) -> Iterator[np.ndarray]:
     mantissas = values * np.array(
         [2.0 ** int(b) / int(u) if b < 1000 else 1.0 for b, u in zip(bits, units, strict=True)]
     )
+    if not mantissas.any():
+        return
     spread = int(bits.max() - bits.min())
     for digits in _DIGITS:
         if spread <= digits + 10:

@@ -108,7 +108,7 @@ class ExistenceVerdict:
         Example:
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
             >>> js.decide_existence(js.Problem.from_labels([[0.0], [0.0], [2.0]], ["a", "b", "c"])).diverging()
-            [('c', ['x0'])]
+            [('c', ['x0', 'intercept'])]
         """
         if self.direction is None:
             return []
