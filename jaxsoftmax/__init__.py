@@ -51,7 +51,10 @@ _NAMES_IN = {
     "evidence.convexity_report": ("ConvexityReport",),
     "evidence.operator_probe": ("probe_operator",),
     "proof.checked": ("check_certificate",),
+    "certification": ("certify",),
     "proof.existence": ("decide_existence",),
+    "proof.minimum": ("NotProved",),
+    "proof.minimum_certificate": ("Certificate",),
     "proof.verdict": ("Existence", "ExistenceVerdict"),
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
@@ -99,6 +102,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.rates import sample_range as sample_range
     from .calculus.rates import self_concordance_factors as self_concordance_factors
     from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
+    from .certification import certify as certify
     from .checker.assertions import assert_derivatives as assert_derivatives
     from .checker.budget import Budget as Budget
     from .checker.crosscheck import crosscheck as crosscheck
@@ -112,6 +116,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .problem import Problem as Problem
     from .proof.checked import check_certificate as check_certificate
     from .proof.existence import decide_existence as decide_existence
+    from .proof.minimum import NotProved as NotProved
+    from .proof.minimum_certificate import Certificate as Certificate
     from .proof.verdict import Existence as Existence
     from .proof.verdict import ExistenceVerdict as ExistenceVerdict
     from .regularizers import L2 as L2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from jaxsoftmax.proof.exact_products import integer_product
 from jaxsoftmax.proof.fixed_point import Enclosure, enclose
 from jaxsoftmax.proof.minimiser_data import ProofData
 
-__all__ = ["Claims", "NotProved", "Proof", "claims_of", "prove_minimum"]
+__all__ = ["Claims", "NotProved", "Proof", "claims_of", "decimal_text", "prove_minimum"]
 
 _OUTWARD = Fraction(10**9 + 1, 10**9)  # claims leave this much room for a checker's own rounding
 
@@ -91,8 +91,8 @@ def prove_minimum(
     curvature = certify_curvature(data, first.probabilities, 160, exponents, method, progress)
     if curvature is None:
         raise NotProved(
-            "certify: no curvature above 0 could be proved at W (the factorisation failed): W is far from a minimiser, the "
-            "problem is too badly conditioned, or there is no minimiser. Ask jaxsoftmax.decide_existence(problem)."
+            "certify: no curvature above 0 could be proved at W (the factorisation failed): W is far from a minimiser, "
+            "the problem is too badly conditioned, or there is no minimiser. Ask jaxsoftmax.decide_existence(problem)."
         )
     try:
         refined = refine(
@@ -153,8 +153,8 @@ def claims_of(
     q = beta * _sqrt_upper(square) / mu * _OUTWARD
     if q >= 1:
         raise NotProved(
-            f"certify: S13's q = {float(q):.3g} is not below 1 at W: W is too far from a minimiser, or none exists. Train "
-            "longer, or ask jaxsoftmax.decide_existence(problem)."
+            f"certify: S13's q = {float(q):.3g} is not below 1 at W: W is too far from a minimiser, or none exists. "
+            "Train longer, or ask jaxsoftmax.decide_existence(problem)."
         )
     # −log(1 − q) = q + q²/2 + … <= q + q²/(2 (1 − q)); q + (1 − q) log(1 − q) <= q²/(2 (1 − q)).
     tail = q * q / (2 * (1 - q))
@@ -163,7 +163,6 @@ def claims_of(
     low = Fraction(2) ** int(min(exponents))
     mu_euclidean = mu * low**2
     upper = _largest_curvature(everything)
-    condition = upper / (mu_euclidean * (1 - q))
     # Descent stays in the Euclidean ball about W*, which may leave the scaled one: S8 once more from W*.
     trace = _trace(everything, weighted=False)
     rho = _sqrt_upper(2 * trace) * radius / low
@@ -218,17 +217,14 @@ def _trace(data: ProofData, weighted: bool) -> Fraction:
 def _largest_curvature(data: ProofData) -> Fraction:
     """S7a's Λ from above: ½ min(trace, largest row sum of |XᵀSX|) + alpha, exactly."""
     A, s = data.A, data.s_num
-    trace = _trace(data, weighted=True)
-    bound = trace
     weighted = A * s.astype(np.int64)[:, None] if _fits(A, s) else A.astype(object) * s[:, None]
-    gram = integer_product(weighted.T, A).astype(object)
+    gram = integer_product(weighted.T, A)
     inverse = [Fraction(1, q) for q in data.scales]
-    for d, row in enumerate(gram.tolist()):
-        total = sum((abs(v) * f for v, f in zip(row, inverse, strict=True) if v), Fraction(0))
-        bound = min(bound, trace) if d == 0 else bound
-        sums = total * inverse[d] / data.s_den
-        best = sums if d == 0 else max(best, sums)
-    return min(bound, best) / 2 + data.alpha
+    rows = [
+        sum((abs(int(v)) * f for v, f in zip(row, inverse, strict=True) if v), Fraction(0)) * own
+        for row, own in zip(gram.tolist(), inverse, strict=True)
+    ]
+    return min(_trace(data, weighted=True), max(rows) / data.s_den) / 2 + data.alpha
 
 
 def _fits(A: np.ndarray, s: np.ndarray) -> bool:
@@ -296,32 +292,3 @@ def _places(lower: Fraction, upper: Fraction, digits: int) -> int:
     """Decimal places that show the common digits and four more."""
     e = _exponent(upper) if upper > 0 else 0
     return max(digits, 12) + 3 - e
-
-
-def described(proof: Proof, given: Any, dropped: list[dict[str, Any]]) -> dict[str, Any]:
-    """The witness of the certificate, JSON-ready; `given` maps rows of the proof to those of the data."""
-    curvature = proof.curvature
-    pairs = None
-    if curvature.method == "pairs":
-        pairs = [
-            {
-                "classes": [pair.a, pair.b],
-                "rows": None if pair.rows is None else [int(given[n]) for n in pair.rows],
-                "m": str(pair.m),
-            }
-            for pair in curvature.pairs
-        ]
-    return {
-        "bits": proof.bits,
-        "weights": [[hex(int(v)) for v in row] for row in proof.W],
-        "columns": [int(d) for d in proof.data.columns],
-        "dropped": dropped,
-        "scaling": [int(e) for e in curvature.exponents],
-        "precision": proof.precision,
-        "curvature": {
-            "method": curvature.method,
-            "weight_bits": curvature.weight_bits,
-            "pairs": pairs,
-            "mu": str(curvature.mu),
-        },
-    }

@@ -1,0 +1,144 @@
+"""`certify`: train, refine and prove: the minimiser, the minimum and the curvature of a data set to proved digits."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax._checks import is_traced, kind_of, positive_int, require_problem, show
+from jaxsoftmax.problem import Problem
+from jaxsoftmax.proof.exact_data import ExactData
+from jaxsoftmax.proof.minimiser_data import proof_data
+from jaxsoftmax.proof.minimum import NotProved, prove_minimum
+from jaxsoftmax.proof.minimum_certificate import Certificate
+from jaxsoftmax.proof.row_space import drop_dependent_columns, reduced_weights
+from jaxsoftmax.training.fit import fit
+from jaxsoftmax.training.without_minimizer import NoMinimizerWarning
+
+__all__ = ["certify"]
+
+_MOST_BYTES = 8e9  # that the probabilities and logits of one evaluation may take
+
+
+def certify(
+    problem: Problem,
+    W: Any = None,
+    *,
+    digits: int = 20,
+    method: str = "auto",
+    decimal: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Certificate:
+    r"""Prove that a minimiser exists near W, and the minimum of the loss to `digits` significant decimals.
+
+    With :math:`\beta = \sqrt2\max_n\|\Sigma^{-1}x_n\|` and :math:`H(\hat W)\succeq\mu` in the norm
+    :math:`\|V\Sigma\|_F`, :math:`q=\beta\|\nabla L\,\Sigma^{-1}\|/\mu<1` proves a minimiser within
+    :math:`-\log(1-q)/\beta` (S13). The untrusted part trains and refines W by chord steps; the trusted part encloses
+    the loss and the gradient (integers and Arb, section 7.8) and proves μ by exact residuals of guessed factors (S14, S15).
+
+    Args:
+        problem: a Problem that still has its data as given. L2 and self-regulariser are covered, log-cosh is not.
+        W: (C, D) weights near the minimiser, for example `fit.W`; default: those of `fit`.
+        digits: significant decimals of the minimum, at least 1.
+        method: how the curvature is proved: "pairs" of classes (S14), "full" matrix (S15, sharper), or "auto".
+        decimal: read a float as the shortest decimal that prints it, as for `decide_existence`.
+        progress: called with a line of text when a phase begins.
+
+    Returns:
+        A `Certificate`; `certificate.save(path)` writes it for `jaxsoftmax check`.
+
+    Raises:
+        NotProved: no proof at W: there is no minimiser, W is too far from it, or the data are too badly conditioned.
+        TypeError, ValueError: naming the argument, what was given and what to do.
+        ImportError: python-flint is not installed (the extra `exact`).
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+        >>> certificate = js.certify(problem, digits=30)
+        >>> certificate.digits >= 30, float(certificate.q) < 1
+        (True, True)
+
+    Source: S13-S17; Sun & Tran-Dinh, Math. Program. 178 (2019); Rump, BIT 46 (2006).
+    """
+    require_problem(problem)
+    if is_traced(problem.X):
+        raise TypeError("problem: its arrays are traced; a proof is about concrete data. Call it outside jit.")
+    digits = positive_int("digits", digits)
+    if method not in ("auto", "pairs", "full"):
+        raise ValueError(f"method: got {show(method)}; give 'auto', 'pairs' or 'full'.")
+    if not isinstance(decimal, (bool, np.bool_)):
+        raise TypeError(f"decimal: got {show(decimal)}, {kind_of(decimal)}. Give True or False.")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: got {show(progress)}, {kind_of(progress)}; give a function of one argument.")
+    tell = progress or (lambda _: None)
+    _refuse_memory(problem, digits)
+    data = ExactData(problem, bool(decimal))
+    everything = proof_data(data)
+    start = _start(problem, W, tell)
+    began = time.perf_counter()
+    tell("independent columns")
+    reduced, dropped = drop_dependent_columns(everything)
+    if not len(reduced.columns):
+        raise NotProved("certify: X is 0, so every W is a minimiser and the loss is constant. Nothing is to be proved.")
+    proof = prove_minimum(reduced, everything, reduced_weights(start, reduced, dropped), digits, method, tell)
+    return _certificate(data, proof, dropped, began)
+
+
+def _certificate(data: ExactData, proof: Any, dropped: list, began: float) -> Certificate:
+    claims = proof.claims
+    return Certificate(
+        loss_lower=claims.loss_lower,
+        loss_upper=claims.loss_upper,
+        digits=claims.digits,
+        q=claims.q,
+        radius=claims.radius,
+        radius_euclidean=claims.radius_euclidean,
+        curvature_bound=claims.curvature,
+        curvature_euclidean_bound=claims.curvature_euclidean,
+        curvature_upper_bound=claims.curvature_upper,
+        condition_bound=claims.condition,
+        rate_bound=claims.rate,
+        data_sha256=data.sha256,
+        proof=proof,
+        dropped=tuple(dropped),
+        seconds=time.perf_counter() - began,
+        data=data,
+    )
+
+
+def _refuse_memory(problem: Problem, digits: int) -> None:
+    N, _, C = problem.shape
+    each = 64 + digits * 0.42 * 3  # bytes of a Python integer of 3.3 bits a digit, thrice
+    if N * C * each > _MOST_BYTES or digits > 10_000:
+        raise ValueError(
+            f"digits: {digits} would take {N * C * each / 1e9:.3g} GB for the probabilities of {N} x {C}, or more than "
+            "10,000 digits. Ask for fewer."
+        )
+
+
+def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
+    """Float64 weights (C, D): those given, or trained."""
+    if W is not None:
+        found = np.asarray(W)
+        if found.dtype.kind not in "fiu" or found.shape != (problem.C, problem.D):
+            raise ValueError(
+                f"W: {kind_of(W)} of shape {found.shape}; weights ({problem.C}, {problem.D}) of this problem are "
+                "needed. Pass fit.W of a fit of the same problem, or leave it out."
+            )
+        if not np.isfinite(found.astype(np.float64)).all():
+            raise ValueError("W: holds NaN or infinities. Pass fit.W of a fit that ended at finite weights.")
+        return found.astype(np.float64)
+    tell("training")
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoMinimizerWarning)  # it becomes an error here, with the same words
+        result = fit(problem)
+    verdict = result.existence
+    if verdict is not None and verdict.attained is False:
+        raise NotProved("certify: there is no minimiser to certify. " + " ".join(verdict.explain().splitlines()))
+    return np.asarray(result.W, np.float64)

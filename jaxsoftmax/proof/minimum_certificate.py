@@ -1,0 +1,245 @@
+"""`Certificate`: what is proved about the minimiser of a data set, in numbers, words and a file (S13-S17)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.proof.certificate import write_certificate
+from jaxsoftmax.proof.exact_data import ExactData
+from jaxsoftmax.proof.minimum import Proof, decimal_text
+from jaxsoftmax.proof.row_space import Dropped
+
+__all__ = ["Certificate"]
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Certificate:
+    """A proof that a minimiser exists near known weights, with an interval for the minimum; `repr` is the report.
+
+    Numbers are decimal strings, each rounded in the safe direction.
+
+    Attributes:
+        loss_lower, loss_upper: the minimum L* lies between them.
+        digits: significant decimals on which they agree.
+        q: S13's number; below 1, so a minimiser W* exists, unique modulo the kernel.
+        radius: ‖(W* − Ŵ) Σ‖_F is at most this, Σ = diag(2^scaling).
+        radius_euclidean: ‖W* − Ŵ‖_F is at most this.
+        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ on the complement of the kernel.
+        curvature_euclidean_bound: the same in the Euclidean norm.
+        curvature_upper_bound: no Hessian of this problem has a larger eigenvalue (S7a).
+        condition_bound: of the Hessian on the complement of the kernel, anywhere in the ball.
+        rate_bound: gradient descent at the step 1/Λ from Ŵ contracts the distance to W* by at most this a step (S17).
+        data_sha256: hash of the data as read.
+        proof: weights, curvature and precision, as the file has them.
+        dropped: columns of X that are combinations of others.
+        seconds: wall-clock time, training excluded.
+        data: the data as read exactly.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> certificate = js.certify(js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]), digits=30)
+        >>> certificate.loss_lower[:32]
+        '2.347486535121345545108504791231'
+    """
+
+    loss_lower: str
+    loss_upper: str
+    digits: int
+    q: str
+    radius: str
+    radius_euclidean: str
+    curvature_bound: str
+    curvature_euclidean_bound: str
+    curvature_upper_bound: str
+    condition_bound: str
+    rate_bound: str
+    data_sha256: str
+    proof: Proof
+    dropped: tuple[Dropped, ...]
+    seconds: float
+    data: ExactData
+
+    def exact_weights(self) -> list[list[Fraction]]:
+        """Ŵ (C, D) as rationals, in the gauge Σ_c w_c = 0; dropped columns have weight 0.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> W = js.certify(problem, digits=20).exact_weights()  # log 2 apart
+            >>> W[0][0] + W[1][0], float(W[0][0] - W[1][0])
+            (Fraction(0, 1), 0.6931471805599453)
+        """
+        D = self.data.given + self.data.intercept
+        found = [[Fraction(0)] * D for _ in range(self.data.C)]
+        for c, row in enumerate(self.proof.W):
+            for k, d in enumerate(self.proof.data.columns):
+                found[c][int(d)] = Fraction(int(row[k]), 1 << self.proof.bits)
+        return found
+
+    @property
+    def W(self) -> np.ndarray:
+        """Ŵ (C, D), each entry the float64 nearest to the exact one."""
+        return np.array([[float(w) for w in row] for row in self.exact_weights()])
+
+    def weight_error_bounds(self) -> np.ndarray:
+        """(D,) float64, rounded up: |w*_cd − ŵ_cd| is at most this for every class c; 0 for dropped columns.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> bool(js.certify(problem, digits=20).weight_error_bounds()[0] < 1e-9)
+            True
+        """
+        found = np.zeros(self.data.given + self.data.intercept)
+        r = Fraction(self.radius)
+        for d, e in zip(self.proof.data.columns, self.proof.curvature.exponents, strict=True):
+            found[int(d)] = math.nextafter(float(r / Fraction(2) ** int(e)), math.inf)
+        return found
+
+    def weight_digits(self) -> np.ndarray:
+        """(C, D) integers: correct significant decimals of each weight of Ŵ; -1 for dropped columns.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> bool((js.certify(problem, digits=20).weight_digits() >= 9).all())
+            True
+        """
+        bounds = self.weight_error_bounds()
+        found = np.full((self.data.C, len(bounds)), -1)
+        exact = self.exact_weights()
+        for d in self.proof.data.columns:
+            for c in range(self.data.C):
+                size = abs(float(exact[c][int(d)]))
+                found[c, d] = max(0, math.floor(math.log10(size / bounds[d]))) if size > 0 < bounds[d] else 0
+        return found
+
+    def weight_text(self, c: int, d: int) -> str:
+        """The weight of class c and column d to its correct decimal places.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> js.certify(problem, digits=40).weight_text(0, 0)[:20]  # half of log 2
+            '0.346573590279972654'
+        """
+        bound = self.weight_error_bounds()[d]
+        places = max(0, math.floor(-math.log10(bound))) if bound > 0 else 0
+        return decimal_text(self.exact_weights()[c][d], places, up=False)
+
+    def save(self, path: Any, table: dict[str, Any] | None = None) -> None:
+        """Write the certificate (JSON), which `jaxsoftmax check` and check_minimiser.py verify from the data alone.
+
+        Args:
+            path: the file; an existing one is replaced once the new one is complete.
+            table: how a text table is to be read, as for `ExistenceVerdict.save`.
+
+        Raises:
+            ValueError: the folder does not exist.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np, pathlib, tempfile
+            >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "cert.json"
+            >>> js.certify(problem, digits=20).save(path)
+            >>> js.check_certificate(path, problem).digits >= 20
+            True
+        """
+        certificate = {
+            "format": "jaxsoftmax-minimiser",
+            "version": 1,
+            "made_by": f"jaxsoftmax {version('jaxsoftmax')}",
+            "data": self.data.described() | {"table": table},
+            "claims": self.proof.claims._asdict(),
+            "witness": self._witness(),
+        }
+        write_certificate(Path(path), certificate)
+
+    def _witness(self) -> dict[str, Any]:
+        proof, curvature = self.proof, self.proof.curvature
+        given, own = self.data.rows, self.data.N + np.arange(len(proof.data.A) - len(self.data.rows))
+        places = np.concatenate([given, own])
+        pairs = [
+            {
+                "classes": [pair.a, pair.b],
+                "rows": None if pair.rows is None else places[pair.rows].tolist(),
+                "m": str(pair.m),
+            }
+            for pair in curvature.pairs
+        ]
+        return {
+            "bits": proof.bits,
+            "weights": [[hex(int(v)) for v in row] for row in proof.W],
+            "columns": proof.data.columns.tolist(),
+            "dropped": [_combination(one) for one in self.dropped],
+            "scaling": [int(e) for e in curvature.exponents],
+            "precision": proof.precision,
+            "curvature": {
+                "method": curvature.method,
+                "weight_bits": curvature.weight_bits,
+                "pairs": pairs if curvature.method == "pairs" else None,
+                "mu": str(curvature.mu),
+            },
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the claims, the hash and how they were proved."""
+        return self.proof.claims._asdict() | {
+            "curvature_method": self.proof.curvature.method,
+            "rank": len(self.proof.data.columns),
+            "data_sha256": self.data_sha256,
+            "seconds": self.seconds,
+        }
+
+    def __repr__(self) -> str:
+        data, proof = self.data, self.proof
+        columns = data.given + data.intercept
+        same = self.digits
+        lines = [
+            f"Certificate: a minimiser exists, and {same} decimal digits of the minimum are proved (S13)",
+            f"  data        {data.N} samples, {columns} columns (rank {len(proof.data.columns)} proved), {data.C} classes; "
+            f"numbers read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
+            f"  minimum L*  {self.loss_lower}",
+            f"           <= {self.loss_upper}",
+            f"  q           {self.q} < 1 (S13), so W* exists, unique modulo the kernel of S6",
+            f"  radius      ‖W* − Ŵ‖ <= {self.radius_euclidean}; in the scaled norm {self.radius}",
+            f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} off the kernel; in the scaled norm "
+            f"{self.curvature_bound} ({_how(proof)})",
+            f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
+            f"  descent     at 1/Λ contracts the distance to W* by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",
+            f"  weights     {proof.steps} chord steps to {proof.bits} binary places; exp and log by Arb, {proof.precision} bits",
+            f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
+        ]
+        if self.dropped:
+            lines.insert(
+                2, f"  columns     {len(self.dropped)} are exact combinations of the others; proved on the row space"
+            )
+        for part in data.host.regularizer:
+            lines.insert(2, f"  regularizer {part!r}: proved for loss + regularizer")
+        return "\n".join(lines)
+
+
+def _combination(one: Dropped) -> dict[str, Any]:
+    q = math.lcm(*(x.denominator for x in one.coefficients.values()))
+    entries = [[i, hex(int(x * q))] for i, x in sorted(one.coefficients.items())]
+    return {"column": one.column, "denominator": hex(q), "entries": entries}
+
+
+def _how(proof: Proof) -> str:
+    if proof.curvature.method == "full":
+        return "the whole matrix, S15"
+    return f"a spanning tree of {len(proof.curvature.pairs)} pairs of classes, S14"
+
+
+def _gain(rate: str) -> str:
+    """1 − rate, rounded down, for a report."""
+    return f"{float((1 - Fraction(rate)) * Fraction(999, 1000)):.3g}"
