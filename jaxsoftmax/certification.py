@@ -39,7 +39,8 @@ def certify(
     With :math:`\beta = \sqrt2\max_n\|\Sigma^{-1}x_n\|` and :math:`H(\hat W)\succeq\mu` in the norm
     :math:`\|V\Sigma\|_F`, :math:`q=\beta\|\nabla L\,\Sigma^{-1}\|/\mu<1` proves a minimiser within
     :math:`-\log(1-q)/\beta` (S13). The untrusted part trains and refines W by chord steps; the trusted part encloses
-    the loss and the gradient (integers and Arb, section 7.8) and proves μ by exact residuals of guessed factors (S14, S15).
+    the loss and the gradient (integers and Arb, section 7.8) and proves μ by exact residuals of guessed factors (S14,
+    S15).
 
     Args:
         problem: a Problem that still has its data as given. L2 and self-regulariser are covered, log-cosh is not.

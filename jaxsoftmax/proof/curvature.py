@@ -69,8 +69,8 @@ def certify_curvature(
     r"""The largest μ that could be proved with H(Ŵ) ⪰ μ in ‖·‖_Σ on {1ᵀV = 0}; None where none above 0 could be.
 
     D²L[V, V] = Σ_{a<b} (v_a − v_b)ᵀ M_ab (v_a − v_b) with M_ab = Xᵀ diag(s y_a y_b) X (S14). The weights are replaced
-    by lower bounds on a coarse grid, which keeps a lower bound, and makes M_ab an exact matrix of integers. "pairs": for a
-    spanning tree of pairs of classes M_ab ⪰ m_ab Σ², and μ is a lower bound of λ₂ of the graph's Laplacian. "full":
+    by lower bounds on a coarse grid, which keeps a lower bound, and makes M_ab an exact matrix of integers. "pairs":
+    for a spanning tree of pairs of classes M_ab ⪰ m_ab Σ², and μ is a lower bound of λ₂ of the graph's Laplacian. "full":
     the whole matrix on v_C = 0, H' − μ (I − 11ᵀ/C) ⊗ Σ² ⪰ 0.
 
     Args:

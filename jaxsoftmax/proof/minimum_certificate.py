@@ -206,8 +206,8 @@ class Certificate:
         same = self.digits
         lines = [
             f"Certificate: a minimiser exists, and {same} decimal digits of the minimum are proved (S13)",
-            f"  data        {data.N} samples, {columns} columns (rank {len(proof.data.columns)} proved), {data.C} classes; "
-            f"numbers read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
+            f"  data        {data.N} samples, {columns} columns (rank {len(proof.data.columns)} proved), {data.C} classes",
+            f"  numbers     read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
             f"  minimum L*  {self.loss_lower}",
             f"           <= {self.loss_upper}",
             f"  q           {self.q} < 1 (S13), so W* exists, unique modulo the kernel of S6",
@@ -215,8 +215,8 @@ class Certificate:
             f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} off the kernel; in the scaled norm "
             f"{self.curvature_bound} ({_how(proof)})",
             f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
-            f"  descent     at 1/Λ contracts the distance to W* by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",
-            f"  weights     {proof.steps} chord steps to {proof.bits} binary places; exp and log by Arb, {proof.precision} bits",
+            f"  descent     at 1/Λ contracts ‖W − W*‖ by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",
+            f"  weights     {proof.bits} binary places in {proof.steps} steps; exp and log by Arb, {proof.precision} bits",
             f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
         ]
         if self.dropped:

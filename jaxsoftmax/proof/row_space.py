@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsoftmax.proof.minimiser_data import ProofData
-from jaxsoftmax.proof.rational import independent_columns, solve_exactly
+from jaxsoftmax.proof.rational import pivot_columns, solve_exactly
 
 __all__ = ["Dropped", "drop_dependent_columns", "reduced_weights"]
 
@@ -41,7 +41,7 @@ def drop_dependent_columns(data: ProofData) -> tuple[ProofData, list[Dropped]]:
     """
     if data.alpha > 0:
         return data, []
-    kept = independent_columns(data.A)
+    kept = pivot_columns(data.A)
     others = np.setdiff1d(np.arange(data.A.shape[1]), kept)
     dropped = []
     nonzero = [d for d in others if (data.A[:, d] != 0).any()]
