@@ -308,6 +308,13 @@ def test_a_fault_of_idx_files_is_named(images, labels, message, tmp_path):
     fails(tmp_path, images, message, "images.idx", complete, classes=[0, 1])
 
 
+def test_labels_are_named_for_idx_alone(tmp_path):
+    tiny, certificate = overlap()
+    files = save(tmp_path, certificate, tiny.dump())
+    with pytest.raises(ValueError, match="holds its labels itself, being no IDX file. Leave out --labels"):
+        check(*files, files[1])
+
+
 def test_idx_is_big_endian(tmp_path):
     """The naive reading, byte by byte."""
     content = idx(0x0B, "h", (2, 1), [1, -2])
