@@ -26,6 +26,7 @@ CASES = (
     "crosscheck",
     "detection",
     "corruption",
+    "soundness",
     "import_cost",
 )
 PACKAGES = (
