@@ -25,6 +25,7 @@ CASES = (
     "spectrum",
     "crosscheck",
     "detection",
+    "corruption",
     "soundness",
     "import_cost",
 )
