@@ -1,0 +1,156 @@
+"""Two classes that no direction separates completely, proved by a point common to their hulls (S10, Gordan; S12)."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsoftmax.proof.face_fit import fit_face
+from jaxsoftmax.proof.independent_columns import scaled_columns
+from jaxsoftmax.proof.kernel_vector import exact_kernel_vector
+from jaxsoftmax.proof.pair_rows import faced, peeled
+from jaxsoftmax.proof.witness import Block, Multipliers, is_stationary, signs
+
+__all__ = ["overlapping_pair"]
+
+_SAMPLE = 10_000  # rows for the fit that says which classes are confused
+_RIDGE = 1e-3
+_NOTHING = 1e-9  # multipliers below this part of the largest do not count
+_FIRST = 0.6  # the part of the columns that the first attempt leaves
+_ATTEMPTS = 6  # at making the rows fewer
+_SHRINKING = 0.4  # the part of the time that they may take
+
+
+def overlapping_pair(A: np.ndarray, support: np.ndarray, seconds: float = np.inf) -> Multipliers | None:
+    """Multipliers on the rows of two classes that refute complete separation of one-hot data (S10, Gordan variant).
+
+    If Σ_{class a} λ_n x_n = Σ_{class b} λ_n x_n with λ >= 0, not all 0, then G_na = −G_nb = ∓λ_n has AᵀG = 0, and every
+    pair with λ_n > 0 has margin 0 under every recession direction. Pairs of classes are tried in the order of how
+    often a linear fit confuses them. Of each, rows that a facet (S12) keeps from taking part leave, the two-class loss
+    is minimised, and its residual, which is such a λ up to rounding, is put right in exact arithmetic.
+
+    A multiplier's denominator grows with the number of columns that vary. So the certificate is sought on the rows
+    that have the commonest value in the columns that vary least: any rows will do, and fewer columns vary among them.
+
+    Args:
+        A: (n, K) integers.
+        support: (n, C) bool with one class a row.
+        seconds: give up after about this time.
+
+    Returns:
+        Multipliers, verified exactly: >= 0 on every pair, > 0 on at least one. None when no pair was found in time.
+
+    Raises:
+        ValueError: if a row's support is not one class.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxsoftmax.proof.overlapping_pair import overlapping_pair
+        >>> A = np.array([[0, 1], [2, 1], [1, 1], [3, 1]])
+        >>> G = overlapping_pair(A, np.eye(2, dtype=bool)[[0, 0, 1, 1]])
+        >>> overlapping_pair(A, np.eye(2, dtype=bool)[[0, 1, 1, 1]]) is None, len(G.blocks) > 0
+        (True, True)
+    """
+    if not (support.sum(axis=1) == 1).all():
+        raise ValueError("support: a row has several classes, or none; overlapping_pair is for one-hot targets.")
+    end = time.perf_counter() + seconds
+    codes = support.argmax(axis=1)
+    for a, b in _by_confusion(A, codes, support.shape[1]):
+        left = end - time.perf_counter()
+        if left <= 0:
+            return None
+        rows = np.flatnonzero((codes == a) | (codes == b))
+        found = _certificate(A[rows], codes[rows] == a, left)
+        if found is None:
+            continue
+        G = Multipliers(tuple(_two_columns(block, rows, a, b, support.shape[1]) for block in found))
+        positive = signs(G, *support.shape)
+        positive[support] = 0
+        if (positive >= 0).all() and positive.any() and is_stationary(A, G):
+            return G
+    return None
+
+
+def _by_confusion(A: np.ndarray, codes: np.ndarray, C: int) -> list[tuple[int, int]]:
+    """Pairs of classes, those first between which a least-squares fit of a sample misjudges most rows."""
+    counts = np.bincount(codes, minlength=C)
+    pairs = [(a, b) for a in range(C) for b in range(a + 1, C) if counts[a] and counts[b]]
+    if len(pairs) < 2:
+        return pairs
+    sample = np.arange(0, len(A), -(-len(A) // _SAMPLE))
+    X, _, _, _ = scaled_columns(A[sample])
+    targets = np.eye(C)[codes[sample]]
+    gram = X.T @ X
+    gram[np.diag_indices_from(gram)] += _RIDGE * len(sample)
+    scores = X @ np.linalg.solve(gram, X.T @ targets)
+    own = np.take_along_axis(scores, codes[sample][:, None], axis=1)
+    misjudged = targets.T @ (scores >= own)  # [a, b]: rows of a that look at least as much like b
+    return sorted(pairs, key=lambda pair: -(misjudged[pair] + misjudged[pair[::-1]]))
+
+
+class _Overlap(NamedTuple):
+    rows: np.ndarray
+    columns: np.ndarray
+    h: np.ndarray  # signed multipliers of the rows, approximately
+
+
+def _certificate(A: np.ndarray, first: np.ndarray, seconds: float) -> list[tuple[int, np.ndarray, list[int]]] | None:
+    """(denominator, rows, signed numerators) of the blocks of multipliers for two classes; None where none is found."""
+    start = time.perf_counter()
+    leaves, columns = peeled(A)  # the stage at which a row leaves; columns that vary after each stage
+    wanted = int(np.argmin(np.abs(columns - _FIRST * columns[0])))
+    best = _overlap(A, first, leaves, wanted, start + seconds)
+    low, high = (wanted, len(columns)) if best is not None else (0, wanted)
+    if best is None:
+        best = _overlap(A, first, leaves, 0, start + seconds) if wanted else None
+        if best is None:
+            return None
+    for _ in range(_ATTEMPTS):
+        middle = (low + high) // 2
+        if middle in (low, high) or time.perf_counter() > start + _SHRINKING * seconds:
+            break
+        found = _overlap(A, first, leaves, middle, start + _SHRINKING * seconds)
+        if found is None:
+            high = middle
+        else:
+            best, low = found, middle
+    g = exact_kernel_vector(A[np.ix_(best.rows, best.columns)], best.h)
+    if g is None:
+        return None
+    parts = [(1, best.rows[g.rows], g.integers.tolist()), (g.denominator, best.rows[g.basis], g.numerators)]
+    return [part for part in parts if len(part[1])]
+
+
+def _overlap(A: np.ndarray, first: np.ndarray, leaves: np.ndarray, stage: int, end: float) -> _Overlap | None:
+    """Approximate multipliers on the rows left after a stage of peeling; None where the two classes come apart."""
+    rows = np.flatnonzero(leaves > stage) if stage else np.arange(len(A))
+    while True:
+        inner, columns = faced(A[rows], first[rows])
+        rows = rows[inner]
+        if not len(rows):
+            return None
+        support = np.stack([first[rows], ~first[rows]], axis=1)
+        part = A[np.ix_(rows, columns)]
+        fit = fit_face(part, support, support * 1.0, np.ones(len(rows)), ~support, end - time.perf_counter())
+        h = fit.residual[:, 1]
+        if fit.converged:
+            return _Overlap(rows, columns, np.where(np.abs(h) > _NOTHING * np.abs(h).max(), h, 0.0))
+        if not fit.diverging:
+            return None
+        # What is left of the rows that the fit drives apart is noise; the other ones may overlap.
+        Z = part @ (fit.W[0] - fit.W[1])
+        kept = np.abs(h) > _NOTHING * np.abs(h).max()
+        if kept.all() or ((Z > 0) == first[rows]).all():
+            return None
+        rows = rows[kept]
+
+
+def _two_columns(block: tuple[int, np.ndarray, list[int]], rows: np.ndarray, a: int, b: int, C: int) -> Block:
+    denominator, inner, numerators = block
+    values = np.zeros((len(inner), C), dtype=object)
+    values[:, b] = numerators
+    values[:, a] = [-value for value in numerators]
+    small = all(abs(value) < 2**62 for value in numerators)
+    return Block(denominator, rows[inner], values.astype(np.int64) if small else values)
