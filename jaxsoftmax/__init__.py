@@ -50,8 +50,11 @@ _NAMES_IN = {
     "evidence.convexity": ("probe_convexity",),
     "evidence.convexity_report": ("ConvexityReport",),
     "evidence.operator_probe": ("probe_operator",),
+    "proof.existence": ("decide_existence",),
+    "proof.verdict": ("Existence", "ExistenceVerdict"),
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
+    "training.without_minimizer": ("NoMinimizerWarning",),
     "verification": ("VerifyReport", "verify"),
 }
 _MODULES = ("datasets", "plots")  # public as modules
@@ -106,12 +109,16 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
     from .evidence.operator_probe import probe_operator as probe_operator
     from .problem import Problem as Problem
+    from .proof.existence import decide_existence as decide_existence
+    from .proof.verdict import Existence as Existence
+    from .proof.verdict import ExistenceVerdict as ExistenceVerdict
     from .regularizers import L2 as L2
     from .regularizers import LogCosh as LogCosh
     from .regularizers import SelfRegularizer as SelfRegularizer
     from .training.fit import fit as fit
     from .training.result import Fit as Fit
     from .training.result import Status as Status
+    from .training.without_minimizer import NoMinimizerWarning as NoMinimizerWarning
     from .verification import VerifyReport as VerifyReport
     from .verification import verify as verify
 

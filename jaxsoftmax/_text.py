@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ from jaxsoftmax._checks import show
 from jaxsoftmax.regularizers import L2, LogCosh
 
 
-def number(value: Any) -> str:
-    """One exact token: a decimal integer for an integer, `float.hex` for a float."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, (bool, int)):
+def number(value: Any, decimal: bool = False) -> str:
+    """One exact token: a decimal integer for an integer, `float.hex` for a float, p/q for its shortest `decimal`."""
+    if hasattr(value, "dtype"):
+        value = np.asarray(value)[()]
+    if isinstance(value, (bool, int, np.bool_, np.integer)):
         return str(int(value))
-    return float(value).hex()
+    return str(Fraction(str(value))) if decimal else float(value).hex()
 
 
-def _rows(array: np.ndarray) -> Iterator[str]:
+def _rows(array: np.ndarray, decimal: bool) -> Iterator[str]:
     if array.dtype.kind in "biu":
         return (" ".join(str(int(entry)) for entry in row) for row in array.tolist())
+    if decimal:  # the shortest decimal is that of the array's own dtype
+        return (" ".join(number(entry, True) for entry in row) for row in array)
     return (" ".join(float(entry).hex() for entry in row) for row in array.astype(np.float64).tolist())
 
 
@@ -33,7 +37,7 @@ def _names(names: Any) -> str:
     return "null" if names is None else json.dumps([str(name) for name in names])
 
 
-def dump_lines(host: Any, intercept: bool, classes: Any, feature_names: Any) -> Iterator[str]:
+def dump_lines(host: Any, intercept: bool, classes: Any, feature_names: Any, decimal: bool) -> Iterator[str]:
     """The lines of the text form, without newlines."""
     numerators, denominators = host.targets.integers()
     N, D = host.X.shape
@@ -43,24 +47,25 @@ def dump_lines(host: Any, intercept: bool, classes: Any, feature_names: Any) -> 
     yield f"regularizers {len(host.regularizer)}"
     for part in host.regularizer:
         if isinstance(part, L2):
-            yield f"l2 {number(part.alpha)} {int(part.penalize_intercept)}"
+            yield f"l2 {number(part.alpha, decimal)} {int(part.penalize_intercept)}"
         elif isinstance(part, LogCosh):
-            yield f"logcosh {number(part.alpha)} {number(part.gamma)} {int(part.penalize_intercept)}"
+            yield f"logcosh {number(part.alpha, decimal)} {number(part.gamma, decimal)} {int(part.penalize_intercept)}"
         else:
-            yield f"self {number(part.gamma)}"
+            yield f"self {number(part.gamma, decimal)}"
     yield f"classes {_names(classes)}"
     yield f"features {_names(None if feature_names is None else feature_names[:D])}"
     yield "X"
-    yield from _rows(host.X)
+    yield from _rows(host.X, decimal)
     yield "T"
     for row, q in zip(numerators.tolist(), denominators, strict=True):
         yield " ".join(str(p) if q == 1 else f"{p}/{q}" for p in row)
     yield "sample_weight"
-    yield from _rows(np.ones((N, 1), dtype=int) if host.sample_weight is None else host.sample_weight[:, None])
+    weights = np.ones((N, 1), dtype=int) if host.sample_weight is None else host.sample_weight[:, None]
+    yield from _rows(weights, decimal)
     yield "end"
 
 
-def write_dump(path: Any, host: Any, intercept: bool, classes: Any, feature_names: Any) -> None:
+def write_dump(path: Any, host: Any, intercept: bool, classes: Any, feature_names: Any, decimal: bool = False) -> None:
     """Write the text form beside `path`, then move it into place: a reader never sees half a file.
 
     Raises:
@@ -72,7 +77,7 @@ def write_dump(path: Any, host: Any, intercept: bool, classes: Any, feature_name
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "x", encoding="ascii", newline="\n") as file:
-            file.writelines(line + "\n" for line in dump_lines(host, intercept, classes, feature_names))
+            file.writelines(line + "\n" for line in dump_lines(host, intercept, classes, feature_names, decimal))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -243,7 +243,7 @@ class Problem:
         """
         return self._need_host("exact_targets").targets.integers()
 
-    def dump(self, path: Any) -> None:
+    def dump(self, path: Any, *, decimal: bool = False) -> None:
         """Write the exact problem as text that the standard library can read; the file is replaced atomically.
 
         Lines, in this order; tokens are separated by one space and every number is exact::
@@ -263,11 +263,13 @@ class Problem:
             end
 
         A number is a decimal integer where an integer was given, otherwise the hexadecimal float of
-        ``float.hex`` (read it with ``float.fromhex``). X, weights and strengths are as given, before any
-        rounding to the compute dtype.
+        ``float.hex`` (read it with ``float.fromhex``), or a rational p/q with `decimal`. X, weights and strengths
+        are as given, before any rounding to the compute dtype.
 
         Args:
             path: file to write; an existing file is replaced only once the new one is complete.
+            decimal: write each float as the shortest decimal that prints it, a rational (0.1 is 1/10), as a verdict
+                with ``decimal=True`` reads it.
 
         Raises:
             ValueError: the host data were dropped by JAX, or the folder does not exist.
@@ -282,7 +284,7 @@ class Problem:
         host = self._need_host("dump")
         if host.regularizer is None:
             raise ValueError("dump: a regulariser's strength was traced, so its number is unknown. Dump outside jit.")
-        write_dump(path, host, self.intercept, self.classes, self.feature_names)
+        write_dump(path, host, self.intercept, self.classes, self.feature_names, decimal)
 
     def _need_host(self, method: str) -> HostData:
         if self.host is None:

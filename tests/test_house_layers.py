@@ -13,8 +13,9 @@ MAY_IMPORT = {
     "calculus": {"ground", "calculus"},
     "checker": {"ground", "checker"},
     "evidence": {"ground", "calculus", "checker", "evidence"},
-    "training": {"ground", "calculus", "training"},
-    "surfaces": {"ground", "calculus", "checker", "evidence", "training", "surfaces"},
+    "proof": {"ground", "calculus", "proof"},
+    "training": {"ground", "calculus", "proof", "training"},
+    "surfaces": {"ground", "calculus", "checker", "evidence", "proof", "training", "surfaces"},
 }
 
 

@@ -13,6 +13,9 @@ from jaxsoftmax.proof.exact_products import as_smallest
 __all__ = ["exact_number", "integer_columns"]
 
 _DYADIC_BITS = 62
+# Up to here a float prints every integer with all its digits, by its bytes (two: bfloat16): float32 prints 123456792 as
+# 1.2345679e+08.
+_DECIMAL_INTEGERS = {2: 2.0**8, 4: 2.0**24}
 
 
 def exact_number(value: Any, decimal: bool = False) -> Fraction:
@@ -51,7 +54,7 @@ def integer_columns(X: np.ndarray, decimal: bool = False) -> tuple[np.ndarray, l
         wide = X.dtype.kind == "u" and X.dtype.itemsize == 8
         return as_smallest(X.astype(object if wide else np.int64)), [1] * X.shape[1]
     F = X.astype(np.float64)
-    if F.size and abs(F).max() < 2.0**53:
+    if F.size and abs(F).max() < (_DECIMAL_INTEGERS.get(X.dtype.itemsize, 2.0**53) if decimal else 2.0**53):
         A = F.astype(np.int64)
         if (A == F).all():
             return A, [1] * X.shape[1]

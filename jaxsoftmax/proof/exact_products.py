@@ -53,6 +53,7 @@ def integer_product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
         >>> integer_product(np.array([[3**30, 1]]), np.array([[5**20], [7]])).tolist()[0][0] == 3**30 * 5**20 + 7
         True
     """
+    A, B = as_smallest(A), as_smallest(B)  # so that |a| of an int64 is one
     a, b, k = integer_bits(A), integer_bits(B), A.shape[1].bit_length()
     if a + b + k <= _FLOAT_BITS:
         return np.rint(A.astype(np.float64) @ B.astype(np.float64)).astype(np.int64)
@@ -71,7 +72,7 @@ def integer_product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 
 
 def _limbs(A: np.ndarray, bits: int, width: int) -> list[np.ndarray]:
-    """float64 matrices P_i, |entries| < 2**width, with A = Σ_i P_i 2**(width·i): each entry's sign goes to its limbs."""
+    """float64 matrices P_i, |entries| < 2**width, with A = Σ_i P_i 2**(width·i); limbs have their entry's sign."""
     negative, size = A < 0, abs(A)
     sign = np.where(negative.astype(bool), -1.0, 1.0)
     mask = (1 << width) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from jaxsoftmax.training.optimal_descent import OptimalDescent
 from jaxsoftmax.training.published import PublishedTrainer
 from jaxsoftmax.training.result import Fit, Status
 from jaxsoftmax.training.stopping import gradient_scale
+from jaxsoftmax.training.without_minimizer import verdict_on_divergence
 
 METHODS = {
     method.name: method
@@ -156,7 +158,8 @@ def fit(
 
     Returns:
         A `Fit`. `fit.converged` is True only where S13's q < 1 was evaluated at the end point. Ctrl-C ends the run with
-        status INTERRUPTED and what was done until then; a second one is not caught.
+        status INTERRUPTED and what was done until then; a second one is not caught. A run that ends DIVERGING warns
+        (`NoMinimizerWarning`) with the verdict of `decide_existence`, which `fit.existence` keeps.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what to do.
@@ -177,6 +180,7 @@ def fit(
             "problem: its arrays are traced; fit runs on concrete data. Call it outside jit, grad and vmap."
         )
     require_x64("problem", problem.dtype)
+    began = time.perf_counter()
     key = _key(key)
     chosen = _choose(method, problem, batch_size, key)
     if progress is not None and not callable(progress):
@@ -195,7 +199,8 @@ def fit(
     if len(A) == 0:  # nothing is to be whitened, or there is nothing to whiten: X = 0
         raw = loop.run(chosen, placement(problem), problem, start, limits, chosen.constants(problem, key), progress)
         history = endings.history_table(raw)
-        return _finish(problem, chosen, raw, history, default, _rates(problem, chosen, raw, history, start))
+        rates = _rates(problem, chosen, raw, history, start)
+        return _finish(problem, chosen, raw, history, default, rates, began)
     # W moves by (U − U₀) A, so that the part of W₀ in 𝒦 stays.
     W0 = np.asarray(start, np.float64)
     U0 = (W0 @ np.linalg.pinv(A)).astype(kind)
@@ -208,7 +213,7 @@ def fit(
     W = (W0 + (raw.W.astype(np.float64) - U0) @ A).astype(kind)
     value, gradient = map(np.asarray, value_and_gradient(W, problem))
     raw = raw._replace(W=W, value=value, gradient=gradient, scale=np.asarray(gradient_scale(problem)))
-    return _finish(problem, chosen, raw, history, default, rates)
+    return _finish(problem, chosen, raw, history, default, rates, began)
 
 
 class _Rates(NamedTuple):
@@ -249,8 +254,9 @@ def _finish(
     history: dict[str, np.ndarray],
     default: float,
     rates: _Rates,
+    began: float,
 ) -> Fit:
-    """Evaluate the end point, decide the status (endings.py) and pack the result."""
+    """Evaluate the end point, decide the status (endings.py), ask for a verdict on divergence, and pack the result."""
     end = endpoint.evaluate(problem, raw.W)
     separated = endpoint.separates(problem, raw.W)
     small = loop.scaled_gradient_of(raw)
@@ -259,6 +265,9 @@ def _finish(
     gap = end.gap
     if gap is None and np.isfinite(raw.decrement):
         gap = 0.5 * max(float(raw.decrement), 0.0)
+    verdict = None
+    if status is Status.DIVERGING:
+        verdict = verdict_on_divergence(problem, time.perf_counter() - began, stacklevel=4)
     return Fit(
         W=raw.W,
         loss=float(raw.value),
@@ -276,4 +285,5 @@ def _finish(
         method=method.name,
         has_intercept=bool(problem.intercept),
         reason=reason,
+        existence=verdict,
     )

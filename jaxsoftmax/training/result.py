@@ -55,7 +55,7 @@ _DATA = (
     "q_estimate",
     "history",
 )
-_META = ("status", "method", "has_intercept", "reason")
+_META = ("status", "method", "has_intercept", "reason", "existence")
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
@@ -84,6 +84,7 @@ class Fit:
         method: the method's name.
         has_intercept: whether the last column of W is the intercept (then `coef` and `intercept` split W).
         reason: one sentence on what the status means here.
+        existence: for DIVERGING: the `ExistenceVerdict` on the data (S9); None where nothing was asked.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -109,6 +110,7 @@ class Fit:
     method: str
     has_intercept: bool
     reason: str
+    existence: Any = None
 
     @property
     def converged(self) -> bool:
@@ -133,6 +135,7 @@ class Fit:
             out[name] = None if value is None or not math.isfinite(value) else value
         out["history"] = {k: [v if math.isfinite(v) else None for v in a.tolist()] for k, a in self.history.items()}
         out |= {"method": self.method, "reason": self.reason, "converged": self.converged}
+        out["existence"] = None if self.existence is None else self.existence.to_dict()
         return out
 
     def __repr__(self) -> str:
@@ -144,6 +147,8 @@ class Fit:
             f"  {self.reason}",
             f"  loss {self.loss:.12g}   |gradient| {self.gradient_norm:.3g}   scaled {self.scaled_gradient:.3g}",
         ]
+        if self.existence is not None:
+            lines.append("  " + repr(self.existence).splitlines()[0])
         if self.gap_estimate is not None:
             lines.append(
                 f"  half the squared Newton decrement {self.gap_estimate:.3g} (where small, the gap to the infimum)"

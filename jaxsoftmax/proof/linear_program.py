@@ -1,0 +1,185 @@
+"""One linear program decides whether a minimiser exists (S11): HiGHS proposes, exact integers confirm."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+from scipy.optimize import linprog
+
+from jaxsoftmax.proof.direction_rounding import coprime_entries, exact_direction, relative_margins
+from jaxsoftmax.proof.exact_products import as_smallest, integer_product
+from jaxsoftmax.proof.multipliers import exact_multipliers
+from jaxsoftmax.proof.rational import independent_columns, unit_columns
+from jaxsoftmax.proof.witness import Multipliers
+
+__all__ = ["Recession", "solve_recession"]
+
+_ROUNDS = 6  # of the program, each on the pairs that no direction found so far separates
+
+
+class Recession(NamedTuple):
+    """A recession direction, multipliers on the pairs that it does not separate, and the pairs that it does."""
+
+    V: np.ndarray | None  # (C, K) integers
+    G: Multipliers | None
+    separated: np.ndarray  # (n, C) bool
+
+
+def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Recession:
+    """A direction that separates every pair that any recession direction separates, and multipliers on the rest (S11).
+
+    The program is solved in its dual form, minimise Σ μ subject to Σ (ν − μ + 1) over pairs of (e_i − e_j) ⊗ a_n = 0,
+    0 ≤ μ ≤ 1, ν ≥ 0: its multipliers are the direction, λ = 1 + ν − μ the family G. It has as many equations as there
+    are weights. The direction is then rounded within the exact null space of the equations that pairs of margin 0 and
+    supports set; pairs that come out separated are dropped, and the program is solved again on the others until none of
+    them separates, when `exact_multipliers` completes G. Nothing that is returned depends on the solver's accuracy.
+
+    Args:
+        A: (n, K) integers, int64 or Python integers, of any rank.
+        support: (n, C) bool, at least one in each row.
+        seconds: time limit.
+
+    Returns:
+        V with exact margins > 0 exactly on `separated` (None where nothing separates or rounding failed), and G,
+        exact, > 0 on all other pairs and 0 on `separated` (None where rounding failed or time ran out).
+
+    Raises:
+        ImportError: python-flint is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxsoftmax.proof.linear_program import solve_recession
+        >>> A = np.array([[0, 1], [1, 1], [1, 1], [2, 1]])
+        >>> support = np.array([[True, False], [True, False], [False, True], [False, True]])
+        >>> found = solve_recession(A, support, 10.0)
+        >>> found.separated.tolist()
+        [[False, True], [False, False], [False, False], [True, False]]
+        >>> found.V.tolist(), found.G.blocks[0].rows.tolist()
+        ([[-1, 1], [0, 0]], [1, 2])
+    """
+    end = time.monotonic() + seconds
+    columns = independent_columns(A)
+    rows, copies = _distinct(A[:, columns], support)
+    reduced, reduced_support = A[rows][:, columns], support[rows]
+    direction, separated, G = _directions(reduced, reduced_support, end)
+    V = None
+    if direction is not None:
+        V = np.zeros((support.shape[1], A.shape[1]), direction.dtype)
+        V[:, columns] = direction
+    rest = separated[copies]
+    if G is None:
+        return Recession(V, None, rest)
+    # A row that occurs several times shares its multipliers among the copies.
+    shared = G[copies] / np.bincount(copies)[copies, None]
+    return Recession(V, exact_multipliers(A, support, ~(support | rest), shared), rest)
+
+
+def _distinct(A: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First index of each distinct row of (A, support), and for every row the number of its like among those."""
+    numbers: dict[tuple, int] = {}
+    firsts, copies = [], np.empty(len(A), np.int64)
+    for n, key in enumerate(zip(map(tuple, A.tolist()), map(bytes, support), strict=True)):
+        copies[n] = numbers.setdefault(key, len(firsts))
+        if copies[n] == len(firsts):
+            firsts.append(n)
+    return np.array(firsts, np.int64), copies
+
+
+def _directions(
+    A: np.ndarray, support: np.ndarray, end: float
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """The direction found in exact integers, the pairs that it separates, and float multipliers on the other pairs."""
+    moved, change = _centred(A)
+    V: np.ndarray | None = None
+    separated = np.zeros(support.shape, bool)
+    G: np.ndarray | None = None
+    for _ in range(_ROUNDS):
+        pairs = ~(support | separated)
+        solved = _solve(moved, support, pairs, end)
+        if solved is None:
+            break
+        step, G = exact_direction(moved, support, pairs, solved[0]), solved[1]
+        if step is None:  # nothing separates any more, or the program's answer cannot be rounded
+            break
+        V = step if V is None else _joined(moved, support, V, step, separated)
+        separated = relative_margins(moved, support, V) > 0
+        G = None
+    if V is None:
+        return None, separated, G
+    V = _sparse(integer_product(V, change.T))
+    return V, separated, G
+
+
+def _centred(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A with large offsets of its columns removed by a column of ones, where there is one: A S, and S."""
+    K = A.shape[1]
+    change = np.eye(K, dtype=A.dtype)
+    ones = np.flatnonzero((A == 1).all(axis=0))
+    if len(A) and len(ones):
+        low, high = A.min(axis=0), A.max(axis=0)
+        middle = low + (high - low) // 2
+        offset = (abs(middle) > 4 * (high - low)) & (np.arange(K) != ones[0])
+        change[ones[0], offset] = -middle[offset]
+    return A + A[:, ones[:1]] * change[ones[0]] * (np.arange(K) != ones[0]) if len(ones) else A, change
+
+
+def _joined(A: np.ndarray, support: np.ndarray, V: np.ndarray, step: np.ndarray, separated: np.ndarray) -> np.ndarray:
+    """t V + step for the least t > 0 that keeps every pair of V separated: both directions in one."""
+    old = relative_margins(A, support, V)[separated].astype(object)
+    new = relative_margins(A, support, step)[separated].astype(object)
+    times = max([1, *(int(-b // a) + 1 for a, b in zip(old, new, strict=True) if b < 0)])
+    return as_smallest(V.astype(object) * times + step.astype(object))
+
+
+# ── the program in floating point ──
+def _solve(A: np.ndarray, support: np.ndarray, pairs: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """V (C, K) for the columns of A divided by their largest entries, and G (n, C), both in floating point."""
+    (n, C), K = support.shape, A.shape[1]
+    anchors = support.argmax(axis=1)
+    tied = support.copy()
+    tied[np.arange(n), anchors] = False
+    scaled, _ = unit_columns(A)
+    E, F = (_edge_matrix(scaled, mask, anchors) for mask in (pairs, tied))
+    p, f = E.shape[0], F.shape[0]
+    if not p or not K or C == 1:
+        return np.zeros((C, K)), _edges_as_family(pairs, np.ones(p), anchors)
+    equations = scipy.sparse.hstack([E.T, -E.T, F.T]).tocsc()
+    cost = np.concatenate([np.zeros(p), np.ones(p), np.zeros(f)])
+    bounds = np.array([(0.0, np.inf)] * p + [(0.0, 1.0)] * p + [(-np.inf, np.inf)] * f)
+    for method in ("highs-ds", "highs-ipm"):
+        left = end - time.monotonic()
+        if left <= 0:
+            return None
+        options = {"time_limit": left}
+        result = linprog(cost, A_eq=equations, b_eq=-E.sum(axis=0), bounds=bounds, method=method, options=options)
+        if result.status == 0:
+            V = np.vstack([-result.eqlin.marginals.reshape(C - 1, K), np.zeros((1, K))])
+            nu, mu, phi = np.split(result.x, [p, 2 * p])
+            return V, _edges_as_family(pairs, 1 + nu - mu, anchors) + _edges_as_family(tied, phi, anchors)
+    return None
+
+
+def _edge_matrix(A: np.ndarray, mask: np.ndarray, anchors: np.ndarray) -> scipy.sparse.csr_array:
+    """One row for each (n, j) of the mask: vec of (e_i − e_j) ⊗ a_n without the last class, whose weights are 0."""
+    (rows, classes), (C, K) = np.nonzero(mask), (mask.shape[1], A.shape[1])
+    places, each = np.repeat(np.arange(len(rows)), K), np.arange(K)
+    data = np.concatenate([A[rows].ravel(), -A[rows].ravel()])
+    where = [(c[:, None] * K + each).ravel() for c in (anchors[rows], classes)]
+    whole = scipy.sparse.csc_array((data, (np.tile(places, 2), np.concatenate(where))), shape=(len(rows), C * K))
+    return whole[:, : (C - 1) * K].tocsr()
+
+
+def _edges_as_family(mask: np.ndarray, values: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    G = np.zeros(mask.shape)
+    G[mask] = values
+    G[np.arange(len(G)), anchors] -= G.sum(axis=1)
+    return G
+
+
+def _sparse(V: np.ndarray) -> np.ndarray:
+    """V in the gauge where each column's most frequent value is 0: the logits' differences do not change."""
+    shift = [max(column, key=lambda v, column=column: (column.count(v), v == 0)) for column in V.T.tolist()]
+    return coprime_entries(as_smallest(V.astype(object) - np.array(shift, dtype=object)))
