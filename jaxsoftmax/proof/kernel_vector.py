@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsoftmax.proof.exact_products import integer_product
-from jaxsoftmax.proof.independent_columns import independent_columns
+from jaxsoftmax.proof.float_basis import float_basis
+from jaxsoftmax.proof.rational import independent_columns, solve_exactly
 
-__all__ = ["KernelVector", "exact_kernel_vector", "rational_basis"]
+__all__ = ["KernelVector", "exact_kernel_vector"]
 
-_PRIME = 2**61 - 1
 _BITS = (4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48)
 _MARGIN = 0.5  # the correction may take this part of an entry, as floats see it
 
@@ -47,7 +47,7 @@ def exact_kernel_vector(X: np.ndarray, h: np.ndarray) -> KernelVector | None:
         >>> from jaxsoftmax.proof.kernel_vector import exact_kernel_vector
         >>> g = exact_kernel_vector(np.array([[3, 1], [7, 1], [5, 1]]), np.array([1 / 3, 1 / 3, -2 / 3]))
         >>> g.rows.tolist(), g.integers.tolist(), g.basis.tolist(), g.numerators, g.denominator
-        ([0], [8], [1, 2], [8, -16], 1)
+        ([2], [-16], [0, 1], [8, 8], 1)
     """
     from scipy.linalg import get_lapack_funcs
 
@@ -56,67 +56,36 @@ def exact_kernel_vector(X: np.ndarray, h: np.ndarray) -> KernelVector | None:
     if not len(live):
         return None
     X, h = X[live], h[live] / size.max()
-    float_basis = independent_columns(X).X
-    columns = rational_basis(X)
+    U = float_basis(X).X
+    columns = independent_columns(X)
     R = len(columns)
-    if float_basis.shape[1] != R or len(X) <= R:
+    if U.shape[1] != R or len(X) <= R:
         return None
     getrf, getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
-    _, swaps, _ = getrf(np.abs(h)[:, None] * float_basis)
+    _, swaps, _ = getrf(np.abs(h)[:, None] * U)
     order = np.arange(len(X))
     for i, j in enumerate(swaps.tolist()):
         order[[i, j]] = order[[j, i]]
     basis = np.sort(order[:R])
-    factor, pivots, singular = getrf(float_basis[basis].T)
+    factor, pivots, singular = getrf(U[basis].T)
     if singular:
         return None
     for bits in _BITS:
         g = np.rint(np.ldexp(h, bits))
-        change = getrs(factor, pivots, float_basis.T @ g)[0]
+        change = getrs(factor, pivots, U.T @ g)[0]
         if not (np.abs(change) <= _MARGIN * np.abs(g[basis])).all():
             continue
         found = _corrected(X[:, columns], g.astype(np.int64), basis)
-        if found is not None and (np.sign(np.array(found[0], dtype=object)) == np.sign(h[basis])).all():
+        if all(value * sign > 0 for value, sign in zip(found[0], np.sign(h[basis]).tolist(), strict=True)):
             g[basis] = 0
             rows = np.flatnonzero(g)
             return KernelVector(live[rows], g[rows].astype(np.int64), live[basis], *found)
     return None
 
 
-def rational_basis(X: np.ndarray) -> np.ndarray:
-    """Indices of columns that are independent over ℚ and, up to an improbable coincidence, span all columns.
-
-    The rank modulo a prime of a random combination of the rows is at most the rank over ℚ, and the pivot columns found
-    modulo the prime are independent over ℚ.
-
-    Example:
-        >>> import numpy as np
-        >>> from jaxsoftmax.proof.kernel_vector import rational_basis
-        >>> rational_basis(np.array([[1, 2, 0], [3, 6, 1], [5, 10, 7], [0, 0, 2]])).tolist()
-        [0, 2]
-    """
-    import flint
-
-    n, K = X.shape
-    rows = min(n, K + 8)
-    if n > rows:
-        mixing = np.random.default_rng(0).integers(-127, 128, (rows, n))
-        X = integer_product(mixing, X)
-    reduced = (X % _PRIME).astype(np.int64)
-    form, rank = flint.nmod_mat(rows, K, reduced.ravel().tolist(), _PRIME).rref()
-    return np.array([next(j for j in range(i, K) if int(form[i, j])) for i in range(rank)], dtype=np.int64)
-
-
-def _corrected(X: np.ndarray, g: np.ndarray, basis: np.ndarray) -> tuple[list[int], int] | None:
+def _corrected(X: np.ndarray, g: np.ndarray, basis: np.ndarray) -> tuple[list[int], int]:
     """Numerators and denominator of g + Δ on the basis with Xᵀ(g + Δ) = 0, Δ being 0 elsewhere."""
-    import flint
-
-    residual = integer_product(X.T, g[:, None])[:, 0].tolist()
-    square = flint.fmpz_mat(X[basis].T.tolist())
-    try:
-        change = square.solve(flint.fmpz_mat(len(residual), 1, [-value for value in residual]))
-    except ZeroDivisionError:
-        return None
-    numerators, denominator = change.numer_denom()
-    q = int(denominator)
-    return [q * value + int(p) for value, p in zip(g[basis].tolist(), numerators.entries(), strict=True)], q
+    solved = solve_exactly(X[basis].T, -integer_product(X.T, g[:, None]))
+    assert solved is not None  # the matrix is square
+    change, q = solved
+    return [q * value + step for value, step in zip(g[basis].tolist(), change[:, 0].tolist(), strict=True)], q

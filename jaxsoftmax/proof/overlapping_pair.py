@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsoftmax.proof.face_fit import fit_face
-from jaxsoftmax.proof.independent_columns import scaled_columns
+from jaxsoftmax.proof.float_basis import scaled_columns
 from jaxsoftmax.proof.kernel_vector import exact_kernel_vector
 from jaxsoftmax.proof.pair_rows import faced, peeled
 from jaxsoftmax.proof.witness import Block, Multipliers, is_stationary, signs

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["IndependentColumns", "independent_columns", "scaled_columns"]
+__all__ = ["FloatBasis", "float_basis", "scaled_columns"]
 
 _SHIFTED_BITS = 61  # two integers below 2**61 have an int64 difference
 _STAGE = 1e-8  # a pivot of a Gram matrix below this has lost half of its digits: orthogonalise, then look again
@@ -14,14 +14,14 @@ _ROUNDINGS = 64.0  # a residual below this many roundings of its own computation
 _EPS = float(np.finfo(np.float64).eps)
 
 
-class IndependentColumns(NamedTuple):
+class FloatBasis(NamedTuple):
     """X = A @ back up to rounding, with independent columns; logits A Wᵀ = X Uᵀ for W = U backᵀ."""
 
     X: np.ndarray  # (n, R) float64, columns of root mean square about 1
     back: np.ndarray  # (K, R) float64
 
 
-def independent_columns(A: np.ndarray) -> IndependentColumns:
+def float_basis(A: np.ndarray) -> FloatBasis:
     """Well-scaled independent columns that span what the columns of an integer matrix span.
 
     Where A has a constant column, every other column first loses the integer nearest to its mean, exactly; then it is
@@ -34,15 +34,15 @@ def independent_columns(A: np.ndarray) -> IndependentColumns:
 
     Example:
         >>> import numpy as np
-        >>> from jaxsoftmax.proof.independent_columns import independent_columns
+        >>> from jaxsoftmax.proof.float_basis import float_basis
         >>> A = np.array([[10**15, 1, 2], [10**15 + 1, 1, 2], [10**15 + 2, 1, 2]])
-        >>> X, back = independent_columns(A)
+        >>> X, back = float_basis(A)
         >>> X.shape, back.shape
         ((3, 2), (3, 2))
     """
     n, K = A.shape
     if not A.size:
-        return IndependentColumns(np.zeros((n, 0)), np.zeros((K, 0)))
+        return FloatBasis(np.zeros((n, 0)), np.zeros((K, 0)))
     X, shifts, exponents, anchor = scaled_columns(A)
     X, chosen, mix = _reduced(X)
     back = (
@@ -50,7 +50,7 @@ def independent_columns(A: np.ndarray) -> IndependentColumns:
     )
     if anchor is not None:  # x − shift = x − (shift/a) a, with a the constant
         back[anchor] -= (shifts / float(A[0, anchor])) @ back
-    return IndependentColumns(X, back)
+    return FloatBasis(X, back)
 
 
 def scaled_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int | None]:
@@ -66,7 +66,7 @@ def scaled_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, i
 
     Example:
         >>> import numpy as np
-        >>> from jaxsoftmax.proof.independent_columns import scaled_columns
+        >>> from jaxsoftmax.proof.float_basis import scaled_columns
         >>> X, shifts, exponents, constant = scaled_columns(np.array([[10**15, 2], [10**15 + 2, 2]]))
         >>> X.tolist(), shifts.tolist(), exponents.tolist(), constant
         ([[-0.5, 0.5], [0.5, 0.5]], [1000000000000001.0, 0.0], [1, 2], 1)
