@@ -12,17 +12,17 @@ _SAMPLE = 1001
 def faced(A: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns left when every facet seen by a single column has been used (S12 for two classes).
 
-    Let λ >= 0 with Σ_{first} λ_n x_n = Σ_{others} λ_n x_n. If x_f >= θ on the first class and x_f <= θ on the other, or
-    the reverse, and the rows of a constant column sum alike, then λ_n = 0 wherever x_f ≠ θ: those rows leave, columns
-    that no longer vary leave (one non-zero constant stays), and the look is repeated. Without a constant column θ must
-    be 0.
+    Let λ >= 0 with Σ_{first} λ_n x_n = Σ_{others} λ_n x_n. Where a column is a non-zero constant, the λ of the two
+    classes have the same sum; so if x_f >= θ on one class and x_f <= θ on the other, λ_n = 0 wherever x_f ≠ θ. Without
+    one the same holds for θ = 0. Those rows leave, then columns that no longer vary (one non-zero constant stays), and
+    the look is repeated.
 
     Args:
         A: (n, K) integers.
         first: (n,) bool: rows of the first class.
 
     Returns:
-        Indices of the rows and columns left; no rows where one class has none left.
+        Indices of the rows and columns left; no rows where all λ are 0.
 
     Example:
         >>> import numpy as np
@@ -32,34 +32,30 @@ def faced(A: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         [[0, 2, 3], [1, 2]]
     """
     rows, columns = np.arange(len(A)), np.arange(A.shape[1])
-    while True:
+    while len(rows):
         side = first[rows]
-        if side.all() or not side.any():
-            return rows[:0], columns[:0]
         B = A[np.ix_(rows, columns)]
-        low, high = (getattr(B[side], name)(axis=0) for name in ("min", "max"))
-        low_other, high_other = (getattr(B[~side], name)(axis=0) for name in ("min", "max"))
-        fixed = (low == high) & (low_other == high_other) & (low == low_other)
-        constant = np.flatnonzero(fixed & (low != 0))
-        varying = ~fixed
-        above, below = (low >= high_other) & varying, (high <= low_other) & varying
-        if not len(constant):  # sums of λ may differ: only θ = 0 between the two sides says something
-            above &= (low >= 0) & (high_other <= 0)
-            below &= (high <= 0) & (low_other >= 0)
-            level = np.zeros_like(low)
+        lowest, highest = B.min(axis=0), B.max(axis=0)
+        varying = lowest != highest
+        constant = np.flatnonzero(~varying & (lowest != 0))
+        if len(constant):
+            if side.all() or not side.any():
+                return rows[:0], columns[:0]
+            low, high = B[side].min(axis=0), B[side].max(axis=0)
+            low_other, high_other = B[~side].min(axis=0), B[~side].max(axis=0)
+            extreme = ((low >= high_other) | (high <= low_other)) & varying
+            level = np.where(low >= high_other, high_other, low_other)
         else:
-            level = np.where(above, high_other, low_other)  # rows beyond it have multiplier 0
-        kept = np.ones(len(rows), bool)
-        extreme = np.flatnonzero(above | below)
-        if len(extreme):
-            part = B[:, extreme]
-            kept = (part == level[extreme]).all(axis=1)
-            # Where the sides do not touch the first class has rows at the level of the other only if they are equal.
+            signed = np.where(side[:, None], B, -B)
+            extreme = ((signed.min(axis=0) >= 0) | (signed.max(axis=0) <= 0)) & varying
+            level = np.zeros_like(lowest)
+        kept = (B[:, extreme] == level[extreme]).all(axis=1)
         varying[constant[:1]] = True
         columns = columns[varying]
         if kept.all() and varying.all():
             return rows, columns
         rows = rows[kept]
+    return rows, columns[:0]
 
 
 def peeled(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +69,7 @@ def peeled(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         leaves (n,): the stage (from 1) at which a row leaves, one more than the last for rows that stay; and the
-        number of columns that vary after each stage, from stage 0, where all rows are there.
+        number of columns with other values left after each stage, from stage 0, where all rows are there.
 
     Example:
         >>> import numpy as np
