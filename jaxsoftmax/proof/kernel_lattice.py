@@ -24,8 +24,7 @@ class KernelLattice:
 
     One solve tells which e belong to it: with u = X_B⁻¹ r for a random integer r, an integral y = −X_B⁻ᵀ(X_Eᵀe + b)
     makes u·(X_Eᵀe + b) = −r·y an integer. The reverse holds where the quotient group Z^R / X_BᵀZ^R is cyclic, as it
-    mostly is up to small factors; and factors of the denominator of u that no row of X_E can change are left out. So
-    the completion may have a denominator, mostly a small one, and the caller finds out.
+    mostly is up to small factors: then a completion has a small denominator, and the caller finds out.
 
     Args:
         basis_rows: (R, R) integers, non-singular.
@@ -84,9 +83,16 @@ class KernelLattice:
         """Bits of the largest entry of the reduced basis."""
         return max(int(abs(self.vectors).max()).bit_length(), 1)
 
+    def period(self, b: np.ndarray) -> int:
+        """The least f > 0 for which `completing` takes f b: factors that no row of X_E can change divide it."""
+        return self.fixed // math.gcd(self.fixed, int(b.astype(object) @ self.u[:, 0]))
+
     def completing(self, b: np.ndarray) -> np.ndarray:
-        """A short integer e (k,) for which X_Eᵀe + b is completed by the basis rows, b (R,) integers."""
-        wanted = -(int(b.astype(object) @ self.u[:, 0]) // self.fixed) * self.inverse % self.modulus
+        """A short integer e (k,) for which X_Eᵀe + b is completed by the basis rows, b (R,) integers of period 1."""
+        target = int(b.astype(object) @ self.u[:, 0])
+        if target % self.fixed:
+            raise ValueError(f"b: no integers complete it; its multiples by {self.period(b)} can be completed.")
+        wanted = -(target // self.fixed) * self.inverse % self.modulus
         d = self.determinant
         nearest = np.array([(2 * wanted * x + d) // (2 * d) for x in self.coordinates.tolist()], dtype=object)
         return wanted * self.step - nearest @ self.vectors

@@ -18,6 +18,7 @@ _BITS = (4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48)
 _ROUNDING = 1e-9  # of the largest entry: below it a float may stand for 0
 _SHORT = 62  # bits of integers that need no shortening
 _DIMENSIONS = 56  # of the lattice: reduction takes a few seconds for thousands of bits
+_LARGER = 16  # bits of the multiple beyond those of the lattice's vectors
 _SMALL_FACTOR = 2**10  # denominators that a quotient group that is not quite cyclic may leave
 
 
@@ -94,8 +95,9 @@ def exact_kernel_vector(X: np.ndarray, h: np.ndarray) -> list[KernelVector] | No
         if not _agree(numerators, h[basis]):
             continue
         if q > 1 and integer_bits(numerators) > _SHORT:
-            shortened = _shortened(X, rows, integers, basis, h[basis], q, completed)
-            integers, numerators, q = shortened or (integers, numerators, q)
+            shortened = _shortened(X, rows, integers, basis, h[basis], completed)
+            if shortened is not None:
+                (integers, numerators), q = shortened, 1
         if not integers.any() and not numerators.any():
             continue
         if q == 1:
@@ -135,20 +137,20 @@ def _shortened(
     integers: np.ndarray,
     basis: np.ndarray,
     signs: np.ndarray,
-    q: int,
     completed: Callable[[np.ndarray], np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, int] | None:
-    """Integers near a multiple of those given that short numbers on the basis complete; None without success."""
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Integers near a multiple of those given that integers on the basis complete; None without success."""
     largest = np.sort(np.argsort(-np.abs(integers), kind="stable")[:_DIMENSIONS])
     try:
         lattice = KernelLattice(X[basis], X[rows[largest]])
     except ArithmeticError:
         return None
-    most = q.bit_length() // 2  # of a denominator: more is not short
-    for bits in range(lattice.bits, lattice.bits + 16):
-        z = integers.astype(object) << bits
-        e = lattice.completing(integer_product(X[rows].T, z[:, None])[:, 0])
-        z[largest] += e
+    residual = integer_product(X[rows].T, integers[:, None])[:, 0]
+    period = lattice.period(residual)
+    for bits in range(lattice.bits, lattice.bits + _LARGER):
+        factor = period * -(-(1 << bits) // period)
+        z = integers.astype(object) * factor
+        z[largest] += lattice.completing(residual.astype(object) * factor)
         if not _agree(z, integers):
             continue
         g = np.zeros(len(X))
@@ -156,8 +158,8 @@ def _shortened(
         if not _plausible(completed(g), signs):
             continue
         numerators, q = _solved(X, rows, z, basis)
-        if q.bit_length() <= most and _agree(numerators, signs):
-            if q <= _SMALL_FACTOR:
-                z, q = z * q, 1
-            return as_smallest(z), numerators, q
+        if q > _SMALL_FACTOR:
+            return None
+        if _agree(numerators, signs):
+            return as_smallest(z * q), numerators
     return None

@@ -156,22 +156,26 @@ def test_no_exact_vector_where_the_kernel_is_empty():
     assert exact_kernel_vector(np.array([[1, 1], [0, 1], [2, 1]]), np.zeros(3)) is None
 
 
-@pytest.mark.parametrize("common", [1, 12])
+@pytest.mark.parametrize("common", [1, 10007])
 def test_the_lattice_completes_with_short_vectors(common):
     """X_Eᵀe + b = −X_Bᵀy has y with a small denominator, and e has about (bits of det)/k bits, not the bits of det."""
     rng = np.random.default_rng(9)
     R, k = 30, 12
     basis, others, b = rng.integers(-99, 100, (R, R)), rng.integers(-99, 100, (k, R)), rng.integers(-999, 1000, R)
-    basis[0], basis[:, 0], others[:, 0] = (
-        0,
-        0,
-        0,
-    )  # column 0 is seen by one basis row: no other row can change its factor
-    basis[0, 0], b[0] = common, 5 * common
+    # Column 0 is seen by one basis row: no other row can change its factor.
+    basis[0], basis[:, 0], others[:, 0] = 0, 0, 0
+    basis[0, 0] = common
+    b[0] = 5
     lattice = KernelLattice(basis, others)
+    period = lattice.period(b)
+    assert period % common == 0
+    if period > 1:
+        with pytest.raises(ValueError, match=f"multiples by {period}"):
+            lattice.completing(b)
+    b = b * period
     e = lattice.completing(b)
     solved = solve_exactly(basis.T, -(others.T.astype(object) @ e + b)[:, None])
-    assert solved is not None and solved[1] <= 12
+    assert solved is not None and solved[1] <= 36  # what is not cyclic
     determinant_bits = lattice.modulus.bit_length()
     assert determinant_bits > 150
     # LLL's vectors are within 1.02^k of det^(1/k) in practice; rounding adds half of each of k vectors.
