@@ -17,7 +17,10 @@ __all__ = ["KernelVector", "exact_kernel_vector"]
 _BITS = (4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48)
 _ROUNDING = 1e-9  # of the largest entry: below it a float may stand for 0
 _SHORT = 62  # bits of integers that need no shortening
-_DIMENSIONS = 56  # of the lattice: reduction takes a few seconds for thousands of bits
+_DIMENSIONS, _REDUCED_BITS = (
+    56,
+    4000,
+)  # of a lattice that is reduced in a few seconds; longer ones have fewer dimensions
 _LARGER = 16  # bits of the multiple beyond those of the lattice's vectors
 _SMALL_FACTOR = 2**10  # denominators that a quotient group that is not quite cyclic may leave
 
@@ -95,7 +98,7 @@ def exact_kernel_vector(X: np.ndarray, h: np.ndarray) -> list[KernelVector] | No
         if not _agree(numerators, h[basis]):
             continue
         if q > 1 and integer_bits(numerators) > _SHORT:
-            shortened = _shortened(X, rows, integers, basis, h[basis], completed)
+            shortened = _shortened(X, rows, integers, basis, h[basis], q.bit_length(), completed)
             if shortened is not None:
                 (integers, numerators), q = shortened, 1
         if not integers.any() and not numerators.any():
@@ -137,10 +140,12 @@ def _shortened(
     integers: np.ndarray,
     basis: np.ndarray,
     signs: np.ndarray,
+    length: int,
     completed: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Integers near a multiple of those given that integers on the basis complete; None without success."""
-    largest = np.sort(np.argsort(-np.abs(integers), kind="stable")[:_DIMENSIONS])
+    dimensions = round(_DIMENSIONS * min(1.0, _REDUCED_BITS / length) ** (2 / 3)) or 1
+    largest = np.sort(np.argsort(-np.abs(integers), kind="stable")[:dimensions])
     try:
         lattice = KernelLattice(X[basis], X[rows[largest]])
     except ArithmeticError:

@@ -19,7 +19,7 @@ _SAMPLE = 10_000  # rows for the fit that says which classes are confused
 _RIDGE = 1e-3
 _NOTHING = 1e-9  # multipliers below this part of the largest do not count
 _FIRST = 0.6  # the part of the columns that the first attempt leaves
-_ATTEMPTS = 3  # at making the rows fewer
+_ATTEMPTS = 2  # at making the rows fewer
 _SHRINKING = 0.4  # the part of the time that they may take
 
 
@@ -102,31 +102,46 @@ class _Overlap(NamedTuple):
 
 def _certificate(A: np.ndarray, first: np.ndarray, seconds: float) -> list[KernelVector] | None:
     """Exact signed multipliers of rows of two classes, + on the first one's; None where none is found."""
+    for overlap in reversed(_smaller_and_smaller(A, first, seconds)):
+        found = exact_kernel_vector(A[np.ix_(overlap.rows, overlap.columns)], overlap.h)
+        if found is not None:
+            return [part._replace(rows=overlap.rows[part.rows]) for part in found]
+    return None
+
+
+def _smaller_and_smaller(A: np.ndarray, first: np.ndarray, seconds: float) -> list[_Overlap]:
+    """Overlaps of fewer and fewer columns, then rows; empty where the classes come apart."""
     start = time.perf_counter()
     leaves, columns = peeled(A)  # the stage at which a row leaves; columns that vary after each stage
+
+    def after(stage: int, part: float) -> list[_Overlap]:
+        overlap = _overlap(A, first, np.flatnonzero(leaves > stage), start + part * seconds)
+        return [] if overlap is None else [overlap]
+
     wanted = int(np.argmin(np.abs(columns - _FIRST * columns[0])))
-    best = _overlap(A, first, leaves, wanted, start + seconds)
-    low, high = (wanted, len(columns)) if best is not None else (0, wanted)
-    if best is None:
-        best = _overlap(A, first, leaves, 0, start + seconds) if wanted else None
-        if best is None:
-            return None
+    overlaps, low, high = after(wanted, 1.0), wanted, len(columns)
+    if not overlaps:
+        overlaps, low, high = (after(0, 1.0) if wanted else []), 0, wanted
+    if not overlaps:
+        return []
     for _ in range(_ATTEMPTS):
         middle = (low + high) // 2
         if middle in (low, high) or time.perf_counter() > start + _SHRINKING * seconds:
             break
-        found = _overlap(A, first, leaves, middle, start + _SHRINKING * seconds)
+        found = after(middle, _SHRINKING)
+        overlaps += found
+        low, high = (middle, high) if found else (low, middle)
+    while len(overlaps[-1].rows) > 2 * len(overlaps[-1].columns):
+        rows = overlaps[-1].rows[np.argsort(-np.abs(overlaps[-1].h))[: len(overlaps[-1].rows) // 2]]
+        found = _overlap(A, first, np.sort(rows), start + _SHRINKING * seconds)
         if found is None:
-            high = middle
-        else:
-            best, low = found, middle
-    found = exact_kernel_vector(A[np.ix_(best.rows, best.columns)], best.h)
-    return None if found is None else [part._replace(rows=best.rows[part.rows]) for part in found]
+            break
+        overlaps.append(found)
+    return overlaps
 
 
-def _overlap(A: np.ndarray, first: np.ndarray, leaves: np.ndarray, stage: int, end: float) -> _Overlap | None:
-    """Approximate multipliers on the rows left after a stage of peeling; None where the two classes come apart."""
-    rows = np.flatnonzero(leaves > stage) if stage else np.arange(len(A))
+def _overlap(A: np.ndarray, first: np.ndarray, rows: np.ndarray, end: float) -> _Overlap | None:
+    """Approximate multipliers on some of these rows; None where the two classes come apart on them."""
     while True:
         inner, columns = faced(A[rows], first[rows])
         rows = rows[inner]
@@ -143,7 +158,7 @@ def _overlap(A: np.ndarray, first: np.ndarray, leaves: np.ndarray, stage: int, e
         # What is left of the rows that the fit drives apart is noise; the other ones may overlap.
         Z = part @ (fit.W[0] - fit.W[1])
         kept = np.abs(h) > _NOTHING * np.abs(h).max()
-        if kept.all() or ((Z > 0) == first[rows]).all():
+        if kept.all() or (np.where(first[rows], Z, -Z) > 0).all():
             return None
         rows = rows[kept]
 

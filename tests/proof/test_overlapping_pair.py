@@ -156,7 +156,7 @@ def test_no_exact_vector_where_the_kernel_is_empty():
     assert exact_kernel_vector(np.array([[1, 1], [0, 1], [2, 1]]), np.zeros(3)) is None
 
 
-@pytest.mark.parametrize("common", [1, 10007])
+@pytest.mark.parametrize("common", [1, 2**127 - 1])
 def test_the_lattice_completes_with_short_vectors(common):
     """X_Eᵀe + b = −X_Bᵀy has y with a small denominator, and e has about (bits of det)/k bits, not the bits of det."""
     rng = np.random.default_rng(9)
@@ -164,6 +164,8 @@ def test_the_lattice_completes_with_short_vectors(common):
     basis, others, b = rng.integers(-99, 100, (R, R)), rng.integers(-99, 100, (k, R)), rng.integers(-999, 1000, R)
     # Column 0 is seen by one basis row: no other row can change its factor.
     basis[0], basis[:, 0], others[:, 0] = 0, 0, 0
+    determinant_bits = np.linalg.slogdet(basis[1:, 1:].astype(float))[1] / math.log(2)
+    basis = basis.astype(object)
     basis[0, 0] = common
     b[0] = 5
     lattice = KernelLattice(basis, others)
@@ -172,11 +174,10 @@ def test_the_lattice_completes_with_short_vectors(common):
     if period > 1:
         with pytest.raises(ValueError, match=f"multiples by {period}"):
             lattice.completing(b)
-    b = b * period
+    b = b.astype(object) * period
     e = lattice.completing(b)
     solved = solve_exactly(basis.T, -(others.T.astype(object) @ e + b)[:, None])
     assert solved is not None and solved[1] <= 36  # what is not cyclic
-    determinant_bits = lattice.modulus.bit_length()
     assert determinant_bits > 150
     # LLL's vectors are within 1.02^k of det^(1/k) in practice; rounding adds half of each of k vectors.
     assert max(int(abs(v)).bit_length() for v in e) <= determinant_bits / k + 2 + math.log2(k)
@@ -190,6 +191,17 @@ def test_facets_take_rows_and_columns_away():
     # Column 0: θ = 0, rows 1 and 4 leave. Then column 2 is <= 9 on the first, = 9 on the other: row 2 leaves.
     # Then column 1: 1 on the first, 1 and 3 on the other: row 5 leaves, and nothing varies but the constant column.
     assert rows.tolist() == [0, 3] and len(columns) == 1 and (A[rows][:, columns] != 0).all()
+
+
+def test_without_a_constant_column_facets_go_through_the_origin():
+    """S12: x_f >= 0 on one class and <= 0 on the other; with x_f >= 5 and <= 5 instead, nothing follows."""
+    A = np.array([[0, 1], [2, 1], [0, 2], [-1, 3]])
+    rows, columns = faced(A, np.array([True, True, False, True]))
+    assert rows.tolist() == [0, 1, 2, 3] and columns.tolist() == [0, 1]
+    rows, columns = faced(A, np.array([True, True, False, False]))
+    assert rows.tolist() == [0, 2] and columns.tolist() == [1]
+    A = np.array([[5, 1], [7, -1], [5, 2], [4, -3]])
+    assert faced(A, np.array([True, True, False, False]))[0].tolist() == [0, 1, 2, 3]
 
 
 def test_peeled_sets_are_nested_and_make_columns_constant():
