@@ -81,7 +81,7 @@ def test_signed_bytes_of_idx(tmp_path):
     ],
 )
 def test_conventions_of_tables(text, tmp_path):
-    tiny, certificate = overlap()
+    certificate = overlap()[1]
     certificate["data"]["table"] = COMMA
     assert check(*save(tmp_path, certificate, text)).status == "ATTAINED"
 
@@ -173,7 +173,7 @@ def test_a_problem_that_was_dumped(numbers, tmp_path):
 
 # ── what cannot be read ──
 def fails(folder, data, message, name="data.csv", kind=overlap, **parts):
-    tiny, certificate = kind()
+    certificate = kind()[1]
     certificate["data"] |= {"table": COMMA} | parts
     with pytest.raises(ValueError, match=message) as caught:
         check(*save(folder, certificate, data, name))
@@ -227,7 +227,7 @@ def test_the_description_of_the_table_must_fit(tmp_path):
 
 
 def test_a_header_must_be_the_certificates(tmp_path):
-    tiny, certificate = overlap()
+    certificate = overlap()[1]
     certificate["data"] |= {"table": COMMA | {"header": True}, "features": ["u"]}
     files = save(tmp_path, certificate, "u,kind\n1,a\n2,a\n1,b\n2,b\n")
     assert check(*files).status == "ATTAINED"

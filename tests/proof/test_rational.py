@@ -57,7 +57,9 @@ def test_solutions_satisfy_the_system_in_lowest_terms():
         A = A[:, independent_columns(A)]
         X = rng.integers(-5, 6, (A.shape[1], 3)).astype(object)
         for factor, B in ((1, A.astype(object) @ X), (6, A.astype(object) @ X)):
-            Y, q = solve_exactly(A * factor, B)
+            solved = solve_exactly(A * factor, B)
+            assert solved is not None
+            Y, q = solved
             assert np.array_equal(Y.astype(object) * factor, X * q)
             assert q == np.lcm.reduce([Fraction(x, factor).denominator for x in X.ravel().tolist()] or [1])
         if len(A) > A.shape[1]:
@@ -98,3 +100,22 @@ def test_without_flint_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "flint", None)
     with pytest.raises(ImportError, match=r"pip install 'jaxsoftmax\[exact\]'"):
         independent_columns(np.array([[1, 2]]))
+
+
+def test_candidates_that_do_not_suffice_are_not_insisted_on():
+    """Rows of large weight that are all parallel: the others are looked at too."""
+    A = np.array([[1, 0]] * 60 + [[0, 1]] * 40)
+    Q = A * np.where(np.arange(100) < 60, 10.0, 1.0)[:, None]
+    rows = independent_rows(A, Q)
+    assert rows[0] < 60 <= rows[1]
+
+
+def test_orthonormal_columns_also_of_nearly_dependent_ones():
+    """Where the Gram matrix is numerically singular, and where it is not."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-(2**40), 2**40, (50, 1))
+    for A in (np.hstack([x, x + rng.integers(-1, 2, (50, 2))]), rng.integers(-9, 10, (50, 3))):
+        Q = orthonormal_columns(A, np.ones(50))
+        assert abs(Q.T @ Q - np.eye(3)).max() < 1e-10
+        B = unit_columns(A)[0]
+        assert abs(B - Q @ (Q.T @ B)).max() < 1e-10

@@ -14,7 +14,7 @@ from jaxsoftmax.verification import verify_prepared
 from jaxsoftmax.verify_input import check_options, prepare
 
 N, D, C = 24, 2, 3
-NOTES = {"S5", "S6", "S7a", "S7b", "S7c", "S8", "S16", "S17"}
+NOTES = {"S5", "S6", "S7a", "S7b", "S7c", "S8", "S10", "S16", "S17"}
 
 
 def data(classes=C, seed=3):
@@ -53,7 +53,7 @@ def test_the_dictionary_has_the_stable_keys_and_is_json(report):
     out = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     keys = ("version", "environment", "problem", "crosscheck", "fit", "convexity", "existence", "certificate")
     assert set(keys) <= set(out)
-    assert out["existence"] is None
+    assert (out["existence"]["status"], out["existence"]["proof"]) == ("ATTAINED", "multipliers")
     assert out["certificate"] is None
     assert out["problem"]["N"] == N
     assert out["others"] == []
