@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxsoftmax.proof import face_fit
+from jaxsoftmax.proof import face_fit, face_loss
 from jaxsoftmax.proof.face_fit import fit_face
 from jaxsoftmax.proof.face_loss import FaceLoss, PairGrams
 from jaxsoftmax.proof.float_basis import float_basis
@@ -115,6 +115,22 @@ def test_conjugate_gradients_end_where_the_dense_steps_do(monkeypatch):
     np.testing.assert_allclose(free.residual, dense.residual, rtol=0, atol=1e-9)
 
 
+def test_conjugate_gradients_survive_rare_columns(monkeypatch):
+    """S11: columns that few rows see, smoothed targets near one-hot: weights of 40 and curvatures of 1e−9."""
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 3, 300)
+    A = np.where(rng.random((300, 40)) < np.geomspace(0.003, 0.5, 40), rng.integers(1, 256, (300, 40)), 0)
+    A = np.column_stack([A, np.ones(300, np.int64)])
+    support = one_hot(codes, 3)
+    targets = support * (1 - 3e-6) + 1e-6
+    everything = np.ones_like(support)
+    dense = fit_face(A, everything, targets, np.ones(300), everything)
+    monkeypatch.setattr(face_fit, "_DENSE", 0)
+    free = fit_face(A, everything, targets, np.ones(300), everything)
+    assert dense.converged and free.converged
+    assert free.loss == pytest.approx(dense.loss, rel=1e-10)
+
+
 @pytest.mark.parametrize("C", [2, 3])
 def test_complete_separation_is_flagged_by_a_direction(C):
     """S9: on separable one-hot data the fit stops at weights all of whose margins are positive."""
@@ -176,8 +192,6 @@ def test_a_row_that_dominates_keeps_the_digits_of_its_loss():
 @pytest.mark.parametrize("stored", [True, False])
 def test_the_hessian_of_class_pairs_is_the_sum_of_its_terms(stored, monkeypatch):
     """S4, S14: Σ_n s_n S(y_n) ⊗ x_n x_nᵀ without the reference class's rows, lower triangle of blocks."""
-    from jaxsoftmax.proof import face_loss
-
     if not stored:
         monkeypatch.setattr(face_loss, "_STORED", 0)
     rng = np.random.default_rng(3)
