@@ -10,7 +10,7 @@ import numpy as np
 from jaxsoftmax.proof.exact_products import as_smallest, integer_bits, integer_product
 from jaxsoftmax.proof.float_basis import float_basis
 from jaxsoftmax.proof.kernel_lattice import KernelLattice
-from jaxsoftmax.proof.rational import independent_columns, solve_exactly
+from jaxsoftmax.proof.rational import pivot_columns, solve_exactly
 
 __all__ = ["KernelVector", "exact_kernel_vector"]
 
@@ -64,7 +64,7 @@ def exact_kernel_vector(X: np.ndarray, h: np.ndarray) -> list[KernelVector] | No
         return None
     X, h = X[live], h[live] / np.abs(h).max()
     U = float_basis(X).X
-    columns = independent_columns(X)
+    columns = pivot_columns(X)
     R = len(columns)
     if U.shape[1] != R or len(X) <= R:
         return None
