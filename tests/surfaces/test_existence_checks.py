@@ -127,6 +127,17 @@ def test_float32_data_are_allowed_their_rounding():
     assert found[SLOPE].allowance > 1e-8
 
 
+def test_ties_of_decimals_leave_a_slope_that_is_rounding_alone():
+    """S9: on the line u + v = 3/10 lie low, high, low; V has margin 0 there, and float32 moves all three."""
+    points = np.float32([[0.1, 0.2], [0.2, 0.1], [0.3, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    problem = js.Problem.from_labels(points, [0, 1, 0, 0, 1])
+    verdict = verdict_on(problem, decimal=True)
+    assert verdict is not None and verdict.type == "quasi-complete"
+    row = check_existence_verdict(problem, verdict, UNCONVERGED, np.zeros((2, 3), np.float32))[SLOPE]
+    assert row.passed
+    assert 0 < row.measured < row.allowance < 1e-5
+
+
 def test_findings_say_what_is_proved_and_the_remedy_once(separated):
     problem, verdict, result = separated
     words = existence_words(verdict)
