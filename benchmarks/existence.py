@@ -230,7 +230,8 @@ def _statsmodels(X: np.ndarray, y: np.ndarray, method: str, steps: int) -> dict[
             return {"says_converged": False, "error": f"LinAlgError: {error}"}
     W = np.column_stack([np.zeros(X.shape[1] + 1), np.asarray(result.params)])
     norm = float(np.linalg.norm(W - W.mean(axis=1, keepdims=True)))
-    return {"says_converged": bool(result.mle_retvals["converged"]), "norm": norm if np.isfinite(norm) else None}
+    said = bool(result.mle_retvals["converged"])
+    return {"says_converged": said, "norm": norm} if np.isfinite(norm) else {"says_converged": said, "weights": "NaN"}
 
 
 def run(options: Any) -> dict[str, Any]:
