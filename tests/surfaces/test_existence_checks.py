@@ -102,7 +102,8 @@ def test_a_verdict_that_is_final_is_not_sought_again(separated):
     assert verdict_on(problem, decimal=True, known=verdict) is verdict
     assert verdict_on(problem, decimal=False, known=verdict) is not verdict
     half = dataclasses.replace(verdict, type="open")
-    assert verdict_on(problem, decimal=True, known=half).type == "complete"
+    decided = verdict_on(problem, decimal=True, known=half)
+    assert decided is not None and decided.type == "complete"
 
 
 def test_what_is_undecided_or_has_no_data_is_not_run(separated, monkeypatch):
