@@ -379,6 +379,8 @@ def _load(about: dict, path: Path, labels: Path | None) -> tuple[_Data, str]:
         raise ValueError(f"certificate: data.numbers is {about['numbers']!r:.40}; it must be 'decimal' or 'double'.")
     decimal, content = about["numbers"] == "decimal", _read(path)
     classes, features = about["classes"], about["features"]
+    if labels is not None and content[:2] != b"\0\0":
+        raise ValueError(f"{path}: holds its labels itself, being no IDX file. Leave out --labels.")
     regularizers = [_regularizer(line, decimal) for line in about["regularizers"]]
     if content.startswith(b"jaxsoftmax-problem"):
         how = "an exact dump"

@@ -10,7 +10,7 @@ import numpy as np
 from jaxsoftmax.proof.direction_rounding import coprime_entries, exact_direction, relative_margins
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 from jaxsoftmax.proof.multipliers import exact_multipliers
-from jaxsoftmax.proof.rational import independent_columns, unit_columns
+from jaxsoftmax.proof.rational import pivot_columns, unit_columns
 from jaxsoftmax.proof.recession_program import solve_program
 from jaxsoftmax.proof.witness import Multipliers, margins
 
@@ -66,7 +66,7 @@ def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Reces
     unknown = np.zeros(support.shape, bool)
     if (support.shape[1] - 1) * A.shape[1] ** 2 > _LARGEST:
         return Recession(None, None, unknown)
-    columns = independent_columns(A)
+    columns = pivot_columns(A)
     rows, copies = _distinct(A[:, columns], support)
     reduced, reduced_support = A[rows][:, columns], support[rows]
     direction, G = _directions(reduced, reduced_support, end)

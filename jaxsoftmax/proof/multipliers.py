@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
-from jaxsoftmax.proof.rational import independent_columns, independent_rows, orthonormal_columns, solve_exactly
+from jaxsoftmax.proof.rational import independent_rows, orthonormal_columns, pivot_columns, solve_exactly
 from jaxsoftmax.proof.witness import Block, Multipliers, is_stationary, signs
 
 __all__ = ["exact_multipliers"]
@@ -129,7 +129,7 @@ def _correct_rows(A: np.ndarray, support: np.ndarray, positive: np.ndarray, G: n
 
 def _correct_edges(A: np.ndarray, support: np.ndarray, positive: np.ndarray, G: np.ndarray) -> _Part | None:
     """The coupled system: one unknown for each allowed class of a row other than its anchor."""
-    A = A[:, independent_columns(A)]
+    A = A[:, pivot_columns(A)]
     K, c = A.shape[1], G.shape[1]
     anchors = _anchors(support, G)
     edges = support | positive
@@ -169,7 +169,7 @@ def _corrected(
 
     `close` restores what every row must satisfy (its sum) after entries were rounded.
     """
-    A = A[:, independent_columns(A)]
+    A = A[:, pivot_columns(A)]
     weights = _weights(positive, X)
     Q = orthonormal_columns(A, weights)
     basis = independent_rows(A, Q)

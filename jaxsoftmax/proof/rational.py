@@ -10,10 +10,10 @@ import scipy.linalg
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 
 __all__ = [
-    "independent_columns",
     "independent_rows",
     "null_space",
     "orthonormal_columns",
+    "pivot_columns",
     "solve_exactly",
     "unit_columns",
 ]
@@ -23,7 +23,7 @@ _EXTRA = 8  # rows of a random combination beyond the number of columns
 _CHUNK = 8192  # rows that are combined at once
 _CANDIDATES = 20  # rows of largest weight in Q, for each row wanted: the pivots are nearly always among them
 _WELL = 1e-2  # least ratio of pivots that makes the candidates good enough
-_DEPENDENT = "A: its {} columns are linearly dependent. Pass A[:, independent_columns(A)]."
+_DEPENDENT = "A: its {} columns are linearly dependent. Pass A[:, pivot_columns(A)]."
 
 
 def _flint() -> Any:
@@ -44,7 +44,7 @@ def _residues(A: np.ndarray) -> Any:
     return _flint().nmod_mat(*A.shape, (A % _PRIME).ravel().tolist(), _PRIME)
 
 
-def independent_columns(A: np.ndarray) -> np.ndarray:
+def pivot_columns(A: np.ndarray) -> np.ndarray:
     """Indices of columns of an integer matrix that are linearly independent over the rationals, first ones preferred.
 
     Independence is proved (it holds modulo a prime). That no further column is independent of them is true up to a
@@ -62,8 +62,8 @@ def independent_columns(A: np.ndarray) -> np.ndarray:
 
     Example:
         >>> import numpy as np
-        >>> from jaxsoftmax.proof.rational import independent_columns
-        >>> independent_columns(np.array([[1, 2, 0], [2, 4, 1], [3, 6, 1]])).tolist()
+        >>> from jaxsoftmax.proof.rational import pivot_columns
+        >>> pivot_columns(np.array([[1, 2, 0], [2, 4, 1], [3, 6, 1]])).tolist()
         [0, 2]
     """
     n, K = A.shape
@@ -221,7 +221,7 @@ def null_space(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ([[-2], [1], [0]], [1])
     """
     K = A.shape[1]
-    pivots = independent_columns(A)
+    pivots = pivot_columns(A)
     free = np.setdiff1d(np.arange(K), pivots)
     basis = np.zeros((K, len(free)), dtype=object)
     solved = solve_exactly(A[:, pivots], -A[:, free])

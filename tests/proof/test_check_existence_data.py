@@ -308,6 +308,43 @@ def test_a_fault_of_idx_files_is_named(images, labels, message, tmp_path):
     fails(tmp_path, images, message, "images.idx", complete, classes=[0, 1])
 
 
+BYTES = b'0129-.,ex/ab"\t\n\r \0\x1f\xff'
+
+
+@pytest.mark.parametrize("form", ["table", "IDX"])
+def test_no_byte_of_the_data_passes_unnoticed_or_crashes(form, tmp_path):
+    """Each byte replaced by many others: an error, or the same numbers in another spelling, which is rare."""
+    certificate = complete()[1]
+    if form == "table":
+        certificate["data"]["table"] = COMMA
+        content, name = b"0,a\n1,b\n", "data.csv"
+    else:
+        certificate["data"]["classes"] = [0, 1]
+        (tmp_path / "labels.idx").write_bytes(LABELS)
+        content, name = IMAGES, "images.idx"
+    passed = []
+    for place in range(len(content)):
+        for byte in set(BYTES) - {content[place]}:
+            data = content[:place] + bytes([byte]) + content[place + 1 :]
+            try:
+                check(*save(tmp_path, certificate, data, name))
+            except ValueError:
+                continue
+            passed.append(data)
+    if form == "table":
+        spellings = {b"0,a\r1,b\n", *(b"0,a\n1,b" + bytes([end]) for end in b"\r\t \x1f")}
+    else:
+        spellings = {IMAGES[:2] + b"\x09" + IMAGES[3:]}  # bytes with a sign
+    assert set(passed) == spellings
+
+
+def test_labels_are_named_for_idx_alone(tmp_path):
+    tiny, certificate = overlap()
+    files = save(tmp_path, certificate, tiny.dump())
+    with pytest.raises(ValueError, match=r"holds its labels itself, being no IDX file\. Leave out --labels"):
+        check(*files, files[1])
+
+
 def test_idx_is_big_endian(tmp_path):
     """The naive reading, byte by byte."""
     content = idx(0x0B, "h", (2, 1), [1, -2])

@@ -127,12 +127,12 @@ def test_no_family_is_invented():
 
 @pytest.mark.slow
 def test_many_rows():
-    A, support = overlapping(3, 60_000, 60, 10)
+    A, support = overlapping(3, 60_000, 20, 10)
     found = exact_multipliers(A, support, ~support, residual_by_descent(A, support))
     assert found is not None and is_stationary(A, found)
 
 
-def residual_by_descent(A, support, steps: int = 60):
+def residual_by_descent(A, support, steps: int = 250):
     X, T = np.linalg.qr(A.astype(np.float64))[0], support.astype(np.float64)
     W = np.zeros((T.shape[1], X.shape[1]))
     for _ in range(steps):

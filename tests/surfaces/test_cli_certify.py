@@ -88,7 +88,7 @@ def test_iris_is_proved_quasi_complete_and_the_report_says_by_what(tmp_path, cap
 
 
 def test_a_tie_of_decimals_is_a_tie_only_where_they_are_read_as_decimals(tmp_path, capsys):
-    """Section 7.10: 0.1 + 0.2 = 0.3 in decimals; as doubles the point between lies beside the line."""
+    """As section 7.10 has it: 0.1 + 0.2 = 0.3 in decimals; as doubles the point between lies beside the line."""
     data = write(tmp_path, "ties.csv", TIES)
     assert certified(capsys, data)["verdict"] == {
         "status": "NOT_ATTAINED",

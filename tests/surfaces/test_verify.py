@@ -85,6 +85,8 @@ def test_no_minimiser_is_a_finding_and_no_failed_check():
     (one,) = report.datasets
     assert not one.fit.converged
     assert any("--smoothing" in text for text in one.findings)
+    assert one.existence.status is js.Existence.NOT_ATTAINED
+    assert sum("no minimiser exists" in text for text in one.findings) == 1
     assert [row.passed for row in one.checks if row.statement == "S17"] == [None]
 
 
@@ -110,7 +112,11 @@ def test_embedded_data_pass_and_show_raw_iris_as_a_finding():
     # Issue 2's minimum for 991/1000, 1/1000 targets, X = pixel/16 and a bias, to a relative 1e-10.
     assert abs(digits.fit.loss / 220.66032111114930 - 1) < 1e-10
     assert iris.fit.converged
-    assert any("without smoothing" in text and "converged: False" in text for text in iris.findings)
+    (text,) = (text for text in iris.findings if "without smoothing" in text)
+    for words in ("NOT_ATTAINED, quasi-complete, proved", "inf L = 5.949273", "converged: False"):
+        assert words in text
+    raw = [row.statement for row in iris.checks if row.at == "without smoothing"]
+    assert raw == ["S9", "S9", "S9", "S10"]
 
 
 @pytest.fixture(scope="module")
