@@ -101,9 +101,9 @@ def float_columns(data: ProofData, exponents: np.ndarray | None = None, rows: np
         >>> from jaxsoftmax.proof.chord import float_columns
         >>> from jaxsoftmax.proof.exact_data import ExactData
         >>> from jaxsoftmax.proof.minimiser_data import proof_data
-        >>> data = proof_data(ExactData(js.Problem.from_labels([[1e300], [3e300]], [0, 1])))
-        >>> float_columns(data, np.array([997, 0])).round(2).tolist()
-        [[0.75, 1.0], [2.24, 1.0]]
+        >>> data = proof_data(ExactData(js.Problem.from_labels([[1e30], [3e30]], [0, 1])))
+        >>> float_columns(data, np.array([100, 0])).round(2).tolist()
+        [[0.79, 1.0], [2.37, 1.0]]
     """
     A = data.A if rows is None else data.A[rows]
     places = np.zeros(A.shape[1], int) if exponents is None else exponents

@@ -236,10 +236,18 @@ def _provable(N: np.ndarray, metric: np.ndarray | None) -> float | None:
             # Its least eigenvalue is above the slack where it can still be factored with the slack taken off.
             left = left * scale[:, None] * scale
             left[np.diag_indices(n)] -= _SLACK * factor_shift(n)
-            if scipy.linalg.lapack.dpotrf(left.T, overwrite_a=True)[1] == 0:
+            if _factors(left):
                 return m
         m /= 2
     return None
+
+
+def _factors(N: np.ndarray) -> bool:
+    try:
+        scipy.linalg.cholesky(N.T, lower=True, overwrite_a=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _telling_rows(data: ProofData, weights: np.ndarray, exponents: np.ndarray) -> np.ndarray | None:
