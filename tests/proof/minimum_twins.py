@@ -114,26 +114,58 @@ class Objective:
             for d in range(K)
         ]
 
-    def minimiser(self, steps: int = 60):
-        """Newton with halving from 0; (C, K) mpf, columns summing to 0; None where it does not converge."""
+    def minimiser(self):
+        """(C, K) mpf, columns summing to 0: Newton from a float solution; None where it does not converge."""
         C, K = self.shape
-        W = [[mpmath.mpf(0)] * K for _ in range(C)]
-        for _ in range(steps):
+        W = [[mpmath.mpf(float(w)) for w in row] for row in self._float_minimiser()]
+        W[-1] = [-mpmath.fsum(row[d] for row in W[:-1]) for d in range(K)]
+        for _ in range(12):
             g = self.gradient(W)
-            size = max(abs(v) for row in g for v in row)
-            if size < mpmath.mpf(10) ** (8 - DIGITS) * max(float(s) for s in self.s):
+            relative = max(
+                abs(g[c][d]) / mpmath.fsum(mpf(s * abs(x[d])) for s, x in zip(self.s, self.X, strict=True))
+                for c in range(C)
+                for d in range(K)
+            )
+            if relative < mpmath.mpf(10) ** (8 - DIGITS):
                 return W
             right = mpmath.matrix([g[c][d] - g[-1][d] for c in range(C - 1) for d in range(K)])
             step = mpmath.lu_solve(mpmath.matrix(self.reduced_hessian(W)), right)
-            factor, here = mpmath.mpf(1), self.loss(W)
-            while True:
-                trial = [[W[c][d] - factor * step[c * K + d] for d in range(K)] for c in range(C - 1)]
-                trial.append([-mpmath.fsum(row[d] for row in trial) for d in range(K)])
-                if self.loss(trial) <= here or factor < 1e-9:
-                    break
-                factor /= 2
-            W = trial
+            W = [[W[c][d] - step[c * K + d] for d in range(K)] for c in range(C - 1)]
+            W.append([-mpmath.fsum(row[d] for row in W) for d in range(K)])
         return None
+
+    def _float_minimiser(self) -> np.ndarray:
+        """Damped Newton from 0 in doubles, columns and weights scaled to be of the order of one."""
+        C, K = self.shape
+        widest = [max(abs(x[d]) for x in self.X) for d in range(K)]
+        top = max(self.s)
+        X = np.array([[float(v / w) for v, w in zip(x, widest, strict=True)] for x in self.X])
+        T, s = np.array(self.T, dtype=np.float64), np.array([float(v / top) for v in self.s])
+        alpha = np.array(
+            [float(self.alpha / top / w**2) * flag for w, flag in zip(widest, self.penalised, strict=True)]
+        )
+        B = np.vstack([np.eye(C - 1), -np.ones(C - 1)])
+
+        def value(V):
+            W = B @ V
+            Z = X @ W.T
+            top = Z.max(axis=1)
+            lse = top + np.log(np.exp(Z - top[:, None]).sum(axis=1))
+            return float(s @ (lse - (T * Z).sum(axis=1))) + (alpha * W * W).sum() / 2, np.exp(Z - lse[:, None]), W
+
+        V = np.zeros((C - 1, K))
+        for _ in range(100):
+            here, Y, W = value(V)
+            g = B.T @ (((Y - T) * s[:, None]).T @ X + alpha * W)
+            S = s[:, None, None] * (Y[:, :, None] * (np.eye(C) - Y[:, None, :]))
+            H = np.einsum("nij,nd,ne->idje", B.T @ S @ B, X, X).reshape(g.size, g.size)
+            H += np.kron(B.T @ B, np.diag(alpha))
+            step = np.linalg.solve(H, g.ravel()).reshape(g.shape)
+            factor = 1.0
+            while value(V - factor * step)[0] > here and factor > 1e-9:
+                factor /= 2
+            V = V - factor * step
+        return (B @ V) / np.array([float(w) for w in widest])
 
     def scaled_metric(self, exponents):
         """‖VΣ‖² with v_C = −Σ v_c: (I + 11ᵀ) ⊗ Σ²."""
