@@ -22,8 +22,10 @@ __all__ = ["Curvature", "Pair", "certify_curvature", "chosen_method", "scaling_e
 _FULL = 160  # order (C − 1)K up to which "auto" takes the whole matrix: a checker factors it in pure Python
 _MANY_COLUMNS = 300  # from here on a pair's matrix is summed over some of the rows only
 _ROWS_A_COLUMN = 4
-_FEW_BITS, _MORE_BITS = 26, 30  # of the largest weight, for many columns (products of pixels in one float64 GEMM)
+_FEW_BITS, _MORE_BITS = 30, 46  # of the largest weight, for few and for many columns: rare ones have small weights
 _BLOCK = 8192  # rows of X at a time
+_CANDIDATES = 6  # pairs that are tried for a class, as long as they are weak
+_WEAK = 1e-13  # of a matrix of which m is a smaller part of the largest diagonal entry
 _SLACK = 4.0  # times δ: what is left for the checker's own factorisation
 
 
@@ -106,13 +108,14 @@ def certify_curvature(
     work = _Weights(data, Y, precision)
     if method == "full":
         return _whole(data, work, exponents)
-    pairs = []
-    for a, b in _spanning_tree(work.floats):
-        progress(f"curvature of the pair of classes {a}, {b}: {len(pairs) + 1} of {C - 1}")
-        pair = _pair(data, work, a, b, exponents)
-        if pair is None:
+    together = work.floats.T @ work.floats
+    pairs, inside = [], {0}
+    while len(inside) < C:
+        found = _next_pair(data, work, together, inside, exponents, progress)
+        if found is None:
             return None
-        pairs.append(pair)
+        pairs.append(found)
+        inside |= {found.a, found.b}
     pairs.sort(key=lambda pair: (pair.a, pair.b))
     mu = _laplacian_bound(C, pairs)
     return None if mu is None else Curvature(mu, "pairs", exponents, work.bits, tuple(pairs))
@@ -130,8 +133,8 @@ class _Weights:
         self.s = (data.s_num / data.s_den).astype(np.float64)
         self.floats = self.low.astype(np.float64) * 2.0**-self.places
         top = max(float((self.s[:, None] * self.floats).max(initial=0.0)), 1e-300)
-        few = data.A.shape[1] > _MANY_COLUMNS
-        self.bits = int(np.clip((_FEW_BITS if few else _MORE_BITS) - math.floor(math.log2(top)), -64, 256))
+        many = data.A.shape[1] > _MANY_COLUMNS
+        self.bits = int(np.clip((_MORE_BITS if many else _FEW_BITS) - math.floor(math.log2(top)), -64, 256))
 
     def estimate(self, a: int, b: int) -> np.ndarray:
         return self.s * self.floats[:, a] * self.floats[:, b]
@@ -145,16 +148,26 @@ class _Weights:
         return (down << -shift if shift < 0 else down) // self.data.s_den
 
 
-def _spanning_tree(y: np.ndarray) -> list[tuple[int, int]]:
-    """The pairs of a spanning tree of the classes with the largest Σ y_a y_b."""
-    together = y.T @ y
-    C, tree, inside = len(together), [], {0}
-    while len(inside) < C:
-        pairs = itertools.product(sorted(inside), sorted(set(range(C)) - inside))
-        a, b = max(pairs, key=lambda pair: together[pair])
-        inside.add(b)
-        tree.append((min(a, b), max(a, b)))
-    return tree
+def _next_pair(
+    data: ProofData,
+    work: _Weights,
+    together: np.ndarray,
+    inside: set[int],
+    exponents: np.ndarray,
+    progress: Callable[[str], None],
+) -> Pair | None:
+    """A pair that joins another class to those inside: of large Σ y_a y_b, and others where its matrix is too weak."""
+    outside = set(range(data.C)) - inside
+    order = sorted(itertools.product(inside, outside), key=lambda pair: -together[pair])
+    best = None
+    for a, b in order[:_CANDIDATES]:
+        progress(f"curvature of the classes {a} and {b}: pair {len(inside)} of {data.C - 1}")
+        found, largest = _pair(data, work, min(a, b), max(a, b), exponents)
+        if found is not None and (best is None or found.m > best.m):
+            best = found
+        if best is not None and best.m > _WEAK * largest:
+            return best
+    return best
 
 
 def _gram(data: ProofData, weights: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
@@ -204,21 +217,23 @@ def _short(x: float) -> Fraction:
     return Fraction(math.floor(mantissa * 4096), 4096) * Fraction(2) ** exponent
 
 
-def _pair(data: ProofData, work: _Weights, a: int, b: int, exponents: np.ndarray) -> Pair | None:
+def _pair(data: ProofData, work: _Weights, a: int, b: int, exponents: np.ndarray) -> tuple[Pair | None, float]:
+    """The pair with the largest m that could be proved, or None, and the largest diagonal entry of its matrix."""
     rows = _telling_rows(data, work.estimate(a, b), exponents) if data.A.shape[1] > _MANY_COLUMNS else None
     G = _gram(data, work.integers(a, b, rows), rows)
     squares, own = _metric(data, exponents)
     N = _floats(G, work.bits, squares)
     N[np.diag_indices(len(N))] += [float_estimate(o / x) for o, x in zip(own, squares, strict=True)]
+    largest = float(np.diag(N).max())
     m = _provable(N, None)
     for _ in range(6):
         if m is None or m <= 0:
-            return None
+            break
         exact = _short(m)
         if _proves(G, work.bits, [o - exact * x for o, x in zip(own, squares, strict=True)]):
-            return Pair(a, b, rows, exact)
+            return Pair(a, b, rows, exact), largest
         m /= 4
-    return None
+    return None, largest
 
 
 def _provable(N: np.ndarray, metric: np.ndarray | None) -> float | None:
