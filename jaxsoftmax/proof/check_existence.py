@@ -37,6 +37,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from itertools import repeat
 from operator import add, mul
@@ -172,9 +173,13 @@ def _exact(number: Any, decimal: bool) -> tuple[int, int]:
         number = float.fromhex(number)
     if isinstance(number, float) and not decimal:
         return number.as_integer_ratio()
-    if re.search(r"e[+-]?\d{4}", str(number), re.I):
-        raise ValueError("10**(10**9) would fill the memory")
-    return Fraction(str(number)).as_integer_ratio()
+    text = str(number)
+    if "/" in text:
+        return Fraction(text).as_integer_ratio()
+    exact = Decimal(text)
+    if abs(exact.adjusted()) > 400:  # 10**(10**9) would fill the memory
+        raise ValueError(text)
+    return exact.as_integer_ratio()
 
 
 def _column(values: Sequence, read: Callable[[Any], tuple[int, int]], where: Callable[[int], str]) -> _Column:
@@ -184,7 +189,7 @@ def _column(values: Sequence, read: Callable[[Any], tuple[int, int]], where: Cal
         try:
             ratios[value] = read(value)
         except (ValueError, ArithmeticError):
-            place = where(next(n for n, other in enumerate(values) if other is value or other == value))
+            place = where(values.index(value))
             raise ValueError(f"{place}: {value!r:.60} is no finite number. Correct it, or remove the row.") from None
     least = math.lcm(*{q for _, q in ratios.values()})
     integers = {value: p * (least // q) for value, (p, q) in ratios.items()}
@@ -324,7 +329,7 @@ def _idx_array(path: Path, content: bytes) -> tuple[tuple[int, ...], Sequence]:
     entries.frombytes(content[head:])
     if sys.byteorder == "little":
         entries.byteswap()
-    return shape, entries
+    return shape, entries.tolist()
 
 
 def _read_idx(path: Path, content: bytes, labels: Path | None, decimal: bool) -> tuple[list, Sequence, Callable]:

@@ -95,5 +95,6 @@ def _roundings(values: np.ndarray, units: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def coprime_entries(V: np.ndarray) -> np.ndarray:
+    """V divided by the greatest common divisor of its entries."""
     common = math.gcd(*(int(v) for v in V.flat))
     return as_smallest(V.astype(object) // common) if common > 1 else V

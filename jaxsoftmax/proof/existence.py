@@ -36,7 +36,8 @@ def decide_existence(
     3. a fit that classifies everything, rounded, its margins taken exactly: complete separation;
     4. the residual of a fit, corrected exactly to multipliers G with GᵀX = 0 (S10): attained, or the face is maximal;
     5. two classes whose hulls intersect (the Gordan variant of S10): not complete;
-    6. the linear program S11 by HiGHS, its solution rounded to an exact one.
+    6. the linear program S11 by HiGHS, its solution rounded to an exact one; if that fails, again with columns that a
+       lattice reduction has made short, for columns that are dependent but for their last bits.
 
     The data are read exactly as given (`problem.host`); floating point only proposes, and what is returned has been
     verified with integers. Stages 4 to 6 need python-flint (the extra `exact`).

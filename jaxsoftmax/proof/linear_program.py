@@ -6,13 +6,12 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
-from scipy.optimize import linprog
 
 from jaxsoftmax.proof.direction_rounding import coprime_entries, exact_direction, relative_margins
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 from jaxsoftmax.proof.multipliers import exact_multipliers
 from jaxsoftmax.proof.rational import independent_columns, unit_columns
+from jaxsoftmax.proof.recession_program import solve_program
 from jaxsoftmax.proof.witness import Multipliers
 
 __all__ = ["Recession", "solve_recession"]
@@ -98,7 +97,7 @@ def _directions(
     G: np.ndarray | None = None
     for _ in range(_ROUNDS):
         pairs = ~(support | separated)
-        solved = _solve(moved, support, pairs, end)
+        solved = solve_program(unit_columns(moved)[0], support, pairs, end)
         if solved is None:
             break
         step, G = exact_direction(moved, support, pairs, solved[0]), solved[1]
@@ -132,51 +131,6 @@ def _joined(A: np.ndarray, support: np.ndarray, V: np.ndarray, step: np.ndarray,
     new = relative_margins(A, support, step)[separated].astype(object)
     times = max([1, *(int(-b // a) + 1 for a, b in zip(old, new, strict=True) if b < 0)])
     return as_smallest(V.astype(object) * times + step.astype(object))
-
-
-# ── the program in floating point ──
-def _solve(A: np.ndarray, support: np.ndarray, pairs: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """V (C, K) for the columns of A divided by their largest entries, and G (n, C), both in floating point."""
-    (n, C), K = support.shape, A.shape[1]
-    anchors = support.argmax(axis=1)
-    tied = support.copy()
-    tied[np.arange(n), anchors] = False
-    scaled, _ = unit_columns(A)
-    E, F = (_edge_matrix(scaled, mask, anchors) for mask in (pairs, tied))
-    p, f = E.shape[0], F.shape[0]
-    if not p or not K or C == 1:
-        return np.zeros((C, K)), _edges_as_family(pairs, np.ones(p), anchors)
-    equations = scipy.sparse.hstack([E.T, -E.T, F.T]).tocsc()
-    cost = np.concatenate([np.zeros(p), np.ones(p), np.zeros(f)])
-    bounds = np.array([(0.0, np.inf)] * p + [(0.0, 1.0)] * p + [(-np.inf, np.inf)] * f)
-    for method in ("highs-ds", "highs-ipm"):
-        left = end - time.monotonic()
-        if left <= 0:
-            return None
-        options = {"time_limit": left}
-        result = linprog(cost, A_eq=equations, b_eq=-E.sum(axis=0), bounds=bounds, method=method, options=options)
-        if result.status == 0:
-            V = np.vstack([-result.eqlin.marginals.reshape(C - 1, K), np.zeros((1, K))])
-            nu, mu, phi = np.split(result.x, [p, 2 * p])
-            return V, _edges_as_family(pairs, 1 + nu - mu, anchors) + _edges_as_family(tied, phi, anchors)
-    return None
-
-
-def _edge_matrix(A: np.ndarray, mask: np.ndarray, anchors: np.ndarray) -> scipy.sparse.csr_array:
-    """One row for each (n, j) of the mask: vec of (e_i − e_j) ⊗ a_n without the last class, whose weights are 0."""
-    (rows, classes), (C, K) = np.nonzero(mask), (mask.shape[1], A.shape[1])
-    places, each = np.repeat(np.arange(len(rows)), K), np.arange(K)
-    data = np.concatenate([A[rows].ravel(), -A[rows].ravel()])
-    where = [(c[:, None] * K + each).ravel() for c in (anchors[rows], classes)]
-    whole = scipy.sparse.csc_array((data, (np.tile(places, 2), np.concatenate(where))), shape=(len(rows), C * K))
-    return whole[:, : (C - 1) * K].tocsr()
-
-
-def _edges_as_family(mask: np.ndarray, values: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    G = np.zeros(mask.shape)
-    G[mask] = values
-    G[np.arange(len(G)), anchors] -= G.sum(axis=1)
-    return G
 
 
 def _sparse(V: np.ndarray) -> np.ndarray:

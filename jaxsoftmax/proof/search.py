@@ -9,10 +9,11 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxsoftmax.proof.exact_data import ExactData
-from jaxsoftmax.proof.exact_products import as_smallest
+from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 from jaxsoftmax.proof.face_fit import fit_face
-from jaxsoftmax.proof.linear_program import solve_recession
+from jaxsoftmax.proof.linear_program import Recession, solve_recession
 from jaxsoftmax.proof.multipliers import exact_multipliers
+from jaxsoftmax.proof.reduced_columns import reduced_columns, reduction_cost
 from jaxsoftmax.proof.thresholds import Found, one_feature_directions
 from jaxsoftmax.proof.witness import Multipliers, is_stationary, margins, signs
 
@@ -60,7 +61,11 @@ class Search:
         large = self.data.C * len(self.data.columns) > LARGE
         face, pair = ("fit and exact multipliers (S10)", self._face), ("two overlapping classes (S10)", self._overlap)
         stages += [pair, face] if large else [face]
-        stages += [("linear program (S11)", self._program), *([] if large else [pair])]
+        stages += [
+            ("linear program (S11)", self._program),
+            ("the same in reduced columns (S11)", self._reduced_program),
+        ]
+        stages += [] if large else [pair]
         if not self.exact:
             stages = [stages[0], ("fit in floating point", self._estimate)]
         for name, stage in stages:
@@ -158,15 +163,27 @@ class Search:
 
     def _program(self) -> bool:
         found = solve_recession(self.data.integers, self.data.support, self._remaining())
+        return self._conclude(found, "the linear program, its solution rounded exactly (S11)")
+
+    def _reduced_program(self) -> bool:
+        """Once more where columns are dependent but for their last bits, which floating point does not see."""
+        A = self.data.integers
+        if reduction_cost(A) > 0.2 * self._remaining():
+            return False
+        B, U = reduced_columns(A)
+        found = solve_recession(B, self.data.support, self._remaining())
+        V = None if found.V is None else integer_product(found.V, U.T)
+        return self._conclude(found._replace(V=V), "the linear program in reduced columns, rounded exactly (S11)")
+
+    def _conclude(self, found: Recession, how: str) -> bool:
         self._take(found.V)
-        if self._complete("the linear program, its solution rounded exactly (S11)"):
+        if self._complete(how):
             return True
         allowed = self.pairs & ~self.separated
         if found.G is None or not self._certify(found.G, allowed):
             self.failures.append("the solution of the linear program could not be rounded to an exact one")
             return False
         self.G = found.G
-        how = "the linear program, its solution rounded exactly (S11)"
         if self.V is None:
             self._attained("multipliers", how)
         else:

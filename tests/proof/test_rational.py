@@ -74,7 +74,9 @@ def test_null_space_is_a_basis_of_the_kernel():
         assert basis.shape == (A.shape[1], A.shape[1] - len(pivots))
         assert not (A.astype(object) @ basis.astype(object)).any()
         block = basis[free]
-        assert len(free) == 0 or (block[0, 0] != 0 and np.array_equal(block, np.eye(len(free), dtype=object) * block[0, 0]))
+        assert len(free) == 0 or (
+            block[0, 0] != 0 and np.array_equal(block, np.eye(len(free), dtype=object) * block[0, 0])
+        )
 
 
 def test_unit_columns_of_huge_entries():
