@@ -170,7 +170,7 @@ def _is_above_curvature(Lambda: Fraction, samples: Samples, row_sums: list[int])
         return True
     if all(min(column) >= 0 for column in samples.columns):
         return max(row_sums) <= room
-    return max(sum(map(abs, row)) for row in gram(samples.columns, samples.weights)) <= room
+    return max(int(sum(map(abs, row))) for row in gram(samples.columns, samples.weights)) <= room
 
 
 def _prove(claims: dict, witness: dict, samples: Samples) -> None:
