@@ -25,6 +25,8 @@ CASES = (
     "spectrum",
     "crosscheck",
     "detection",
+    "corruption",
+    "soundness",
     "import_cost",
 )
 PACKAGES = (

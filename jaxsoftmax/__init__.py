@@ -50,6 +50,7 @@ _NAMES_IN = {
     "evidence.convexity": ("probe_convexity",),
     "evidence.convexity_report": ("ConvexityReport",),
     "evidence.operator_probe": ("probe_operator",),
+    "proof.checked": ("check_certificate",),
     "proof.existence": ("decide_existence",),
     "proof.verdict": ("Existence", "ExistenceVerdict"),
     "training.fit": ("fit",),
@@ -109,6 +110,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
     from .evidence.operator_probe import probe_operator as probe_operator
     from .problem import Problem as Problem
+    from .proof.checked import check_certificate as check_certificate
     from .proof.existence import decide_existence as decide_existence
     from .proof.verdict import Existence as Existence
     from .proof.verdict import ExistenceVerdict as ExistenceVerdict

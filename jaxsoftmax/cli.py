@@ -1,4 +1,4 @@
-"""The command line's entry: `jaxsoftmax verify|fit|probe|crosscheck`; exit 0 good, 1 not, 2 unusable input, 130 Ctrl-C.
+"""The command line's entry: `jaxsoftmax verify|fit|certify|…`; exit 0 good, 1 not, 2 unusable input, 130 Ctrl-C.
 
 typer and rich come with the extra `cli` and are imported only when the command runs.
 """
@@ -12,7 +12,7 @@ from jaxsoftmax.cli_options import Interrupted, UnusableInput
 __all__ = ["main"]
 
 FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
-COMMANDS = ("verify", "fit", "probe", "crosscheck")
+COMMANDS = ("verify", "fit", "probe", "certify", "check", "crosscheck")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands with their options, as a typer application; `cli_runs.py` and `cli_crosscheck.py` carry them out.
+"""The commands with their options, as a typer application; `cli_runs.py`, `cli_certify.py`, … carry them out.
 
 typer is imported here, so this module is imported only when a command runs.
 """
@@ -16,7 +16,8 @@ _HELP = """The mathematics of the softmax layer, checked on data.
 
 `jaxsoftmax verify` compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, probes the
 curvature, and prints a row for each check. `jaxsoftmax fit` trains and says how the run ended; `jaxsoftmax probe`
-looks at the curvature at a point. `jaxsoftmax crosscheck` checks the derivatives of any JAX function."""
+looks at the curvature at a point. `jaxsoftmax certify` decides whether a minimiser exists and writes a certificate,
+which `jaxsoftmax check` verifies. `jaxsoftmax crosscheck` checks the derivatives of any JAX function."""
 _FORMATS = (
     "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
 )
@@ -69,7 +70,7 @@ def build() -> Any:
     Example:
         >>> from jaxsoftmax.cli_app import build
         >>> [command.callback.__name__ for command in build().registered_commands]
-        ['verify', 'fit', 'probe', 'crosscheck']
+        ['verify', 'fit', 'probe', 'certify', 'check', 'crosscheck']
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 
@@ -172,6 +173,61 @@ def build() -> Any:
         from jaxsoftmax.cli_runs import Call, run_probe
 
         return run_probe(Call(data, target, smoothing, l2, dtype, seed, method, json_file, quiet), at)
+
+    @app.command()
+    def certify(
+        data: Annotated[Path, typer.Argument(metavar="DATA", help=_FORMATS)],
+        output: Annotated[
+            Path, typer.Option("--output", "-o", metavar="CERT.json", help="The certificate to write, once checked.")
+        ],
+        target: Target = None,
+        smoothing: Smoothing = None,
+        l2: Penalty = 0.0,
+        budget: Annotated[
+            float, typer.Option(metavar="S", help="Seconds after which no further stage of the search starts.")
+        ] = 60.0,
+        dump: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", help="Also write the data as exact text, which check reads for any format."),
+        ] = None,
+        binary: Annotated[
+            bool,
+            typer.Option("--binary", help="Read numbers in text as float64 (0.1 is then a dyadic number near 1/10)."),
+        ] = False,
+        json_file: Json = None,
+        quiet: Quiet = False,
+    ) -> int:
+        """Decide whether a minimiser exists, with a certificate that is checked in exact arithmetic.
+
+        Numbers in text tables are the decimals that they are (0.1 is 1/10), other formats are read as they are.
+
+        Exit status: 0 the verdict is proved and checked (either way), 1 undecided (no certificate is written), 2 the
+        input cannot be used, 130 interrupted.
+        """
+        from jaxsoftmax.cli_certify import Certify, run_certify
+
+        return run_certify(Certify(data, output, target, smoothing, l2, budget, dump, binary, json_file, quiet))
+
+    @app.command()
+    def check(
+        certificate: Annotated[Path, typer.Argument(metavar="CERT.json", help="A certificate that certify wrote.")],
+        data: Annotated[
+            Path,
+            typer.Argument(metavar="DATA", help="The data: text table, IDX images (each plain or .gz), or exact dump."),
+        ],
+        labels: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="The labels of IDX images, where they are not beside them.")
+        ] = None,
+        quiet: Quiet = False,
+    ) -> int:
+        """Verify a certificate from the data alone, in exact arithmetic, without JAX.
+
+        Exit status: 0 verified, 1 the certificate does not prove its verdict about these data, 2 a file cannot be used,
+        130 interrupted.
+        """
+        from jaxsoftmax.cli_check import Recheck, run_check
+
+        return run_check(Recheck(certificate, data, labels, quiet))
 
     @app.command()
     def crosscheck(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,14 +12,15 @@ import numpy as np
 from rich.console import Console
 
 from jaxsoftmax.check_row import draw
-from jaxsoftmax.cli_options import Interrupted, UnusableInput, as_options, check_writable, console
+from jaxsoftmax.cli_options import UnusableInput, check_writable, console
+from jaxsoftmax.cli_scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.evidence.convexity import probe_convexity
+from jaxsoftmax.existence_checks import fit_quietly
 from jaxsoftmax.findings import conditioning_advice, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method
 from jaxsoftmax.report import print_report
 from jaxsoftmax.run_report import RunReport, print_run, progress_line
 from jaxsoftmax.tabular import read_table
-from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification import LOGIT_SPREAD, environment, verify_prepared, version
 from jaxsoftmax.verify_input import Prepared, check_options, describe, prepare
@@ -46,51 +45,30 @@ class Call(NamedTuple):
     quiet: bool
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted from None
-
-
-@contextlib.contextmanager
-def _refusing(*, library: bool = True) -> Iterator[None]:
-    """Turn what the library says about an argument into one line about the option."""
-    try:
-        yield
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        message = as_options(str(error))
-        # In the long runs only what names an option is the user's doing; anything else is a fault of ours.
-        if not library and not message.startswith(("--", "problem: ")):
-            raise
-        raise UnusableInput(message) from None
-
-
 def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
     check_writable("--json", call.json_file)
     if call.data is None and call.target is not None:
         raise UnusableInput("--target: names a column of DATA, but no DATA is given. Name a file, or drop it.")
-    with _refusing():
+    with refusing():
         check_options(smoothing=call.smoothing, l2=call.l2, dtype=call.dtype, seed=call.seed)
         check_method(call.method, **settings)
         table = None if call.data is None else read_table(call.data, call.target)
         return prepare(table, smoothing=call.smoothing, l2=call.l2, dtype=call.dtype)
 
 
-@_interruptible()
+@interruptible()
 def run_verify(call: Call) -> int:
     """`jaxsoftmax verify`: every check, one row each."""
     prepared = _prepare(call)
-    with _spinner(call.quiet) as update, _refusing(library=False):
+    with spinner(call.quiet) as update, refusing(library=False):
         report = verify_prepared(prepared, call.seed, update, method=call.method)
-    _write_json(call, report.to_dict())
+    write_json(call.json_file, report.to_dict())
     if not call.quiet:
         print_report(report, console())
     return PASSED if report.passed else FAILED
 
 
-@_interruptible()
+@interruptible()
 def run_fit(
     call: Call,
     tol: float | None = None,
@@ -114,7 +92,7 @@ def run_fit(
     return PASSED if result.status.name == "GRADIENT_TOLERANCE" else FAILED
 
 
-@_interruptible()
+@interruptible()
 def run_probe(call: Call, at: str = "fit") -> int:
     """`jaxsoftmax probe`: the curvature at a point, after a fit where that is the point."""
     if at != "fit" and call.method != "auto":
@@ -131,12 +109,12 @@ def run_probe(call: Call, at: str = "fit") -> int:
         elif at == "random":
             W = draw(problem, np.random.default_rng(call.seed), LOGIT_SPREAD)
         else:
-            with _refusing():
+            with refusing():
                 W = load_weights(Path(at), problem).astype(problem.dtype)
         if result is not None and result.status.name == "INTERRUPTED":
             _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": None}, found)
             return INTERRUPTED
-        with _spinner(call.quiet) as update, _refusing(library=False):
+        with spinner(call.quiet) as update, refusing(library=False):
             update(f"{prepared.about['name']}: probing the curvature")
             name = prepared.about["name"]
             report = probe_convexity(problem, W, progress=lambda line: update(f"{name}: {line}"))
@@ -153,23 +131,12 @@ def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, 
         given["key"] = jax.random.key(call.seed)
     noise = Console(stderr=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_refusing(library=False))
+        stack.enter_context(refusing(library=False))
         if noise.is_terminal and not call.quiet:
             status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
             given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
-        whitened = bool(given.get("whiten"))
-        return fit(prepared.problem, named_method(call.method, prepared.problem, learning_rate, whitened), **given)
-
-
-@contextlib.contextmanager
-def _spinner(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A line on stderr that can be replaced, where that is a terminal."""
-    noise = Console(stderr=True)
-    if noise.is_terminal and not quiet:
-        with noise.status("starting") as status:
-            yield status.update
-    else:
-        yield lambda line: None
+        method = named_method(call.method, prepared.problem, learning_rate, bool(given.get("whiten")))
+        return fit_quietly(prepared.problem, method, **given)
 
 
 def _finish(
@@ -197,30 +164,15 @@ def _finish(
     failures = []
     try:
         if weights is not None:
-            with _writing("--weights", weights):
+            with writing("--weights", weights):
                 save_weights(weights, parts["fit"].W, prepared.problem)
     except UnusableInput as error:
         failures.append(error)
     try:
-        _write_json(call, report.to_dict())
+        write_json(call.json_file, report.to_dict())
     except UnusableInput as error:
         failures.append(error)
     if not call.quiet:
         print_run(report, console())
     if failures:
         raise failures[0]
-
-
-def _write_json(call: Call, content: dict[str, Any]) -> None:
-    if call.json_file is not None:
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        with _writing("--json", call.json_file):
-            call.json_file.write_text(text + "\n", "utf-8")
-
-
-@contextlib.contextmanager
-def _writing(option: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UnusableInput(f"{option}: {path} cannot be written ({error.strerror or error}).") from None

@@ -60,6 +60,9 @@ class Dataset:
         target_name: the name of the label column or array.
         source: where the numbers come from, in words.
         notes: things a reader of the data should know, each one sentence.
+        table: how a text table was read, {"delimiter": "," or another, None for runs of blanks; "header": whether its
+            first row holds names; "target": the label column, from 0}, which is what a certificate needs to say of it;
+            None for other formats.
 
     Example:
         >>> import jaxsoftmax as js
@@ -75,6 +78,7 @@ class Dataset:
     target_name: str
     source: str
     notes: tuple[str, ...] = ()
+    table: dict[str, Any] | None = None
 
     @property
     def has_probabilities(self) -> bool:
@@ -118,6 +122,7 @@ def load_iris() -> Dataset:
         feature_names=tuple(header[:-1]),
         target_name=header[-1],
         source="Fisher 1936, UCI Iris",
+        table={"delimiter": ",", "header": True, "target": len(header) - 1},
     )
 
 

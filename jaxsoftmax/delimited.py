@@ -14,13 +14,15 @@ import numpy as np
 from jaxsoftmax.datasets import Dataset
 from jaxsoftmax.table_checks import LARGEST, find_target, listing, refuse_identifiers
 
-__all__ = ["read_delimited"]
+__all__ = ["read_delimited", "table_records"]
 
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "<na>"}
 
 
-def _delimiter(suffix: str, first_line: str) -> str | None:
-    """The delimiter, None meaning runs of blanks."""
+def _delimiter(suffix: str, text: str) -> str | None:
+    """The delimiter, found in the first line that is not empty; None means runs of blanks."""
+    stripped = text.lstrip("\r\n")
+    first_line = stripped.splitlines()[0] if stripped else ""
     preferred = "," if suffix == ".csv" else "\t" if suffix == ".tsv" else None
     if preferred is not None and preferred in first_line:
         return preferred
@@ -30,10 +32,23 @@ def _delimiter(suffix: str, first_line: str) -> str | None:
     return None if len(first_line.split()) > 1 and suffix not in (".csv", ".tsv") else (preferred or ",")
 
 
-def _records(path: Path, text: str, suffix: str) -> Iterator[tuple[int, list[str]]]:
-    """(line number, cells) of every line that is not blank; a quoted cell may span lines."""
-    stripped = text.lstrip("\r\n")
-    delimiter = _delimiter(suffix, stripped.splitlines()[0] if stripped else "")
+def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
+    r"""(line number, cells) of every line that is not blank; a quoted cell may span lines.
+
+    Args:
+        path: opens a message.
+        text: the decoded content.
+        delimiter: between cells; None: runs of blanks.
+
+    Raises:
+        ValueError: the quotes do not fit together; the message names the line.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.delimited import table_records
+        >>> list(table_records(Path("eggs.csv"), '3.1, wren\n\n9.5,"crow"\n', ","))
+        [(1, ['3.1', 'wren']), (3, ['9.5', 'crow'])]
+    """
     if delimiter is None:
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
@@ -107,7 +122,8 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         [[3.1, 4.0], [9.5, 12.0]]
     """
     suffix = (path.suffix if suffix is None else suffix).lower()
-    records = _records(path, text, suffix)
+    delimiter = _delimiter(suffix, text)
+    records = table_records(path, text, delimiter)
     first_line, first = next(records, (0, []))
     if not first:
         raise ValueError(f"{path}: holds only blank lines. It needs a row a sample.")
@@ -151,7 +167,7 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
     X = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features)).copy()
     if not np.isfinite(X).all():
         n, d = (int(k) for k in np.argwhere(~np.isfinite(X))[0])
-        row = next(row for line, row in _records(path, text, suffix) if line == lines[n])
+        row = next(row for line, row in table_records(path, text, delimiter) if line == lines[n])
         cell = row[d + (d >= label)].strip()
         # What float() makes infinite although digits were written: not a missing value, but one out of range.
         beyond = any(c.isdigit() for c in cell)
@@ -166,7 +182,8 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
             "the first column has no name and counts the rows; it is used as a feature. Remove it if it is an index.",
         )
     y = _labels(path, names[label], labels, lines, target is None, names)
-    return Dataset(path.name, X, y, tuple(features), names[label], f"file {path.name}", notes)
+    table = {"delimiter": delimiter, "header": header, "target": label}
+    return Dataset(path.name, X, y, tuple(features), names[label], f"file {path.name}", notes, table)
 
 
 def _last_cells(text: str, first: list[str]) -> list[str] | None:

@@ -8,9 +8,10 @@ import numpy as np
 
 from jaxsoftmax.check_row import columns
 from jaxsoftmax.problem import Problem
+from jaxsoftmax.proof.verdict import ExistenceVerdict
 from jaxsoftmax.training.result import Fit, Status
 
-__all__ = ["Conditioning", "conditioning", "conditioning_advice", "fit_findings"]
+__all__ = ["Conditioning", "conditioning", "conditioning_advice", "existence_words", "fit_findings"]
 
 SLOW_CONDITION = 1e4  # S17: a first-order method needs about this many steps a digit, `fit`'s default limit
 
@@ -85,29 +86,56 @@ def conditioning_advice(problem: Problem) -> str:
     )
 
 
-def fit_findings(result: Fit, problem: Problem) -> list[str]:
-    """How a fit that found no minimum ended, and the remedy; nothing where S13's q < 1 was evaluated.
+def existence_words(verdict: ExistenceVerdict) -> str:
+    """What a verdict on existence says, in one paragraph; without the remedy, which depends on who asks.
 
     Example:
         >>> import jaxsoftmax as js
+        >>> from jaxsoftmax.findings import existence_words
+        >>> existence_words(js.decide_existence(js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])))[:39]
+        'ATTAINED, proved: the loss attains its '
+    """
+    kind = "" if verdict.type in (None, "none") else f", {verdict.type}"
+    proved = ", proved" if verdict.proved and verdict.proof else ""
+    first, *rest = (line for line in verdict.explain().splitlines() if not line.startswith("Remedy"))
+    return " ".join([f"{verdict.status.name}{kind}{proved}: {first[0].lower()}{first[1:]}", *rest])
+
+
+def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None = None) -> list[str]:
+    """How a fit that found no minimum ended, whether one exists, the remedy; nothing where S13's q < 1 was evaluated.
+
+    Args:
+        result: of the fit.
+        problem: that was fitted.
+        verdict: on the problem; default: the fit's own, which it has where it diverged.
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> from jaxsoftmax.existence_checks import fit_quietly
         >>> from jaxsoftmax.findings import fit_findings
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
-        >>> "--smoothing 0.01" in fit_findings(js.fit(problem), problem)[0]
-        True
+        >>> [text[:13] for text in fit_findings(fit_quietly(problem), problem)]
+        ['the fit ended', 'NOT_ATTAINED,']
     """
     if result.converged:
         return []
+    verdict = result.existence if verdict is None else verdict
+    exists = None if verdict is None else verdict.attained
     size = np.linalg.norm(result.W)
     text = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {size:.4g}; it is not called "
     text += f"converged. {result.reason}"
-    if result.status is Status.DIVERGING:
-        text += " Remedy: --smoothing 0.01 (smoothing=0.01) makes a minimiser exist."
-    elif result.status is Status.STEP_LIMIT and "not decided" in result.reason:
-        text += " Remedy: --smoothing 0.01 (smoothing=0.01), with which one exists, or more steps (--max-steps)."
+    remedy = "--smoothing 0.01 (smoothing=0.01)"
+    if exists is False or (result.status is Status.DIVERGING and exists is None):
+        text += f" Remedy: {remedy} makes a minimiser exist."
+    elif exists is None and result.status is Status.STEP_LIMIT and "not decided" in result.reason:
+        text += f" Remedy: {remedy}, with which one exists, or more steps (--max-steps)."
     out = [text]
+    if verdict is not None:
+        out.append(existence_words(verdict))
     found = conditioning(problem)
-    # Where no minimiser is suspected, or numbers overflowed, the features are not the cause.
-    other_cause = result.status in (Status.DIVERGING, Status.NONFINITE)
+    # Where no minimiser exists or is suspected, or numbers overflowed, the features are not the cause.
+    suspected = result.status is Status.DIVERGING and not exists
+    other_cause = exists is False or suspected or result.status is Status.NONFINITE
     if found is not None and not other_cause and max(found.location, found.scale) >= SLOW_CONDITION:
         out.append(f"the features alone make the problem badly conditioned. {conditioning_advice(problem)}")
     return out

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.datasets import Dataset
-from jaxsoftmax.table_checks import as_labels, find_target, listing, refuse_identifiers, refuse_nonfinite
+from jaxsoftmax.table_checks import as_float64, as_labels, find_target, listing, refuse_identifiers, refuse_nonfinite
 
 __all__ = ["read_parquet", "read_svmlight"]
 
@@ -66,7 +66,8 @@ def read_parquet(path: Path, content: bytes, target: str | int | None) -> Datase
                 "encode it as numbers; if it holds the labels, name it with --target (target=)."
             )
         _refuse_null(path, name, column)
-        columns.append(column.cast(polars.Float64).to_numpy())
+        cells = column.to_numpy() if column.dtype.is_integer() else column.cast(polars.Float64).to_numpy()
+        columns.append(as_float64(path, cells, lambda index, name=name: f"row {index[0]}, column {name!r}"))
     X = np.column_stack(columns)
     refuse_nonfinite(path, X, lambda n, d: f"row {n}, column {features[d]!r}")
     y = _label_column(path, polars, frame[names[label]], names, target is None)

@@ -134,11 +134,18 @@ def summary(data: DatasetReport) -> list[tuple[str, str]]:
         known = fit.gap_estimate is not None and fit.q_estimate < 1
         gap = "" if not known else f", estimated gap to the minimum {fit.gap_estimate:.1e}"
         lines.append(("", f"S13: q = {fit.q_estimate:.2e} (evaluated, not proved): {claim}{gap}"))
+    if data.existence is not None:
+        lines.append(("existence", _existence(data.existence)))
     if probe is not None:
         lines.append(("curvature", _curvature(probe)))
         kernel = f"dimension {probe.kernel_dim_predicted} predicted (rank of X {probe.rank}), {probe.kernel_dim} found"
         lines.append(("kernel", f"{kernel}; verdict {probe.verdict.value}"))
     return lines
+
+
+def _existence(verdict: Any) -> str:
+    headline = repr(verdict).splitlines()[0].partition(": ")[2]
+    return f"{headline}, in {verdict.seconds:.3f} s: {verdict.reason}"
 
 
 def _curvature(probe: Any) -> str:

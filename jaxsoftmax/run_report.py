@@ -12,7 +12,7 @@ from jaxsoftmax.report import problem_lines, title
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["RunReport", "print_run", "progress_line"]
+__all__ = ["RunReport", "print_run", "progress_line", "wrapped_line"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ def print_run(report: RunReport, console: Console) -> None:
         if report.parts.get(part) is not None:
             console.print()
             for line in repr(report.parts[part]).splitlines():
-                console.print(Text("\n".join(_wrapped(line, console.width))))
+                console.print(Text("\n".join(wrapped_line(line, console.width))))
     if report.findings:
         console.print()
     for text in report.findings:
@@ -82,8 +82,14 @@ def print_run(report: RunReport, console: Console) -> None:
     console.print(Text(sentence, style="bold green" if good else "bold red"))
 
 
-def _wrapped(line: str, width: int) -> list[str]:
-    """A line of a report, broken at blanks, what follows indented by two more than its beginning."""
+def wrapped_line(line: str, width: int) -> list[str]:
+    """A line of a report, broken at blanks, what follows indented by two more than its beginning.
+
+    Example:
+        >>> from jaxsoftmax.run_report import wrapped_line
+        >>> wrapped_line("  one two three four five", 20)
+        ['  one two three four', '    five']
+    """
     indent = " " * (len(line) - len(line.lstrip()))
     return textwrap.wrap(
         line.strip(), max(20, width), initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False

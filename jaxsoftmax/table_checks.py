@@ -7,7 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["LARGEST", "as_labels", "find_target", "listing", "refuse_identifiers", "refuse_nonfinite"]
+__all__ = [
+    "LARGEST",
+    "as_float64",
+    "as_labels",
+    "find_target",
+    "listing",
+    "refuse_identifiers",
+    "refuse_nonfinite",
+]
 
 LARGEST = float(np.finfo(np.float64).max)
 
@@ -44,6 +52,30 @@ def find_target(path: Path, names: Sequence[str], header: bool, target: str | in
             f"0…{len(names) - 1}: {listing(names)}."
         )
     return index % len(names)
+
+
+def as_float64(path: Path, X: np.ndarray, place: Callable[[tuple[int, ...]], str]) -> np.ndarray:
+    """X in float64, whose every integer must be one that a double holds; `place(index)` says where an entry is.
+
+    Raises:
+        ValueError: an integer beyond 2**53 would be rounded.
+
+    Example:
+        >>> import numpy as np
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.table_checks import as_float64
+        >>> as_float64(Path("a.npz"), np.array([[3]]), str)
+        array([[3.]])
+    """
+    F = X.astype(np.float64)
+    if X.dtype.kind in "iu" and X.dtype.itemsize == 8:
+        for index in map(tuple, np.argwhere(np.abs(F) >= 2.0**53).tolist()):
+            if int(F[index]) != int(X[index]):
+                raise ValueError(
+                    f"{path}: {place(index)} is the integer {int(X[index])}, which no float64 holds exactly. Rescale "
+                    "or shift the column, or store it as floats if the rounding is meant."
+                )
+    return F
 
 
 def refuse_nonfinite(path: Path, X: np.ndarray, place: Callable[[int, int], str]) -> None:

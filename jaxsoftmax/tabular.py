@@ -16,9 +16,9 @@ from jaxsoftmax.datasets import Dataset
 from jaxsoftmax.delimited import read_delimited
 from jaxsoftmax.idx_file import is_idx, read_idx
 from jaxsoftmax.library_tables import read_parquet, read_svmlight
-from jaxsoftmax.table_checks import as_labels, refuse_nonfinite
+from jaxsoftmax.table_checks import as_float64, as_labels, refuse_nonfinite
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "table_text"]
 
 _EXPORT = "Export the table as CSV text in UTF-8, or as NPZ with arrays X and y."
 _COMPRESSED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
@@ -111,6 +111,23 @@ def _load(path: Path) -> tuple[str, bytes]:
     return name, content
 
 
+def table_text(path: Path) -> str:
+    """The text of a delimited table, decompressed and decoded as `read_table` does it.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_table` raises them.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from jaxsoftmax.tabular import table_text
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "eggs.csv"
+        >>> _ = file.write_text("3.1,wren")
+        >>> table_text(file)
+        '3.1,wren'
+    """
+    return _decode(path, _load(path)[1])
+
+
 def _decode(path: Path, content: bytes) -> str:
     if b"\0" in content[:4096] or content[:2] in (b"\x1f\x8b", b"PK") or b"\0" in content:
         compressed = content[:2] == b"\x1f\x8b"
@@ -150,7 +167,7 @@ def _read_npz(path: Path, content: bytes, target: str | int | None) -> Dataset:
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    X = X.astype(np.float64)
+    X = as_float64(path, X, lambda index: f"X[{index[0]}, {index[1]}]")
     refuse_nonfinite(path, X, lambda n, d: f"X[{n}, {d}]")
     names = tuple(f"x{d}" for d in range(X.shape[1]))
     if y.ndim == 1:

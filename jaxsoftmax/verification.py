@@ -20,11 +20,12 @@ from jaxsoftmax.descent_checks import check_descent, check_rate
 from jaxsoftmax.evidence.convexity import DENSE_LIMIT, probe_convexity
 from jaxsoftmax.evidence.convexity_report import ConvexityReport
 from jaxsoftmax.evidence.crosscheck import CrossCheckReport, crosscheck_problem
-from jaxsoftmax.findings import conditioning_advice, fit_findings
+from jaxsoftmax.existence_checks import check_existence_verdict, fit_quietly, verdict_on
+from jaxsoftmax.findings import conditioning_advice, existence_words, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method
 from jaxsoftmax.problem import Problem
+from jaxsoftmax.proof.verdict import ExistenceVerdict
 from jaxsoftmax.statement_checks import check_positivity_and_kernel, check_self_concordance
-from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verify_input import Prepared, check_options, describe, prepare
 
@@ -50,6 +51,7 @@ class DatasetReport:
         crosscheck_at_fit: the same at the fitted W.
         fit: the `Fit`.
         convexity: `ConvexityReport` at the fitted W, or None where N·D·C is too large for a probe.
+        existence: `ExistenceVerdict` on the data, or None for a problem without its data as given.
         seconds: wall time, compilation included.
     """
 
@@ -61,6 +63,7 @@ class DatasetReport:
     crosscheck_at_fit: CrossCheckReport
     fit: Fit
     convexity: ConvexityReport | None
+    existence: ExistenceVerdict | None
     seconds: float
 
     @property
@@ -76,7 +79,7 @@ class DatasetReport:
             "crosscheck_at_fit": self.crosscheck_at_fit.to_dict(),
             "fit": self.fit.to_dict(),
             "convexity": None if self.convexity is None else self.convexity.to_dict(),
-            "existence": None,
+            "existence": None if self.existence is None else self.existence.to_dict(),
             "certificate": None,
             "checks": [check.to_dict() for check in self.checks],
             "findings": list(self.findings),
@@ -130,7 +133,7 @@ def verify(
     method: Any = "auto",
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
-    """Check S1-S8, S16 and S17 on data: derivatives, training, curvature, one row a check.
+    """Check S1-S10, S16 and S17 on data: derivatives, existence, training, curvature, one row a check.
 
     All hand rules are compared with autodiff and 50 digits at a random W and at the fitted W; the fit is by Newton
     where the dense Hessian is feasible. Float64 is used in a scope of its own; JAX's global switch is not touched.
@@ -234,7 +237,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     tell(f"{name}: training")
     second_order = method in ("auto", "newton", "newton-cg")
     steps = None if second_order else int(min(10_000, max(100, FIT_WORK / (N * D * C))))
-    result = fit(problem, named_method(method, problem), max_steps=steps)
+    result = fit_quietly(problem, named_method(method, problem), max_steps=steps)
     if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
         raise KeyboardInterrupt
     fitted = np.asarray(result.W, np.float64)
@@ -242,6 +245,10 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     tell(f"{name}: cross-checking the derivatives at the {at}")
     crosscheck_at_fit = crosscheck_problem(problem, fitted, key=key)
     checks = crosscheck_rows(crosscheck, crosscheck_at_fit, at)
+
+    tell(f"{name}: deciding whether a minimiser exists")
+    verdict = verdict_on(problem, prepared.decimal, result.existence)
+    checks += check_existence_verdict(problem, verdict, result, W)
 
     dense = C * D <= DENSE_LIMIT
     affordable = dense or N * D * C <= PROBE_WORK
@@ -266,10 +273,12 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         reason = f"not run: C·D = {C * D} > {DENSE_LIMIT} (dense eigenvectors)"
     checks += check_rate(problem, fitted, probe, reason)
 
-    findings = [*prepared.notes, *_findings(result, problem, crosscheck, probe)]
+    findings = [*prepared.notes, *_findings(result, problem, verdict, crosscheck, probe)]
     if prepared.shown_raw is not None:
         tell(f"{name}: without smoothing")
-        findings.append(_without_minimiser(name, prepared.shown_raw))
+        sentence, rows = _without_smoothing(name, prepared.shown_raw, prepared.decimal, W)
+        findings.append(sentence)
+        checks += rows
     rank = None if probe is None else int(probe.rank)
     order = sorted(checks, key=lambda check: _order(check.statement))
     return DatasetReport(
@@ -281,6 +290,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         crosscheck_at_fit=crosscheck_at_fit,
         fit=result,
         convexity=probe,
+        existence=verdict,
         seconds=time.perf_counter() - begin,
     )
 
@@ -290,8 +300,14 @@ def _order(statement: str) -> tuple[int, str]:
     return int(digits or 0), statement
 
 
-def _findings(result: Fit, problem: Problem, crosscheck: CrossCheckReport, probe: ConvexityReport | None) -> list[str]:
-    out = fit_findings(result, problem)
+def _findings(
+    result: Fit,
+    problem: Problem,
+    verdict: ExistenceVerdict | None,
+    crosscheck: CrossCheckReport,
+    probe: ConvexityReport | None,
+) -> list[str]:
+    out = fit_findings(result, problem, verdict)
     out += [f"cross-check: {smell}" for smell in crosscheck.smells]
     if probe is not None and probe.verdict.value == "UNRESOLVED":
         advice = conditioning_advice(problem)
@@ -300,11 +316,13 @@ def _findings(result: Fit, problem: Problem, crosscheck: CrossCheckReport, probe
     return out
 
 
-def _without_minimiser(name: str, problem: Problem) -> str:
-    """What training does with one-hot labels, where smoothing had made a minimiser exist (S9)."""
-    result = fit(problem)
-    return (
-        f"the same labels without smoothing: {name} has no minimiser then (S9), and the fit ends {result.status.name} "
-        f"after {result.steps} steps at loss {result.loss:.6g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: "
-        f"{result.converged}. {result.reason}"
+def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Check]]:
+    """What is proved about the one-hot labels, where smoothing had made a minimiser exist, and what training does."""
+    result = fit_quietly(problem)
+    verdict = verdict_on(problem, decimal, result.existence)
+    said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
+    sentence = (
+        f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "
+        f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: {result.converged}."
     )
+    return sentence, check_existence_verdict(problem, verdict, result, W, "without smoothing")

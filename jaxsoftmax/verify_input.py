@@ -28,12 +28,14 @@ class Prepared:
         about: what a report says about it: name, source, target, classes, class_counts, features, smoothing, l2.
         notes: sentences for the findings.
         shown_raw: the same data without smoothing, to be trained beside it, or None.
+        decimal: whether the numbers are those of a text table, decimals (section 7.10).
     """
 
     problem: Problem
     about: dict[str, Any]
     notes: tuple[str, ...] = ()
     shown_raw: Problem | None = None
+    decimal: bool = False
 
 
 def describe(prepared: Prepared, seed: int, rank: int | None = None) -> dict[str, Any]:
@@ -136,4 +138,4 @@ def _build(data: Dataset, *, smoothing: Any, l2: float, dtype: str) -> Prepared:
         "smoothing": str(smoothing),
         "l2": float(l2),
     }
-    return Prepared(problem, about, data.notes)
+    return Prepared(problem, about, data.notes, decimal=data.table is not None)

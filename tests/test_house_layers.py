@@ -98,10 +98,14 @@ def test_sub_packages_hold_a_docstring_only(name):
     assert [type(node) for node in tree(name).body] == [ast.Expr]
 
 
+# One file on purpose: whoever does not trust the library reads it alone, and runs it on a machine without the rest.
+LARGER = {"proof.check_existence": 32768}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_module_is_one_room(name):
     """A module is at most 16 KB and its first line says its one purpose."""
     size = modules()[name].stat().st_size
-    assert size <= 16384, f"{name}: {size} bytes; is it still one room?"
+    assert size <= LARGER.get(name, 16384), f"{name}: {size} bytes; is it still one room?"
     first_line = (ast.get_docstring(tree(name)) or "").partition("\n")[0]
     assert len(first_line) > 20, f"{name}: the docstring's first line must say what the module is for"

@@ -29,7 +29,7 @@ def execute(*arguments: Path) -> subprocess.CompletedProcess:
 
 def test_there_are_notebooks_and_each_is_named_in_their_readme():
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert len(NAMES) >= 2
+    assert len(NAMES) >= 3
     assert all(f"({name}.ipynb)" in text for name in NAMES)
 
 

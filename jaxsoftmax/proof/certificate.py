@@ -1,4 +1,4 @@
-"""The stored form of a verdict: JSON that `check_existence.py` verifies from the data alone."""
+"""The stored form of a verdict (section 7.6): JSON that `check_existence.py` verifies from the data alone."""
 
 from __future__ import annotations
 

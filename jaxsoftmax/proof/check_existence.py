@@ -1,4 +1,4 @@
-"""Checks a certificate of decide_existence against its data, in exact arithmetic, by the standard library alone.
+"""Checks a certificate of decide_existence on its data, exactly (section 7.6), by the standard library alone.
 
 Run ``python check_existence.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when the verdict is proved, 1 when
 the certificate does not prove it, 2 when the input cannot be used.
@@ -23,7 +23,6 @@ Sums serve all C classes at once: integers v_j are packed into Σ_j v_j 2^(jB), 
 from __future__ import annotations
 
 import argparse
-import array
 import csv
 import gzip
 import hashlib
@@ -317,19 +316,15 @@ def _read_table(path: Path, text: str, table: dict, decimal: bool) -> tuple[list
 
 def _idx_array(path: Path, content: bytes) -> tuple[tuple[int, ...], Sequence]:
     """Dimensions and entries: 00 00, a type, the number of dimensions, each in 32 bits, the entries; big-endian."""
-    code = {8: "B", 9: "b", 11: "h", 12: "i", 13: "f", 14: "d"}.get(content[2] if len(content) > 3 else 0)
-    head = 4 + 4 * content[3] if code else 0
-    if code is None or content[:2] != b"\0\0" or not 4 < head <= len(content):
+    letter = {8: "B", 9: "b", 11: "h", 12: "i", 13: "f", 14: "d"}.get(content[2] if len(content) > 3 else 0)
+    head = 4 + 4 * content[3] if letter else 0
+    if content[:2] != b"\0\0" or not 4 < head <= len(content):
         raise ValueError(f"{path}: is no IDX file, or is cut off. Fetch it again.")
-    shape, entries = struct.unpack(f">{content[3]}I", content[4:head]), array.array(code)
-    if len(content) - head != math.prod(shape) * entries.itemsize or 0 in shape:
-        raise ValueError(f"{path}: promises {shape} entries, and {len(content) - head} bytes follow. Fetch it again.")
-    if code == "B":
-        return shape, content[head:]
-    entries.frombytes(content[head:])
-    if sys.byteorder == "little":
-        entries.byteswap()
-    return shape, entries.tolist()
+    shape, body = struct.unpack(f">{content[3]}I", content[4:head]), content[head:]
+    count = len(body) // struct.calcsize(f">{letter}")
+    if count != math.prod(shape) or len(body) != struct.calcsize(f">{count}{letter}") or not count:
+        raise ValueError(f"{path}: promises {shape} entries, and {len(body)} bytes follow. Fetch it again.")
+    return shape, body if letter == "B" else struct.unpack(f">{count}{letter}", body)
 
 
 def _read_idx(path: Path, content: bytes, labels: Path | None, decimal: bool) -> tuple[list, Sequence, Callable]:
@@ -391,22 +386,26 @@ def _sha256(data: ReadData) -> str:
     return digest.hexdigest()
 
 
-def load_data(about: dict, path: Path, labels: Path | None) -> ReadData:
-    """The data, read as the certificate says, and shown by their hash to be those that it is about."""
+def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, str]:
+    """The data, read as the certificate says and shown by their hash to be those that it is about; how, in words."""
     if about["numbers"] not in ("decimal", "double"):
         raise ValueError(f"certificate: data.numbers is {about['numbers']!r:.40}; it must be 'decimal' or 'double'.")
     decimal, content = about["numbers"] == "decimal", _read(path)
     classes, features = about["classes"], about["features"]
+    if labels is not None and content[:2] != b"\0\0":
+        raise ValueError(f"{path}: holds its labels itself, being no IDX file. Leave out --labels.")
     regularizers = [_regularizer(line, decimal) for line in about["regularizers"]]
     if content.startswith(b"jaxsoftmax-problem"):
+        how = "an exact dump"
         data, names = _read_dump(path, _text(path, content), decimal)
         if data.regularizers != regularizers or names != [classes and list(map(str, classes)), features]:
             raise RefusedCertificate(f"{path}: regularizers, classes or features differ from those of the certificate.")
     else:
-        names = None
+        names, how = None, f"IDX images and labels, smoothing {about['smoothing']}"
         if content[:2] == b"\0\0":
             columns, found, where = _read_idx(path, content, labels, decimal)
         elif about["table"] and b"\0" not in content:
+            how = f"text, {about['table']}, smoothing {about['smoothing']}"
             columns, found, where, names = _read_table(path, _text(path, content), about["table"], decimal)
         else:
             raise ValueError(f"{path}: is no dump and no IDX, and the certificate describes no table. {_DUMP_IT}.")
@@ -421,7 +420,7 @@ def load_data(about: dict, path: Path, labels: Path | None) -> ReadData:
                 f"the certificate is about other data: its {key} is {about[key]!r:.80}, that of {path} is {value!r}. "
                 "Give the data that it was made from."
             )
-    return data
+    return data, how
 
 
 # ── the mathematics ──
@@ -537,10 +536,14 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         ValueError: a file cannot be read or used.
 
     Example:
+        >>> import jaxsoftmax as js, pathlib, tempfile
         >>> from jaxsoftmax.proof.check_existence import check
-        >>> check("missing.json", "iris.csv")
-        Traceback (most recent call last):
-        ValueError: missing.json: cannot be read ([Errno 2] No such file or directory: 'missing.json'). Check...
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> problem = js.Problem.from_labels([[0.0], [1.0]], ["a", "b"])
+        >>> problem.dump(folder / "data.txt")
+        >>> js.decide_existence(problem).save(folder / "certificate.json")
+        >>> check(folder / "certificate.json", folder / "data.txt").type
+        'complete'
     """
     path = Path(certificate)
     stated = read_certificate(path, "existence", _FORM)
@@ -553,7 +556,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
             f"certificate: {status!r:.40}, {kind!r:.40} by {stated['proof']!r:.40}, where face_maximal, direction and "
             f"multipliers are there or not ({parts}), is no known proof. Make it again."
         )
-    found = load_data(about, Path(data), None if labels is None else Path(labels))
+    found, how = load_data(about, Path(data), None if labels is None else Path(labels))
     N, C, columns = about["N"], about["C"], _admissible(found)
     if stated["proof"] == "coercive" and columns:
         raise RefusedCertificate(f"coercive: no regulariser penalises column {max(columns)}.")
@@ -580,7 +583,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
     size = f"{N} samples ({idle} of weight 0), {about['D']} columns{' and an intercept' * found.intercept}, {C} classes"
     lines = (
         f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s",
-        f"table: {about['table']}; smoothing: {about['smoothing']}",
+        f"form: {how}",
         f"regularizers: {', '.join(found.regularizers) or 'none'}",
         f"classes that no sample has: {', '.join(ascii(classes[j]) for j in absent) or 'none'}",
         f"sha256: {about['sha256']}",

@@ -248,9 +248,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
 
     Example:
         >>> from jaxsoftmax.proof.check_minimiser import check
-        >>> check("missing.json", "iris.csv")
-        Traceback (most recent call last):
-        ValueError: missing.json: cannot be read ([Errno 2] No such file or directory: 'missing.json'). Check...
+        >>> claims = check("certificate.json", "data.txt").claims  # doctest: +SKIP
     """
     path = Path(certificate)
     stated = read_certificate(path, "minimiser", _FORM)
@@ -259,7 +257,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
     except ImportError:
         raise ValueError("python-flint is missing, and the proof needs it. Run `pip install python-flint`.") from None
     about, claims, witness = stated["data"], stated["claims"], stated["witness"]
-    found = load_data(about, Path(data), None if labels is None else Path(labels))
+    found, read = load_data(about, Path(data), None if labels is None else Path(labels))
     if about["C"] < 2:
         raise ValueError("certificate: with one class the loss is constant, and there is nothing to prove.")
     with ctx.workprec(min(abs(witness["precision"]), _MOST_BITS) + 2 * _GUARD):
@@ -267,8 +265,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
     size = f"{about['N']} samples, {about['D']} columns{' and an intercept' * found.intercept}, {about['C']} classes"
     how = {"full": "all pairs of classes at once", "pairs": "some pairs of classes"}[witness["curvature"]["method"]]
     lines = (
-        f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s",
-        f"table: {about['table']}; smoothing: {about['smoothing']}",
+        f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s; {read}",
         f"regularizers: {', '.join(found.regularizers) or 'none'}",
         f"sha256: {about['sha256']}",
         f"L* ≥ {claims['loss_lower']}",

@@ -23,7 +23,24 @@ def relative_margins(A: np.ndarray, support: np.ndarray, V: np.ndarray) -> np.nd
 
 
 def exact_direction(A: np.ndarray, support: np.ndarray, pairs: np.ndarray, V: np.ndarray) -> np.ndarray | None:
-    """Integers near a multiple of V: equal logits on the supports, no negative margin on the pairs, some positive."""
+    """Integers near a multiple of V: equal logits on the supports, no negative margin on the pairs, some positive.
+
+    Args:
+        A: (n, K) integers.
+        support: (n, C) bool.
+        pairs: (n, C) bool, off the support; others may get any margin.
+        V: (C, K) floats for the columns of A divided by their largest entries, last row 0: of margin ≥ 1, or about 0.
+
+    Returns:
+        Integers (C, K) with the margins > 0 where V has them, or else on as many pairs as were found; None if on none.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxsoftmax.proof.direction_rounding import exact_direction
+        >>> A, support = np.array([[6, 1], [2, 1]]), np.eye(2, dtype=bool)
+        >>> exact_direction(A, support, ~support, np.array([[3.0, -2.0], [0.0, 0.0]])).tolist()
+        [[1, -4], [0, 0]]
+    """
     scaled, largest = unit_columns(A)
     floats = _relative_margins_float(scaled, support, V)
     goal = pairs & (floats > 0.5)
@@ -39,7 +56,7 @@ def exact_direction(A: np.ndarray, support: np.ndarray, pairs: np.ndarray, V: np
             flat = integer_product(basis, candidate[:, None])[:, 0]
             step = coprime_entries(np.append(flat, np.zeros(A.shape[1], flat.dtype)).reshape(V.shape))
             exact = relative_margins(A, support, step)
-            if (exact[support] != 0).any() or (exact[pairs] < 0).any():
+            if (exact[pairs] < 0).any():
                 continue
             count = int((exact[pairs] > 0).sum())
             if count > most:

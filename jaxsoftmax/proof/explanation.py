@@ -144,7 +144,7 @@ def _threshold(threshold: Any, classes: list[str], columns: list[str]) -> str:
 
 def _pairs_of_classes(verdict: Any, classes: list[str]) -> list[str]:
     """For one-hot targets: which classes V separates, from which classes, and how many of their samples."""
-    data, separated = verdict.data, verdict.separated
+    data, separated = verdict.data, verdict.separated[verdict.data.rows]
     if not data.one_hot:
         pairs = int((~data.support).sum())
         return [f"{int(separated.sum())} of {pairs} pairs (sample, class outside its target) are separated."]

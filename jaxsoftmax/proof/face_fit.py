@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsoftmax.proof.face_loss import FaceLoss, FaceTerms, PairGrams
-from jaxsoftmax.proof.independent_columns import independent_columns
+from jaxsoftmax.proof.float_basis import float_basis
 
 __all__ = ["FaceFit", "fit_face"]
 
@@ -87,7 +87,7 @@ def fit_face(
         return FaceFit(W, 0.0, residual, 0.0, False, 0, True)
     classes = np.flatnonzero(mask[rows].any(axis=0))
     inner = np.ix_(rows, classes)
-    basis = independent_columns(A if len(rows) == n else A[rows])
+    basis = float_basis(A if len(rows) == n else A[rows])
     loss = FaceLoss(np.asarray(targets, np.float64)[inner], np.asarray(weights, np.float64)[rows], mask[inner])
     search = _Search(basis.X, loss, end)
     search.run()

@@ -36,7 +36,7 @@ _FACTORED_COLUMNS = 2000  # beyond, the cubic cost of an inverse is not repaid: 
 _FEW_COLUMNS = 128  # an inverse for each step costs nothing
 _STEADY = 0.8  # with more, it is kept while the number of active rows stays within this ratio
 _PLATEAU = 5, 0.02  # a smaller relative decrease over so many steps is the end, unless their directions were accurate
-_HOPE = 3.0  # times the remaining time may be what the rest would take at the present rate
+_HOPE = 2.0  # times the remaining time may be what the rest would take at the present rate
 
 
 class HingeFit(NamedTuple):

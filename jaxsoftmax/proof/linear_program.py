@@ -10,12 +10,13 @@ import numpy as np
 from jaxsoftmax.proof.direction_rounding import coprime_entries, exact_direction, relative_margins
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 from jaxsoftmax.proof.multipliers import exact_multipliers
-from jaxsoftmax.proof.rational import independent_columns, unit_columns
+from jaxsoftmax.proof.rational import pivot_columns, unit_columns
 from jaxsoftmax.proof.recession_program import solve_program
-from jaxsoftmax.proof.witness import Multipliers
+from jaxsoftmax.proof.witness import Multipliers, margins
 
 __all__ = ["Recession", "solve_recession"]
 
+_LARGEST = 2**21  # (C − 1) K², entries of the program for each pair and weight: beyond, it takes hours
 _ROUNDS = 6  # of the program, each on the pairs that no direction found so far separates
 
 
@@ -43,10 +44,12 @@ def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Reces
 
     Returns:
         V with exact margins > 0 exactly on `separated` (None where nothing separates or rounding failed), and G,
-        exact, > 0 on all other pairs and 0 on `separated` (None where rounding failed or time ran out).
+        exact, > 0 on all other pairs and 0 on `separated` (None where rounding failed, time ran out, or the program
+        would be too large: (C − 1) K² above two million).
 
     Raises:
         ImportError: python-flint is not installed.
+        ArithmeticError: the exact check of the direction failed (a fault of this library, never of the data).
 
     Example:
         >>> import numpy as np
@@ -60,15 +63,22 @@ def solve_recession(A: np.ndarray, support: np.ndarray, seconds: float) -> Reces
         ([[-1, 1], [0, 0]], [1, 2])
     """
     end = time.monotonic() + seconds
-    columns = independent_columns(A)
+    unknown = np.zeros(support.shape, bool)
+    if (support.shape[1] - 1) * A.shape[1] ** 2 > _LARGEST:
+        return Recession(None, None, unknown)
+    columns = pivot_columns(A)
     rows, copies = _distinct(A[:, columns], support)
     reduced, reduced_support = A[rows][:, columns], support[rows]
-    direction, separated, G = _directions(reduced, reduced_support, end)
+    direction, G = _directions(reduced, reduced_support, end)
     V = None
+    rest = unknown
     if direction is not None:
         V = np.zeros((support.shape[1], A.shape[1]), direction.dtype)
         V[:, columns] = direction
-    rest = separated[copies]
+        exact = margins(A, support, V)
+        if exact is None:
+            raise ArithmeticError("a direction was rounded to one that is not a recession direction: please report it.")
+        rest = exact > 0
     if G is None:
         return Recession(V, None, rest)
     # A row that occurs several times shares its multipliers among the copies.
@@ -87,10 +97,8 @@ def _distinct(A: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.array(firsts, np.int64), copies
 
 
-def _directions(
-    A: np.ndarray, support: np.ndarray, end: float
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """The direction found in exact integers, the pairs that it separates, and float multipliers on the other pairs."""
+def _directions(A: np.ndarray, support: np.ndarray, end: float) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The direction found in exact integers, and float multipliers on the pairs that it does not separate."""
     moved, change = _centred(A)
     V: np.ndarray | None = None
     separated = np.zeros(support.shape, bool)
@@ -107,9 +115,8 @@ def _directions(
         separated = relative_margins(moved, support, V) > 0
         G = None
     if V is None:
-        return None, separated, G
-    V = _sparse(integer_product(V, change.T))
-    return V, separated, G
+        return None, G
+    return _sparse(integer_product(V, change.T)), G
 
 
 def _centred(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
-from jaxsoftmax.proof.rational import independent_columns, independent_rows, orthonormal_columns, solve_exactly
+from jaxsoftmax.proof.rational import independent_rows, orthonormal_columns, pivot_columns, solve_exactly
 from jaxsoftmax.proof.witness import Block, Multipliers, is_stationary, signs
 
 __all__ = ["exact_multipliers"]
 
-_SCALES = 2 * np.arange(25)  # of the rounding: 2^0 … 2^48 steps for the largest entry, times 4
+# Scales of the rounding, bits of the largest entry, each with a number of sweeps that lift and spread: most fits need
+# one; a rough one may need more.
+_SCALES = [(bits, 1) for bits in (0, 2, 4, 6, 8, 10, 12, 15, 19, 24, 32, 48)] + [(bits, 8) for bits in (4, 10, 18, 30)]
 _LARGEST_COUPLED = 2**24  # entries of the matrix of a coupled system
 _WEIGHT_FLOOR = 2.0**-30  # of a row, relative to the largest: the scaled matrix stays of full rank in floating point
 
@@ -126,7 +129,7 @@ def _correct_rows(A: np.ndarray, support: np.ndarray, positive: np.ndarray, G: n
 
 def _correct_edges(A: np.ndarray, support: np.ndarray, positive: np.ndarray, G: np.ndarray) -> _Part | None:
     """The coupled system: one unknown for each allowed class of a row other than its anchor."""
-    A = A[:, independent_columns(A)]
+    A = A[:, pivot_columns(A)]
     K, c = A.shape[1], G.shape[1]
     anchors = _anchors(support, G)
     edges = support | positive
@@ -159,30 +162,34 @@ def _as_family(
     return family
 
 
-def _corrected(A: np.ndarray, positive: np.ndarray, X: np.ndarray, close) -> _Part | None:
+def _corrected(
+    A: np.ndarray, positive: np.ndarray, X: np.ndarray, close: Callable[[np.ndarray], np.ndarray]
+) -> _Part | None:
     """Integers near a multiple of X, with the exact values over q on basis rows that make Aᵀ X = 0; > 0 on `positive`.
 
     `close` restores what every row must satisfy (its sum) after entries were rounded.
     """
-    A = A[:, independent_columns(A)]
+    A = A[:, pivot_columns(A)]
     weights = _weights(positive, X)
-    Q = orthonormal_columns(A, weights[:, None][:, 0])
+    Q = orthonormal_columns(A, weights)
     basis = independent_rows(A, Q)
     W = weights[:, None]
     largest = abs(X).max(initial=0.0)
     start = -np.frexp(largest)[1] if largest > 0 else 0
-    for k in start + _SCALES:
-        step = 2.0 ** -float(k)
-        lifted = close(np.where(positive, np.maximum(X, step), X))
-        # The weighted projection spreads over all rows what the lifted entries and the inexact fit leave.
-        spread = lifted - W * (Q @ (Q.T @ (lifted / W)))
+    for bits, sweeps in _SCALES:
+        step = 2.0 ** float(-(start + bits))
+        spread = X
+        for _ in range(sweeps):
+            lifted = close(np.where(positive, np.maximum(spread, step), spread))
+            # The weighted projection spreads over all rows what the lifted entries and the inexact fit leave.
+            spread = lifted - W * (Q @ (Q.T @ (lifted / W)))
         values = np.rint(spread / step).astype(np.int64)
         values = close(np.where(positive, np.maximum(values, 1), values))
         try:
             change = -W[basis] * np.linalg.solve(Q[basis].T, Q.T @ (values / W))
         except np.linalg.LinAlgError:
             return None
-        if k < start + _SCALES[-1] and (values[basis] + change <= 0)[positive[basis]].any():
+        if bits < 48 and (values[basis] + change <= 0)[positive[basis]].any():
             continue
         solved = solve_exactly(A[basis].T, -integer_product(A.T, values))
         assert solved is not None  # a square non-singular system

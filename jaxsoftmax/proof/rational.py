@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.linalg
@@ -10,10 +10,10 @@ import scipy.linalg
 from jaxsoftmax.proof.exact_products import as_smallest, integer_product
 
 __all__ = [
-    "independent_columns",
     "independent_rows",
     "null_space",
     "orthonormal_columns",
+    "pivot_columns",
     "solve_exactly",
     "unit_columns",
 ]
@@ -21,7 +21,9 @@ __all__ = [
 _PRIME = 2**61 - 1  # columns independent modulo a prime are independent over the rationals
 _EXTRA = 8  # rows of a random combination beyond the number of columns
 _CHUNK = 8192  # rows that are combined at once
-_DEPENDENT = "A: its {} columns are linearly dependent. Pass A[:, independent_columns(A)]."
+_CANDIDATES = 20  # rows of largest weight in Q, for each row wanted: the pivots are nearly always among them
+_WELL = 1e-2  # least ratio of pivots that makes the candidates good enough
+_DEPENDENT = "A: its {} columns are linearly dependent. Pass A[:, pivot_columns(A)]."
 
 
 def _flint() -> Any:
@@ -42,7 +44,7 @@ def _residues(A: np.ndarray) -> Any:
     return _flint().nmod_mat(*A.shape, (A % _PRIME).ravel().tolist(), _PRIME)
 
 
-def independent_columns(A: np.ndarray) -> np.ndarray:
+def pivot_columns(A: np.ndarray) -> np.ndarray:
     """Indices of columns of an integer matrix that are linearly independent over the rationals, first ones preferred.
 
     Independence is proved (it holds modulo a prime). That no further column is independent of them is true up to a
@@ -60,8 +62,8 @@ def independent_columns(A: np.ndarray) -> np.ndarray:
 
     Example:
         >>> import numpy as np
-        >>> from jaxsoftmax.proof.rational import independent_columns
-        >>> independent_columns(np.array([[1, 2, 0], [2, 4, 1], [3, 6, 1]])).tolist()
+        >>> from jaxsoftmax.proof.rational import pivot_columns
+        >>> pivot_columns(np.array([[1, 2, 0], [2, 4, 1], [3, 6, 1]])).tolist()
         [0, 2]
     """
     n, K = A.shape
@@ -103,7 +105,17 @@ def unit_columns(A: np.ndarray) -> tuple[np.ndarray, list[int]]:
 
 def orthonormal_columns(A: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Q with orthonormal columns that span those of diag(weights) A, in floating point, A of full column rank."""
-    return np.linalg.qr(weights[:, None] * unit_columns(A)[0])[0]
+    B = weights[:, None] * unit_columns(A)[0]
+    if len(B) > 10 * B.shape[1]:  # two Cholesky factorisations are faster, where the condition allows them
+        Q = B
+        try:
+            for _ in range(2):
+                Q = scipy.linalg.solve_triangular(np.linalg.cholesky(Q.T @ Q), Q.T, lower=True, check_finite=False).T
+        except np.linalg.LinAlgError:
+            return np.linalg.qr(B)[0]
+        if abs(Q.T @ Q - np.eye(B.shape[1])).max(initial=0.0) < 1e-10:
+            return Q
+    return np.linalg.qr(B)[0]
 
 
 def independent_rows(A: np.ndarray, Q: np.ndarray) -> np.ndarray:
@@ -133,10 +145,16 @@ def independent_rows(A: np.ndarray, Q: np.ndarray) -> np.ndarray:
     R = A.shape[1]
     if R == 0:
         return np.zeros(0, np.int64)
-    order = scipy.linalg.qr(Q.T, mode="r", pivoting=True, check_finite=False)[1]
-    rows = np.sort(order[:R]).astype(np.int64)
-    if len(rows) == R and _residues(A[rows]).rank() == R:
-        return rows
+    candidates = np.arange(len(Q))
+    if len(Q) > _CANDIDATES * R:
+        candidates = np.argpartition(-(Q * Q).sum(axis=1), _CANDIDATES * R)[: _CANDIDATES * R]
+    for chosen in (candidates, np.arange(len(Q))):
+        triangle, order = cast(tuple[np.ndarray, np.ndarray], scipy.linalg.qr(Q[chosen].T, mode="r", pivoting=True))
+        rows = np.sort(chosen[order[:R]]).astype(np.int64)
+        size = abs(np.diagonal(triangle))
+        well = len(chosen) == len(Q) or size[-1] > _WELL * size[0]
+        if well and len(rows) == R and _residues(A[rows]).rank() == R:
+            return rows
     found = order[_pivots(A[order].T)]
     if len(found) < R:
         raise ValueError(_DEPENDENT.format(R))
@@ -203,7 +221,7 @@ def null_space(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ([[-2], [1], [0]], [1])
     """
     K = A.shape[1]
-    pivots = independent_columns(A)
+    pivots = pivot_columns(A)
     free = np.setdiff1d(np.arange(K), pivots)
     basis = np.zeros((K, len(free)), dtype=object)
     solved = solve_exactly(A[:, pivots], -A[:, free])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -103,11 +104,9 @@ def _margins(A: np.ndarray, anchors: np.ndarray, V: np.ndarray) -> np.ndarray:
     return Z[np.arange(len(Z)), anchors][:, None] - Z
 
 
-def _highs(
-    E: scipy.sparse.csr_array, F: scipy.sparse.csr_array, end: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _highs(E: Any, F: Any, end: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """v, λ on the rows of E and multipliers on those of F: minimise Σ μ, Eᵀ(1 + ν − μ) + Fᵀφ = 0, 0 ≤ μ ≤ 1, ν ≥ 0."""
-    (p, m), f = E.shape, F.shape[0]
+    (p, m), (f, _) = E.shape, F.shape
     if not p or not m:
         return np.zeros(m), np.ones(p), np.zeros(f)
     equations = scipy.sparse.hstack([E.T, -E.T, F.T]).tocsc()
@@ -118,7 +117,7 @@ def _highs(
         if left <= 0:
             return None
         options = {"time_limit": left}
-        result = linprog(cost, A_eq=equations, b_eq=-E.sum(axis=0), bounds=bounds, method=method, options=options)
+        result: Any = linprog(cost, A_eq=equations, b_eq=-E.sum(axis=0), bounds=bounds, method=method, options=options)
         if result.status == 0:
             nu, mu, phi = np.split(result.x, [p, 2 * p])
             return -result.eqlin.marginals, 1 + nu - mu, phi

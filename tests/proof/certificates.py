@@ -84,8 +84,8 @@ class Tiny:
     ) -> dict[str, Any]:
         """V: [c, d, p] over 1; G: rows (N, C) of integers over 1."""
         status = "NOT_ATTAINED" if proof == "direction" else "ATTAINED"
-        rows = None if G is None else [n for n, row in enumerate(G) if any(row)]
-        block = rows is not None and {"denominator": 1, "rows": rows, "values": [G[n] for n in rows]}
+        used = [n for n, row in enumerate(G or []) if any(row)]
+        block = {"denominator": 1, "rows": used, "values": [row for row in G or [] if any(row)]}
         return {
             "format": "jaxsoftmax-existence",
             "version": 1,
@@ -94,7 +94,7 @@ class Tiny:
             "verdict": {"status": status, "type": kind, "face_maximal": maximal},
             "proof": proof,
             "direction": None if V is None else {"denominator": 1, "entries": V},
-            "multipliers": [block] if block else None,
+            "multipliers": None if G is None else [block],
         }
 
     # ── the files ──

@@ -9,7 +9,7 @@ from the Problem: rows of positive weight, the columns that no regulariser penal
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -53,11 +53,16 @@ class SmallProblem:
 
     def exact(self) -> tuple[list[list[Fraction]], list[frozenset[int]], int]:
         """The oracle's arguments: rows of positive weight and free columns, their supports, C."""
-        rows = [n for n in range(len(self.X)) if self.weights is None or self.weights[n] > 0]
-        X = [[*(self._number(x) for x in self.X[n]), *([Fraction(1)] if self.intercept else [])] for n in rows]
+        rows = self.active()
+        X = [[*(self.number(x) for x in self.X[n]), *([Fraction(1)] if self.intercept else [])] for n in rows]
         return [[x[d] for d in self.free] for x in X], [self.supports[n] for n in rows], self.C
 
-    def _number(self, x: Any) -> Fraction:
+    def active(self) -> list[int]:
+        """Rows of positive weight."""
+        return [n for n in range(len(self.X)) if self.weights is None or self.weights[n] > 0]
+
+    def number(self, x: Any) -> Fraction:
+        """An entry of X as it is to be read."""
         if self.X.dtype.kind == "i":
             return Fraction(int(x))
         return Fraction(str(x)) if self.decimal else Fraction(float(x))
@@ -88,6 +93,26 @@ def small_problem(seed: int) -> SmallProblem:
     return SmallProblem(
         seed, X, T, labels, smoothing, C, intercept, weights, regularizer, tuple(supports), free, decimal, x64
     )
+
+
+def edge_problem(seed: int) -> SmallProblem:
+    """The problem of a seed with X in float64 moved to where floating point fails.
+
+    Columns or rows are scaled by powers of two up to 2^±600 (which change no verdict without an intercept), entries
+    moved by a few last bits, or columns shifted by up to 10^12.
+    """
+    drawn, draw = small_problem(seed), random.Random(-seed - 1)
+    X = drawn.X.astype(np.float64)
+    kind = draw.choice(("columns", "rows", "bits", "offsets"))
+    if kind == "columns":
+        X *= np.array([2.0 ** draw.choice((-600, -40, 0, 40, 500)) for _ in X.T])
+    elif kind == "rows":
+        X *= np.array([[2.0 ** draw.choice((-300, -20, 0, 20, 300))] for _ in X])
+    elif kind == "bits":
+        X *= 1 + 2.0**-52 * np.array([[draw.choice((-2, -1, 0, 0, 0, 1, 2)) for _ in row] for row in X])
+    else:
+        X += np.array([draw.choice((0.0, 1e6, 1e12)) for _ in X.T])
+    return replace(drawn, X=X, x64=True, decimal=drawn.decimal and kind in ("bits", "offsets"))
 
 
 def _matrix(draw: random.Random, N: int, D: int) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +12,9 @@ import numpy as np
 
 import jaxsoftmax as js
 from jaxsoftmax.proof import check_existence
+from jaxsoftmax.proof.thresholds import Threshold
 from proof.exact_oracle import Answer, decide
-from proof.random_problems import SmallProblem, small_problem
+from proof.random_problems import SmallProblem
 
 TYPES = {"attained": "none", "complete": "complete", "quasi-complete": "quasi-complete"}
 
@@ -21,7 +23,7 @@ class Outcome(NamedTuple):
     """What became of a seed.
 
     truth: the oracle's verdict.   said: the library's: "ATTAINED none", "NOT_ATTAINED open", "UNDECIDED", …
-    errors: every contradiction to the oracle, refusal of the checker, or exception; empty when all is well.
+    errors: every contradiction to the oracle or to S12, refusal of the checker, or exception; empty when all is well.
     undecided: no verdict, or complete or not left open.   maximal: a quasi-complete face is proved maximal.
     reason: how the library says that it decided.
     seconds, check_seconds: of `decide_existence` and of `check`.
@@ -38,9 +40,9 @@ class Outcome(NamedTuple):
     check_seconds: float
 
 
-def judge(seed: int, folder: Path) -> Outcome:
-    """Decide, save, dump and check the problem of a seed; files in `folder` are overwritten."""
-    drawn = small_problem(seed)
+def judge(drawn: SmallProblem, folder: Path) -> Outcome:
+    """Decide, save, dump and check a problem; files in `folder` are overwritten."""
+    seed = drawn.seed
     X, supports, C = drawn.exact()
     truth = decide(X, supports, C)
     problem = drawn.build()
@@ -48,6 +50,7 @@ def judge(seed: int, folder: Path) -> Outcome:
     try:
         with jax.enable_x64(drawn.x64):
             verdict = js.decide_existence(problem, decimal=drawn.decimal)
+            json.dumps([repr(verdict), verdict.explain(), verdict.to_dict()])  # every verdict can be told
     except Exception as error:
         return Outcome(seed, truth.verdict, "error", (_words("decide", error),), True, None, "", 0.0, 0.0)
     seconds = time.perf_counter() - began
@@ -89,8 +92,7 @@ def contradictions(drawn: SmallProblem, verdict: js.ExistenceVerdict, truth: Ans
             found.append("NOT_ATTAINED, but no direction separates")
         if verdict.type != "open" and verdict.type != TYPES[truth.verdict]:
             found.append(f"type {verdict.type}, but the separation is {truth.verdict}")
-        rows = [n for n in range(len(drawn.X)) if drawn.weights is None or drawn.weights[n] > 0]
-        place = {row: n for n, row in enumerate(rows)}
+        place = {row: n for n, row in enumerate(drawn.active())}
         if not {n for n, _ in np.argwhere(verdict.separated).tolist()} <= set(place):
             found.append("a row of weight 0 is separated")
         else:
@@ -101,7 +103,23 @@ def contradictions(drawn: SmallProblem, verdict: js.ExistenceVerdict, truth: Ans
                 found.append("pairs are separated that no direction separates")
             if (verdict.face_maximal or verdict.type == "complete") and pairs != truth.separated:
                 found.append("some direction separates more pairs than a verdict said to be maximal")
+    if verdict.found is not None:
+        found += [f"no threshold: {t}" for t in verdict.found.thresholds if not _divides(drawn, t)]
+        nonzero = [(min(drawn.supports[n]), f) for n in drawn.active() for f in np.flatnonzero(drawn.X[n]).tolist()]
+        found += [f"active: class {c}, feature {f}" for c, f in verdict.found.never.tolist() if (c, f) in nonzero]
     return found
+
+
+def _divides(drawn: SmallProblem, threshold: Threshold) -> bool:
+    """S12: the classes above lie in x_f >= θ, the others in x_f <= θ, strictly where the threshold says so."""
+    for n in drawn.active():
+        above = drawn.number(drawn.X[n, threshold.feature]) - threshold.theta
+        (label,) = drawn.supports[n]
+        if not (label in threshold.above or label in threshold.below) or (threshold.strict and above == 0):
+            return False
+        if (above < 0 and label in threshold.above) or (above > 0 and label in threshold.below):
+            return False
+    return True
 
 
 def _words(stage: str, error: Exception) -> str:

@@ -115,7 +115,7 @@ def test_samples_are_those_of_the_specification(tmp_path):
         regularizers=lines,
     )
     path = save(tmp_path, {}, tiny.dump())[1]
-    found = samples_of(load_data(tiny.data(), Path(path), None))
+    found = samples_of(load_data(tiny.data(), Path(path), None)[0])
     assert found.numbers == [0, 2, *range(3, 9)]
     X = [[Fraction(c[n], found.Q) for c in found.columns] for n in range(len(found.numbers))]
     third, two = Fraction(1, 3), 2

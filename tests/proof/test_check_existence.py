@@ -1,7 +1,6 @@
-"""S9, S10, S21e: the standalone checker accepts what is proved, and refuses a proof that lacks any one requirement."""
+"""S9, S10, S21e, section 7.6: the standalone checker accepts what is proved, and refuses a proof with any one gap."""
 
 import ast
-import copy
 import json
 import subprocess
 import sys
@@ -183,6 +182,15 @@ def test_soft_targets_need_ties_on_their_support(tmp_path):
         run(tmp_path, tiny, tiny.certificate("direction", "complete", V=[[1, 0, 1], [2, 0, -1]]))
 
 
+def test_columns_have_their_own_denominators(tmp_path):
+    """Halves and thirds: 3/3 − 2/2 is a tie, while numerators alone would put b above a."""
+    tiny = labelled([["1/2", "1/3"], [0, "1/3"]], "ab", intercept=False)
+    V = [[1, 0, -2], [1, 1, 3]]
+    assert run(tmp_path, tiny, tiny.certificate("direction", "open", V=V)).type == "open"
+    with pytest.raises(RefusedCertificate, match="class 1 of sample 0 has t = 0, a margin = 0"):
+        run(tmp_path, tiny, tiny.certificate("direction", "complete", V=V))
+
+
 def test_sums_of_blocks_with_their_own_denominators(tmp_path):
     """G = Σ values/denominator, a row in several blocks included; large integers as hexadecimal text."""
     tiny, certificate = overlap()
@@ -195,6 +203,17 @@ def test_sums_of_blocks_with_their_own_denominators(tmp_path):
     certificate["multipliers"][1]["denominator"] = hex((3 << 200) + 1)
     with pytest.raises(RefusedCertificate, match="XᵀG is not 0 in column 0"):
         run(tmp_path, tiny, certificate)
+
+
+def test_a_sum_that_fills_its_slot(tmp_path):
+    """The first block's sums are ±3, the largest that its width is for; the other's width differs."""
+    tiny = labelled([[1], [1], [1]], "baa")
+    certificate = tiny.certificate("multipliers", G=[[3, -3], [-1, 1], [-2, 2]])
+    certificate["multipliers"] = [
+        {"denominator": 1, "rows": [0], "values": [[3, -3]]},
+        {"denominator": 1, "rows": [1, 2], "values": [[-1, 1], [-2, 2]]},
+    ]
+    assert run(tmp_path, tiny, certificate).status == "ATTAINED"
 
 
 def test_slots_do_not_run_into_each_other(tmp_path):

@@ -81,7 +81,7 @@ def test_signed_bytes_of_idx(tmp_path):
     ],
 )
 def test_conventions_of_tables(text, tmp_path):
-    tiny, certificate = overlap()
+    certificate = overlap()[1]
     certificate["data"]["table"] = COMMA
     assert check(*save(tmp_path, certificate, text)).status == "ATTAINED"
 
@@ -173,7 +173,7 @@ def test_a_problem_that_was_dumped(numbers, tmp_path):
 
 # ── what cannot be read ──
 def fails(folder, data, message, name="data.csv", kind=overlap, **parts):
-    tiny, certificate = kind()
+    certificate = kind()[1]
     certificate["data"] |= {"table": COMMA} | parts
     with pytest.raises(ValueError, match=message) as caught:
         check(*save(folder, certificate, data, name))
@@ -227,7 +227,7 @@ def test_the_description_of_the_table_must_fit(tmp_path):
 
 
 def test_a_header_must_be_the_certificates(tmp_path):
-    tiny, certificate = overlap()
+    certificate = overlap()[1]
     certificate["data"] |= {"table": COMMA | {"header": True}, "features": ["u"]}
     files = save(tmp_path, certificate, "u,kind\n1,a\n2,a\n1,b\n2,b\n")
     assert check(*files).status == "ATTAINED"
@@ -306,6 +306,43 @@ def test_a_fault_of_idx_files_is_named(images, labels, message, tmp_path):
     if labels is not None:
         (tmp_path / "labels.idx").write_bytes(labels)
     fails(tmp_path, images, message, "images.idx", complete, classes=[0, 1])
+
+
+BYTES = b'0129-.,ex/ab"\t\n\r \0\x1f\xff'
+
+
+@pytest.mark.parametrize("form", ["table", "IDX"])
+def test_no_byte_of_the_data_passes_unnoticed_or_crashes(form, tmp_path):
+    """Each byte replaced by many others: an error, or the same numbers in another spelling, which is rare."""
+    certificate = complete()[1]
+    if form == "table":
+        certificate["data"]["table"] = COMMA
+        content, name = b"0,a\n1,b\n", "data.csv"
+    else:
+        certificate["data"]["classes"] = [0, 1]
+        (tmp_path / "labels.idx").write_bytes(LABELS)
+        content, name = IMAGES, "images.idx"
+    passed = []
+    for place in range(len(content)):
+        for byte in set(BYTES) - {content[place]}:
+            data = content[:place] + bytes([byte]) + content[place + 1 :]
+            try:
+                check(*save(tmp_path, certificate, data, name))
+            except ValueError:
+                continue
+            passed.append(data)
+    if form == "table":
+        spellings = {b"0,a\r1,b\n", *(b"0,a\n1,b" + bytes([end]) for end in b"\r\t \x1f")}
+    else:
+        spellings = {IMAGES[:2] + b"\x09" + IMAGES[3:]}  # bytes with a sign
+    assert set(passed) == spellings
+
+
+def test_labels_are_named_for_idx_alone(tmp_path):
+    tiny, certificate = overlap()
+    files = save(tmp_path, certificate, tiny.dump())
+    with pytest.raises(ValueError, match=r"holds its labels itself, being no IDX file\. Leave out --labels"):
+        check(*files, files[1])
 
 
 def test_idx_is_big_endian(tmp_path):

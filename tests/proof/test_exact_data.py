@@ -1,4 +1,4 @@
-"""Section 7.10: data are read exactly, as doubles or as decimals, and the hash depends on the numbers alone."""
+"""Data are read exactly, as doubles or as decimals, and the hash depends on the numbers alone (section 7.10; S21e)."""
 
 import hashlib
 import math

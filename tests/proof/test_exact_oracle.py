@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxsoftmax as js
 from proof.exact_oracle import Answer, decide, prove
 from proof.random_problems import small_problem
 
@@ -182,6 +183,17 @@ def test_exact_ties_decide():
     assert decide([[x, Fraction(1)] for x in map(Fraction, doubles)], labels, 2).verdict == "complete"
 
 
+@pytest.mark.slow
+def test_iris_is_quasi_complete_with_two_hundred_pairs():
+    """Setosa is separated from the other two, these overlap: 50·2 pairs of its samples, 100 of the others with it."""
+    iris = js.datasets.load_iris()
+    y = np.unique(iris.y, return_inverse=True)[1].tolist()  # setosa is 0
+    rows = [[*(Fraction(str(x)) for x in row), Fraction(1)] for row in iris.X.tolist()]
+    answer = decide(rows, one_hot(y), 3)
+    assert answer.verdict == "quasi-complete"
+    assert answer.separated == {(n, j) for n in range(150) for j in range(3) if j != y[n] and 0 in (y[n], j)}
+
+
 TAMPERED = {
     "V negated": lambda a: a._replace(V=[[-v for v in row] for row in a.V]),
     "V is 0": lambda a: a._replace(V=[[0 * v for v in row] for row in a.V]),
@@ -206,7 +218,7 @@ def test_no_tampered_answer_is_proved(change):
 def test_the_random_problems_are_a_rich_mixture():
     """At least a tenth of each verdict among all, and among hard and soft targets: no verdict is tested by chance."""
     for hard in (True, False):
-        problems = [p for p in map(small_problem, range(500)) if hard == all(len(s) == 1 for s in p.supports)]
+        problems = [p for p in map(small_problem, range(300)) if hard == all(len(s) == 1 for s in p.supports)]
         verdicts = [decide(*problem.exact()).verdict for problem in problems]
         assert all(
             verdicts.count(name) >= 0.1 * len(problems) for name in ("attained", "complete", "quasi-complete")
@@ -216,7 +228,7 @@ def test_the_random_problems_are_a_rich_mixture():
 def test_a_random_problem_is_the_problem_that_the_oracle_decides():
     """Same seed, same problem; its supports, numbers and weights are those of the Problem that it builds."""
     seen = set()
-    for seed in range(60):
+    for seed in range(40):
         drawn, again = small_problem(seed), small_problem(seed)
         assert (drawn.X == again.X).all() and drawn.exact() == again.exact()
         problem = drawn.build()

@@ -1,4 +1,4 @@
-"""Section 7.7: limb-split products of integers are exact, whatever the sizes."""
+"""Exact products (section 7.7): limb-split products of integers are exact, whatever the sizes."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ import pytest
 from jaxsoftmax.proof import face_fit
 from jaxsoftmax.proof.face_fit import fit_face
 from jaxsoftmax.proof.face_loss import FaceLoss, PairGrams
-from jaxsoftmax.proof.independent_columns import independent_columns
+from jaxsoftmax.proof.float_basis import float_basis
 
 EPS = float(np.finfo(float).eps)
 
@@ -200,7 +200,7 @@ def test_independent_columns_span_the_same_and_map_back():
     base = rng.integers(-9, 10, (50, 3))
     A = np.column_stack([base[:, 0] * 10**9, base[:, 1] + 10**12, base[:, 2], base[:, 0] + base[:, 2], np.full(50, 5)])
     for matrix, rank in ((A, 4), (A[:, :4], 3), (A.astype(object) * 7**30, 4)):
-        X, back = independent_columns(matrix)
+        X, back = float_basis(matrix)
         assert X.shape == (50, rank) and back.shape == (matrix.shape[1], rank)
         spectrum = np.linalg.svd(X, compute_uv=False)
         assert spectrum[-1] > 1e-6 * spectrum[0]
@@ -208,7 +208,7 @@ def test_independent_columns_span_the_same_and_map_back():
         Q = np.linalg.qr(X)[0]
         columns = (matrix / np.abs(matrix).max(axis=0)).astype(float)
         assert np.abs(columns - Q @ (Q.T @ columns)).max() < 1e-9
-    X, back = independent_columns(A[:, 2:])
+    X, back = float_basis(A[:, 2:])
     np.testing.assert_allclose(A[:, 2:] @ back, X, rtol=0, atol=1e-14 * np.abs(A[:, 2:]).max())
 
 
@@ -216,5 +216,5 @@ def test_nearly_dependent_columns_stay_and_dependent_ones_go():
     """Powers of x on 0…40: conditioned like 1e12 after scaling, yet independent over the rationals."""
     x = np.arange(41, dtype=np.int64)
     A = np.column_stack([x**p for p in range(8)] + [3 * x**2 - x])
-    X, _ = independent_columns(A)
+    X, _ = float_basis(A)
     assert X.shape[1] == 8

@@ -8,7 +8,7 @@ from jaxsoftmax.proof.exact_products import as_smallest, integer_bits
 from jaxsoftmax.proof.multipliers import exact_multipliers
 from jaxsoftmax.proof.witness import is_stationary
 
-PATTERNS = ("all", "groups", "some", "soft", "lonely")
+PATTERNS = ("all", "groups", "some", "soft", "lonely", "chain")
 
 
 def stationary(seed: int, pattern: str):
@@ -24,6 +24,8 @@ def stationary(seed: int, pattern: str):
         positive &= (codes % 2)[:, None] == np.arange(C) % 2
     if pattern == "some":
         positive &= rng.random((n, C)) < 0.6
+    if pattern == "chain":
+        positive &= np.arange(C) == codes[:, None] + 1
     if pattern == "lonely":
         positive[rng.random(n) < 0.4] = False
     G = np.where(positive, rng.integers(1, 9, (n, C)), np.where(support, rng.integers(-9, 10, (n, C)), 0))
@@ -66,7 +68,7 @@ def overlapping(seed: int, n: int, K: int, C: int, whole: bool = True):
 
 def residual(X, support, allowed, steps: int = 8):
     """Y − T after a few damped Newton steps on the loss restricted to the allowed classes."""
-    (n, C), K = support.shape, X.shape[1]
+    C, K = support.shape[1], X.shape[1]
     X = X / abs(X).max(axis=0)
     W = np.zeros((C, K))
     for _ in range(steps):
@@ -79,15 +81,16 @@ def residual(X, support, allowed, steps: int = 8):
     return Y - support
 
 
-def test_a_rough_gradient_is_enough_and_the_integers_stay_small():
-    """S10: three Newton steps suffice; the entries outside the basis have at most 12 bits, whatever the fit's digits."""
-    A, support = overlapping(0, 300, 4, 3)
-    for steps in (3, 8):
+@pytest.mark.parametrize(("seed", "n", "K", "C"), [(0, 300, 4, 3), (1, 400, 3, 4)])
+def test_a_rough_gradient_is_enough_and_the_integers_stay_small(seed, n, K, C):
+    """S10: the gradient at W = 0 is enough here; outside the basis entries have few bits, whatever the fit's digits."""
+    A, support = overlapping(seed, n, K, C)
+    for steps in (1, 2, 3, 8):
         found = exact_multipliers(A, support, ~support, residual(A, support, support | ~support, steps))
         assert found is not None
         assert_multipliers(A, support, ~support, found)
         plain = [block for block in found.blocks if block.denominator == 1]
-        assert all(integer_bits(block.values) <= 12 for block in plain)
+        assert all(integer_bits(block.values) <= (10 if steps == 1 else 6) for block in plain)
         assert sum(len(block.rows) for block in found.blocks if block.denominator > 1) <= A.shape[1]
 
 
@@ -124,12 +127,12 @@ def test_no_family_is_invented():
 
 @pytest.mark.slow
 def test_many_rows():
-    A, support = overlapping(3, 60_000, 60, 10)
+    A, support = overlapping(3, 60_000, 20, 10)
     found = exact_multipliers(A, support, ~support, residual_by_descent(A, support))
     assert found is not None and is_stationary(A, found)
 
 
-def residual_by_descent(A, support, steps: int = 60):
+def residual_by_descent(A, support, steps: int = 250):
     X, T = np.linalg.qr(A.astype(np.float64))[0], support.astype(np.float64)
     W = np.zeros((T.shape[1], X.shape[1]))
     for _ in range(steps):

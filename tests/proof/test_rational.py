@@ -8,10 +8,10 @@ import pytest
 
 from integer_problems import eliminated
 from jaxsoftmax.proof.rational import (
-    independent_columns,
     independent_rows,
     null_space,
     orthonormal_columns,
+    pivot_columns,
     solve_exactly,
     unit_columns,
 )
@@ -34,16 +34,16 @@ def matrices():
     yield CLOSE
 
 
-def test_independent_columns_are_the_pivots_of_elimination():
+def test_pivot_columns_are_the_pivots_of_elimination():
     for A in matrices():
-        assert independent_columns(A).tolist() == eliminated(A)[1]
-        assert independent_columns(A.T).tolist() == eliminated(A.T)[1]
+        assert pivot_columns(A).tolist() == eliminated(A)[1]
+        assert pivot_columns(A.T).tolist() == eliminated(A.T)[1]
 
 
 def test_independent_rows_have_full_rank_and_large_weights():
     rng = np.random.default_rng(2)
     for A in matrices():
-        A = A[:, independent_columns(A)]
+        A = A[:, pivot_columns(A)]
         rows = independent_rows(A, orthonormal_columns(A, rng.random(len(A)) + 0.1))
         assert len(set(rows.tolist())) == A.shape[1] == len(eliminated(A[rows])[1])
     A = rng.integers(-9, 10, (50, 4))
@@ -54,10 +54,12 @@ def test_independent_rows_have_full_rank_and_large_weights():
 def test_solutions_satisfy_the_system_in_lowest_terms():
     rng = np.random.default_rng(3)
     for A in matrices():
-        A = A[:, independent_columns(A)]
+        A = A[:, pivot_columns(A)]
         X = rng.integers(-5, 6, (A.shape[1], 3)).astype(object)
         for factor, B in ((1, A.astype(object) @ X), (6, A.astype(object) @ X)):
-            Y, q = solve_exactly(A * factor, B)
+            solved = solve_exactly(A * factor, B)
+            assert solved is not None
+            Y, q = solved
             assert np.array_equal(Y.astype(object) * factor, X * q)
             assert q == np.lcm.reduce([Fraction(x, factor).denominator for x in X.ravel().tolist()] or [1])
         if len(A) > A.shape[1]:
@@ -86,15 +88,34 @@ def test_unit_columns_of_huge_entries():
 
 def test_dependent_columns_are_named():
     A = np.array([[1, 2], [2, 4], [3, 6]])
-    with pytest.raises(ValueError, match="independent_columns"):
+    with pytest.raises(ValueError, match="pivot_columns"):
         solve_exactly(A, np.ones((3, 1), np.int64))
-    with pytest.raises(ValueError, match="independent_columns"):
+    with pytest.raises(ValueError, match="pivot_columns"):
         solve_exactly(A[:2], np.ones((2, 1), np.int64))
-    with pytest.raises(ValueError, match="independent_columns"):
+    with pytest.raises(ValueError, match="pivot_columns"):
         independent_rows(A, orthonormal_columns(A, np.ones(3)))
 
 
 def test_without_flint_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "flint", None)
     with pytest.raises(ImportError, match=r"pip install 'jaxsoftmax\[exact\]'"):
-        independent_columns(np.array([[1, 2]]))
+        pivot_columns(np.array([[1, 2]]))
+
+
+def test_candidates_that_do_not_suffice_are_not_insisted_on():
+    """Rows of large weight that are all parallel: the others are looked at too."""
+    A = np.array([[1, 0]] * 60 + [[0, 1]] * 40)
+    Q = A * np.where(np.arange(100) < 60, 10.0, 1.0)[:, None]
+    rows = independent_rows(A, Q)
+    assert rows[0] < 60 <= rows[1]
+
+
+def test_orthonormal_columns_also_of_nearly_dependent_ones():
+    """Where the Gram matrix is numerically singular, and where it is not."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-(2**40), 2**40, (50, 1))
+    for A in (np.hstack([x, x + rng.integers(-1, 2, (50, 2))]), rng.integers(-9, 10, (50, 3))):
+        Q = orthonormal_columns(A, np.ones(50))
+        assert abs(Q.T @ Q - np.eye(3)).max() < 1e-10
+        B = unit_columns(A)[0]
+        assert abs(B - Q @ (Q.T @ B)).max() < 1e-10

@@ -73,4 +73,4 @@ def test_the_direction_comes_back_in_the_columns_given():
 def test_the_cost_grows_as_measured():
     small, large = np.full((12, 5), 2**55), np.full((2000, 21), 2**55)
     assert reduction_cost(small) < 1e-4 < 0.1 < reduction_cost(large) < 1
-    assert reduction_cost(np.full((60000, 718), 255)) > 60  # MNIST: never tried within the default budget
+    assert 100 * reduction_cost(np.full((600, 718), 255)) > 60  # MNIST, 60,000 rows: not tried in the default budget

@@ -95,7 +95,7 @@ def test_verify_hands_its_method_to_fit_and_stops_when_fit_was_interrupted(table
         asked.append(method)
         return SimpleNamespace(status=SimpleNamespace(name="INTERRUPTED"))
 
-    monkeypatch.setattr(verification, "fit", fit)
+    monkeypatch.setattr(verification, "fit_quietly", fit)
     assert cli.run(["verify", str(table), "--method", "gd"]) == 130
     assert asked == ["gd"]
     assert capsys.readouterr() == ("", "jaxsoftmax: error: interrupted\n")

@@ -14,7 +14,7 @@ from jaxsoftmax.verification import verify_prepared
 from jaxsoftmax.verify_input import check_options, prepare
 
 N, D, C = 24, 2, 3
-NOTES = {"S5", "S6", "S7a", "S7b", "S7c", "S8", "S16", "S17"}
+NOTES = {"S5", "S6", "S7a", "S7b", "S7c", "S8", "S10", "S16", "S17"}
 
 
 def data(classes=C, seed=3):
@@ -53,7 +53,7 @@ def test_the_dictionary_has_the_stable_keys_and_is_json(report):
     out = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     keys = ("version", "environment", "problem", "crosscheck", "fit", "convexity", "existence", "certificate")
     assert set(keys) <= set(out)
-    assert out["existence"] is None
+    assert (out["existence"]["status"], out["existence"]["proof"]) == ("ATTAINED", "multipliers")
     assert out["certificate"] is None
     assert out["problem"]["N"] == N
     assert out["others"] == []
@@ -85,6 +85,8 @@ def test_no_minimiser_is_a_finding_and_no_failed_check():
     (one,) = report.datasets
     assert not one.fit.converged
     assert any("--smoothing" in text for text in one.findings)
+    assert one.existence.status is js.Existence.NOT_ATTAINED
+    assert sum("no minimiser exists" in text for text in one.findings) == 1
     assert [row.passed for row in one.checks if row.statement == "S17"] == [None]
 
 
@@ -110,7 +112,11 @@ def test_embedded_data_pass_and_show_raw_iris_as_a_finding():
     # Issue 2's minimum for 991/1000, 1/1000 targets, X = pixel/16 and a bias, to a relative 1e-10.
     assert abs(digits.fit.loss / 220.66032111114930 - 1) < 1e-10
     assert iris.fit.converged
-    assert any("without smoothing" in text and "converged: False" in text for text in iris.findings)
+    (text,) = (text for text in iris.findings if "without smoothing" in text)
+    for words in ("NOT_ATTAINED, quasi-complete, proved", "inf L = 5.949273", "converged: False"):
+        assert words in text
+    raw = [row.statement for row in iris.checks if row.at == "without smoothing"]
+    assert raw == ["S9", "S9", "S9", "S10"]
 
 
 @pytest.fixture(scope="module")
