@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from jaxsoftmax.proof.check_curvature import is_semidefinite, is_semidefinite_at_any_rank
-from jaxsoftmax.proof.check_samples import gram, samples_of
+from jaxsoftmax.proof.check_curvature import decides_semidefinite, shows_semidefinite
+from jaxsoftmax.proof.check_samples import samples_of, weighted_gram
 from proof.certificates import Tiny, save
 
 flint = pytest.importorskip("flint")
@@ -54,8 +54,8 @@ def test_semidefiniteness_is_decided_exactly():
     for _ in range(600):
         M = draw_symmetric(draw)
         truth = truly_semidefinite(M)
-        assert is_semidefinite_at_any_rank(M) == truth
-        proved = is_semidefinite(M)
+        assert decides_semidefinite(M) == truth
+        proved = shows_semidefinite(M)
         assert truth or not proved
         definite = truth and determinant(M) != 0
         # An integer matrix with entries ≤ 28 scaled by powers of two, with determinant ≥ 1: far from singular.
@@ -75,7 +75,9 @@ def test_the_factor_proves_up_to_its_stated_room(n):
     least = unit * (n if n > 1 else 2)
     room = 3 * n * (n + 2) * unit * (n + 1) // 2**52 * 4  # the diagonal is scaled to [1/4, 1]
     for taken, proved in ((least - room - 1, True), (least // 2, True), (least + 1, False), (2 * least, False)):
-        assert is_semidefinite([[x - taken * (i == j) for j, x in enumerate(row)] for i, row in enumerate(M)]) == proved
+        assert (
+            shows_semidefinite([[x - taken * (i == j) for j, x in enumerate(row)] for i, row in enumerate(M)]) == proved
+        )
 
 
 def test_tiny_and_huge_diagonals_are_no_matter():
@@ -84,10 +86,10 @@ def test_tiny_and_huge_diagonals_are_no_matter():
     R = [[draw.randint(-9, 9) for _ in range(2 * n)] for _ in range(n)]
     M, scale = product(R), [2 ** (200 * i // (n - 1)) for i in range(n)]
     spread = [[x * a * b for x, b in zip(row, scale, strict=True)] for row, a in zip(M, scale, strict=True)]
-    assert is_semidefinite(M)
-    assert is_semidefinite(spread)
+    assert shows_semidefinite(M)
+    assert shows_semidefinite(spread)
     spread[0][0] -= spread[0][0]
-    assert not is_semidefinite(spread)
+    assert not shows_semidefinite(spread)
 
 
 def test_gram_is_exact():
@@ -96,8 +98,8 @@ def test_gram_is_exact():
         columns = [[draw.randint(-big, big) for _ in range(31)] for _ in range(4)]
         w = [draw.choice([0, draw.randint(0, big)]) for _ in range(31)]
         twin = [[sum(map(int.__mul__, map(int.__mul__, x, y), w)) for y in columns] for x in columns]
-        assert [[int(x) for x in row] for row in gram(columns, w)] == twin
-    assert [list(map(int, row)) for row in gram([b"\1\2", b"\3\4"], [1, 10])] == [[41, 83], [83, 169]]
+        assert [[int(x) for x in row] for row in weighted_gram(columns, w)] == twin
+    assert [list(map(int, row)) for row in weighted_gram([b"\1\2", b"\3\4"], [1, 10])] == [[41, 83], [83, 169]]
 
 
 def test_samples_are_those_of_the_specification(tmp_path):

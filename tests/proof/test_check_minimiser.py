@@ -366,7 +366,7 @@ def test_the_same_data_in_another_file(tmp_path):
     labels = ["u" if t == [1, 0] else "v" for t in OVERLAP[1]]
     table = {"delimiter": ",", "header": False, "target": 1}
     tiny = Tiny(OVERLAP[0], T, labels, ["u", "v"], smoothing="1/10", table=table)
-    assert "smoothing: 1/10" in str(check(*save(tmp_path, certify(tiny, Options()), tiny.csv(), "data.csv")))
+    assert "smoothing 1/10" in str(check(*save(tmp_path, certify(tiny, Options()), tiny.csv(), "data.csv")))
 
 
 # ── as a program ──
