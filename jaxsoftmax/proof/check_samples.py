@@ -1,6 +1,6 @@
 """The samples of the loss as exact integers, for check_minimiser.py: standard library and python-flint alone.
 
-SampleIntegers of weight 0 take no part. A self-regulariser γ stands for D samples γ e_d of weight 1 with uniform targets
+Samples of weight 0 take no part. A self-regulariser γ stands for D samples γ e_d of weight 1 with uniform targets
 (S21d), the intercept column included; sample d of the j-th one has the number N + jD + d. L2 penalties add up to a
 strength α_d for each column (S21a).
 """

@@ -144,7 +144,9 @@ def text(x: mpf, up: bool, absolute: mpf | None = None) -> str:
 
 
 def dyadic(x: mpf) -> Fraction:
-    """At most x, by about ROOM."""
+    """At most x, by about ROOM; x is a curvature."""
+    if x < mpf(10) ** -20:
+        raise ValueError(f"the curvature {x} may be 0")
     k = 60 - math.floor(mp.log(x, 2))
     return Fraction(int(mp.floor(x * (1 - ROOM) * mpf(2) ** k))) / Fraction(2) ** k
 
