@@ -26,12 +26,12 @@ from operator import mul
 from typing import Any, NamedTuple
 
 if __package__:
-    from .check_samples import Samples, gram, require
+    from .check_samples import SampleIntegers, require, weighted_gram
 else:
-    from check_samples import Samples, gram, require
+    from check_samples import SampleIntegers, require, weighted_gram
 
 
-def is_semidefinite(P: list[list]) -> bool:
+def shows_semidefinite(P: list[list]) -> bool:
     """Whether the symmetric matrix P of integers is shown to be semidefinite, by S15b.
 
     It is if λ_min ≥ 3δ after scaling rows and columns by powers of two so that the diagonal lies in [1/4, 1].
@@ -61,7 +61,7 @@ def is_semidefinite(P: list[list]) -> bool:
     return all(2 * row[i] * v[i] >= sum(map(mul, map(abs, row), v)) for i, row in enumerate(E))
 
 
-def is_semidefinite_at_any_rank(P: list[list[int]]) -> bool:
+def decides_semidefinite(P: list[list[int]]) -> bool:
     """Whether a small symmetric matrix of integers is semidefinite, by elimination without fractions (Bareiss)."""
     P, before = [list(row) for row in P], 1
     for k, top in enumerate(P):
@@ -77,7 +77,7 @@ def is_semidefinite_at_any_rank(P: list[list[int]]) -> bool:
 class _Form(NamedTuple):
     """What all the pairs share: ΣM_abΣ without its penalty is a matrix of integers times `unit`, plus diag(penalty)."""
 
-    samples: Samples
+    samples: SampleIntegers
     columns: list[Sequence[int]]
     shift: list[int]
     unit: Fraction
@@ -89,7 +89,7 @@ class _Form(NamedTuple):
         for n in chosen:
             low = max(Y[n][a] - 1, 0) * max(Y[n][c] - 1, 0) * self.samples.weights[n] // self.samples.weight_unit
             w[n] = int(low >> drop)
-        rows = zip(gram(self.columns, w), self.shift, strict=True)
+        rows = zip(weighted_gram(self.columns, w), self.shift, strict=True)
         return [[x << (j + k) for x, k in zip(row, self.shift, strict=True)] for row, j in rows]
 
     def exceeds(self, blocks: list[list[list[list]]], factors: list[list[int]], m: Fraction, one: Fraction) -> bool:
@@ -103,11 +103,11 @@ class _Form(NamedTuple):
                 for j, factor in enumerate(some):
                     row[j * len(added) + d] += factor * x
                 P.append(row)
-        return is_semidefinite(P)
+        return shows_semidefinite(P)
 
 
 def check_curvature(
-    stated: dict, number: Any, samples: Samples, kept: list[int], scaling: list[int], Y: list[list], P: int
+    stated: dict, number: Any, samples: SampleIntegers, kept: list[int], scaling: list[int], Y: list[list], P: int
 ) -> Fraction:
     """The lower bound μ that a witness states, once it is proved (S14).
 
@@ -158,6 +158,6 @@ def check_curvature(
             laplacian[i][j] += sign * m
         seen.add(classes)
     common = math.lcm(*(x.denominator for row in laplacian for x in row))
-    proved = is_semidefinite_at_any_rank([[int(x * common) for x in row[:-1]] for row in laplacian[:-1]])
+    proved = decides_semidefinite([[int(x * common) for x in row[:-1]] for row in laplacian[:-1]])
     require(proved, "curvature: mu is more than the graph of the pairs gives.")
     return mu

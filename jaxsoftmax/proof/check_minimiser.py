@@ -37,11 +37,11 @@ from typing import Any, NamedTuple
 if __package__:
     from .check_curvature import check_curvature
     from .check_existence import DATA_FORM, RefusedCertificate, load_data, read_certificate
-    from .check_samples import Samples, blocks_of_samples, gram, require, samples_of
+    from .check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
 else:
     from check_curvature import check_curvature
     from check_existence import DATA_FORM, RefusedCertificate, load_data, read_certificate
-    from check_samples import Samples, blocks_of_samples, gram, require, samples_of
+    from check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
 
 _ABOVE = ("loss_upper", "q", "radius", "radius_euclidean", "curvature_upper", "condition", "rate")
 _BELOW = ("loss_lower", "curvature", "curvature_euclidean")
@@ -134,7 +134,7 @@ def _dependences(witness: dict, D: int) -> list[list[int]]:
     return rows
 
 
-def _evaluate(samples: Samples, W: list[list[int]], bits: int, dropped: list[list[int]], P: int) -> _Point:
+def _evaluate(samples: SampleIntegers, W: list[list[int]], bits: int, dropped: list[list[int]], P: int) -> _Point:
     """The exact logits and what follows from them, in one pass over X (S1, S2); `dropped` must give zeros."""
     from flint import arb, fmpz, fmpz_mat
 
@@ -163,17 +163,17 @@ def _evaluate(samples: Samples, W: list[list[int]], bits: int, dropped: list[lis
 
 
 # ── the claims ──
-def _is_above_curvature(Lambda: Fraction, samples: Samples, row_sums: list[int]) -> bool:
+def _is_above_curvature(Lambda: Fraction, samples: SampleIntegers, row_sums: list[int]) -> bool:
     """Whether ½ min(trace, largest row sum of |XᵀSX|) + max α ≤ Λ (S7a); `row_sums` serve where no x is negative."""
     room = 2 * (Lambda - max(samples.alpha)) * samples.Q**2 * samples.weight_unit
     if sum(sum(map(mul, map(mul, column, column), samples.weights)) for column in samples.columns) <= room:
         return True
     if all(min(column) >= 0 for column in samples.columns):
         return max(row_sums) <= room
-    return max(int(sum(map(abs, row))) for row in gram(samples.columns, samples.weights)) <= room
+    return max(int(sum(map(abs, row))) for row in weighted_gram(samples.columns, samples.weights)) <= room
 
 
-def _prove(claims: dict, witness: dict, samples: Samples) -> None:
+def _prove(claims: dict, witness: dict, samples: SampleIntegers) -> None:
     """Every claim follows from the data and the witness, or the certificate is refused."""
     stated = {name: _number(claims[name], f"claims.{name}") for name in _BELOW + _ABOVE}
     C, D, P, bits = len(samples.targets[0][0]), len(samples.columns), witness["precision"] + _GUARD, witness["bits"]
@@ -248,9 +248,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
 
     Example:
         >>> from jaxsoftmax.proof.check_minimiser import check
-        >>> check("missing.json", "iris.csv")
-        Traceback (most recent call last):
-        ValueError: missing.json: cannot be read ([Errno 2] No such file or directory: 'missing.json'). Check...
+        >>> claims = check("certificate.json", "data.txt").claims  # doctest: +SKIP
     """
     path = Path(certificate)
     stated = read_certificate(path, "minimiser", _FORM)
@@ -259,7 +257,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
     except ImportError:
         raise ValueError("python-flint is missing, and the proof needs it. Run `pip install python-flint`.") from None
     about, claims, witness = stated["data"], stated["claims"], stated["witness"]
-    found, form = load_data(about, Path(data), None if labels is None else Path(labels))
+    found, read = load_data(about, Path(data), None if labels is None else Path(labels))
     if about["C"] < 2:
         raise ValueError("certificate: with one class the loss is constant, and there is nothing to prove.")
     with ctx.workprec(min(abs(witness["precision"]), _MOST_BITS) + 2 * _GUARD):
@@ -267,8 +265,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
     size = f"{about['N']} samples, {about['D']} columns{' and an intercept' * found.intercept}, {about['C']} classes"
     how = {"full": "all pairs of classes at once", "pairs": "some pairs of classes"}[witness["curvature"]["method"]]
     lines = (
-        f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s",
-        f"form: {form}",
+        f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s; {read}",
         f"regularizers: {', '.join(found.regularizers) or 'none'}",
         f"sha256: {about['sha256']}",
         f"L* ≥ {claims['loss_lower']}",

@@ -24,7 +24,7 @@ else:
 _BLOCK = 1 << 21  # entries of X in one matrix of FLINT
 
 
-class Samples(NamedTuple):
+class SampleIntegers(NamedTuple):
     """Integers: x_nd = columns[d][n]/Q, t_nj = targets[n][0][j]/targets[n][1], s_n = weights[n]/weight_unit.
 
     numbers: the numbers by which a certificate names the samples.   size: ≥ max_n ‖x_n‖².
@@ -46,7 +46,7 @@ def require(condition: Any, message: str) -> None:
         raise RefusedCertificate(message)
 
 
-def samples_of(data: ReadData) -> Samples:
+def samples_of(data: ReadData) -> SampleIntegers:
     """The samples of positive weight, then those of the self-regularisers."""
     N, D, C = len(data.targets), len(data.columns) + data.intercept, data.targets[0].count(" ") + 1
     alpha, gammas = [Fraction(0)] * D, []
@@ -72,7 +72,7 @@ def samples_of(data: ReadData) -> Samples:
     exact = {line: ([int(t * units[line]) for t in row], units[line]) for line, row in ratios.items()}
     weights = {w: Fraction(w) for w in dict.fromkeys(data.weights)}
     unit = math.lcm(*(w.denominator for w in weights.values()))
-    return Samples(
+    return SampleIntegers(
         [*compress(range(N), active), *range(N, N + extra)],
         columns,
         Q,
@@ -94,7 +94,7 @@ def blocks_of_samples(columns: Sequence[Sequence[int]]) -> Iterator[tuple[int, i
         yield low, high, fmpz_mat(D, high - low, list(chain.from_iterable(c[low:high] for c in columns)))
 
 
-def gram(columns: Sequence[Sequence[int]], w: Sequence[int]) -> list[list]:
+def weighted_gram(columns: Sequence[Sequence[int]], w: Sequence[int]) -> list[list]:
     """Σ_n w_n x_n x_nᵀ in the integers of `columns`, as integers of FLINT."""
     from flint import fmpz_mat
 

@@ -7,6 +7,8 @@ number is worked out by a formula that the checker does not use.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 import math
 from fractions import Fraction
 from typing import Any
@@ -142,7 +144,9 @@ def text(x: mpf, up: bool, absolute: mpf | None = None) -> str:
 
 
 def dyadic(x: mpf) -> Fraction:
-    """At most x, by about ROOM."""
+    """At most x, by about ROOM; x is a curvature."""
+    if x < mpf(10) ** -20:
+        raise ValueError(f"the curvature {x} may be 0")
     k = 60 - math.floor(mp.log(x, 2))
     return Fraction(int(mp.floor(x * (1 - ROOM) * mpf(2) ** k))) / Fraction(2) ** k
 
@@ -255,3 +259,64 @@ def _certify(tiny: Tiny, options: Options) -> dict[str, Any]:
             "curvature": {"method": options.method, "weight_bits": WEIGHT_BITS, "pairs": pairs, "mu": str(mu)},
         },
     }
+
+
+# ── small problems with minimisers, of every kind ──
+HOT = {c: [int(c == k) for k in "abc"] for c in "abc"}
+OVERLAP = [[0], [1], [2], [3], [1], [2]], [[1, 0], [1, 0], [0, 1], [0, 1], [0, 1], [1, 0]]
+PLANE = [["0.1", -2], ["1.3", 0], ["0.7", 1], [-1, "2.5"], ["-0.4", 1], [2, -1], ["0.3", "0.3"]]
+SOFT = [
+    *(["1/2", "1/3", "1/6"], ["1/5", "1/5", "3/5"], ["1/10", "4/5", "1/10"], ["1/7", "2/7", "4/7"]),
+    *(["1/3", "1/3", "1/3"], ["3/4", "1/8", "1/8"], ["1/9", "7/9", "1/9"]),
+]
+
+
+def _dependent() -> Tiny:
+    """Columns x, 2x + 1/3, 0, y: with the intercept the second depends on the first, and the third is 0."""
+    X = [[x, 2 * Fraction(x) + Fraction(1, 3), 0, y] for x, y in PLANE]
+    return Tiny(X, SOFT, smoothing=None)
+
+
+DEPENDENT = [
+    {"column": 1, "denominator": 3, "entries": [[0, 6], [4, 1]]},
+    {"column": 2, "denominator": 1, "entries": []},
+]
+CASES: dict[str, tuple[Tiny, Options]] = {
+    "two classes": (Tiny(*OVERLAP, smoothing=None), Options()),
+    "a pair": (Tiny(*OVERLAP, smoothing=None), Options("pairs", scaling=[1, -1])),
+    "soft": (Tiny(PLANE, SOFT, smoothing=None), Options(scaling=[0, 1, 0])),
+    "a tree": (Tiny(PLANE, SOFT, smoothing=None), Options("pairs", tree=[(0, 2), (1, 2)], scaling=[0, 1, -1])),
+    "all pairs": (Tiny(PLANE, SOFT, smoothing=None), Options("pairs", tree=[(0, 1), (0, 2), (1, 2)])),
+    "some rows": (
+        Tiny(PLANE, SOFT, smoothing=None),
+        Options("pairs", rows={(0, 1): [0, 1, 3, 5, 6], (1, 2): [0, 2, 3, 4]}),
+    ),
+    "weights": (
+        Tiny(PLANE, SOFT, smoothing=None, weights=["1/2", 0, 3, "2/3", 1, 1, 5]),
+        Options("pairs", rows={(1, 2): [0, 2, 3, 4, 6]}),
+    ),
+    "no intercept": (Tiny(PLANE, SOFT, smoothing=None, intercept=False), Options()),
+    "L2": (Tiny([[0], [1], [2]], [[1, 0], [0, 1], [0, 1]], smoothing=None, regularizers=["l2 1/10 0"]), Options()),
+    "L2 on everything": (
+        Tiny(PLANE, [HOT[c] for c in "abcabcc"], smoothing=None, regularizers=["l2 1/3 0", "l2 1/7 1"]),
+        Options("pairs", tree=[(0, 1), (0, 2), (1, 2)]),
+    ),
+    "self": (
+        Tiny(PLANE[:3], [HOT[c] for c in "aba"], smoothing=None, regularizers=["self -1/2"]),
+        Options("pairs", rows={(1, 2): [0, 1, 3, 4, 5]}),
+    ),
+    "two selves and L2": (
+        Tiny([[0], [1], [2]], [HOT[c] for c in "abb"], smoothing=None, regularizers=["self 1/3", "l2 1/5 0", "self 2"]),
+        Options(),
+    ),
+    "dependent columns": (_dependent(), Options(kept=[0, 3, 4], dropped=DEPENDENT, scaling=[0, 1, -1])),
+    "dependent columns, pairs": (_dependent(), Options("pairs", kept=[0, 3, 4], dropped=DEPENDENT)),
+    "a poorer point": (Tiny(PLANE, SOFT, smoothing=None), Options(nudge=Fraction(1, 1000))),
+}
+
+
+@functools.cache
+def made(name: str) -> tuple[Tiny, str]:
+    """The problem of a case and its certificate, as text."""
+    tiny, options = CASES[name]
+    return tiny, json.dumps(certify(tiny, options))
