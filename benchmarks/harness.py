@@ -27,6 +27,8 @@ CASES = (
     "detection",
     "corruption",
     "soundness",
+    "certify",
+    "certify_soundness",
     "import_cost",
 )
 PACKAGES = (
