@@ -141,15 +141,16 @@ def _norm(V: Any, exponents: Any) -> Any:
     return total.sqrt()
 
 
-def contradictions(drawn: Drawn, certificate: js.Certificate) -> tuple[list[str], dict[str, float]]:
-    """Claims that the independent solve refutes, and how far each is from the truth."""
+def contradictions(
+    drawn: Drawn, certificate: js.Certificate, claim: dict[str, Fraction]
+) -> tuple[list[str], int, dict[str, float]]:
+    """Claims that the independent solve refutes, of how many, and how far they are from the truth."""
     columns, exponents = certificate.proof.data.columns.tolist(), certificate.proof.curvature.exponents
     flat = [0] * len(columns)
     twin = Twin(drawn, columns)
     exact = certificate.exact_weights()
     start = flint.arb_mat([[_arb(row[d]) for d in columns] for row in exact])
     best, last = twin.minimiser(start)
-    claim = {name: Fraction(value) for name, value in certificate.proof.claims._asdict().items()}
     away, away_flat = _norm(best - start, exponents), _norm(best - start, flat)
     at_start, minimum = twin.loss(start), twin.loss(best)
     low, _ = twin.eigenvalues(start, exponents)
@@ -184,7 +185,15 @@ def contradictions(drawn: Drawn, certificate: js.Certificate) -> tuple[list[str]
         "width of the interval/(L(Ŵ) − L*)": float(claim["loss_upper"] - claim["loss_lower"]) / gap if gap > 0 else 0.0,
         "weights of an accuracy of, decimals": -float(away.log() / _arb(10).log()),
     }
-    return [what for what, true in holds.items() if not true], ratios
+    return [what for what, true in holds.items() if not true], len(holds), ratios
+
+
+def falsified(claim: dict[str, Fraction]) -> dict[str, Fraction]:
+    """Every claim made false: bounds from above 10¹² times smaller, from below 10¹² times larger, ends exchanged."""
+    below, ends = ("curvature", "curvature_euclidean"), ("loss_lower", "loss_upper")
+    wrong = {name: value * 10**12 if name in below else value / 10**12 for name, value in claim.items()}
+    wrong["q"] /= 10**12  # the false μ makes β‖g‖/μ smaller too
+    return wrong | {ends[0]: claim[ends[1]] + 1, ends[1]: claim[ends[0]] - 1}
 
 
 def with_minimiser(seeds: int) -> dict[str, Any]:
@@ -194,7 +203,7 @@ def with_minimiser(seeds: int) -> dict[str, Any]:
     ratios: dict[str, list[dict[str, float]]] = {"full": [], "pairs": []}
     wrong, refused_by_checker, not_proved, kinds = [], [], [], Counter()
     seconds: dict[str, list[float]] = {"make": [], "check": []}
-    without_certified, without, done, seed = [], 0, 0, 0
+    without_certified, without, done, seed, noticed, of_false = [], 0, 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         while done < seeds:
@@ -219,7 +228,12 @@ def with_minimiser(seeds: int) -> dict[str, Any]:
                     continue
                 kinds[drawn.kind.partition("(")[0]] += 1
                 kinds["with dependent columns"] += bool(certificate.dropped)
-                errors, found = contradictions(drawn, certificate)
+                claim = {name: Fraction(value) for name, value in certificate.proof.claims._asdict().items()}
+                errors, _, found = contradictions(drawn, certificate, claim)
+                if method == "full":  # does the twin notice?
+                    seen, asked, _ = contradictions(drawn, certificate, falsified(claim))
+                    noticed += len(seen)
+                    of_false += asked - 1  # all but that the solve converged
                 wrong += [f"seed {seed}, {method} ({drawn.kind}): {what}" for what in errors]
                 ratios[method].append(found)
                 certificate.save(folder / "certificate.json")
@@ -235,6 +249,7 @@ def with_minimiser(seeds: int) -> dict[str, Any]:
         "certificates of each kind": dict(sorted(kinds.items())),
         "drawn without a minimiser": without,
         "claims refuted": wrong[:LISTED],
+        "claims made false on purpose": {"refuted": noticed, "of": of_false},
         "certificates the checker refuses": refused_by_checker[:LISTED],
         "a minimiser, but not proved": not_proved[:LISTED],
         "no minimiser, yet certified": without_certified[:LISTED],
@@ -296,6 +311,7 @@ def run(options: Any) -> dict[str, Any]:
             seconds = round(time.perf_counter() - began, 1)
     finally:
         flint.ctx.prec = before
+    made = random["claims made false on purpose"]
     sharp = {method: random["sharpness"][method]["λ_min/μ"] for method in ("full", "pairs")}
     return {
         "settings": f"N <= 40, D <= 4 and perhaps an intercept, C <= 4; {DIGITS} digits in turn; twin: {BITS} bits",
@@ -304,6 +320,7 @@ def run(options: Any) -> dict[str, Any]:
         "separable": apart,
         "targets": [
             harness.target("claims that the solve refutes", len(random["claims refuted"]), 0),
+            harness.target("claims made false on purpose that it does not refute", made["of"] - made["refuted"], 0),
             harness.target("certificates that the checker refuses", len(random["certificates the checker refuses"]), 0),
             harness.target("minimisers that were not proved", len(random["a minimiser, but not proved"]), 0),
             harness.target("certified without a minimiser", len(random["no minimiser, yet certified"]), 0),
