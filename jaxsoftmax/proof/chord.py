@@ -11,12 +11,13 @@ import scipy.linalg
 
 from jaxsoftmax.proof.fixed_point import Enclosure, enclose
 from jaxsoftmax.proof.minimiser_data import ProofData
+from jaxsoftmax.proof.safe_decimals import float_estimate, log2_estimate
 
-__all__ = ["FactoredHessian", "Refined", "refine"]
+__all__ = ["FactoredHessian", "Refined", "float_columns", "refine"]
 
 _MOST_STEPS = 60
 _LEAST_GAIN = 0.3  # of the gradient's norm in a step; less is no chord iteration any more
-_CRUDE = 40  # bits that a first float64 solution is worth
+_BLOCK = 8192  # rows of X that are weighted at a time
 
 
 class Refined(NamedTuple):
@@ -45,18 +46,17 @@ class FactoredHessian:
     def __init__(
         self, data: ProofData, W: np.ndarray, exponents: np.ndarray, progress: Callable[[str], None] = lambda _: None
     ) -> None:
-        self.exponents = exponents
-        X = float_columns(data) * 2.0 ** -exponents.astype(np.float64)
-        Y = _probabilities(X @ (W * 2.0 ** exponents.astype(np.float64)).T)
+        self.exponents, self.classes = exponents, data.C
+        X = float_columns(data, exponents)
+        Y = _probabilities(X @ np.ldexp(W, exponents).T)
         s = (data.s_num / data.s_den).astype(np.float64)
         (_, K), C = X.shape, data.C
         H = np.zeros(((C - 1) * K, (C - 1) * K))
-        penalty = float(data.alpha) / C * np.diag(data.penalised * 4.0 ** -exponents.astype(np.float64))
+        penalty = np.diag(data.penalised * np.ldexp(float_estimate(data.alpha) / C, np.minimum(-2 * exponents, 900)))
         done, pairs = 0, C * (C - 1) // 2
         for a in range(C):
             for b in range(a + 1, C):
-                weighted = X * np.sqrt(s * Y[:, a] * Y[:, b])[:, None]
-                M = weighted.T @ weighted + penalty
+                M = _weighted_gram(X, s * Y[:, a] * Y[:, b]) + penalty
                 _add_pair(H, M, a, b, C, K)
                 done += 1
                 if X.size > 10**7:
@@ -67,28 +67,69 @@ class FactoredHessian:
         self.scale = 1 / np.sqrt(diagonal)
         H *= self.scale[:, None]
         H *= self.scale
-        self.factor = scipy.linalg.cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
+        # The transpose of a symmetric matrix in rows is the same one in columns, which LAPACK overwrites in place.
+        self.factor = scipy.linalg.cho_factor(H.T, lower=True, overwrite_a=True, check_finite=False)
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         """Newton's step H⁻¹ g for a gradient (C, K) in units of X, its columns summing to 0 over the classes."""
-        units = 2.0 ** -self.exponents.astype(np.float64)
-        reduced = (gradient[:-1] - gradient[-1]) * units
+        return np.ldexp(self.scaled_solve(np.ldexp(gradient, -self.exponents)), -self.exponents)
+
+    def scaled_solve(self, gradient: np.ndarray) -> np.ndarray:
+        """The same in the scaled columns: gΣ⁻¹ to VΣ."""
+        reduced = gradient[:-1] - gradient[-1]
         step = scipy.linalg.cho_solve(self.factor, reduced.ravel() * self.scale, check_finite=False) * self.scale
-        step = step.reshape(reduced.shape) * units
+        step = step.reshape(reduced.shape)
         return np.vstack([step, -step.sum(axis=0)])
 
+    def least_eigenvalue_estimate(self, steps: int = 12) -> float:
+        """Of the Hessian in the scaled norm on {1ᵀV = 0}, by inverse iteration: from above."""
+        V = np.random.default_rng(0).standard_normal((self.classes, len(self.exponents)))
+        V -= V.mean(axis=0)
+        least = np.inf
+        for _ in range(steps):
+            V /= np.linalg.norm(V)
+            V = self.scaled_solve(V)
+            least = 1 / float(np.linalg.norm(V))
+        return least
 
-def float_columns(data: ProofData) -> np.ndarray:
-    """X in float64, each entry rounded once."""
-    A = data.A
+
+def float_columns(data: ProofData, exponents: np.ndarray | None = None, rows: np.ndarray | None = None) -> np.ndarray:
+    """X / 2**exponents in float64, an entry at most three roundings off, for all rows or some; no overflow on the way.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> from jaxsoftmax.proof.chord import float_columns
+        >>> from jaxsoftmax.proof.exact_data import ExactData
+        >>> from jaxsoftmax.proof.minimiser_data import proof_data
+        >>> data = proof_data(ExactData(js.Problem.from_labels([[1e30], [3e30]], [0, 1])))
+        >>> float_columns(data, np.array([100, 0])).round(2).tolist()
+        [[0.79, 1.0], [2.37, 1.0]]
+    """
+    A = data.A if rows is None else data.A[rows]
+    places = np.zeros(A.shape[1], int) if exponents is None else exponents
     if A.dtype == object:
-        return np.array([[a / q for a, q in zip(row, data.scales, strict=True)] for row in A.tolist()], np.float64)
-    return A / np.array([float(q) for q in data.scales])
+        up = [(q << int(e), 0) if e >= 0 else (q, -int(e)) for q, e in zip(data.scales, places, strict=True)]
+        return np.array(
+            [[(a << left) / q for a, (q, left) in zip(row, up, strict=True)] for row in A.tolist()], np.float64
+        ).reshape(A.shape)
+    bits = np.array([q.bit_length() for q in data.scales])
+    X = A / np.array([q / (1 << q.bit_length()) for q in data.scales])
+    return np.ldexp(X, -(bits + places).astype(np.int64), out=X)
 
 
 def _probabilities(Z: np.ndarray) -> np.ndarray:
     E = np.exp(Z - Z.max(axis=1, keepdims=True))
     return E / E.sum(axis=1, keepdims=True)
+
+
+def _weighted_gram(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Xᵀ diag(weights) X in blocks of rows: X is not copied whole."""
+    total = np.zeros((X.shape[1], X.shape[1]))
+    for start in range(0, len(X), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        part = X[rows] * np.sqrt(weights[rows])[:, None]
+        total += part.T @ part
+    return total
 
 
 def _add_pair(H: np.ndarray, M: np.ndarray, a: int, b: int, C: int, K: int) -> None:
@@ -111,8 +152,9 @@ def refine(
     exponents: np.ndarray,
     target: float,
     *,
-    curvature: float,
     beta: float,
+    share: float = 1.0,
+    curvature: float | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Refined:
     r"""Chord steps from W until S13's gap, :math:`\beta^{-2}\mu q^2/(2(1-q))`, is below `target` times the loss.
@@ -125,8 +167,9 @@ def refine(
         W: (C, K) float64 start, near the minimiser.
         exponents: (K,) integers, the powers of two of the scaled norm.
         target: relative gap asked for, as log₂ (a negative number).
-        curvature: an estimate of μ in the scaled norm; a lower one costs more precision.
         beta: S13's β in the scaled norm.
+        share: what is expected to be proved of the least eigenvalue; a lower one costs more precision.
+        curvature: an estimate of the μ that will be proved; default: `share` times an estimate of the least eigenvalue.
         progress: called with a line of text now and then.
 
     Raises:
@@ -135,17 +178,24 @@ def refine(
     Source: S13; Kantorovich's chord method with residuals in higher precision (iterative refinement).
     """
     W = W - W.mean(axis=0)
-    factor = FactoredHessian(data, W, exponents, progress)
+    try:
+        factor = FactoredHessian(data, W, exponents, progress)
+    except np.linalg.LinAlgError:
+        raise ArithmeticError("the Hessian at W could not be factored") from None
+    if curvature is None:
+        curvature = share * factor.least_eigenvalue_estimate()
     sigma = [Fraction(2) ** int(e) for e in exponents]
-    bits, before = 64 + int(max(0, -exponents.min())), np.inf
+    # A weight of column d is about 2^-e_d, a unit of the gradient's rounding Σ s_n σ_d.
+    small = int(max(0, exponents.max(initial=0)))
+    load = int(np.ceil(log2_estimate(Fraction(int(data.s_num.sum()), data.s_den))))
+    bits, precision, before = 64 + small, 96, np.inf
     exact = _fixed(W, bits)
-    log_mu, log_beta = np.log2(curvature), np.log2(beta)
-    precision = 96 + int(max(0, exponents.max()))
+    log_mu, log_beta = float(np.log2(max(curvature, 1e-300))), float(np.log2(beta))
     for step in range(_MOST_STEPS):
         found = enclose(data, exact, bits, precision, progress)
         norm = _log2_norm(found.gradient, found.gradient_error, sigma)
         gap = 2 * norm - log_mu - 1
-        loss = _log2(found.loss[1])
+        loss = log2_estimate(found.loss[1])
         progress(f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}")
         if norm + log_beta - log_mu < -1 and gap <= loss + target:
             return Refined(exact, bits, found, 2.0 ** max(gap, -1000.0), step)
@@ -156,18 +206,22 @@ def refine(
         gain = max(before - norm, 8.0) if np.isfinite(before) else 24.0
         before = norm
         scale = Fraction(2) ** int(np.floor(norm))
+        # Of the order of one, as is what the factor makes of it over 2^norm/μ.
         gradient = np.array([[float(g / scale / s) for g, s in zip(row, sigma, strict=True)] for row in found.gradient])
-        units = 2.0 ** exponents.astype(np.float64)
-        change = factor.solve(gradient * units)  # of the order of one in the scaled norm's units over 2^norm
+        change = factor.scaled_solve(gradient)
+        if not np.isfinite(change).all():
+            raise ArithmeticError("the Hessian at W could not be factored")
         # What the next step can resolve: its gradient is about 2^(norm − gain), and must not drown in rounding.
-        wanted = int(np.ceil(max(gain, 24.0) * 1.5)) + 32
-        need = int(np.ceil(-norm)) + wanted + int(max(0, exponents.max()))
-        precision = max(precision, need + int(np.ceil(np.log2(max(float(data.A.shape[0]), 2)))))
-        finer = max(bits, need + int(max(0, -exponents.min())) + 32)
+        need = int(np.ceil(-norm)) + int(np.ceil(max(gain, 24.0) * 1.5)) + 32 + load
+        precision = max(precision, need)
+        finer = max(bits, need + small + 32)
         exact = exact * (1 << finer - bits)
         bits = finer
-        shifted = Fraction(2) ** (int(np.floor(norm)) + bits)
-        moved = np.array([[int(Fraction(float(v)) * shifted) for v in row] for row in change[:-1]], dtype=object)
+        shifts = [scale * (1 << bits) / s for s in sigma]
+        moved = np.array(
+            [[int(Fraction(float(v)) * f) for v, f in zip(row, shifts, strict=True)] for row in change[:-1]],
+            dtype=object,
+        )
         exact[:-1] -= moved
         exact[-1] = -exact[:-1].sum(axis=0)
     raise ArithmeticError(f"{_MOST_STEPS} steps were not enough; the scaled gradient is 2^{before:.1f}")
@@ -180,18 +234,10 @@ def _fixed(W: np.ndarray, bits: int) -> np.ndarray:
     return exact
 
 
-def _log2(x: Fraction) -> float:
-    """log₂ of a positive rational of any size."""
-    if x <= 0:
-        return -np.inf
-    e = x.numerator.bit_length() - x.denominator.bit_length()
-    return float(np.log2(float(x / Fraction(2) ** e))) + e
-
-
 def _log2_norm(gradient: np.ndarray, error: np.ndarray, sigma: list[Fraction]) -> float:
     """log₂ of an upper bound of ‖gΣ⁻¹‖_F."""
     total = Fraction(0)
     for d, s in enumerate(sigma):
         for g in gradient[:, d]:
             total += ((abs(g) + error[d]) / s) ** 2
-    return _log2(total) / 2
+    return log2_estimate(total) / 2

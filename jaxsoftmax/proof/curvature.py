@@ -9,18 +9,23 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from jaxsoftmax.proof.chord import float_columns
-from jaxsoftmax.proof.definite import factor_shift, is_semidefinite
+from jaxsoftmax.proof.definite import factor_shift, is_semidefinite, scaled_floats
 from jaxsoftmax.proof.exact_products import as_smallest, integer_bits, integer_product
 from jaxsoftmax.proof.minimiser_data import ProofData
+from jaxsoftmax.proof.safe_decimals import float_estimate
 
-__all__ = ["Curvature", "Pair", "certify_curvature", "scaling_exponents"]
+__all__ = ["Curvature", "Pair", "certify_curvature", "chosen_method", "scaling_exponents"]
 
 _FULL = 160  # order (C − 1)K up to which "auto" takes the whole matrix: a checker factors it in pure Python
 _MANY_COLUMNS = 300  # from here on a pair's matrix is summed over some of the rows only
 _ROWS_A_COLUMN = 4
-_FEW_BITS, _MORE_BITS = 12, 30  # of the largest weight, for many columns and for few
+_FEW_BITS, _MORE_BITS = 30, 46  # of the largest weight, for few and for many columns: rare ones have small weights only
+_BLOCK = 8192  # rows of X at a time
+_CANDIDATES = 6  # pairs that are tried for a class, as long as they are weak
+_WEAK = 1e-13  # of a matrix of which m is a smaller part of the largest diagonal entry
 _SLACK = 4.0  # times δ: what is left for the checker's own factorisation
 
 
@@ -49,13 +54,24 @@ class Curvature(NamedTuple):
 
 def scaling_exponents(data: ProofData) -> np.ndarray:
     """(K,) integers e with 2^e near the root mean square of each column; 0 for a column of zeros."""
-    A = data.A.astype(np.float64) if data.A.dtype != object else float_columns(data)
-    log_scale = [math.log2(q) for q in data.scales] if data.A.dtype != object else [0.0] * A.shape[1]
-    largest = np.maximum(abs(A).max(axis=0, initial=0.0), np.finfo(np.float64).tiny)
-    square = np.mean((A / largest) ** 2, axis=0)
-    with np.errstate(divide="ignore"):
-        logs = np.log2(largest) + np.log2(square) / 2 - np.array(log_scale)
-    return np.where(np.isfinite(logs) & (square > 0), np.rint(logs), 0).astype(int)
+    n, K = data.A.shape
+    first = np.zeros(K, int)
+    for column in range(K):
+        top = max(abs(v) for v in (int(data.A[:, column].max(initial=0)), int(data.A[:, column].min(initial=0))))
+        first[column] = top.bit_length() - data.scales[column].bit_length()
+    squares = np.zeros(K)
+    for start in range(0, n, _BLOCK):
+        X = float_columns(data, first, np.arange(start, min(start + _BLOCK, n)))
+        squares += np.einsum("nk,nk->k", X, X)
+    zero = squares == 0
+    return np.where(zero, 0, first + np.rint(np.log2(np.where(zero, n, squares) / max(n, 1)) / 2)).astype(int)
+
+
+def chosen_method(method: str, C: int, K: int) -> str:
+    """What "auto" stands for."""
+    if method == "auto":
+        return "full" if (C - 1) * K <= _FULL else "pairs"
+    return method
 
 
 def certify_curvature(
@@ -70,8 +86,8 @@ def certify_curvature(
 
     D²L[V, V] = Σ_{a<b} (v_a − v_b)ᵀ M_ab (v_a − v_b) with M_ab = Xᵀ diag(s y_a y_b) X (S14). The weights are replaced
     by lower bounds on a coarse grid, which keeps a lower bound, and makes M_ab an exact matrix of integers. "pairs":
-    for a spanning tree of pairs of classes M_ab ⪰ m_ab Σ², and μ is a lower bound of λ₂ of the graph's Laplacian. "full":
-    the whole matrix on v_C = 0, H' − μ (I − 11ᵀ/C) ⊗ Σ² ⪰ 0.
+    for a spanning tree of pairs of classes M_ab ⪰ m_ab Σ², and μ is a lower bound of λ₂ of the graph's Laplacian.
+    "full": the whole matrix on v_C = 0, H' − μ (I − 11ᵀ/C) ⊗ Σ² ⪰ 0.
 
     Args:
         data: the objective; its columns are independent, or all but the intercept penalised.
@@ -84,18 +100,18 @@ def certify_curvature(
     Source: S14, S15; Böhning, Ann. Inst. Statist. Math. 44 (1992), for the class-pair form.
     """
     (_, K), C = data.A.shape, data.C
-    if method == "auto":
-        method = "full" if (C - 1) * K <= _FULL else "pairs"
+    method = chosen_method(method, C, K)
     work = _Weights(data, Y, precision)
     if method == "full":
         return _whole(data, work, exponents)
-    pairs = []
-    for a, b in _spanning_tree(work.floats):
-        progress(f"curvature of the pair of classes {a}, {b}: {len(pairs) + 1} of {C - 1}")
-        pair = _pair(data, work, a, b, exponents)
-        if pair is None:
+    together = work.floats.T @ work.floats
+    pairs, inside = [], {0}
+    while len(inside) < C:
+        found = _next_pair(data, work, together, inside, exponents, progress)
+        if found is None:
             return None
-        pairs.append(pair)
+        pairs.append(found)
+        inside |= {found.a, found.b}
     pairs.sort(key=lambda pair: (pair.a, pair.b))
     mu = _laplacian_bound(C, pairs)
     return None if mu is None else Curvature(mu, "pairs", exponents, work.bits, tuple(pairs))
@@ -112,9 +128,9 @@ class _Weights:
         self.places = precision - cut
         self.s = (data.s_num / data.s_den).astype(np.float64)
         self.floats = self.low.astype(np.float64) * 2.0**-self.places
-        top = max(float((self.s[:, None] * self.floats).max()), 1e-300)
-        few = data.A.shape[1] > _MANY_COLUMNS
-        self.bits = int(np.clip((_FEW_BITS if few else _MORE_BITS) - math.floor(math.log2(top)), -64, 256))
+        top = max(float((self.s[:, None] * self.floats).max(initial=0.0)), 1e-300)
+        many = data.A.shape[1] > _MANY_COLUMNS
+        self.bits = int(np.clip((_MORE_BITS if many else _FEW_BITS) - math.floor(math.log2(top)), -64, 256))
 
     def estimate(self, a: int, b: int) -> np.ndarray:
         return self.s * self.floats[:, a] * self.floats[:, b]
@@ -128,26 +144,40 @@ class _Weights:
         return (down << -shift if shift < 0 else down) // self.data.s_den
 
 
-def _spanning_tree(y: np.ndarray) -> list[tuple[int, int]]:
-    """The pairs of a spanning tree of the classes with the largest Σ y_a y_b."""
-    together = y.T @ y
-    C, tree, inside = len(together), [], {0}
-    while len(inside) < C:
-        pairs = itertools.product(sorted(inside), sorted(set(range(C)) - inside))
-        a, b = max(pairs, key=lambda pair: together[pair])
-        inside.add(b)
-        tree.append((min(a, b), max(a, b)))
-    return tree
+def _next_pair(
+    data: ProofData,
+    work: _Weights,
+    together: np.ndarray,
+    inside: set[int],
+    exponents: np.ndarray,
+    progress: Callable[[str], None],
+) -> Pair | None:
+    """A pair that joins another class to those inside: of large Σ y_a y_b, and others where its matrix is too weak."""
+    outside = set(range(data.C)) - inside
+    order = sorted(itertools.product(inside, outside), key=lambda pair: -together[pair])
+    best = None
+    for a, b in order[:_CANDIDATES]:
+        progress(f"curvature of the classes {a} and {b}: pair {len(inside)} of {data.C - 1}")
+        found, largest = _pair(data, work, min(a, b), max(a, b), exponents)
+        if found is not None and (best is None or found.m > best.m):
+            best = found
+        if best is not None and best.m > _WEAK * largest:
+            return best
+    return best
 
 
 def _gram(data: ProofData, weights: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
     """Aᵀ diag(w) A in Python integers."""
-    A = data.A if rows is None else data.A[rows]
+    chosen = np.arange(len(data.A)) if rows is None else rows
     used = np.flatnonzero(weights != 0)
-    A, w = A[used], as_smallest(weights[used])
-    if A.dtype == object or w.dtype == object or integer_bits(A) + integer_bits(w) > 62:
-        A, w = A.astype(object), w.astype(object)
-    return integer_product((A * w[:, None]).T, A).astype(object)
+    chosen, weights = chosen[used], as_smallest(weights[used])
+    total = np.zeros((data.A.shape[1], data.A.shape[1]), dtype=object)
+    for start in range(0, len(chosen), _BLOCK):
+        A, w = data.A[chosen[start : start + _BLOCK]], weights[start : start + _BLOCK]
+        if A.dtype == object or w.dtype == object or integer_bits(A) + integer_bits(w) > 62:
+            A, w = A.astype(object), w.astype(object)
+        total = total + integer_product((A * w[:, None]).T, A)
+    return total
 
 
 def _metric(data: ProofData, exponents: np.ndarray) -> tuple[list[Fraction], list[Fraction]]:
@@ -170,48 +200,69 @@ def _proves(G: np.ndarray, bits: int, diagonal: list[Fraction]) -> bool:
     return is_semidefinite(M)
 
 
+def _floats(G: np.ndarray, bits: int, squares: list[Fraction], copies: int = 1) -> np.ndarray:
+    """G / 2^bits in the metric where Σ² is the identity, in float64."""
+    u = [(s.numerator.bit_length() - s.denominator.bit_length()) // 2 for s in squares]
+    root = np.array([float(s / Fraction(4) ** k) ** -0.5 for s, k in zip(squares, u, strict=True)] * copies)
+    return np.ldexp(scaled_floats(G, np.array(u * copies)), -bits) * root[:, None] * root
+
+
 def _short(x: float) -> Fraction:
     """A dyadic number of 12 bits just below x > 0."""
     mantissa, exponent = math.frexp(x)
     return Fraction(math.floor(mantissa * 4096), 4096) * Fraction(2) ** exponent
 
 
-def _pair(data: ProofData, work: _Weights, a: int, b: int, exponents: np.ndarray) -> Pair | None:
+def _pair(data: ProofData, work: _Weights, a: int, b: int, exponents: np.ndarray) -> tuple[Pair | None, float]:
+    """The pair with the largest m that could be proved, or None, and the largest diagonal entry of its matrix."""
     rows = _telling_rows(data, work.estimate(a, b), exponents) if data.A.shape[1] > _MANY_COLUMNS else None
     G = _gram(data, work.integers(a, b, rows), rows)
     squares, own = _metric(data, exponents)
-    unit = np.array([float(x) ** -0.5 for x in squares])
-    N = (G / (1 << max(work.bits, 0))).astype(np.float64) * 2.0 ** max(-work.bits, 0) * unit[:, None] * unit
-    N[np.diag_indices(len(N))] += np.array([float(o) for o in own]) * unit**2
-    m = _provable(N, np.eye(len(N)))
+    N = _floats(G, work.bits, squares)
+    N[np.diag_indices(len(N))] += [float_estimate(o / x) for o, x in zip(own, squares, strict=True)]
+    largest = float(np.diag(N).max())
+    m = _provable(N, None)
     for _ in range(6):
         if m is None or m <= 0:
-            return None
+            break
         exact = _short(m)
         if _proves(G, work.bits, [o - exact * x for o, x in zip(own, squares, strict=True)]):
-            return Pair(a, b, rows, exact)
+            return Pair(a, b, rows, exact), largest
         m /= 4
-    return None
+    return None, largest
 
 
-def _provable(N: np.ndarray, metric: np.ndarray) -> float | None:
-    """A float m such that N − m·metric leaves a checker's factorisation the slack that it needs, as an estimate."""
-    import scipy.linalg
+def _provable(N: np.ndarray, metric: np.ndarray | None) -> float | None:
+    """A float m such that N − m·metric leaves a checker's factorisation the slack that it needs, as an estimate.
 
+    metric: None for the identity.
+    """
     n = len(N)
+    if not np.isfinite(N).all():
+        return None
     m = float(scipy.linalg.eigh(N, metric, eigvals_only=True, subset_by_index=[0, 0])[0]) * (1 - 2.0**-6)
     for _ in range(30):
         if m <= 0:
             return None
-        left = N - m * metric
+        left = N - m * (np.eye(n) if metric is None else metric)
         diagonal = np.diag(left)
         if (diagonal > 0).all():
             scale = 1 / np.sqrt(diagonal)
-            least = np.linalg.eigvalsh(left * scale[:, None] * scale)[0]
-            if least > _SLACK * factor_shift(n):
+            # Its least eigenvalue is above the slack where it can still be factored with the slack taken off.
+            left = left * scale[:, None] * scale
+            left[np.diag_indices(n)] -= _SLACK * factor_shift(n)
+            if _factors(left):
                 return m
         m /= 2
     return None
+
+
+def _factors(N: np.ndarray) -> bool:
+    try:
+        scipy.linalg.cholesky(N.T, lower=True, overwrite_a=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _telling_rows(data: ProofData, weights: np.ndarray, exponents: np.ndarray) -> np.ndarray | None:
@@ -220,12 +271,13 @@ def _telling_rows(data: ProofData, weights: np.ndarray, exponents: np.ndarray) -
     wanted = _ROWS_A_COLUMN * K
     if n <= wanted:
         return None
-    X = float_columns(data) * 2.0 ** -exponents.astype(np.float64) * np.sqrt(weights)[:, None]
-    gram = X.T @ X
-    values, vectors = np.linalg.eigh(gram)
+    heavy = np.arange(n) if n <= 4 * wanted else np.sort(np.argpartition(weights, n - 4 * wanted)[n - 4 * wanted :])
+    X = float_columns(data, exponents, heavy)
+    X *= np.sqrt(weights[heavy])[:, None]
+    values, vectors = np.linalg.eigh(X.T @ X)
     whitening = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-14))
-    leverage = np.einsum("nk,nk->n", X @ whitening, X @ whitening) if n * K < 10**6 else _row_norms(X, whitening)
-    return np.sort(np.argpartition(leverage, n - wanted)[n - wanted :])
+    leverage = _row_norms(X, whitening)
+    return np.sort(heavy[np.argpartition(leverage, len(heavy) - wanted)[len(heavy) - wanted :]])
 
 
 def _row_norms(X: np.ndarray, whitening: np.ndarray) -> np.ndarray:
@@ -274,12 +326,11 @@ def _whole(data: ProofData, work: _Weights, exponents: np.ndarray) -> Curvature 
             if i < C - 1 and j < C - 1:
                 G[i * K : (i + 1) * K, j * K : (j + 1) * K] += sign * M
     squares, own = _metric(data, exponents)
-    unit = np.array([float(x) ** -0.5 for x in squares])
-    units = np.tile(unit, C - 1)
     projection = np.eye(C - 1) - 1 / C
-    N = (G / (1 << max(work.bits, 0))).astype(np.float64) * 2.0 ** max(-work.bits, 0) * units[:, None] * units
+    N = _floats(G, work.bits, squares, C - 1)
     # The penalty alpha ‖V‖² is (alpha/C) Σ_{a<b} ‖v_a − v_b‖² where 1ᵀV = 0: alpha (I − 11ᵀ/C) on v_C = 0.
-    N += np.kron(projection, np.diag(C * np.array([float(o) for o in own]) * unit**2))
+    penalty = [float_estimate(C * o / x) for o, x in zip(own, squares, strict=True)]
+    N += np.kron(projection, np.diag(penalty))
     mu = _provable(N, np.kron(projection, np.eye(K)))
     for _ in range(6):
         if mu is None or mu <= 0:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from jaxsoftmax.proof.exact_products import integer_product
+from jaxsoftmax.proof.exact_products import integer_bits, integer_product
 
-__all__ = ["factor_shift", "is_semidefinite", "unit_exponents"]
+__all__ = ["factor_shift", "is_semidefinite", "scaled_floats", "unit_exponents"]
 
 _PLACES = 56  # binary places to which the entries of the factor are rounded
 
@@ -26,6 +26,24 @@ def factor_shift(n: int) -> float:
 def unit_exponents(M: np.ndarray) -> np.ndarray:
     """Integers u with the diagonal of M[i, j] 2^-(u_i + u_j) in [1/4, 1], for positive integers on M's diagonal."""
     return np.array([-(-int(M[i, i]).bit_length() // 2) for i in range(len(M))])
+
+
+def scaled_floats(M: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """M[i, j] 2^-(u_i + u_j) in float64, each entry rounded once or twice, for Python integers of any size.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxsoftmax.proof.definite import scaled_floats
+        >>> scaled_floats(np.array([[3 * 4**700]], dtype=object), np.array([701]))
+        array([[0.75]])
+    """
+    places = u[:, None] + u[None, :]
+    excess = int(max(0, integer_bits(M) - 1000))  # bits beyond the range of a double
+    cut = np.clip(places - 64, 0, None) if excess else np.zeros_like(places)
+    small = M >> cut.astype(object) if excess else M
+    if excess and integer_bits(small) > 1000:
+        small = np.clip(small, -(1 << 1000), 1 << 1000)
+    return np.ldexp(small.astype(np.float64), cut - places)
 
 
 def is_semidefinite(M: np.ndarray) -> bool:
@@ -48,7 +66,9 @@ def is_semidefinite(M: np.ndarray) -> bool:
     if any(int(M[i, i]) <= 0 for i in range(n)):
         return n == 0
     u = unit_exponents(M)
-    scaled = np.array([[int(v) / (1 << int(u[i] + u[j])) for j, v in enumerate(row)] for i, row in enumerate(M)])
+    scaled = scaled_floats(M, u)
+    if not abs(scaled).max() <= 2.0:  # |m_ij| <= √(m_ii m_jj) fails
+        return False
     scaled[np.diag_indices(n)] -= factor_shift(n)
     try:
         factor = scipy.linalg.cholesky(scaled, lower=True, check_finite=False)
@@ -60,8 +80,6 @@ def is_semidefinite(M: np.ndarray) -> bool:
     product = integer_product(R, R.T).astype(object)
     # 2^(112 + 2w) (DMD − R̂R̂ᵀ) in integers, w the largest exponent.
     w = int(u.max())
-    lift = np.array([_PLACES + w - int(k) for k in u], dtype=object)
-    lifted = np.array([[int(v) << int(lift[i] + lift[j]) for j, v in enumerate(row)] for i, row in enumerate(M)])
-    remainder = lifted.astype(object) - (product << 2 * w)
-    diagonal = remainder[np.diag_indices(n)]
-    return bool(all(2 * d >= total for d, total in zip(diagonal, abs(remainder).sum(axis=1), strict=True)))
+    lift = (2 * (_PLACES + w) - u[:, None] - u[None, :]).astype(object)
+    remainder = (M.astype(object) << lift) - (product << 2 * w)
+    return bool((2 * remainder[np.diag_indices(n)] >= abs(remainder).sum(axis=1)).all())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.proof.exact_products import integer_product
+from jaxsoftmax.proof.exact_products import integer_bits, integer_product
 from jaxsoftmax.proof.minimiser_data import ProofData
 
 __all__ = ["Enclosure", "enclose"]
@@ -82,38 +82,45 @@ def enclose(
     scaled = W.astype(object) * np.array([common // q for q in data.scales], dtype=object)
     Y = np.empty((n, C), dtype=object)
     total = np.zeros(scaled.shape, dtype=object)
+    sums = np.zeros(scaled.shape[1], dtype=object)  # Σ s_num |A|
     linear: dict[int, int] = {}  # denominator of the targets -> Σ s_num (q max z − Σ P z), over q·common·2^bits·s_den
-    with _working(flint, precision + _GUARD):
-        unit = flint.arb(common)
-        logs = flint.arb(0)
-        for start in range(0, n, _BLOCK):
-            rows = slice(start, min(start + _BLOCK, n))
-            Z = integer_product(data.A[rows], scaled.T).astype(object)
-            top = Z.max(axis=1)
-            P, q, s = data.P[rows].astype(object), data.q[rows], data.s_num[rows]
-            fixed = (q * top - (P * Z).sum(axis=1)) * s
-            for denominator, value in zip(q.tolist(), fixed.tolist(), strict=True):
-                linear[denominator] = linear.get(denominator, 0) + value
-            part, Y[rows] = _softmax(flint, (Z - top[:, None]).tolist(), s.tolist(), unit, bits, precision)
+    unit, logs = flint.arb(common), flint.arb(0)
+    for start in range(0, n, _BLOCK):
+        rows = slice(start, min(start + _BLOCK, n))
+        A, P, q, s = data.A[rows], data.P[rows].astype(object), data.q[rows], data.s_num[rows]
+        Z = integer_product(A, scaled.T).astype(object)
+        top = Z.max(axis=1)
+        fixed = (q * top - (P * Z).sum(axis=1)) * s
+        for denominator, value in zip(q.tolist(), fixed.tolist(), strict=True):
+            linear[denominator] = linear.get(denominator, 0) + value
+        below = Z - top[:, None]
+        # |d| < 2^reach, and an error of d's last place is |d| times as large in e^d.
+        reach = max(0, integer_bits(below) - bits - common.bit_length() + 1)
+        with _working(flint, precision + _GUARD + reach):
+            part, Y[rows] = _softmax(flint, below.tolist(), s.tolist(), unit, bits, precision)
             logs += part
-            T = (P << precision) // q[:, None]
-            total = total + integer_product(((Y[rows] - T) * s[:, None]).T, data.A[rows])
-            if n > _BLOCK:
-                progress(f"loss and gradient at {precision} bits: {rows.stop} of {n} rows")
+        T = (P << precision) // q[:, None]
+        total = total + integer_product(((Y[rows] - T) * s[:, None]).T, A)
+        sums = sums + integer_product(s[None, :], abs(A))[0]
+        if n > _BLOCK:
+            progress(f"loss and gradient at {precision} bits: {rows.stop} of {n} rows")
+    with _working(flint, precision + _GUARD):
         logs = logs / data.s_den
-        radius = _fraction(logs.rad())
-        middle = _fraction(logs.mid())
-    exact = sum((Fraction(v, q) for q, v in linear.items()), Fraction(0)) / (common << bits) / data.s_den
+        radius, middle = _fraction(logs.rad()), _fraction(logs.mid())
+    # One rounding down for each denominator: the exact sum has the product of all of them for its own.
+    places = precision + _GUARD
+    floors = sum((value << places) // q for q, value in linear.items())
+    low = Fraction(floors, data.s_den * common << bits + places)
+    high = Fraction(floors + len(linear), data.s_den * common << bits + places)
     penalised = np.where(data.penalised[None, :], W, 0).astype(object)
-    exact += data.alpha / 2 * Fraction(int((penalised * penalised).sum()), 1 << 2 * bits)
-    size = abs(data.A).astype(object) if data.A.dtype == object else abs(data.A)
-    sums = integer_product(data.s_num[None, :], size)[0]
+    penalty = data.alpha / 2 * Fraction(int((penalised * penalised).sum()), 1 << 2 * bits)
     units = [data.s_den * q << precision for q in data.scales]
     gradient = np.empty(scaled.shape, dtype=object)
     for c, d in np.ndindex(*scaled.shape):
         gradient[c, d] = Fraction(int(total[c, d]), units[d]) + data.alpha * Fraction(int(penalised[c, d]), 1 << bits)
     error = np.array([Fraction(2 * int(a), unit_) for a, unit_ in zip(sums, units, strict=True)], dtype=object)
-    return Enclosure((exact + middle - radius, exact + middle + radius), gradient, error, Y, precision)
+    loss = (middle - radius + low + penalty, middle + radius + high + penalty)
+    return Enclosure(loss, gradient, error, Y, precision)
 
 
 class _working:
@@ -134,22 +141,26 @@ def _softmax(
 ) -> tuple[Any, np.ndarray]:
     """Σ s log Σ_j exp(d_nj) as a ball, and the probabilities as integers; d = below / (unit·2^bits), largest 0."""
     arb, Y, logs = flint.arb, [], flint.arb(0)
+    negligible = arb((1, -precision - 1))  # half a unit
     whole = unit == 1
     for row, weight in zip(below, s, strict=True):
         if whole:
             powers = [arb((d, -bits)).exp() for d in row]
         else:
             powers = [(arb((d, -bits)) / unit).exp() for d in row]
-        total = sum(powers[1:], powers[0])
+        total = sum(powers, arb(0))
         logs += weight * total.log()
         values = []
         for power in powers:
             y = power / total
+            if y < negligible:
+                values.append(0)
+                continue
+            # Rounding costs half a unit at most and a ball of this accuracy 2^-15 of one: one unit is enough.
+            if y.rel_accuracy_bits() < precision + 16:
+                raise ArithmeticError("a probability was not enclosed to the working precision")
             middle, exponent = y.mid().man_exp()
             mantissa, shift = int(middle), int(exponent) + precision
-            # Rounding costs half a unit at most and a ball of this accuracy 2^-16 of one: one unit is enough.
-            if y.rel_accuracy_bits() < precision + 16 and mantissa.bit_length() + shift > -2:
-                raise ArithmeticError("a probability was not enclosed to the working precision")
             values.append(mantissa << shift if shift >= 0 else (mantissa + (1 << -shift - 1)) >> -shift)
         Y.append(values)
     return logs, np.array(Y, dtype=object)

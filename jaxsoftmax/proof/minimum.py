@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.proof.chord import Refined, float_columns, refine
-from jaxsoftmax.proof.curvature import Curvature, certify_curvature, scaling_exponents
-from jaxsoftmax.proof.exact_products import integer_product
+from jaxsoftmax.proof.chord import Refined, refine
+from jaxsoftmax.proof.curvature import Curvature, certify_curvature, chosen_method, scaling_exponents
+from jaxsoftmax.proof.exact_products import as_smallest, integer_bits, integer_product
 from jaxsoftmax.proof.fixed_point import Enclosure, enclose
 from jaxsoftmax.proof.minimiser_data import ProofData
+from jaxsoftmax.proof.safe_decimals import (
+    common_digits,
+    decimal_text,
+    float_estimate,
+    log2_estimate,
+    rate_text,
+    short_text,
+    sqrt_bound,
+)
 
-__all__ = ["Claims", "NotProved", "Proof", "claims_of", "decimal_text", "prove_minimum"]
+__all__ = ["Claims", "NotProved", "Proof", "claims_of", "prove_minimum"]
 
 _OUTWARD = Fraction(10**9 + 1, 10**9)  # claims leave this much room for a checker's own rounding
+_ATTEMPTS = 3
+_FULL_SHARE, _PAIRS_SHARE = 2.0**-2, 2.0**-7  # of the least eigenvalue that is expected to be proved
+_BLOCK = 8192  # rows of X at a time
 
 
 class NotProved(ValueError):
@@ -82,54 +94,66 @@ def prove_minimum(
     Source: S13-S15, S17, S8.
     """
     exponents = scaling_exponents(data)
-    beta = _beta_upper(data, exponents)
-    W = W - W.mean(axis=0)
-    start = np.array([[int(Fraction(float(w)) * (1 << 128)) for w in row] for row in W], dtype=object)
-    start[-1] = -start[:-1].sum(axis=0)
-    progress("curvature at the start")
-    first = enclose(data, start, 128, 160, progress)
-    curvature = certify_curvature(data, first.probabilities, 160, exponents, method, progress)
-    if curvature is None:
-        raise NotProved(
-            "certify: no curvature above 0 could be proved at W (the factorisation failed): W is far from a minimiser, "
-            "the problem is too badly conditioned, or there is no minimiser. Ask jaxsoftmax.decide_existence(problem)."
-        )
+    beta = _beta_bound(data, exponents)
+    curvature = None
+    for _ in range(_ATTEMPTS):
+        refined = _refined(data, W, digits, exponents, beta, method, curvature, progress)
+        # The loss needs the digits too, the gradient only half of them.
+        found = refined.enclosure
+        wanted = _loss_precision(found, digits)
+        if wanted > found.precision:
+            progress("the loss at its final precision")
+            found = enclose(data, refined.W, refined.bits, wanted, progress)
+        progress("curvature")
+        final = certify_curvature(data, found.probabilities, found.precision, exponents, method, progress)
+        if final is None:
+            raise NotProved(
+                "certify: no curvature above 0 could be proved at W (the factorisation failed): W is far from a "
+                "minimiser, the problem is too badly conditioned, or there is no minimiser. Ask "
+                "jaxsoftmax.decide_existence(problem)."
+            )
+        curvature = float_estimate(final.mu) / 2
+        q = _newton_ratio(found, final, beta)
+        if q < 1 and _tail(q) * final.mu / beta**2 * 10 ** (digits + 1) <= found.loss[1]:
+            break  # else the curvature was less than expected: more steps, knowing it
+    claims = claims_of(data, everything, refined, found, final, beta)
+    return Proof(claims, refined.W, refined.bits, found.precision, final, data, refined.steps)
+
+
+def _refined(
+    data: ProofData,
+    W: np.ndarray,
+    digits: int,
+    exponents: np.ndarray,
+    beta: Fraction,
+    method: str,
+    curvature: float | None,
+    progress: Callable[[str], None],
+) -> Refined:
+    full = chosen_method(method, data.C, data.A.shape[1]) == "full"
+    target, share = -(digits + 2) * math.log2(10), _FULL_SHARE if full else _PAIRS_SHARE
     try:
-        refined = refine(
-            data,
-            W,
-            exponents,
-            -(digits + 2) * math.log2(10),
-            curvature=float(curvature.mu) / 2,
-            beta=float(beta),
-            progress=progress,
-        )
+        return refine(data, W, exponents, target, beta=float(beta), share=share, curvature=curvature, progress=progress)
     except ArithmeticError as error:
         raise NotProved(
             f"certify: {error}. W is too far from a minimiser, or none exists: train longer, or ask "
             "jaxsoftmax.decide_existence(problem)."
         ) from None
-    # The loss needs the digits too, the gradient only half of them.
-    found = refined.enclosure
-    wanted = _loss_precision(found, digits)
-    if wanted > found.precision:
-        progress("the loss at its final precision")
-        found = enclose(data, refined.W, refined.bits, wanted, progress)
-    progress("curvature at the end point")
-    final = certify_curvature(data, found.probabilities, found.precision, exponents, method, progress)
-    if final is None:
-        raise NotProved("certify: no curvature above 0 could be proved at the refined weights.")
-    claims = claims_of(data, everything, refined, found, final, beta)
-    return Proof(claims, refined.W, refined.bits, found.precision, final, data, refined.steps)
 
 
 def _loss_precision(found: Enclosure, digits: int) -> int:
     width = found.loss[1] - found.loss[0]
-    if width == 0:
-        return found.precision
-    have = math.log2(found.loss[1] / width) if found.loss[1] / width < 2**1000 else 1000
-    missing = (digits + 3) * math.log2(10) - have
-    return found.precision + max(0, math.ceil(missing))
+    missing = (digits + 3) * math.log2(10) - log2_estimate(found.loss[1]) + log2_estimate(width)
+    return found.precision if width == 0 else found.precision + max(0, math.ceil(missing))
+
+
+def _newton_ratio(found: Enclosure, curvature: Curvature, beta: Fraction) -> Fraction:
+    """S13's q = β ‖g‖_* / μ, from above."""
+    square = Fraction(0)
+    for d, e in enumerate(curvature.exponents):
+        column = sum((abs(g) + found.gradient_error[d]) ** 2 for g in found.gradient[:, d])
+        square += column / Fraction(4) ** int(e)
+    return beta * sqrt_bound(square) / curvature.mu * _OUTWARD
 
 
 def claims_of(
@@ -146,18 +170,13 @@ def claims_of(
         NotProved: q >= 1.
     """
     exponents, mu = curvature.exponents, curvature.mu
-    sigma = [Fraction(2) ** int(e) for e in exponents]
-    square = Fraction(0)
-    for d, s in enumerate(sigma):
-        square += sum(((abs(g) + found.gradient_error[d]) / s) ** 2 for g in found.gradient[:, d])
-    q = beta * _sqrt_upper(square) / mu * _OUTWARD
+    q = _newton_ratio(found, curvature, beta)
     if q >= 1:
         raise NotProved(
-            f"certify: S13's q = {float(q):.3g} is not below 1 at W: W is too far from a minimiser, or none exists. "
-            "Train longer, or ask jaxsoftmax.decide_existence(problem)."
+            f"certify: S13's q = {float_estimate(q):.3g} is not below 1 at W: W is too far from a minimiser, or none "
+            "exists. Train longer, or ask jaxsoftmax.decide_existence(problem)."
         )
-    # −log(1 − q) = q + q²/2 + … <= q + q²/(2 (1 − q)); q + (1 − q) log(1 − q) <= q²/(2 (1 − q)).
-    tail = q * q / (2 * (1 - q))
+    tail = _tail(q)
     radius = (q + tail) / beta * _OUTWARD
     gap = tail * mu / beta**2 * _OUTWARD
     low = Fraction(2) ** int(min(exponents))
@@ -165,11 +184,10 @@ def claims_of(
     upper = _largest_curvature(everything)
     # Descent stays in the Euclidean ball about W*, which may leave the scaled one: S8 once more from W*.
     trace = _trace(everything, weighted=False)
-    rho = _sqrt_upper(2 * trace) * radius / low
+    rho = sqrt_bound(2 * trace) * radius / low
     gain = mu_euclidean * (1 - q) * max(1 - rho, Fraction(0)) / upper * (1 - Fraction(1, 10**6))
     lower, top = found.loss[0] - gap, found.loss[1]
-    digits = _common_digits(lower, top)
-    places = _places(lower, top, digits)
+    digits, places = common_digits(lower, top)
     return Claims(
         loss_lower=decimal_text(lower, places, up=False),
         loss_upper=decimal_text(top, places, up=True),
@@ -181,114 +199,58 @@ def claims_of(
         curvature_euclidean=short_text(mu_euclidean, up=False),
         curvature_upper=short_text(upper, up=True),
         condition=short_text(Fraction(short_text(upper, up=True)) / (mu_euclidean * (1 - q)), up=True),
-        rate=_rate_text(gain * upper / Fraction(short_text(upper, up=True))),
+        rate=rate_text(gain * upper / Fraction(short_text(upper, up=True))),
     )
 
 
 # ── bounds ──
-def _beta_upper(data: ProofData, exponents: np.ndarray) -> Fraction:
-    """√2 max_n ‖Σ⁻¹ x_n‖, from above: the largest rows by floating point, each within a relative 2^-40 (S13)."""
-    X = float_columns(data) * 2.0 ** -exponents.astype(np.float64)
-    largest = float(np.einsum("nk,nk->n", X, X).max())
-    # K terms with (K + 4) roundings of 2^-53 each: far below 2^-30 for K < 2^20.
-    return _sqrt_upper(2 * Fraction(largest) * (1 + Fraction(1, 2**30)))
+def _tail(q: Fraction) -> Fraction:
+    """q²/(2 (1 − q)), an upper bound of −log(1 − q) − q and of q + (1 − q) log(1 − q), for 0 <= q < 1."""
+    return q * q / (2 * (1 - q))
 
 
-def _sqrt_upper(x: Fraction) -> Fraction:
-    """A rational at most a relative 2^-60 above √x."""
-    if x <= 0:
-        return Fraction(0)
-    shift = max(0, 130 - x.numerator.bit_length() + x.denominator.bit_length())
-    shift += shift % 2
-    return Fraction(math.isqrt((x.numerator << shift) // x.denominator) + 1, 1 << shift // 2)
+def _beta_bound(data: ProofData, exponents: np.ndarray) -> Fraction:
+    """√2 max_n ‖Σ⁻¹ x_n‖ (S13), from above: squares summed in integers, one root rounded up."""
+    inverse = [1 / (q * Fraction(2) ** int(e)) for q, e in zip(data.scales, exponents, strict=True)]
+    common = math.lcm(*(f.denominator for f in inverse))
+    squares = np.array([[int(f * common) ** 2] for f in inverse], dtype=object)
+    largest = 0
+    for A in _blocks(data.A):
+        A = A if integer_bits(A) <= 31 else A.astype(object)
+        largest = max(largest, int(integer_product(A * A, squares).max(initial=0)))
+    # Where every x_n is 0 any number is above; the theorem divides by it.
+    return sqrt_bound(Fraction(2 * largest, common * common)) or Fraction(1)
+
+
+def _blocks(A: np.ndarray) -> Iterator[np.ndarray]:
+    """A in blocks of rows."""
+    for start in range(0, len(A), _BLOCK):
+        yield A[start : start + _BLOCK]
 
 
 def _trace(data: ProofData, weighted: bool) -> Fraction:
     """tr XᵀX or tr XᵀSX, exactly."""
-    A = data.A
-    total = Fraction(0)
-    weights = data.s_num if weighted else np.array([1] * len(A), dtype=object)
-    for d, scale in enumerate(data.scales):
-        column = A[:, d].astype(object)
-        total += Fraction(int((column * column * weights).sum()), scale * scale)
+    weights = data.s_num if weighted else np.ones(len(data.A), dtype=np.int64)
+    sums = np.zeros(data.A.shape[1], dtype=object)
+    for A, s in zip(_blocks(data.A), _blocks(weights), strict=True):
+        A = A if integer_bits(A) <= 31 else A.astype(object)
+        sums = sums + integer_product(s[None, :], A * A)[0]
+    total = sum((Fraction(int(v), q * q) for v, q in zip(sums, data.scales, strict=True)), Fraction(0))
     return total / (data.s_den if weighted else 1)
 
 
 def _largest_curvature(data: ProofData) -> Fraction:
     """S7a's Λ from above: ½ min(trace, largest row sum of |XᵀSX|) + alpha, exactly."""
-    A, s = data.A, data.s_num
-    weighted = A * s.astype(np.int64)[:, None] if _fits(A, s) else A.astype(object) * s[:, None]
-    gram = integer_product(weighted.T, A)
+    K = data.A.shape[1]
+    gram = np.zeros((K, K), dtype=object)
+    for A, s in zip(_blocks(data.A), _blocks(data.s_num), strict=True):
+        weights = as_smallest(s)
+        if A.dtype == object or weights.dtype == object or integer_bits(A) + integer_bits(weights) > 62:
+            A, weights = A.astype(object), weights.astype(object)
+        gram = gram + integer_product((A * weights[:, None]).T, A)
     inverse = [Fraction(1, q) for q in data.scales]
     rows = [
         sum((abs(int(v)) * f for v, f in zip(row, inverse, strict=True) if v), Fraction(0)) * own
         for row, own in zip(gram.tolist(), inverse, strict=True)
     ]
     return min(_trace(data, weighted=True), max(rows) / data.s_den) / 2 + data.alpha
-
-
-def _fits(A: np.ndarray, s: np.ndarray) -> bool:
-    top = max((int(v) for v in s), default=1)
-    return A.dtype != object and int(abs(A).max(initial=0)).bit_length() + top.bit_length() <= 62
-
-
-# ── decimals ──
-def decimal_text(x: Fraction, places: int, up: bool) -> str:
-    """x > 0 or not, with so many decimal places, rounded up or down."""
-    scaled = x * 10**places if places >= 0 else x / 10**-places
-    whole = math.ceil(scaled) if up else math.floor(scaled)
-    if places <= 0:
-        return str(whole * 10**-places)
-    sign = "-" if whole < 0 else ""
-    digits = str(abs(whole)).rjust(places + 1, "0")
-    return f"{sign}{digits[:-places]}.{digits[-places:]}"
-
-
-def short_text(x: Fraction, up: bool, digits: int = 12) -> str:
-    """A positive rational with so many significant decimals in scientific notation, rounded up or down."""
-    if x <= 0:
-        return "0"
-    e = _exponent(x)
-    scaled = x * Fraction(10) ** (digits - 1 - e)
-    whole = math.ceil(scaled) if up else math.floor(scaled)
-    text = str(whole)
-    e += len(text) - digits
-    return f"{text[0]}.{text[1:].rstrip('0') or '0'}e{e}"
-
-
-def _exponent(x: Fraction) -> int:
-    """floor(log10 x) for x > 0."""
-    e = math.floor((x.numerator.bit_length() - x.denominator.bit_length()) * math.log10(2))
-    while Fraction(10) ** e > x:
-        e -= 1
-    while Fraction(10) ** (e + 1) <= x:
-        e += 1
-    return e
-
-
-def _rate_text(gain: Fraction) -> str:
-    """1 − gain rounded up, with digits enough that it stays below 1."""
-    if gain <= 0:
-        return "1"
-    places = max(12, 12 - _exponent(gain))
-    return decimal_text(1 - gain, places, up=True)
-
-
-def _common_digits(lower: Fraction, upper: Fraction) -> int:
-    """Significant decimals on which both agree as printed."""
-    if lower <= 0:
-        return 0
-    e = _exponent(upper)
-    width = upper - lower
-    most = 10**6 if width == 0 else max(0, e - _exponent(width) + 2)
-    for digits in range(most, 0, -1):
-        places = digits - 1 - e
-        if decimal_text(lower, places, up=False) == decimal_text(upper, places, up=False):
-            return digits
-    return 0
-
-
-def _places(lower: Fraction, upper: Fraction, digits: int) -> int:
-    """Decimal places that show the common digits and four more."""
-    e = _exponent(upper) if upper > 0 else 0
-    return max(digits, 12) + 3 - e

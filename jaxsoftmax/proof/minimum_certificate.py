@@ -14,8 +14,9 @@ import numpy as np
 
 from jaxsoftmax.proof.certificate import write_certificate
 from jaxsoftmax.proof.exact_data import ExactData
-from jaxsoftmax.proof.minimum import Proof, decimal_text
+from jaxsoftmax.proof.minimum import Proof
 from jaxsoftmax.proof.row_space import Dropped
+from jaxsoftmax.proof.safe_decimals import decimal_text
 
 __all__ = ["Certificate"]
 

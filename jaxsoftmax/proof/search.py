@@ -20,6 +20,8 @@ from jaxsoftmax.proof.witness import Multipliers, is_stationary, margins, signs
 __all__ = ["Search"]
 
 LARGE = 1500  # weights C·K from which a fit of all classes costs more than a proof by two of them
+VERY_LARGE = 2 * 10**7  # entries of X from which a search for complete separation costs more than two classes' overlap
+_SECONDS_AN_ENTRY = 3e-8  # of X, to convert and to scale
 _NEEDS_FLINT = "Exact solving needs python-flint: pip install 'jaxsoftmax[exact]'."
 
 
@@ -57,10 +59,13 @@ class Search:
             return self._attained("positive-targets", "every target probability is positive (S9)")
         if not len(self.data.columns):
             return self._attained("coercive", "the regularizer leaves no direction but the gauge (S21e)")
-        stages = [("one feature at a time (S12)", self._one_feature), ("complete separation (S9)", self._separate)]
-        large = self.data.C * len(self.data.columns) > LARGE
+        one, whole = ("one feature at a time (S12)", self._one_feature), ("complete separation (S9)", self._separate)
         face, pair = ("fit and exact multipliers (S10)", self._face), ("two overlapping classes (S10)", self._overlap)
-        stages += [pair, face] if large else [face]
+        large = self.data.C * len(self.data.columns) > LARGE
+        if len(self.data.rows) * len(self.data.columns) > VERY_LARGE:
+            stages = [one, pair, whole, face]
+        else:
+            stages = [one, whole, pair, face] if large else [one, whole, face]
         stages += [
             ("linear program (S11)", self._program),
             ("the same in reduced columns (S11)", self._reduced_program),
@@ -69,7 +74,7 @@ class Search:
         if not self.exact:
             stages = [stages[0], ("fit in floating point", self._estimate)]
         for name, stage in stages:
-            if self._remaining() <= 0:
+            if self._remaining() <= (0 if stage == self._one_feature else self._least_seconds()):
                 self.failures.append("the budget was spent")
                 break
             self.tell(name)
@@ -79,10 +84,17 @@ class Search:
             except ImportError:
                 self.failures.append(_NEEDS_FLINT)
                 final = False
+            except (OverflowError, np.linalg.LinAlgError) as error:  # floating point only proposes: go on without
+                self.failures.append(f"{name}: floating point failed ({error})")
+                final = False
             self.stages.append((name, time.perf_counter() - began))
             if final:
                 return None
         return self._open()
+
+    def _least_seconds(self) -> float:
+        """What any stage but the first takes to read the data: none is begun that could not end in time."""
+        return _SECONDS_AN_ENTRY * len(self.data.rows) * len(self.data.columns)
 
     def _remaining(self) -> float:
         return self.deadline - time.perf_counter()
