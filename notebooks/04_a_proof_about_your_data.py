@@ -577,7 +577,7 @@ if statsmodels is not None:
 
 # %%
 if statsmodels is not None:
-    figure, ax = plt.subplots(figsize=(7, 3.6))
+    _, ax = plt.subplots(figsize=(7, 3.6))
     for name, table in published.items():
         relative = [
             float((abs(table[c][d] - coefficients[c][d]) + error[d]) / abs(coefficients[c][d]))
@@ -587,8 +587,8 @@ if statsmodels is not None:
     ours = [float(error[d] / abs(coefficients[c][d])) for c, d in itertools.product(range(6), range(6))]
     ax.semilogy(sorted(ours), ".-", label="js.certify (bound)")
     ax.axhline(np.finfo(float).eps, color="grey", lw=0.8, label="eps of float64")
-    ax.set(xlabel="coefficients, best first", ylabel="proved relative error", ylim=(1e-38, 1))
-    ax.legend(loc="center right", fontsize=8)
+    ax.set(xlabel="coefficients, best first", ylabel="proved relative error", ylim=(1e-50, 1))
+    ax.legend(loc="center left", fontsize=8)
     plt.show()
     words = STATA.split()
     units = [Fraction(1, 10 ** len(word.partition(".")[2])) for word in words]
@@ -620,7 +620,7 @@ if statsmodels is not None:
         name: max(float(abs(a - b)) for a, b in zip(itertools.chain(*table), truth, strict=True))
         for name, table in published.items()
     }
-    print(*(f"{name}: largest error of a coefficient {value:.1e}\n" for name, value in worst.items()))
+    print(*(f"{name}: largest error of a coefficient {value:.1e}" for name, value in worst.items()), sep="\n")
     # Newton's method in doubles: coefficients up to 12, condition of the Hessian 10^6 and more.
     claims["    statsmodels newton: largest error of a coefficient"] = worst["statsmodels newton"], 1e-9
     claims["    Stata 11: largest error of a coefficient"] = worst["Stata 11"], 1e-4
