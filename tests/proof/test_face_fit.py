@@ -104,6 +104,23 @@ def test_the_loss_has_twelve_digits_whatever_the_columns_scale_and_offset():
         np.testing.assert_allclose(fit.residual, expected, rtol=0, atol=1e-12)
 
 
+def test_integers_beyond_the_range_of_floats():
+    """Section 7.10: columns scaled to integers may have thousands of bits; the minimum does not depend on scales."""
+    x = np.array([0, 1, 2, 3, 4, 5])
+    support = one_hot([0, 1, 0, 1, 0, 1], 2)
+    huge = 2**1500
+    plain = np.column_stack([x, x * x % 3, np.ones(6, np.int64)])
+    A = plain.astype(object) * np.array([huge, huge**2, huge], dtype=object)
+    A[:, 0] += 3 * huge
+    A[:, 1] += 1  # an offset of 1 in 2**3000
+    expected = fit_face(plain, support, support * 1.0, np.ones(6), ~support)
+    fit = fit_face(A, support, support * 1.0, np.ones(6), ~support)
+    assert fit.converged and fit.loss == pytest.approx(expected.loss, rel=1e-12)
+    A = np.column_stack([huge + x.astype(object), np.ones(6, dtype=object)])
+    alone = fit_face(plain[:, [0, 2]], support, support * 1.0, np.ones(6), ~support)
+    assert fit_face(A, support, support * 1.0, np.ones(6), ~support).loss >= alone.loss * (1 - 1e-12)
+
+
 def test_conjugate_gradients_end_where_the_dense_steps_do(monkeypatch):
     """S11: the minimum is one number, whichever way Newton's systems are solved."""
     rng = np.random.default_rng(8)
