@@ -43,7 +43,7 @@ def reduced_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, K = A.shape
     if n == 0 or K == 0:
         return A, np.eye(K, dtype=np.int64)
-    reduced, transform = flint.fmpz_mat(K, n, A.T.ravel().tolist()).lll(transform=True)
+    reduced, transform = flint.fmpz_mat(K, n, A.T.ravel().tolist()).lll(True)
     B, U = (
         as_smallest(np.array([int(x) for x in M.entries()], dtype=object).reshape(K, -1).T)
         for M in (reduced, transform)
