@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsoftmax.proof.face_loss import FaceLoss, PairGrams
 
-__all__ = ["ConjugateSystems", "DenseSystems", "Direction"]
+__all__ = ["ConjugateSystems", "DenseSystems"]
 
 _EPS = float(np.finfo(np.float64).eps)
 _CONJUGATE_STEPS = 500
