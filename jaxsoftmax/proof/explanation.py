@@ -30,7 +30,12 @@ def verdict_report(verdict: Any) -> str:
             textwrap.fill(sentence, 118, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
         )
     lines += [f"  witness      {text}" for text in _witness(verdict)]
-    lines.append(f"  decided      in {verdict.seconds:.3f} s: {verdict.reason}")
+    if verdict.status.name == "UNDECIDED":  # the reason stands above
+        lines.append(
+            f"  tried        for {verdict.seconds:.3f} s: {', '.join(name for name, _ in verdict.stages) or 'nothing'}"
+        )
+    else:
+        lines.append(f"  decided      in {verdict.seconds:.3f} s: {verdict.reason}")
     return "\n".join(lines)
 
 

@@ -84,6 +84,9 @@ class Search:
             except ImportError:
                 self.failures.append(_NEEDS_FLINT)
                 final = False
+            except (OverflowError, np.linalg.LinAlgError) as error:  # floating point only proposes: go on without
+                self.failures.append(f"{name}: floating point failed ({error})")
+                final = False
             self.stages.append((name, time.perf_counter() - began))
             if final:
                 return None
