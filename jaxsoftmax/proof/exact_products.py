@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 
 __all__ = ["as_smallest", "integer_bits", "integer_product"]
@@ -76,7 +78,7 @@ def integer_product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 
 def _limbs(A: np.ndarray, bits: int, width: int) -> list[np.ndarray]:
     """float64 matrices P_i, |entries| < 2**width, with A = Σ_i P_i 2**(width·i); limbs have their entry's sign."""
-    negative, size = A < 0, abs(A)
+    negative, size = A < 0, cast(Any, abs(A))  # integers, whatever abs is declared to return
     sign = np.where(negative.astype(bool), -1.0, 1.0)
     together = max(1, -(-bits // width))
     parts = [size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -205,7 +206,12 @@ def _some(names: list[str]) -> str:
 
 
 def _decimal(value: Fraction) -> str:
-    """A short decimal where it is one, else six digits."""
+    """A threshold to all its digits: an integer, the double that it is, or a decimal that ends; else 17 digits."""
     if value.denominator == 1:
         return str(value.numerator)
-    return f"{float(value):.6g}"
+    if Fraction(float(value)) == value:
+        return repr(float(value))
+    for places in range(1, 25):
+        if (value * 10**places).denominator == 1:
+            return str(Decimal(int(value * 10**places)).scaleb(-places))
+    return f"{float(value):.17g}"
