@@ -25,6 +25,7 @@ CASES = (
     "spectrum",
     "crosscheck",
     "detection",
+    "existence",
     "corruption",
     "soundness",
     "import_cost",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from jaxsoftmax.check_row import draw
 from jaxsoftmax.cli_options import UnusableInput, check_writable, console
 from jaxsoftmax.cli_scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.evidence.convexity import probe_convexity
-from jaxsoftmax.existence_checks import fit_quietly
+from jaxsoftmax.existence_checks import fit_quietly, verdict_on
 from jaxsoftmax.findings import conditioning_advice, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method
 from jaxsoftmax.report import print_report
@@ -136,7 +137,13 @@ def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, 
             status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
             given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
         method = named_method(call.method, prepared.problem, learning_rate, bool(given.get("whiten")))
-        return fit_quietly(prepared.problem, method, **given)
+        result = fit_quietly(prepared.problem, method, **given)
+        if result.existence is not None and prepared.decimal:
+            # The fit's own verdict is about the doubles; the thresholds of a table are decimals.
+            budget = 1 + 2 * result.existence.seconds
+            verdict = verdict_on(prepared.problem, True, result.existence, budget)
+            result = dataclasses.replace(result, existence=verdict)
+        return result
 
 
 def _finish(

@@ -21,19 +21,22 @@ from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.training.without_minimizer import NoMinimizerWarning
 
-BUDGET = 20.0  # seconds after which no further stage of the decision starts
+BUDGET = 20.0  # seconds
 CHECK_WORK = 2e6  # N·D up to which the data are dumped for the checker: about two seconds
 
 __all__ = ["check_existence_verdict", "fit_quietly", "verdict_on"]
 
 
-def verdict_on(problem: Problem, decimal: bool, known: ExistenceVerdict | None = None) -> ExistenceVerdict | None:
+def verdict_on(
+    problem: Problem, decimal: bool, known: ExistenceVerdict | None = None, budget: float = BUDGET
+) -> ExistenceVerdict | None:
     """The verdict, or None for a problem that no longer has its data as given (one rebuilt by JAX).
 
     Args:
         problem: to decide.
         decimal: read its floats as decimals.
         known: a verdict on the same problem, which is kept where it is final and of the same numbers.
+        budget: seconds after which no further stage of the decision starts.
 
     Example:
         >>> import jaxsoftmax as js
@@ -45,7 +48,7 @@ def verdict_on(problem: Problem, decimal: bool, known: ExistenceVerdict | None =
         return None
     if known is not None and known.proof is not None and known.type != "open" and known.data.decimal == decimal:
         return known
-    return decide_existence(problem, budget=BUDGET, decimal=decimal)
+    return decide_existence(problem, budget=budget, decimal=decimal)
 
 
 def fit_quietly(problem: Problem, *arguments: Any, **options: Any) -> Fit:

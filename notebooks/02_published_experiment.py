@@ -26,6 +26,8 @@
 # `eps` do, what does re-centring do, and where has the run got to when one would end it?
 
 # %%
+import warnings
+
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
@@ -258,11 +260,14 @@ print(f"least η(1 + eps/‖ΔG‖²)Λ: {cocoercive.min():.2f};  rounding of th
 # ## And without smoothing?
 #
 # With $t = 1$ these four digits are separable: no minimiser exists (S9), the loss tends to 0 while $\|W\| \to \infty$. The
-# published loop would run on. The fit says so:
+# published loop would run on. The fit says so, and warns with the proof that `js.decide_existence` finds (notebook 03):
 
 # %%
-hard = js.fit(js.Problem.from_labels(X[train], y[train], intercept=True), "bb-published", max_steps=1000, tol=0)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    hard = js.fit(js.Problem.from_labels(X[train], y[train], intercept=True), "bb-published", max_steps=1000, tol=0)
 print(f"{hard.status.name}: “{hard.reason}”")
+print(*(f"{w.category.__name__}: {w.message}" for w in caught), sep="\n")
 print(f"loss {hard.loss:.2g}, ‖W‖ = {np.linalg.norm(hard.W):.3g}, converged: {hard.converged}")
 claims["S9  without smoothing nothing is claimed (0: yes)"] = int(hard.converged), 0
 

@@ -10,12 +10,12 @@ along some direction like e^{−t}, Newton's step there moves a log-odds by abou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.proof.face_loss import FaceLoss, FaceTerms, PairGrams
+from jaxsoftmax.proof.face_loss import FaceLoss, FaceTerms
+from jaxsoftmax.proof.face_systems import ConjugateSystems, DenseSystems, Direction
 from jaxsoftmax.proof.float_basis import float_basis
 
 __all__ = ["FaceFit", "fit_face"]
@@ -28,8 +28,6 @@ _WIDE = 0.3  # ρ of a step that still moves log-odds
 _SPENT = 1e-13  # decrement² / loss at which such a step has nothing to gain: the loss has reached its infimum
 _FARTHEST = 64.0  # log-odds that one line search may add
 _EPS = float(np.finfo(np.float64).eps)
-
-Direction = Callable[[np.ndarray], np.ndarray]
 
 
 class FaceFit(NamedTuple):
@@ -107,10 +105,10 @@ class _Search:
         self.terms: FaceTerms = loss.terms(self.Z)
         self.decrement, self.steps = np.inf, 0
         self.converged = self.diverging = False
-        self.reference = int(loss.labels.sum(axis=1).argmax())
-        self.grams = PairGrams(X, loss.s) if (self.C - 1) * self.R <= _DENSE else None
-        self.inner: np.ndarray | None = None
+        dense = (self.C - 1) * self.R <= _DENSE
+        self.systems = DenseSystems(X, loss) if dense else ConjugateSystems(X, loss, end)
         self.last = np.inf  # ρ of the last step
+        self.moved = np.inf  # how far log-odds have moved since the last system
 
     def gradient(self) -> np.ndarray:
         return self.terms.residual @ self.X
@@ -120,10 +118,12 @@ class _Search:
             self.decrement, self.converged = 0.0, True
             return
         while self.steps < _STEPS and time.perf_counter() < self.end:
-            solve = self.direction()
+            solve, self.moved = self.systems.at(self.terms.Y, self.moved), 0.0
             g = self.gradient()
             V = solve(g)
             moved, rho = self.measure(g, V)
+            if not V.any() and g.any():  # conjugate gradients broke down
+                return
             if rho >= _WIDE and self.decrement**2 <= _SPENT * self.terms.loss:
                 self.diverging = True
                 return
@@ -131,8 +131,8 @@ class _Search:
                 if self.finish(solve, V, moved, rho):
                     self.converged = True
                     return
-            else:
-                self.search(V, moved, rho)
+            elif not self.search(V, moved, rho):
+                return
             self.steps += 1
             if rho >= _WIDE and self.loss.separates(self.Z):
                 self.diverging = True
@@ -145,7 +145,8 @@ class _Search:
         self.decrement = float(np.sqrt(max(0.0, -float(np.vdot(g, V)))))
         return moved, self.loss.ranges(moved)
 
-    def move(self, t: float, V: np.ndarray, moved: np.ndarray, terms: FaceTerms | None = None) -> None:
+    def move(self, t: float, V: np.ndarray, moved: np.ndarray, rho: float, terms: FaceTerms | None = None) -> None:
+        self.moved += t * rho
         self.U += t * V
         self.Z += t * moved
         self.terms = self.loss.terms(self.Z) if terms is None else terms
@@ -154,28 +155,30 @@ class _Search:
         """Full steps with the factors in hand while each is a tenth of the last; whether they ended at rounding."""
         first = rho
         while True:
-            self.move(1.0, V, moved)
+            self.move(1.0, V, moved, rho)
             if rho <= _DONE:
                 return True
             g = self.gradient()
             V = solve(g)
             last, (moved, rho) = rho, self.measure(g, V)
-            if rho > 0.1 * last:
+            if rho > max(0.1, 10 * self.systems.tolerance) * last:
                 # A new factor would do better, except where ρ has been at the level of rounding since before.
                 return rho <= _DONE or (first > 0.5 * self.last and self.decrement**2 <= _EPS * self.terms.loss)
 
-    def search(self, V: np.ndarray, moved: np.ndarray, rho: float) -> None:
+    def search(self, V: np.ndarray, moved: np.ndarray, rho: float) -> bool:
         """A point along V where the slope is a tenth of what it was: any smooth convex function has one or falls on.
 
         Along a direction in which the loss falls like e^{−t} the step grows, so divergence shows after a few steps.
+        False where rounding lets the loss fall no more.
         """
         slope = -(self.decrement**2)
-        low, high, t = 0.0, np.inf, 1.0
-        low_slope, best = slope, None
+        low, high, t = 0.0, np.inf, min(1.0, _FARTHEST / rho)
+        low_slope, at, best = slope, 0.0, self.terms
         for _ in range(40):
             terms = self.loss.terms(self.Z + t * moved)
             here = float(np.vdot(terms.residual, moved))
-            best = terms
+            if terms.loss < best.loss:
+                at, best = t, terms
             if not here <= -0.1 * slope:  # too far (or not finite)
                 high, high_slope = t, here
             elif here < 0.1 * slope and t * rho < _FARTHEST:
@@ -187,70 +190,7 @@ class _Search:
                 t = low + (high - low) * min(max(share, 0.1), 0.9)
             else:
                 t *= 2
-        self.move(t, V, moved, best)
-
-    def direction(self) -> Direction:
-        """g ↦ −H⁻¹ g at the present point, on weights with the reference class's fixed at 0."""
-        return self.dense() if self.grams is not None else self.conjugate()
-
-    def dense(self) -> Direction:
-        from scipy.linalg import get_lapack_funcs
-
-        assert self.grams is not None
-        potrf, potrs = get_lapack_funcs(("potrf", "potrs"), dtype=np.float64)
-        H = self.grams.hessian(self.terms.Y, self.reference)
-        size = np.sqrt(np.diag(H))
-        size[size == 0] = 1.0
-        H /= size[:, None]
-        H /= size
-        ridge = len(H) * _EPS
-        while True:
-            # Faces have kernels beyond the gauge, and far out curvature underflows: a ridge that rounding warrants.
-            np.fill_diagonal(H, 1 + ridge)
-            factor, failed = potrf(H.T, lower=0, clean=0)
-            if not failed:
-                break
-            ridge *= 100
-        kept = np.delete(np.arange(self.C), self.reference)
-
-        def solve(g: np.ndarray) -> np.ndarray:
-            V = np.zeros((self.C, self.R))
-            V[kept] = -(potrs(factor, g[kept].ravel() / size, lower=0)[0] / size).reshape(-1, self.R)
-            return V
-
-        return solve
-
-    def conjugate(self) -> Direction:
-        """Conjugate gradients on the Hessian products of S4, preconditioned by the Gram matrix of S19."""
-        from scipy.linalg import get_lapack_funcs
-
-        potrf, potrs = get_lapack_funcs(("potrf", "potrs"), dtype=np.float64)
-        if self.inner is None:
-            root = 1.0 if self.loss.s is None else np.sqrt(self.loss.s)[:, None]
-            scaled = self.X * root
-            gram = scaled.T @ scaled
-            np.fill_diagonal(gram, np.diag(gram) * (1 + self.R * _EPS))
-            self.inner = potrf(gram, lower=1)[0]
-        factor, Y = self.inner, self.terms.Y
-        tolerance = max(1e-8, min(0.1, self.last))
-
-        def solve(g: np.ndarray) -> np.ndarray:
-            V, r = np.zeros_like(g), -g
-            z = potrs(factor, r.T, lower=1)[0].T
-            p, rz = z, float(np.vdot(r, z))
-            target = tolerance**2 * rz
-            for _ in range(500):
-                if rz <= target or time.perf_counter() > self.end:
-                    break
-                q = self.loss.hessian_product(Y, p @ self.X.T) @ self.X
-                curvature = float(np.vdot(p, q))
-                if curvature <= 0:
-                    break
-                V = V + (rz / curvature) * p
-                r = r - (rz / curvature) * q
-                z = potrs(factor, r.T, lower=1)[0].T
-                rz, before = float(np.vdot(r, z)), rz
-                p = z + (rz / before) * p
-            return V
-
-        return solve
+        if not at:
+            return False
+        self.move(at, V, moved, rho, best)
+        return True

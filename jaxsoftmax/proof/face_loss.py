@@ -95,9 +95,16 @@ class PairGrams:
 
     def __init__(self, X: np.ndarray, s: np.ndarray | None) -> None:
         self.X, self.s = X, s
-        n, R = X.shape
+        R = X.shape[1]
         self.rows, self.columns = np.triu_indices(R)
-        self.products = X[:, self.rows] * X[:, self.columns] if n * len(self.rows) <= _STORED else None
+        self._stored: np.ndarray | None = None
+
+    @property
+    def products(self) -> np.ndarray | None:
+        """All products of two features, where they are few enough to keep."""
+        if self._stored is None and len(self.X) * len(self.rows) <= _STORED:
+            self._stored = self.X[:, self.rows] * self.X[:, self.columns]
+        return self._stored
 
     def hessian(self, Y: np.ndarray, reference: int) -> np.ndarray:
         """The Hessian with the reference class's weights fixed, ((C − 1) R, (C − 1) R), its lower block triangle."""
@@ -107,7 +114,8 @@ class PairGrams:
         if self.s is not None:
             weights *= self.s
         H = np.zeros((C, R, C, R))
-        packed = None if self.products is None else weights @ self.products
+        products = self.products
+        packed = None if products is None else weights @ products
         for pair, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
             if packed is not None:
                 M = np.empty((R, R))
@@ -120,6 +128,10 @@ class PairGrams:
             H[b, :, a] -= M
         kept = [c for c in range(C) if c != reference]
         return H[np.ix_(kept, range(R), kept, range(R))].reshape((C - 1) * R, (C - 1) * R)
+
+    def block(self, weights: np.ndarray) -> np.ndarray:
+        """Xᵀ diag(s weights) X."""
+        return self._weighted(weights if self.s is None else weights * self.s)
 
     def _weighted(self, weights: np.ndarray) -> np.ndarray:
         root = np.sqrt(weights)[:, None]

@@ -9,6 +9,7 @@ import numpy as np
 __all__ = ["FloatBasis", "float_basis", "scaled_columns"]
 
 _SHIFTED_BITS = 61  # two integers below 2**61 have an int64 difference
+_FLOAT_RANGE = 1000  # bits
 _STAGE = 1e-8  # a pivot of a Gram matrix below this has lost half of its digits: orthogonalise, then look again
 _ROUNDINGS = 64.0  # a residual below this many roundings of its own computation is taken for 0
 _EPS = float(np.finfo(np.float64).eps)
@@ -43,33 +44,34 @@ def float_basis(A: np.ndarray) -> FloatBasis:
     n, K = A.shape
     if not A.size:
         return FloatBasis(np.zeros((n, 0)), np.zeros((K, 0)))
-    X, shifts, exponents, anchor = scaled_columns(A)
+    X, offsets, exponents, anchor = scaled_columns(A)
     X, chosen, mix = _reduced(X)
-    back = (
-        np.ldexp(1.0, -exponents)[:, None] * mix if mix is not None else np.diag(np.ldexp(1.0, -exponents))[:, chosen]
-    )
-    if anchor is not None:  # x − shift = x − (shift/a) a, with a the constant
-        back[anchor] -= (shifts / float(A[0, anchor])) @ back
-    return FloatBasis(X, back)
+    if mix is None:
+        mix = np.eye(K)[:, chosen]
+    if anchor is not None:
+        level = int(A[0, anchor]) / (1 << int(exponents[anchor]))
+        # A scaled column is A_d / 2**exponent_d − offset_d, and the constant column stands for the offset.
+        mix[anchor] -= (offsets / level) @ mix
+    return FloatBasis(X, np.ldexp(1.0, -exponents)[:, None] * mix)
 
 
 def scaled_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int | None]:
-    """(A − shifts) / 2**exponents in float64, about 1 in size, where the shifts are integers near the columns' means.
+    """A / 2**exponents − offsets in float64, about 1 in size: the offsets are integers near the means, so scaled.
 
-    Without a non-zero constant column nothing is shifted: the span would change.
+    Without a non-zero constant column nothing is shifted: the span would change. Integers of any size are taken.
 
     Args:
         A: (n, K) integers, n > 0.
 
     Returns:
-        The scaled matrix, shifts (K,) and exponents (K,), and the index of the constant column (None without one).
+        The scaled matrix, offsets (K,) and exponents (K,), and the index of the constant column (None without one).
 
     Example:
         >>> import numpy as np
         >>> from jaxsoftmax.proof.float_basis import scaled_columns
-        >>> X, shifts, exponents, constant = scaled_columns(np.array([[10**15, 2], [10**15 + 2, 2]]))
-        >>> X.tolist(), shifts.tolist(), exponents.tolist(), constant
-        ([[-0.5, 0.5], [0.5, 0.5]], [1000000000000001.0, 0.0], [1, 2], 1)
+        >>> X, offsets, exponents, constant = scaled_columns(np.array([[10**15, 2], [10**15 + 2, 2]]))
+        >>> X.tolist(), offsets.tolist(), exponents.tolist(), constant
+        ([[-0.5, 0.5], [0.5, 0.5]], [500000000000000.5, 0.0], [1, 2], 1)
     """
     K = A.shape[1]
     constant = np.flatnonzero((A == A[0]).all(axis=0) & (A[0] != 0))
@@ -82,10 +84,13 @@ def scaled_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, i
         for d in range(K):
             column = A[:, d].tolist()
             shift = 0 if anchor is None or d == anchor else sum(column) // len(column)
+            spread = max(max(column) - shift, shift - min(column))
+            if shift.bit_length() - spread.bit_length() > _FLOAT_RANGE:
+                shift = 0  # not even the scaled shift is a float: the column is constant to working precision
             column = [value - shift for value in column]
             exponents[d] = max(value.bit_length() for value in column)
             X[:, d] = [value / (1 << int(exponents[d])) for value in column]
-            offsets[d] = float(shift)
+            offsets[d] = shift / (1 << int(exponents[d]))
         return X, offsets, exponents, anchor
     A = A.astype(np.int64, copy=False)
     if anchor is not None:
@@ -96,7 +101,7 @@ def scaled_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, i
     size = np.sqrt(np.einsum("nd,nd->d", X, X) / len(X))
     exponents = np.frexp(size)[1].astype(np.int64)
     X *= np.ldexp(1.0, -exponents)
-    return X, shifts.astype(np.float64), exponents, anchor
+    return X, np.ldexp(shifts.astype(np.float64), -exponents), exponents, anchor
 
 
 def _reduced(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -23,7 +23,9 @@ _ATTEMPTS = 2  # at making the rows fewer
 _SHRINKING = 0.4  # the part of the time that they may take
 
 
-def overlapping_pair(A: np.ndarray, support: np.ndarray, seconds: float = np.inf) -> Multipliers | None:
+def overlapping_pair(
+    A: np.ndarray, support: np.ndarray, seconds: float = np.inf, *, pairs: int | None = None
+) -> Multipliers | None:
     """Multipliers on the rows of two classes that refute complete separation of one-hot data (S10, Gordan variant).
 
     If Σ_{class a} λ_n x_n = Σ_{class b} λ_n x_n with λ >= 0, not all 0, then G_na = −G_nb = ∓λ_n has AᵀG = 0, and every
@@ -38,6 +40,7 @@ def overlapping_pair(A: np.ndarray, support: np.ndarray, seconds: float = np.inf
         A: (n, K) integers.
         support: (n, C) bool with one class a row.
         seconds: give up after about this time.
+        pairs: try so many pairs of classes, the most confused ones; None: all.
 
     Returns:
         Multipliers, verified exactly: >= 0 on every pair, > 0 on at least one. None when no pair was found in time.
@@ -57,7 +60,7 @@ def overlapping_pair(A: np.ndarray, support: np.ndarray, seconds: float = np.inf
         raise ValueError("support: a row has several classes, or none; overlapping_pair is for one-hot targets.")
     end = time.perf_counter() + seconds
     codes = support.argmax(axis=1)
-    for a, b in _by_confusion(A, codes, support.shape[1]):
+    for a, b in _by_confusion(A, codes, support.shape[1])[:pairs]:
         left = end - time.perf_counter()
         if left <= 0:
             return None

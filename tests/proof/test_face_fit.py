@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxsoftmax.proof import face_fit
+from jaxsoftmax.proof import face_fit, face_loss
 from jaxsoftmax.proof.face_fit import fit_face
 from jaxsoftmax.proof.face_loss import FaceLoss, PairGrams
 from jaxsoftmax.proof.float_basis import float_basis
@@ -104,6 +104,23 @@ def test_the_loss_has_twelve_digits_whatever_the_columns_scale_and_offset():
         np.testing.assert_allclose(fit.residual, expected, rtol=0, atol=1e-12)
 
 
+def test_integers_beyond_the_range_of_floats():
+    """Section 7.10: columns scaled to integers may have thousands of bits; the minimum does not depend on scales."""
+    x = np.array([0, 1, 2, 3, 4, 5])
+    support = one_hot([0, 1, 0, 1, 0, 1], 2)
+    huge = 2**1500
+    plain = np.column_stack([x, x * x % 3, np.ones(6, np.int64)])
+    A = plain.astype(object) * np.array([huge, huge**2, huge], dtype=object)
+    A[:, 0] += 3 * huge
+    A[:, 1] += 1  # an offset of 1 in 2**3000
+    expected = fit_face(plain, support, support * 1.0, np.ones(6), ~support)
+    fit = fit_face(A, support, support * 1.0, np.ones(6), ~support)
+    assert fit.converged and fit.loss == pytest.approx(expected.loss, rel=1e-12)
+    A = np.column_stack([huge + x.astype(object), np.ones(6, dtype=object)])
+    alone = fit_face(plain[:, [0, 2]], support, support * 1.0, np.ones(6), ~support)
+    assert fit_face(A, support, support * 1.0, np.ones(6), ~support).loss >= alone.loss * (1 - 1e-12)
+
+
 def test_conjugate_gradients_end_where_the_dense_steps_do(monkeypatch):
     """S11: the minimum is one number, whichever way Newton's systems are solved."""
     rng = np.random.default_rng(8)
@@ -113,6 +130,22 @@ def test_conjugate_gradients_end_where_the_dense_steps_do(monkeypatch):
     free = fit_face(A, support, targets, weights, ~support)
     assert free.converged and free.loss == pytest.approx(dense.loss, rel=1e-12)
     np.testing.assert_allclose(free.residual, dense.residual, rtol=0, atol=1e-9)
+
+
+def test_conjugate_gradients_survive_rare_columns(monkeypatch):
+    """S11: columns that few rows see, smoothed targets near one-hot: weights of 40 and curvatures of 1e−9."""
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 3, 300)
+    A = np.where(rng.random((300, 40)) < np.geomspace(0.003, 0.5, 40), rng.integers(1, 256, (300, 40)), 0)
+    A = np.column_stack([A, np.ones(300, np.int64)])
+    support = one_hot(codes, 3)
+    targets = support * (1 - 3e-6) + 1e-6
+    everything = np.ones_like(support)
+    dense = fit_face(A, everything, targets, np.ones(300), everything)
+    monkeypatch.setattr(face_fit, "_DENSE", 0)
+    free = fit_face(A, everything, targets, np.ones(300), everything)
+    assert dense.converged and free.converged
+    assert free.loss == pytest.approx(dense.loss, rel=1e-10)
 
 
 @pytest.mark.parametrize("C", [2, 3])
@@ -176,8 +209,6 @@ def test_a_row_that_dominates_keeps_the_digits_of_its_loss():
 @pytest.mark.parametrize("stored", [True, False])
 def test_the_hessian_of_class_pairs_is_the_sum_of_its_terms(stored, monkeypatch):
     """S4, S14: Σ_n s_n S(y_n) ⊗ x_n x_nᵀ without the reference class's rows, lower triangle of blocks."""
-    from jaxsoftmax.proof import face_loss
-
     if not stored:
         monkeypatch.setattr(face_loss, "_STORED", 0)
     rng = np.random.default_rng(3)

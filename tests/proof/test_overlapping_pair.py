@@ -44,6 +44,8 @@ def test_a_point_in_both_hulls_is_found_among_three_classes(scale):
     A = A if scale == 1 else A.astype(object) * scale
     G = assert_refutes(A, one_hot(codes, 3), overlapping_pair(A, one_hot(codes, 3), 60.0))
     assert {int(codes[n]) for block in G.blocks for n in block.rows} == {0, 2}
+    assert overlapping_pair(A, one_hot(codes, 3), 60.0, pairs=1) is not None  # they are the most confused ones
+    assert overlapping_pair(A, one_hot(codes, 3), 60.0, pairs=0) is None
 
 
 def test_separable_classes_give_none():

@@ -404,6 +404,22 @@ def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, ca
     assert sorted(file.name for file in tmp_path.iterdir()) == ["c.json", "ties.csv"]
 
 
+@pytest.mark.parametrize(("terminal", "quiet"), [(True, False), (True, True), (False, False)])
+def test_progress_is_drawn_on_a_terminal_only_and_not_with_quiet(tmp_path, capsys, monkeypatch, terminal, quiet):
+    import rich.console
+
+    true = rich.console.Console
+
+    def console(*arguments, stderr=False, **options):
+        return true(*arguments, stderr=stderr, force_terminal=terminal if stderr else None, **options)
+
+    monkeypatch.setattr(rich.console, "Console", console)
+    data = write(tmp_path, "ties.csv", TIES)
+    status, _, err = run(capsys, "certify", data, "-o", tmp_path / "c.json", *(["-q"] if quiet else []))
+    assert status == 0
+    assert ("ties.csv: " in err) == (terminal and not quiet)
+
+
 # js.check_certificate
 
 

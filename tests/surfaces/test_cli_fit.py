@@ -101,6 +101,14 @@ def test_separable_data_end_with_exit_1_and_the_remedy(separable, capsys):
     assert cli.run(["fit", str(separable), "--l2", "0.5", "-q"]) == 0
 
 
+def test_the_thresholds_of_a_table_are_decimals(tmp_path, capsys):
+    """S12: the middle of the decimals 0.1 and 0.2 is 0.15, which is no double."""
+    rows = [[0.1, 0.3], [0.1, 0.7], [0.2, 0.3], [0.2, 0.7]]
+    file = write(tmp_path / "eggs.csv", rows, [0, 0, 1, 1])
+    assert cli.run(["fit", str(file)]) == 1
+    assert "width < 0.15" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_step_limit_is_exit_1(table, capsys):
     assert cli.run(["fit", str(table), "--method", "gd", "--max-steps", "1"]) == 1
     assert "The tolerance was not reached: STEP_LIMIT." in capsys.readouterr().out

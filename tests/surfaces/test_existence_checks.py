@@ -102,7 +102,8 @@ def test_a_verdict_that_is_final_is_not_sought_again(separated):
     assert verdict_on(problem, decimal=True, known=verdict) is verdict
     assert verdict_on(problem, decimal=False, known=verdict) is not verdict
     half = dataclasses.replace(verdict, type="open")
-    assert verdict_on(problem, decimal=True, known=half).type == "complete"
+    decided = verdict_on(problem, decimal=True, known=half)
+    assert decided is not None and decided.type == "complete"
 
 
 def test_what_is_undecided_or_has_no_data_is_not_run(separated, monkeypatch):
@@ -125,6 +126,17 @@ def test_float32_data_are_allowed_their_rounding():
     found = check_existence_verdict(problem, verdict_on(problem, decimal=True), UNCONVERGED, np.float32(W))
     assert [row.passed for row in found] == [True] * 4
     assert found[SLOPE].allowance > 1e-8
+
+
+def test_ties_of_decimals_leave_a_slope_that_is_rounding_alone():
+    """S9: on the line u + v = 3/10 lie low, high, low; V has margin 0 there, and float32 moves all three."""
+    points = np.float32([[0.1, 0.2], [0.2, 0.1], [0.3, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    problem = js.Problem.from_labels(points, [0, 1, 0, 0, 1])
+    verdict = verdict_on(problem, decimal=True)
+    assert verdict is not None and verdict.type == "quasi-complete"
+    row = check_existence_verdict(problem, verdict, UNCONVERGED, np.zeros((2, 3), np.float32))[SLOPE]
+    assert row.passed
+    assert 0 < row.measured < row.allowance < 1e-5
 
 
 def test_findings_say_what_is_proved_and_the_remedy_once(separated):
