@@ -235,6 +235,24 @@ def test_the_maker_uses_this_beta(seed):
     assert claimed <= q * (1 + Fraction(1, 10**6)) + Fraction(1, 10**12)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_gradients_own_error_counts(seed):
+    """At 40 bits an enclosure of the gradient at W* is mostly its error: q is of |g| + error, entry by entry."""
+    objective, data, refined, _, curvature, beta, _ = claims_at(seed, -1000, own=None)
+    found = enclose(data, refined.W, refined.bits, 40)
+    with mpmath.workdps(DIGITS):
+        claims = exact(claims_of(data, data, refined, found, curvature, fraction(beta) * (1 + TINY)))
+        C, K = objective.shape
+        entries = [
+            (mpf(abs(found.gradient[c, d])) + mpf(found.gradient_error[d]))
+            / mpmath.mpf(2) ** int(curvature.exponents[d])
+            for c in range(C)
+            for d in range(K)
+        ]
+        q = fraction(beta * mpmath.sqrt(mpmath.fsum(v * v for v in entries)) / mpf(curvature.mu))
+    assert q <= claims["q"] <= q * (1 + ROOM)
+
+
 # ── refusals ──
 def test_separable_data_are_refused():
     X = [[Fraction(n), Fraction(1)] for n in (-2, -1, 1, 2)]
