@@ -15,7 +15,7 @@ from jaxsoftmax.proof.safe_decimals import float_estimate, log2_estimate
 
 __all__ = ["FactoredHessian", "Refined", "float_columns", "refine"]
 
-_MOST_STEPS = 60  # and one for every 8 bits asked for
+_MOST_STEPS = 60  # and one more for every 16 bits asked for; steps that contract gain twice that, or more
 _LEAST_GAIN = 0.3  # of the gradient's norm in a step; less is no chord iteration any more
 _BLOCK = 8192  # rows of X that are weighted at a time
 
@@ -191,7 +191,7 @@ def refine(
     bits, precision, before = 64 + small, 96, np.inf
     exact = _fixed(W, bits)
     log_mu, log_beta = float(np.log2(max(curvature, 1e-300))), float(np.log2(beta))
-    most = _MOST_STEPS + int(max(0.0, -target)) // 8
+    most = _MOST_STEPS + int(max(0.0, -target)) // 16
     for step in range(most):
         found = enclose(data, exact, bits, precision, progress)
         norm = _log2_norm(found.gradient, found.gradient_error, sigma)

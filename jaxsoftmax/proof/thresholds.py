@@ -88,7 +88,7 @@ def one_feature_directions(data: ExactData) -> Found:
 
 def _ranges(data: ExactData, codes: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value of each feature in each class, (C, D) in X's own dtype; absent classes are left at 0."""
-    X = data.host.X
+    X = data.values
     order = np.argsort(codes, kind="stable")
     ordered = X[data.rows[order]]
     starts = np.searchsorted(codes[order], np.flatnonzero(present))

@@ -11,7 +11,7 @@ import pytest
 
 import jaxsoftmax as js
 from house import PACKAGE
-from jaxsoftmax import cli
+from jaxsoftmax import cli, cli_certify, cli_proofs
 from jaxsoftmax.exact_cells import is_shortest
 from jaxsoftmax.tabular import read_table
 
@@ -390,15 +390,13 @@ def test_a_certificate_that_the_checker_refuses_is_not_written(tmp_path, capsys,
     assert [file.name for file in tmp_path.iterdir()] == ["ties.csv"]
 
 
-@pytest.mark.parametrize("place", ["decide_existence", "check_certificate"])
-def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, capsys, monkeypatch, place):
-    from jaxsoftmax import cli_certify
-
+@pytest.mark.parametrize(("module", "place"), [(cli_proofs, "decide_existence"), (cli_certify, "check_certificate")])
+def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, capsys, monkeypatch, module, place):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
     data, out = write(tmp_path, "ties.csv", TIES), write(tmp_path, "c.json", "an older one")
-    monkeypatch.setattr(cli_certify, place, stop)
+    monkeypatch.setattr(module, place, stop)
     assert run(capsys, "certify", data, "-o", out) == (130, "", "jaxsoftmax: error: interrupted\n")
     assert out.read_text() == "an older one"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["c.json", "ties.csv"]
