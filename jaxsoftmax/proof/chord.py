@@ -82,14 +82,22 @@ class FactoredHessian:
         return np.vstack([step, -step.sum(axis=0)])
 
     def least_eigenvalue_estimate(self, steps: int = 12) -> float:
-        """Of the Hessian in the scaled norm on {1ᵀV = 0}, by inverse iteration: from above."""
+        """Of the Hessian in the scaled norm on {1ᵀV = 0}, by inverse iteration: from above.
+
+        Raises:
+            ArithmeticError: it is 0 to float64, as it is far from a minimiser.
+        """
         V = np.random.default_rng(0).standard_normal((self.classes, len(self.exponents)))
         V -= V.mean(axis=0)
         least = np.inf
-        for _ in range(steps):
-            V /= np.linalg.norm(V)
-            V = self.scaled_solve(V)
-            least = 1 / float(np.linalg.norm(V))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(steps):
+                V /= np.linalg.norm(V)
+                V = self.scaled_solve(V)
+                length = float(np.linalg.norm(V))
+                if not np.isfinite(length):
+                    raise ArithmeticError("the Hessian at W is 0 in some direction, as far as float64 can tell")
+                least = 1 / length
         return least
 
 
