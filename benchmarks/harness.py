@@ -28,6 +28,8 @@ CASES = (
     "existence",
     "corruption",
     "soundness",
+    "certify",
+    "certify_soundness",
     "import_cost",
 )
 PACKAGES = (

@@ -154,7 +154,7 @@ def _evaluate(samples: SampleIntegers, W: list[list[int]], bits: int, dropped: l
             scaled = [x * (one / whole) for x in e]
             y: list[Any] = [(x.mid() + half).floor().unique_fmpz() for x in scaled]
             fine = None not in y and all(x.rad() < 0.25 for x in scaled)
-            require(fine, "precision: is too low for such logits.")
+            require(fine, "precision: is too low for the probabilities.")
             right += [*((a - b) * s for a, b in zip(y, rounded, strict=True)), sums * s]
             Y.append(y)
         total += Xt * fmpz_mat(high - low, C + 1, right)

@@ -261,6 +261,34 @@ def test_the_true_minimiser_is_where_the_claims_say(tmp_path):
         assert distance <= mpmath.mpf(claims["radius"]) <= 100 * distance
 
 
+def test_the_gradient_is_no_better_known_than_the_probabilities(tmp_path):
+    """At W = 0 with targets 1/2 the gradient comes out as 0, and is still not known beyond the precision."""
+    tiny = Tiny([[1], [-3]], [["1/2", "1/2"], ["1/2", "1/2"]], smoothing=None, intercept=False)
+    certificate = parts("two classes")[1]
+    certificate["data"] = tiny.data()
+    certificate["witness"].update(weights=[[0], [0]], columns=[0], scaling=[0], precision=100)
+    # M = (1 + 9)/4 less the grid's, the trace is 10, β = √18, and ∇L is known to 2 · 2^-132 · 2 · 3 in each class.
+    certificate["witness"]["curvature"].update(mu="4.99999", pairs=None)
+    error = 12 * Fraction(2) ** -132
+    q = mpmath.sqrt(18) * mpmath.sqrt(2) * real(error) / mpmath.mpf("4.99999")
+    certificate["claims"] |= {
+        "loss_lower": "1.386294361119890618834464242916",
+        "loss_upper": "1.386294361119890618834464242917",
+        "digits": 20,
+        "q": str(Fraction(float(q)) * (1 + Fraction(1, 10**9))),
+        "radius": "1e-30",
+        "radius_euclidean": "1e-30",
+        "curvature": "4.99999",
+        "curvature_euclidean": "4.99999",
+        "curvature_upper": "5",
+        "condition": "1.1",
+        "rate": "0.001",
+    }
+    assert run(tmp_path, tiny, certificate)
+    certificate["claims"]["q"] = str(Fraction(float(q)) * (1 - Fraction(1, 10**6)))
+    refused(tmp_path, tiny, certificate, "claims.q is")
+
+
 def test_zero_columns_prove_nothing(tmp_path):
     tiny = Tiny([[0], [0]], [["1/2", "1/2"], ["1/2", "1/2"]], smoothing=None, intercept=False, regularizers=["l2 1 0"])
     certificate = parts("two classes")[1]
@@ -338,8 +366,8 @@ def test_other_bounds_of_the_witness(tmp_path):
         bad["witness"][key] = value
         refused(tmp_path, tiny, bad, "bits and precision: must be in")
     bad = copy.deepcopy(certificate)
-    bad["witness"]["weights"] = [[hex(2**400), 0], [hex(-(2**400)), 0]]  # probabilities beyond every precision
-    refused(tmp_path, tiny, bad, "precision: is too low for such logits|mu is not proved")
+    bad["witness"]["weights"] = [[hex(2**400), 0], [hex(-(2**400)), 0]]  # all probabilities but one underflow
+    refused(tmp_path, tiny, bad, "mu is not proved")
 
 
 def test_one_class_is_an_error(tmp_path):
