@@ -296,10 +296,13 @@ CASES: dict[str, tuple[Tiny, Options]] = {
         Options("pairs", rows={(1, 2): [0, 2, 3, 4, 6]}),
     ),
     "no intercept": (Tiny(PLANE, SOFT, smoothing=None, intercept=False), Options()),
-    "L2": (Tiny([[0], [1], [2]], [[1, 0], [0, 1], [0, 1]], smoothing=None, regularizers=["l2 1/10 0"]), Options()),
+    "L2": (
+        Tiny([[0], [1], [2]], [[1, 0], [0, 1], [0, 1]], smoothing=None, regularizers=["l2 1/10 0"]),
+        Options(scaling=[2, -1]),
+    ),
     "L2 on everything": (
         Tiny(PLANE, [HOT[c] for c in "abcabcc"], smoothing=None, regularizers=["l2 1/3 0", "l2 1/7 1"]),
-        Options("pairs", tree=[(0, 1), (0, 2), (1, 2)]),
+        Options("pairs", tree=[(0, 1), (0, 2), (1, 2)], scaling=[1, 0, -1]),
     ),
     "self": (
         Tiny(PLANE[:3], [HOT[c] for c in "aba"], smoothing=None, regularizers=["self -1/2"]),

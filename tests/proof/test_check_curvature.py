@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+from jaxsoftmax.proof import check_curvature, check_samples
 from jaxsoftmax.proof.check_curvature import decides_semidefinite, shows_semidefinite
 from jaxsoftmax.proof.check_samples import samples_of, weighted_gram
 from proof.certificates import Tiny, save
@@ -80,6 +81,18 @@ def test_the_factor_proves_up_to_its_stated_room(n):
         )
 
 
+def test_a_wrong_factor_proves_nothing_wrong(monkeypatch):
+    """S15b: with products of floats broken Cholesky's method never fails, and the exact remainder decides alone."""
+    monkeypatch.setattr(check_curvature, "mul", lambda x, y: 0.0 if isinstance(x, float) else x * y)
+    assert not shows_semidefinite([[4, 5], [5, 4]])
+    assert not shows_semidefinite([[4, 2, 2], [2, 4, 2], [2, 2, 4]])  # semidefinite; the factor is too bad
+    assert shows_semidefinite([[4, 0], [0, 9]])  # its factor needs no products
+    draw = random.Random(7)
+    for _ in range(200):
+        M = draw_symmetric(draw)
+        assert truly_semidefinite(M) or not shows_semidefinite(M)
+
+
 def test_tiny_and_huge_diagonals_are_no_matter():
     """Powers of two scale rows and columns: a diagonal from 1 to 2^200 is proved as well as one of ones."""
     draw, n = random.Random(1), 12
@@ -92,8 +105,9 @@ def test_tiny_and_huge_diagonals_are_no_matter():
     assert not shows_semidefinite(spread)
 
 
-def test_gram_is_exact():
+def test_gram_is_exact(monkeypatch):
     draw = random.Random(2)
+    monkeypatch.setattr(check_samples, "_BLOCK", 40)  # ten samples at a time
     for big in (5, 2**70):
         columns = [[draw.randint(-big, big) for _ in range(31)] for _ in range(4)]
         w = [draw.choice([0, draw.randint(0, big)]) for _ in range(31)]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from house import modules
+from jaxsoftmax.proof import check_samples
 from jaxsoftmax.proof.check_existence import RefusedCertificate
 from jaxsoftmax.proof.check_minimiser import check, main
 from proof.certificates import Tiny, save
@@ -287,6 +288,25 @@ def test_the_gradient_is_no_better_known_than_the_probabilities(tmp_path):
     assert run(tmp_path, tiny, certificate)
     certificate["claims"]["q"] = str(Fraction(float(q)) * (1 - Fraction(1, 10**6)))
     refused(tmp_path, tiny, certificate, "claims.q is")
+
+
+def test_weights_on_the_grid_are_rounded_down(tmp_path):
+    """S14: y = 1/2 is known from below to 2^-232, so that 2^22 becomes 2^22 − 1, and M = 10 (2^22 − 1)/2^24."""
+    tiny = Tiny([[1], [-3]], [["1/2", "1/2"], ["1/2", "1/2"]], smoothing=None, intercept=False)
+    certificate = parts("two classes")[1]
+    certificate["data"] = tiny.data()
+    certificate["witness"].update(weights=[[0], [0]], columns=[0], scaling=[0])
+    for mu, message in ((20 * (2**22 - 1), "claims"), (20 * 2**22 - 19, "mu is not proved")):
+        room = Fraction(1, 10**12)  # for the factor
+        certificate["witness"]["curvature"]["mu"] = str(Fraction(mu, 2**24) * (1 - room))
+        refused(tmp_path, tiny, certificate, message)
+
+
+def test_blocks_of_samples_do_not_matter(tmp_path, monkeypatch):
+    """X in matrices of one or two samples each."""
+    monkeypatch.setattr(check_samples, "_BLOCK", 7)
+    for name in CASES:
+        assert run(tmp_path, *parts(name))
 
 
 def test_zero_columns_prove_nothing(tmp_path):
