@@ -1,4 +1,4 @@
-"""Enclosures contain the loss, the gradient and the probabilities (S1, S2), and are as narrow as derived (7.7, 7.8)."""
+"""Enclosures contain the loss, gradient and probabilities (S1, S2), as narrow as derived (sections 7.7, 7.8)."""
 
 from fractions import Fraction
 
