@@ -40,8 +40,8 @@ class Row(NamedTuple):
 
     images: taken from MNIST; 0: the row needs none.
     minimum: L* to the digits known before.
-    files: X holds the pixels as they are, and the checker reads MNIST's own files; else pixel/256 and a dump. The minimum
-        is the same without a penalty.
+    files: X holds the pixels as they are, and the checker reads the files of MNIST; else pixel/256, and a dump. Without a
+        penalty the minimum is the same.
     """
 
     digits: int
