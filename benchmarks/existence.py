@@ -19,7 +19,7 @@ import jaxsoftmax as js
 from benchmarks import data, harness
 from jaxsoftmax.proof import check_existence
 
-IRIS_INFIMUM = 5.949273395679  # the minimum for versicolor and virginica alone, to 12 digits: L-BFGS-B and Newton agree
+IRIS_INFIMUM = 5.949273395679  # the minimum for versicolor and virginica alone (tests/proof/test_real_data.py)
 
 
 class Row(NamedTuple):

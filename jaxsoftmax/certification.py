@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from jaxsoftmax.training.without_minimizer import NoMinimizerWarning
 __all__ = ["certify"]
 
 _MOST_BYTES = 8e9  # that the probabilities and logits of one evaluation may take
+_MOST_DIGITS = 3000  # a checker reads numbers of at most 4000 characters, Python integers of at most 4300
 
 
 def certify(
@@ -79,6 +81,8 @@ def certify(
         raise TypeError(f"progress: got {show(progress)}, {kind_of(progress)}; give a function of one argument.")
     tell = progress or (lambda _: None)
     _refuse_memory(problem, digits)
+    if importlib.util.find_spec("flint") is None:
+        raise ImportError("certify: needs python-flint. Run: pip install 'jaxsoftmax[exact]'")
     data = ExactData(problem, bool(decimal))
     everything = proof_data(data)
     start = _start(problem, W, tell)
@@ -114,12 +118,14 @@ def _certificate(data: ExactData, proof: Any, dropped: list, began: float) -> Ce
 
 
 def _refuse_memory(problem: Problem, digits: int) -> None:
+    if digits > _MOST_DIGITS:
+        raise ValueError(f"digits: got {digits}; a certificate holds at most {_MOST_DIGITS}. Ask for fewer.")
     N, _, C = problem.shape
-    each = 64 + digits * 0.42 * 3  # bytes of a Python integer of 3.3 bits a digit, thrice
-    if N * C * each > _MOST_BYTES or digits > 10_000:
+    size = N * C * (64 + digits * 0.42 * 3)  # bytes of a Python integer of 3.3 bits a digit, thrice
+    if size > _MOST_BYTES:
         raise ValueError(
-            f"digits: {digits} would take {N * C * each / 1e9:.3g} GB for the probabilities of {N} x {C}, or more than "
-            "10,000 digits. Ask for fewer."
+            f"digits: {digits} would take {size / 1e9:.3g} GB for the probabilities of {N} x {C}, more than "
+            f"{_MOST_BYTES / 1e9:.3g} GB. Ask for fewer."
         )
 
 
@@ -129,7 +135,7 @@ def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
         found = np.asarray(W)
         if found.dtype.kind not in "fiu" or found.shape != (problem.C, problem.D):
             raise ValueError(
-                f"W: {kind_of(W)} of shape {found.shape}; weights ({problem.C}, {problem.D}) of this problem are "
+                f"W: got {kind_of(W)}; real weights ({problem.C}, {problem.D}) of this problem are "
                 "needed. Pass fit.W of a fit of the same problem, or leave it out."
             )
         if not np.isfinite(found.astype(np.float64)).all():

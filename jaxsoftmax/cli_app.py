@@ -16,8 +16,9 @@ _HELP = """The mathematics of the softmax layer, checked on data.
 
 `jaxsoftmax verify` compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, probes the
 curvature, and prints a row for each check. `jaxsoftmax fit` trains and says how the run ended; `jaxsoftmax probe`
-looks at the curvature at a point. `jaxsoftmax certify` decides whether a minimiser exists and writes a certificate,
-which `jaxsoftmax check` verifies. `jaxsoftmax crosscheck` checks the derivatives of any JAX function."""
+looks at the curvature at a point. `jaxsoftmax certify` decides whether a minimiser exists, or proves where it is to any
+number of digits, and writes a certificate, which `jaxsoftmax check` verifies. `jaxsoftmax crosscheck` checks the
+derivatives of any JAX function."""
 _FORMATS = (
     "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
 )
@@ -183,6 +184,17 @@ def build() -> Any:
         target: Target = None,
         smoothing: Smoothing = None,
         l2: Penalty = 0.0,
+        digits: Annotated[
+            int | None,
+            typer.Option(metavar="K", help="Prove where the minimiser is, and the minimum to K significant decimals."),
+        ] = None,
+        method: Annotated[
+            str | None,
+            typer.Option(
+                metavar="auto|pairs|full",
+                help="With --digits, how curvature is proved: by pairs of classes (fast) or the full matrix (sharper).",
+            ),
+        ] = None,
         budget: Annotated[
             float, typer.Option(metavar="S", help="Seconds after which no further stage of the search starts.")
         ] = 60.0,
@@ -197,16 +209,17 @@ def build() -> Any:
         json_file: Json = None,
         quiet: Quiet = False,
     ) -> int:
-        """Decide whether a minimiser exists, with a certificate that is checked in exact arithmetic.
+        """Decide whether a minimiser exists, or with --digits prove where it is; the certificate is checked exactly.
 
         Numbers in text tables are the decimals that they are (0.1 is 1/10), other formats are read as they are.
 
-        Exit status: 0 the verdict is proved and checked (either way), 1 undecided (no certificate is written), 2 the
-        input cannot be used, 130 interrupted.
+        Exit status: 0 proved and checked (without --digits: either verdict), 1 not proved (no certificate is written),
+        2 the input cannot be used, 130 interrupted.
         """
         from jaxsoftmax.cli_certify import Certify, run_certify
 
-        return run_certify(Certify(data, output, target, smoothing, l2, budget, dump, binary, json_file, quiet))
+        call = Certify(data, output, target, smoothing, l2, digits, method, budget, dump, binary, json_file, quiet)
+        return run_certify(call)
 
     @app.command()
     def check(

@@ -1,7 +1,8 @@
-"""What `jaxsoftmax certify DATA -o CERT` does: decide, save the certificate, have the independent checker read it."""
+"""What `jaxsoftmax certify DATA -o CERT` does: prove, save the certificate, have the independent checker read it."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import tempfile
 import time
@@ -9,14 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxsoftmax._checks import positive_int, show
 from jaxsoftmax.cli_options import UnusableInput, check_writable, console
+from jaxsoftmax.cli_proofs import Proved, prove_existence, prove_minimiser
 from jaxsoftmax.cli_scopes import interruptible, refusing, replacing, spinner, write_json, writing
 from jaxsoftmax.datasets import Dataset
 from jaxsoftmax.exact_cells import refuse_rounded_cells
 from jaxsoftmax.idx_file import is_idx
 from jaxsoftmax.proof.checked import check_certificate
-from jaxsoftmax.proof.existence import decide_existence
-from jaxsoftmax.proof.verdict import ExistenceVerdict
 from jaxsoftmax.report import problem_lines, title
 from jaxsoftmax.run_report import wrapped_line
 from jaxsoftmax.tabular import read_table
@@ -36,6 +37,8 @@ class Certify(NamedTuple):
     target: str | None
     smoothing: str | None
     l2: float
+    digits: int | None
+    method: str | None
     budget: float
     dump: Path | None
     binary: bool
@@ -62,9 +65,9 @@ class Checked(NamedTuple):
 
 @interruptible()
 def run_certify(call: Certify) -> int:
-    """`jaxsoftmax certify`: a proved verdict on whether a minimiser exists, and the certificate that others can check.
+    """`jaxsoftmax certify`: a proof about a minimiser (S9, S10; with --digits S13), as a certificate others can check.
 
-    The certificate takes its name only after the checker has verified it from the file, and a verdict of UNDECIDED has
+    The certificate takes its name only after the checker has verified it from the file, and what is not proved has
     none; so whatever ends the run, there is a whole certificate or none.
     """
     began = time.perf_counter()
@@ -72,14 +75,11 @@ def run_certify(call: Certify) -> int:
     prepared, table, decimal = _prepare(call)
     with spinner(call.quiet) as update, refusing(library=False):
         name = prepared.about["name"]
-        update(f"{name}: deciding")
-        verdict = decide_existence(
-            prepared.problem, budget=call.budget, decimal=decimal, progress=lambda line: update(f"{name}: {line}")
-        )
+        found = _prove(call, prepared, decimal, lambda line: update(f"{name}: {line}"))
         checked, refusal = [], ""
-        if verdict.proof is not None:
+        if found.saved is not None:
             try:
-                checked = _save_and_check(call, prepared, verdict, table, update)
+                checked = _save_and_check(call, prepared, found.saved, table, update)
             except ValueError as error:  # refused, or not readable: a fault of ours in either case
                 refusal = str(error)
     content = {
@@ -87,7 +87,7 @@ def run_certify(call: Certify) -> int:
         "version": version(),
         "environment": environment(),
         "problem": describe(prepared, 0),
-        "existence": verdict.to_dict(),
+        **found.content,
         "certificate": str(call.output) if checked else None,
         "checked": [{"data": one.source.words, "report": str(one.verdict), "seconds": one.seconds} for one in checked],
         "refused": refusal or None,
@@ -95,7 +95,7 @@ def run_certify(call: Certify) -> int:
     }
     write_json(call.json_file, content)
     if not call.quiet:
-        _print(call, content, verdict, checked)
+        _print(call, content, found, checked)
     return PROVED if checked else FAILED
 
 
@@ -115,7 +115,15 @@ def _refuse_files(call: Certify) -> None:
 
 def _prepare(call: Certify) -> tuple[Prepared, Dataset, bool]:
     """The problem, the table that it comes from, and whether its numbers are read as decimals."""
+    if call.digits is None and call.method is not None:
+        raise UnusableInput(
+            "--method: is that of the curvature and goes with --digits. Give --digits, or leave it out."
+        )
+    if call.method not in (None, "auto", "pairs", "full"):
+        raise UnusableInput(f"--method: got {show(call.method)}; give auto, pairs or full.")
     with refusing():
+        if call.digits is not None:
+            positive_int("digits", call.digits)
         check_options(smoothing=call.smoothing, l2=call.l2, dtype="float64", seed=0)
         data = read_table(call.data, call.target)
         decimal = data.table is not None and not call.binary
@@ -125,15 +133,21 @@ def _prepare(call: Certify) -> tuple[Prepared, Dataset, bool]:
     return prepared, data, decimal
 
 
+def _prove(call: Certify, prepared: Prepared, decimal: bool, tell: Callable[[str], None]) -> Proved:
+    if call.digits is None:
+        return prove_existence(prepared.problem, decimal, call.budget, tell)
+    return prove_minimiser(prepared.problem, decimal, call.budget, tell, call.digits, call.method or "auto")
+
+
 def _save_and_check(
-    call: Certify, prepared: Prepared, verdict: ExistenceVerdict, data: Dataset, tell: Callable[[str], None]
+    call: Certify, prepared: Prepared, proved: Any, data: Dataset, tell: Callable[[str], None]
 ) -> list[Checked]:
     """Save beside the name asked for, have the checker verify the file, then move it into place."""
-    name, decimal = prepared.about["name"], verdict.data.decimal
+    name, decimal = prepared.about["name"], proved.data.decimal
     with replacing("--output", call.output) as certificate:
         tell(f"{name}: writing the certificate")
         with writing("--output", call.output):
-            verdict.save(certificate, table=data.table)
+            proved.save(certificate, table=data.table)
         if call.dump is not None:
             tell(f"{name}: writing the dump")
             with writing("--dump", call.dump):
@@ -163,7 +177,7 @@ def _sources(call: Certify, prepared: Prepared, data: Dataset, decimal: bool) ->
             yield Source(file, None, f"a temporary dump ({unread}; --dump FILE keeps one)", kept=False)
 
 
-def _print(call: Certify, content: dict[str, Any], verdict: ExistenceVerdict, checked: list[Checked]) -> None:
+def _print(call: Certify, content: dict[str, Any], found: Proved, checked: list[Checked]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -178,23 +192,24 @@ def _print(call: Certify, content: dict[str, Any], verdict: ExistenceVerdict, ch
         facts.add_row(subject, Text(text))
     out.print(facts)
     out.print()
-    # The report's own continuation lines, indented by four, are joined, for this console has its own width.
-    for line in repr(verdict).replace("\n    ", " ").splitlines():
-        out.print(Text("\n".join(wrapped_line(line, out.width))))
-    out.print()
+    for report in found.reports:
+        # The report's own continuation lines, indented by four, are joined, for this console has its own width.
+        for line in re.sub(r"\n    (?! )", " ", report).splitlines():
+            out.print(Text("\n".join(wrapped_line(line, out.width))))
+        out.print()
     for one in checked:
         first = str(one.verdict).splitlines()[0]
         out.print(Text(f"checked: {first}; from {one.source.words}, in {one.seconds:.3f} s"), soft_wrap=True)
-    good, sentence = _outcome(call, content["refused"], checked)
+    good, sentence = _outcome(call, content["refused"], found, checked)
     out.print(Text(sentence, style="bold green" if good else "bold red"), soft_wrap=True)
 
 
-def _outcome(call: Certify, refusal: str | None, checked: list[Checked]) -> tuple[bool, str]:
+def _outcome(call: Certify, refusal: str | None, found: Proved, checked: list[Checked]) -> tuple[bool, str]:
     """Whether the exit status is 0, and the report's last sentence."""
     if refusal:
         return False, f"The checker REFUSES the certificate, which is a fault of jaxsoftmax: {refusal}"
     if not checked:
-        return False, "UNDECIDED: no certificate is written. Remedy: a larger --budget, or --smoothing 0.01."
+        return False, found.sentence
     source = checked[-1].source
     words = [str(call.output), str(source.path) if source.kept else "DUMP", *(["--labels"] * bool(source.labels))]
     again = " ".join(shlex.quote(word) for word in [*words, *([source.labels] if source.labels else [])])

@@ -12,7 +12,7 @@ __all__ = ["METHOD_NAMES", "Interrupted", "UnusableInput", "as_options", "check_
 # What --help lists, without importing JAX for it.
 METHOD_NAMES = ("auto", "gd", "gd-optimal", "agd", "bb", "bb-published", "mm", "newton", "newton-cg")
 METHOD_NAMES += ("sgd", "adam", "lbfgs")
-_NAMES = "smoothing|l2|dtype|seed|method|tol|max_steps|batch_size|learning_rate|whiten|target|budget"
+_NAMES = "smoothing|l2|dtype|seed|method|tol|max_steps|batch_size|learning_rate|whiten|target|budget|digits"
 _ARGUMENT = re.compile(rf"(^|: )({_NAMES}): ")
 
 

@@ -136,6 +136,8 @@ def summary(data: DatasetReport) -> list[tuple[str, str]]:
         lines.append(("", f"S13: q = {fit.q_estimate:.2e} (evaluated, not proved): {claim}{gap}"))
     if data.existence is not None:
         lines.append(("existence", _existence(data.existence)))
+    if data.certificate is not None:
+        lines.append(("minimum", _minimum(data.certificate)))
     if probe is not None:
         lines.append(("curvature", _curvature(probe)))
         kernel = f"dimension {probe.kernel_dim_predicted} predicted (rank of X {probe.rank}), {probe.kernel_dim} found"
@@ -146,6 +148,23 @@ def summary(data: DatasetReport) -> list[tuple[str, str]]:
 def _existence(verdict: Any) -> str:
     headline = repr(verdict).splitlines()[0].partition(": ")[2]
     return f"{headline}, in {verdict.seconds:.3f} s: {verdict.reason}"
+
+
+def _minimum(certificate: Any) -> str:
+    """What is proved, with digits that are all correct."""
+    known = certificate.loss_lower
+    if certificate.digits:  # the first digit is not 0 unless L* < 1, where a zero is shown and not counted
+        known = _common(certificate.loss_lower, certificate.loss_upper) + "…"
+    return (
+        f"L* = {known}, {certificate.digits} digits proved (S13: q <= {float(certificate.q):.1e}), "
+        f"‖W* − Ŵ‖ <= {float(certificate.radius_euclidean):.1e}, curvature >= "
+        f"{float(certificate.curvature_euclidean_bound):.3g} off the kernel, in {certificate.seconds:.2f} s"
+    )
+
+
+def _common(lower: str, upper: str) -> str:
+    """The prefix that both decimals share."""
+    return lower[: next((k for k, pair in enumerate(zip(lower, upper, strict=False)) if pair[0] != pair[1]), None)]
 
 
 def _curvature(probe: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.certificate_checks import certificate_on, check_minimiser_certificate
 from jaxsoftmax.check_row import Check, crosscheck_rows, draw, plain
 from jaxsoftmax.curvature_checks import check_curvature, check_softmax_covariance
 from jaxsoftmax.datasets import Dataset
@@ -24,6 +25,7 @@ from jaxsoftmax.existence_checks import check_existence_verdict, fit_quietly, ve
 from jaxsoftmax.findings import conditioning_advice, existence_words, fit_findings
 from jaxsoftmax.named_methods import check_method, named_method
 from jaxsoftmax.problem import Problem
+from jaxsoftmax.proof.minimum_certificate import Certificate
 from jaxsoftmax.proof.verdict import ExistenceVerdict
 from jaxsoftmax.statement_checks import check_positivity_and_kernel, check_self_concordance
 from jaxsoftmax.training.result import Fit
@@ -52,6 +54,7 @@ class DatasetReport:
         fit: the `Fit`.
         convexity: `ConvexityReport` at the fitted W, or None where N·D·C is too large for a probe.
         existence: `ExistenceVerdict` on the data, or None for a problem without its data as given.
+        certificate: `Certificate` of the minimiser, or None where nothing is proved about it; a row says why.
         seconds: wall time, compilation included.
     """
 
@@ -64,6 +67,7 @@ class DatasetReport:
     fit: Fit
     convexity: ConvexityReport | None
     existence: ExistenceVerdict | None
+    certificate: Certificate | None
     seconds: float
 
     @property
@@ -80,7 +84,7 @@ class DatasetReport:
             "fit": self.fit.to_dict(),
             "convexity": None if self.convexity is None else self.convexity.to_dict(),
             "existence": None if self.existence is None else self.existence.to_dict(),
-            "certificate": None,
+            "certificate": None if self.certificate is None else self.certificate.to_dict(),
             "checks": [check.to_dict() for check in self.checks],
             "findings": list(self.findings),
             "seconds": self.seconds,
@@ -133,7 +137,7 @@ def verify(
     method: Any = "auto",
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
-    """Check S1-S10, S16 and S17 on data: derivatives, existence, training, curvature, one row a check.
+    """Check S1-S10 and S13-S17 on data: derivatives, existence, training, curvature, the minimum, one row a check.
 
     All hand rules are compared with autodiff and 50 digits at a random W and at the fitted W; the fit is by Newton
     where the dense Hessian is feasible. Float64 is used in a scope of its own; JAX's global switch is not touched.
@@ -266,6 +270,9 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         checks += [
             Check(s, "eigenvalues of H", at, None, "", None, 0.0, None, note) for s in ("S5", "S6", "S7a", "S7c")
         ]
+    tell(f"{name}: proving the minimum")
+    certificate, why = certificate_on(problem, prepared.decimal, result, verdict)
+    checks += check_minimiser_certificate(problem, certificate, why, result, probe, at)
     tell(f"{name}: gradient descent")
     checks += check_descent(problem, int(min(200, max(20, DESCENT_WORK / (N * D * C)))))
     reason = "" if result.converged else "not run: no minimiser was reached"
@@ -291,6 +298,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         fit=result,
         convexity=probe,
         existence=verdict,
+        certificate=certificate,
         seconds=time.perf_counter() - begin,
     )
 

@@ -40,6 +40,9 @@ from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 
+# NumPy and SciPy read it at import: small matrices gain nothing from more threads, and lose where the machine is busy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -445,7 +448,7 @@ try:
 except FileNotFoundError:
     images, what = digits, "the embedded digits (no MNIST here)"
 pixels = js.Problem.from_labels(images.X, images.y, feature_names=images.feature_names)
-verdict = js.decide_existence(pixels, budget=1.0)
+verdict = js.decide_existence(pixels)
 side = int(np.sqrt(images.X.shape[1]))
 # The same by hand: on for some image, off for every image of the class.
 on = np.array([[images.X[images.y == c].max(axis=0) > 0] for c in images.classes])[:, 0]

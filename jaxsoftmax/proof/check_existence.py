@@ -44,23 +44,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # The form of a certificate: a tuple is null or one of the rest; an "integer" may also be text such as "-0x1f".
+DATA_FORM = {
+    "sha256": str,
+    "N": int,
+    "D": int,
+    "C": int,
+    "intercept": bool,
+    "numbers": str,
+    "classes": (None, [str], [int]),
+    "features": (None, [str]),
+    "smoothing": (None, str),
+    "regularizers": [str],
+    "table": (None, {"delimiter": (None, str), "header": bool, "target": int}),
+}
 _FORM = {
     "format": str,
     "version": int,
     "made_by": str,
-    "data": {
-        "sha256": str,
-        "N": int,
-        "D": int,
-        "C": int,
-        "intercept": bool,
-        "numbers": str,
-        "classes": (None, [str], [int]),
-        "features": (None, [str]),
-        "smoothing": (None, str),
-        "regularizers": [str],
-        "table": (None, {"delimiter": (None, str), "header": bool, "target": int}),
-    },
+    "data": DATA_FORM,
     "verdict": {"status": str, "type": str, "face_maximal": (None, bool)},
     "proof": str,
     "direction": (None, {"denominator": "integer", "entries": [["integer"]]}),
@@ -107,7 +108,7 @@ class _Column(NamedTuple):
     size: int
 
 
-class _Data(NamedTuple):
+class ReadData(NamedTuple):
     """The problem as read; the targets and the weight of a sample are texts of reduced rationals."""
 
     intercept: bool
@@ -150,6 +151,18 @@ def _formed(value: Any, form: Any, where: str) -> Any:
         return value
     needed = f"the keys {', '.join(form)}" if isinstance(form, dict) else getattr(form, "__name__", form)
     raise ValueError(f"{where}: needs {needed}; found {sorted(value) if isinstance(value, dict) else value!r:.200}.")
+
+
+def read_certificate(path: Path, kind: str, form: dict) -> dict:
+    """The certificate in a file, exactly of its form: jaxsoftmax-`kind`, version 1."""
+    stated = _json(_text(path, _read(path)), path)
+    if not isinstance(stated, dict) or stated.get("format") != f"jaxsoftmax-{kind}":
+        raise ValueError(f"{path}: is no certificate of this kind: its format is not 'jaxsoftmax-{kind}'.")
+    if stated.get("version") != 1:
+        raise ValueError(
+            f"{path}: version {stated.get('version')!r:.40}: this checker reads version 1. Get its checker."
+        )
+    return _formed(stated, form, "certificate")
 
 
 # ── exact numbers ──
@@ -214,7 +227,7 @@ def _text(path: Path, content: bytes) -> str:
         raise ValueError(f"{path}: is not text in UTF-8 ({error}). {_DUMP_IT}.") from None
 
 
-def _read_dump(path: Path, text: str, decimal: bool) -> tuple[_Data, list]:
+def _read_dump(path: Path, text: str, decimal: bool) -> tuple[ReadData, list]:
     """The text of problem.dump, whose documentation lists its lines; also the names of classes and features."""
     lines = text.split("\n")
 
@@ -259,7 +272,7 @@ def _read_dump(path: Path, text: str, decimal: bool) -> tuple[_Data, list]:
     if min(weights) < 0 or max(weights) == 0:
         raise ValueError(f"{path}: sample weights must be >= 0, and not all 0. Correct the problem.")
     targets = [exact[line] for line in lines[T + 1 : T + 1 + N]]
-    return _Data(intercept == "1", regularizers, columns, targets, list(map(str, weights))), names
+    return ReadData(intercept == "1", regularizers, columns, targets, list(map(str, weights))), names
 
 
 def _records(path: Path, text: str, delimiter: str | None) -> Iterable[tuple[int, list[str]]]:
@@ -356,7 +369,7 @@ def _targets(labels: Sequence, where: Callable[[int], str], classes: list, smoot
     return [of_label[label] for label in labels]
 
 
-def _sha256(data: _Data) -> str:
+def _sha256(data: ReadData) -> str:
     """The hash of what was read, however a file holds it."""
     N, D, C = len(data.targets), len(data.columns), data.targets[0].count(" ") + 1
     head = ["jaxsoftmax-data 1", f"shape {N} {D} {C}", f"intercept {int(data.intercept)}", *data.regularizers, "X"]
@@ -373,7 +386,7 @@ def _sha256(data: _Data) -> str:
     return digest.hexdigest()
 
 
-def _load(about: dict, path: Path, labels: Path | None) -> tuple[_Data, str]:
+def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, str]:
     """The data, read as the certificate says and shown by their hash to be those that it is about; how, in words."""
     if about["numbers"] not in ("decimal", "double"):
         raise ValueError(f"certificate: data.numbers is {about['numbers']!r:.40}; it must be 'decimal' or 'double'.")
@@ -399,7 +412,7 @@ def _load(about: dict, path: Path, labels: Path | None) -> tuple[_Data, str]:
         if names not in (None, features):
             raise RefusedCertificate(f"{path}: the columns are {names!r:.200}, in the certificate {features!r:.200}.")
         targets = _targets(found, where, classes or [], about["smoothing"])
-        data = _Data(about["intercept"], regularizers, columns, targets, ["1"] * len(targets))
+        data = ReadData(about["intercept"], regularizers, columns, targets, ["1"] * len(targets))
     shape = {"N": len(data.targets), "D": len(data.columns), "C": data.targets[0].count(" ") + 1}
     for key, value in {**shape, "intercept": data.intercept, "sha256": _sha256(data)}.items():
         if about[key] != value:
@@ -422,7 +435,7 @@ def _unpack(packed: int, C: int, width: int) -> list[int]:
     return [((packed >> (j * width)) & mask) - half for j in range(C)]
 
 
-def _admissible(data: _Data) -> dict[int, _Column]:
+def _admissible(data: ReadData) -> dict[int, _Column]:
     """The columns that no regulariser penalises, by index; the appended intercept is the last (S21e)."""
     ones = [_Column(b"\1" * len(data.targets), 1, 1)] * data.intercept
     columns = dict(enumerate([*data.columns, *ones]))
@@ -484,7 +497,7 @@ def _logits(direction: dict, columns: dict[int, _Column], N: int, C: int) -> Ite
     return (_unpack(row, C, width) for row in packed)
 
 
-def _pairs(data: _Data, Z: Iterable[list[int]], G: dict[int, list[int]]) -> tuple[dict, Counter, list[int]]:
+def _pairs(data: ReadData, Z: Iterable[list[int]], G: dict[int, list[int]]) -> tuple[dict, Counter, list[int]]:
     """The first pair of each kind (has it a margin > 0, the sign of G); their numbers; the classes in no support."""
     C = data.targets[0].count(" ") + 1
     support = {line: [t != "0" for t in line.split(" ")] for line in dict.fromkeys(data.targets)}
@@ -533,14 +546,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         'complete'
     """
     path = Path(certificate)
-    stated = _json(_text(path, _read(path)), path)
-    if not isinstance(stated, dict) or stated.get("format") != "jaxsoftmax-existence":
-        raise ValueError(f"{path}: is no certificate of existence: its format is not 'jaxsoftmax-existence'.")
-    if stated.get("version") != 1:
-        raise ValueError(
-            f"{path}: version {stated.get('version')!r:.40}: this checker reads version 1. Get its checker."
-        )
-    stated = _formed(stated, _FORM, "certificate")
+    stated = read_certificate(path, "existence", _FORM)
     about, direction, multipliers = stated["data"], stated["direction"], stated["multipliers"]
     status, kind, maximal = (stated["verdict"][key] for key in ("status", "type", "face_maximal"))
     parts = (maximal is not None, direction is not None, multipliers is not None)
@@ -550,7 +556,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
             f"certificate: {status!r:.40}, {kind!r:.40} by {stated['proof']!r:.40}, where face_maximal, direction and "
             f"multipliers are there or not ({parts}), is no known proof. Make it again."
         )
-    found, how = _load(about, Path(data), None if labels is None else Path(labels))
+    found, how = load_data(about, Path(data), None if labels is None else Path(labels))
     N, C, columns = about["N"], about["C"], _admissible(found)
     if stated["proof"] == "coercive" and columns:
         raise RefusedCertificate(f"coercive: no regulariser penalises column {max(columns)}.")

@@ -9,18 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jaxsoftmax.proof import check_existence
+from jaxsoftmax.proof import check_existence, check_minimiser
 
 __all__ = ["check_certificate"]
 
-CHECKERS: dict[str, Callable[[Any, Any, Any], Any]] = {"jaxsoftmax-existence": check_existence.check}
+CHECKERS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "jaxsoftmax-existence": check_existence.check,
+    "jaxsoftmax-minimiser": check_minimiser.check,
+}
 
 
 def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
     """Verify a certificate about data, in exact arithmetic, by the checker of its format.
 
-    The checker of "jaxsoftmax-existence" is `proof/check_existence.py`, which also runs by itself, on a machine without
-    JAX; nothing here imports JAX either.
+    The checker of "jaxsoftmax-existence" (from `decide_existence`) is `proof/check_existence.py`, that of
+    "jaxsoftmax-minimiser" (from `certify`) is `proof/check_minimiser.py`, which needs python-flint. Both also run by
+    themselves, on a machine without JAX; nothing here imports JAX either.
 
     Args:
         path: the certificate.
@@ -29,8 +33,8 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
         labels: the file of labels of IDX images, where it is not beside them.
 
     Returns:
-        What the checker has verified (`status`, `type`, `face_maximal` and the sentences of its report, which `str`
-        of it prints).
+        What the checker has verified: `status`, `type` and `face_maximal` of a verdict, or the `claims` about a
+        minimiser; `str` of it is the checker's report.
 
     Raises:
         ValueError: the certificate does not prove its verdict about these data (the subclass `RefusedCertificate`), or
@@ -45,7 +49,7 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
         >>> js.check_certificate(path, problem).status
         'ATTAINED'
 
-    Source: S9, S10, S21e.
+    Source: S9, S10, S13, S21e.
     """
     if labels is not None and not isinstance(labels, (str, os.PathLike)):
         raise TypeError(f"labels: got {type(labels).__name__}; give the path of a file, or None.")

@@ -15,7 +15,7 @@ from jaxsoftmax.proof.safe_decimals import float_estimate, log2_estimate
 
 __all__ = ["FactoredHessian", "Refined", "float_columns", "refine"]
 
-_MOST_STEPS = 60
+_MOST_STEPS = 60  # and one more for every 16 bits asked for; steps that contract gain twice that, or more
 _LEAST_GAIN = 0.3  # of the gradient's norm in a step; less is no chord iteration any more
 _BLOCK = 8192  # rows of X that are weighted at a time
 
@@ -61,9 +61,8 @@ class FactoredHessian:
                 done += 1
                 if X.size > 10**7:
                     progress(f"Hessian: {done} of {pairs} pairs of classes")
-        size = H.shape[0]
         diagonal = np.einsum("ii->i", H)
-        diagonal += size * np.finfo(np.float64).eps * diagonal.max(initial=1e-300)
+        diagonal += H.shape[0] * np.finfo(np.float64).eps * diagonal + np.finfo(np.float64).tiny
         self.scale = 1 / np.sqrt(diagonal)
         H *= self.scale[:, None]
         H *= self.scale
@@ -86,11 +85,12 @@ class FactoredHessian:
         V = np.random.default_rng(0).standard_normal((self.classes, len(self.exponents)))
         V -= V.mean(axis=0)
         least = np.inf
-        for _ in range(steps):
-            V /= np.linalg.norm(V)
-            V = self.scaled_solve(V)
-            least = 1 / float(np.linalg.norm(V))
-        return least
+        with np.errstate(all="ignore"):  # of a Hessian that vanishes: 0
+            for _ in range(steps):
+                V /= np.linalg.norm(V)
+                V = self.scaled_solve(V)
+                least = 1 / float(np.linalg.norm(V))
+        return least if np.isfinite(least) else 0.0
 
 
 def float_columns(data: ProofData, exponents: np.ndarray | None = None, rows: np.ndarray | None = None) -> np.ndarray:
@@ -191,7 +191,8 @@ def refine(
     bits, precision, before = 64 + small, 96, np.inf
     exact = _fixed(W, bits)
     log_mu, log_beta = float(np.log2(max(curvature, 1e-300))), float(np.log2(beta))
-    for step in range(_MOST_STEPS):
+    most = _MOST_STEPS + int(max(0.0, -target)) // 16
+    for step in range(most):
         found = enclose(data, exact, bits, precision, progress)
         norm = _log2_norm(found.gradient, found.gradient_error, sigma)
         gap = 2 * norm - log_mu - 1
@@ -208,7 +209,8 @@ def refine(
         scale = Fraction(2) ** int(np.floor(norm))
         # Of the order of one, as is what the factor makes of it over 2^norm/μ.
         gradient = np.array([[float(g / scale / s) for g, s in zip(row, sigma, strict=True)] for row in found.gradient])
-        change = factor.scaled_solve(gradient)
+        with np.errstate(over="ignore", invalid="ignore"):
+            change = factor.scaled_solve(gradient)
         if not np.isfinite(change).all():
             raise ArithmeticError("the Hessian at W could not be factored")
         # What the next step can resolve: its gradient is about 2^(norm − gain), and must not drown in rounding.
@@ -224,7 +226,7 @@ def refine(
         )
         exact[:-1] -= moved
         exact[-1] = -exact[:-1].sum(axis=0)
-    raise ArithmeticError(f"{_MOST_STEPS} steps were not enough; the scaled gradient is 2^{before:.1f}")
+    raise ArithmeticError(f"{most} steps were not enough; the scaled gradient is 2^{before:.1f}")
 
 
 def _fixed(W: np.ndarray, bits: int) -> np.ndarray:

@@ -15,14 +15,14 @@ from jaxsoftmax.proof.chord import float_columns
 from jaxsoftmax.proof.definite import factor_shift, is_semidefinite, scaled_floats
 from jaxsoftmax.proof.exact_products import as_smallest, integer_bits, integer_product
 from jaxsoftmax.proof.minimiser_data import ProofData
-from jaxsoftmax.proof.safe_decimals import float_estimate
+from jaxsoftmax.proof.safe_decimals import float_estimate, log2_estimate
 
 __all__ = ["Curvature", "Pair", "certify_curvature", "chosen_method", "scaling_exponents"]
 
 _FULL = 160  # order (C − 1)K up to which "auto" takes the whole matrix: a checker factors it in pure Python
 _MANY_COLUMNS = 300  # from here on a pair's matrix is summed over some of the rows only
 _ROWS_A_COLUMN = 4
-_FEW_BITS, _MORE_BITS = 30, 46  # of the largest weight, for few and for many columns: rare ones have small weights only
+_FEW_BITS, _MORE_BITS = 30, 46  # of the largest weight, for few and for many columns: rare ones have small weights
 _BLOCK = 8192  # rows of X at a time
 _CANDIDATES = 6  # pairs that are tried for a class, as long as they are weak
 _WEAK = 1e-13  # of a matrix of which m is a smaller part of the largest diagonal entry
@@ -53,7 +53,7 @@ class Curvature(NamedTuple):
 
 
 def scaling_exponents(data: ProofData) -> np.ndarray:
-    """(K,) integers e with 2^e near the root mean square of each column; 0 for a column of zeros."""
+    """(K,) integers e with 4^e near the mean square of each column plus alpha/Σs where penalised; 0 where that is 0."""
     n, K = data.A.shape
     first = np.zeros(K, int)
     for column in range(K):
@@ -63,8 +63,12 @@ def scaling_exponents(data: ProofData) -> np.ndarray:
     for start in range(0, n, _BLOCK):
         X = float_columns(data, first, np.arange(start, min(start + _BLOCK, n)))
         squares += np.einsum("nk,nk->k", X, X)
-    zero = squares == 0
-    return np.where(zero, 0, first + np.rint(np.log2(np.where(zero, n, squares) / max(n, 1)) / 2)).astype(int)
+    with np.errstate(divide="ignore"):
+        logs = first + np.log2(squares / max(n, 1)) / 2
+    if data.alpha > 0:
+        own = log2_estimate(data.alpha / Fraction(int(data.s_num.sum()), data.s_den)) / 2
+        logs = np.where(data.penalised, np.logaddexp2(2 * logs, 2 * own) / 2, logs)
+    return np.where(np.isfinite(logs), np.rint(logs), 0).astype(int)
 
 
 def chosen_method(method: str, C: int, K: int) -> str:
@@ -271,7 +275,15 @@ def _telling_rows(data: ProofData, weights: np.ndarray, exponents: np.ndarray) -
     wanted = _ROWS_A_COLUMN * K
     if n <= wanted:
         return None
-    heavy = np.arange(n) if n <= 4 * wanted else np.sort(np.argpartition(weights, n - 4 * wanted)[n - 4 * wanted :])
+    # By the diagonal of the Gram matrix first, which is cheap and keeps the rows of rare columns.
+    parts = [np.arange(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+    squares = np.zeros(K)
+    for part in parts:
+        squares += weights[part] @ float_columns(data, exponents, part) ** 2
+    inverse = 1 / np.maximum(squares, squares.max() * 1e-14)
+    share = np.concatenate([weights[part] * (float_columns(data, exponents, part) ** 2 @ inverse) for part in parts])
+    first = min(n, 3 * wanted)
+    heavy = np.sort(np.argpartition(share, n - first)[n - first :])
     X = float_columns(data, exponents, heavy)
     X *= np.sqrt(weights[heavy])[:, None]
     values, vectors = np.linalg.eigh(X.T @ X)

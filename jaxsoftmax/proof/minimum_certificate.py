@@ -152,7 +152,7 @@ class Certificate:
             >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
             >>> path = pathlib.Path(tempfile.mkdtemp()) / "cert.json"
             >>> js.certify(problem, digits=20).save(path)
-            >>> js.check_certificate(path, problem).digits >= 20
+            >>> js.check_certificate(path, problem).claims["digits"] >= 20
             True
         """
         certificate = {

@@ -112,7 +112,7 @@ def float_estimate(x: Fraction) -> float:
     try:
         return float(x)
     except OverflowError:
-        return math.copysign(1e300, x)
+        return 1e300 if x > 0 else -1e300
 
 
 def _exponent(x: Fraction) -> int:

@@ -145,17 +145,17 @@ def untrue(certificate: dict, lines: list[str]) -> str:
 
 
 # ── the corruptions ──
-def _places(value: Any, path: tuple = ()) -> list[tuple]:
+def places(value: Any, path: tuple = ()) -> list[tuple]:
     """The paths to every integer of a JSON value, the hexadecimal ones included."""
     if isinstance(value, dict):
-        return [place for key in value for place in _places(value[key], (*path, key))]
+        return [place for key in value for place in places(value[key], (*path, key))]
     if isinstance(value, list):
-        return [place for k, inner in enumerate(value) for place in _places(inner, (*path, k))]
+        return [place for k, inner in enumerate(value) for place in places(inner, (*path, k))]
     whole = type(value) is int or (isinstance(value, str) and value.lstrip("-").startswith("0x"))
     return [path] if whole else []
 
 
-def _change(value: Any, path: tuple, function: Callable[[int], Any]) -> None:
+def change(value: Any, path: tuple, function: Callable[[int], Any]) -> None:
     for key in path[:-1]:
         value = value[key]
     changed = function(integer(value[path[-1]]))
@@ -164,11 +164,11 @@ def _change(value: Any, path: tuple, function: Callable[[int], Any]) -> None:
 
 def _witness(draw: random.Random, certificate: dict, function: Callable[[int], Any]) -> bool:
     """One number of V or G; of either with the same chance."""
-    parts = [part for part in ("direction", "multipliers") if _places(certificate[part])]
+    parts = [part for part in ("direction", "multipliers") if places(certificate[part])]
     if not parts:
         return False
     part = draw.choice(parts)
-    _change(certificate[part], draw.choice(_places(certificate[part])), function)
+    change(certificate[part], draw.choice(places(certificate[part])), function)
     return True
 
 
@@ -201,7 +201,7 @@ def a_factor(draw, certificate, lines):
 
 def direction_negated(draw, certificate, lines):
     for k in range(len(_entries(certificate))):
-        _change(_entries(certificate), (k, 2), lambda value: -value)
+        change(_entries(certificate), (k, 2), lambda value: -value)
     return bool(_entries(certificate))
 
 
@@ -224,8 +224,8 @@ def direction_with_an_entry(draw, certificate, lines):
 
 def multipliers_negated(draw, certificate, lines):
     for block in certificate["multipliers"] or []:
-        for path in _places(block["values"]):
-            _change(block["values"], path, lambda value: -value)
+        for path in places(block["values"]):
+            change(block["values"], path, lambda value: -value)
     return bool(certificate["multipliers"])
 
 
@@ -412,9 +412,21 @@ def _text(draw: random.Random, kind: str, text: str) -> str:
 
 def trial(seed: int, found: Base, folder: Path) -> Trial | None:
     """One corruption of a valid certificate; None where the one drawn does not apply or changes nothing."""
+    return attempt(seed, found, folder, OF_THE_CERTIFICATE, check, untrue)
+
+
+def attempt(
+    seed: int,
+    found: Base,
+    folder: Path,
+    of_the_certificate: tuple[Callable[..., bool], ...],
+    check: Callable[[Path, Path], Any],
+    untrue: Callable[[dict, list[str]], str],
+) -> Trial | None:
+    """The same for any kind of certificate: its corruptions, its checker, and what says whether it is true."""
     draw = random.Random(seed)
     certificate, lines = copy.deepcopy(found.certificate), list(found.lines)
-    corrupt = draw.choice((*OF_THE_CERTIFICATE, *OF_THE_DATA, *OF_THE_TEXT))
+    corrupt = draw.choice((*of_the_certificate, *OF_THE_DATA, *OF_THE_TEXT))
     if not isinstance(corrupt, str):
         kind = corrupt.__name__.replace("_", " ")
         if not corrupt(draw, certificate, lines) or (certificate, lines) == tuple(found):

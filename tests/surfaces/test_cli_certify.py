@@ -11,7 +11,7 @@ import pytest
 
 import jaxsoftmax as js
 from house import PACKAGE
-from jaxsoftmax import cli
+from jaxsoftmax import cli, cli_certify, cli_proofs
 from jaxsoftmax.exact_cells import is_shortest
 from jaxsoftmax.tabular import read_table
 
@@ -130,6 +130,28 @@ def test_the_checker_reads_a_text_table_as_it_was_read_here(tmp_path, capsys, na
     certificate = certified(capsys, data, *options)
     assert certificate["data"]["table"] == dict(zip(("delimiter", "header", "target"), table, strict=True))
     assert certificate["verdict"]["status"] == "ATTAINED"  # 1 and 3 on both sides of 2
+    assert checks(capsys, data)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "classes"),
+    [
+        ("a.csv", "1,1.0\n2,02\n3,+1\n", [1, 2]),
+        ("a.csv", "1,1e0\n2,-0\n3,1\n", [0, 1]),
+        ("a.csv", "1,1\n2,a\n3,1.0\n", ["1", "1.0", "a"]),
+        ("a.csv", f"1,{2**63 - 1}\n2,2\n3,{2**63 - 1}\n", [2, 2**63 - 1]),
+        ("a.csv", f"1,{10**20}\n2,2\n3,{10**20}\n", ["100000000000000000000", "2"]),
+        ("a.csv", "1,True\n2,NA\n3,True\n", ["NA", "True"]),
+        ("a.csv", '1,"x, y"\n2, é \n3,"x, y"\n', ["x, y", "é"]),
+        ("a.csv", "1,a\r\n\r\n2,b\r\n3,a", ["a", "b"]),
+        ("a.csv", "w,k\r1,a\r2,b\r3,a\r", ["a", "b"]),
+        ("a.csv", '"1\n",a\n1_000,b\n２,a\n', ["a", "b"]),
+        ("a.txt", "1 2 a\f2 1 b\u2028 3 2 a\n", ["a", "b"]),
+    ],
+)
+def test_the_checker_reads_odd_cells_and_labels_as_they_were_read_here(tmp_path, capsys, name, content, classes):
+    data = write(tmp_path, name, content)
+    assert certified(capsys, data)["data"]["classes"] == classes
     assert checks(capsys, data)[0] == 0
 
 
@@ -390,15 +412,13 @@ def test_a_certificate_that_the_checker_refuses_is_not_written(tmp_path, capsys,
     assert [file.name for file in tmp_path.iterdir()] == ["ties.csv"]
 
 
-@pytest.mark.parametrize("place", ["decide_existence", "check_certificate"])
-def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, capsys, monkeypatch, place):
-    from jaxsoftmax import cli_certify
-
+@pytest.mark.parametrize(("module", "place"), [(cli_proofs, "decide_existence"), (cli_certify, "check_certificate")])
+def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, capsys, monkeypatch, module, place):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
     data, out = write(tmp_path, "ties.csv", TIES), write(tmp_path, "c.json", "an older one")
-    monkeypatch.setattr(cli_certify, place, stop)
+    monkeypatch.setattr(module, place, stop)
     assert run(capsys, "certify", data, "-o", out) == (130, "", "jaxsoftmax: error: interrupted\n")
     assert out.read_text() == "an older one"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["c.json", "ties.csv"]

@@ -10,11 +10,12 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax import curvature_checks, descent_checks, statement_checks
 from jaxsoftmax.check_row import compare, draw, plain
+from jaxsoftmax.report import summary
 from jaxsoftmax.verification import verify_prepared
 from jaxsoftmax.verify_input import check_options, prepare
 
 N, D, C = 24, 2, 3
-NOTES = {"S5", "S6", "S7a", "S7b", "S7c", "S8", "S10", "S16", "S17"}
+NOTES = {"S5", "S6", "S7a", "S7b", "S7c", "S8", "S10", "S13", "S15", "S16", "S17"}
 
 
 def data(classes=C, seed=3):
@@ -54,11 +55,21 @@ def test_the_dictionary_has_the_stable_keys_and_is_json(report):
     keys = ("version", "environment", "problem", "crosscheck", "fit", "convexity", "existence", "certificate")
     assert set(keys) <= set(out)
     assert (out["existence"]["status"], out["existence"]["proof"]) == ("ATTAINED", "multipliers")
-    assert out["certificate"] is None
+    assert float(out["certificate"]["q"]) < 1 and out["certificate"]["digits"] >= 20
     assert out["problem"]["N"] == N
     assert out["others"] == []
     assert {"python", "jax", "jaxlib", "numpy", "platform", "device"} <= set(out["environment"])
     assert set(out["checks"][0]) >= {"statement", "check", "measured", "bound", "passed"}
+
+
+def test_the_proved_digits_of_the_minimum_are_shown(report):
+    """S13: a prefix of both ends of the interval, and no digit more; the row that follows is about the fit's loss."""
+    (one,) = report.datasets
+    line = dict(summary(one))["minimum"]
+    shown = line.removeprefix("L* = ").partition("…")[0]
+    assert one.certificate.loss_lower.startswith(shown) and one.certificate.loss_upper.startswith(shown)
+    assert len(shown) - 1 == one.certificate.digits  # the point is no digit
+    assert f"{one.certificate.digits} digits proved" in line
 
 
 def test_repr_is_the_report_in_plain_text(report):
@@ -85,7 +96,7 @@ def test_no_minimiser_is_a_finding_and_no_failed_check():
     (one,) = report.datasets
     assert not one.fit.converged
     assert any("--smoothing" in text for text in one.findings)
-    assert one.existence.status is js.Existence.NOT_ATTAINED
+    assert one.existence is not None and one.existence.status is js.Existence.NOT_ATTAINED
     assert sum("no minimiser exists" in text for text in one.findings) == 1
     assert [row.passed for row in one.checks if row.statement == "S17"] == [None]
 
