@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
     images: taken from MNIST; 0: the row needs none.
     minimum: L* to the digits known before.
-    files: X holds the pixels as they are, and the checker reads the files of MNIST; else pixel/256, and a dump. Without a
+    files: X holds the pixels as they are, and the checker reads the files of MNIST; else pixel/256 and a dump. With no
         penalty the minimum is the same.
     """
 
