@@ -129,6 +129,8 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
         text += f" Remedy: {remedy} makes a minimiser exist."
     elif exists is None and result.status is Status.STEP_LIMIT and "not decided" in result.reason:
         text += f" Remedy: {remedy}, with which one exists, or more steps (--max-steps)."
+    elif exists and result.status is Status.STEP_LIMIT:
+        text += " Remedy: more steps (--max-steps) or another --method."
     out = [text]
     if verdict is not None:
         out.append(existence_words(verdict))

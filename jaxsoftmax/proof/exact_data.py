@@ -71,6 +71,18 @@ class ExactData:
         return columns
 
     @functools.cached_property
+    def values(self) -> np.ndarray:
+        """X as given (N, D), whole floats in the smallest type of integers that holds them: comparisons are faster."""
+        X = self.host.X
+        if X.dtype.kind in "biu" or not X.size:
+            return X
+        low, high = float(X.min()), float(X.max())
+        if max(-low, high) >= 2.0**31 or (self.decimal and X.dtype != np.float64):
+            return X
+        whole = X.astype(np.uint8 if 0 <= low <= high < 256 else np.int32)
+        return whole if (whole == X).all() else X
+
+    @functools.cached_property
     def all_support(self) -> np.ndarray:
         """(N, C) bool, rows of weight 0 included."""
         targets = self.host.targets
@@ -99,7 +111,7 @@ class ExactData:
 
     @functools.cached_property
     def _all_integers(self) -> tuple[np.ndarray, list[int]]:
-        return integer_columns(self.host.X, self.decimal)
+        return integer_columns(self.values, self.decimal)
 
     @functools.cached_property
     def _admissible_integers(self) -> tuple[np.ndarray, list[int]]:
@@ -121,12 +133,12 @@ class ExactData:
 
     def some_columns(self, columns: np.ndarray) -> np.ndarray:
         """`integers` restricted to some admissible columns (by their place in it), without the rest where possible."""
-        if "_admissible_integers" in self.__dict__ or self.host.X.dtype.kind not in "biu":
+        if "_admissible_integers" in self.__dict__ or self.values.dtype.kind not in "biu":
             return self.integers[:, columns]
         chosen = self.columns[columns]
         part = np.ones((len(self.rows), len(chosen)), np.int64)
         inner = chosen < self.given
-        part[:, inner] = self.host.X[:, chosen[inner]][self.rows]
+        part[:, inner] = self.values[:, chosen[inner]][self.rows]
         return part
 
     @functools.cached_property

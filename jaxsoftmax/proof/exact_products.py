@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 
 __all__ = ["as_smallest", "integer_bits", "integer_product"]
@@ -58,22 +60,32 @@ def integer_product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     if a + b + k <= _FLOAT_BITS:
         return np.rint(A.astype(np.float64) @ B.astype(np.float64)).astype(np.int64)
     small = a + b + k <= _INT_BITS
-    width = (_FLOAT_BITS - k) // 2
-    if width < 8 or -(-a // width) * -(-b // width) > _MOST_PRODUCTS:
+    half = (_FLOAT_BITS - k) // 2
+    width = _FLOAT_BITS - k - b if b < half else half  # a short factor leaves the other longer limbs
+    height = _FLOAT_BITS - k - a if a < half else half
+    if half < 8 or -(-a // width) * -(-b // height) > _MOST_PRODUCTS:
         product = A.astype(object) @ B.astype(object)
         return product.astype(np.int64) if small else product
     total = np.zeros((A.shape[0], B.shape[1]), dtype=np.int64 if small else object)
-    left, right = _limbs(A, a, width), _limbs(B, b, width)
+    left, right = _limbs(A, a, width), _limbs(B, b, height)
     for i, P in enumerate(left):
         for j, Q in enumerate(right):
             part = np.rint(P @ Q).astype(np.int64)
-            total += part << (width * (i + j)) if small else part.astype(object) << (width * (i + j))
+            shift = width * i + height * j
+            total += part << shift if small else part.astype(object) << shift
     return total
 
 
 def _limbs(A: np.ndarray, bits: int, width: int) -> list[np.ndarray]:
     """float64 matrices P_i, |entries| < 2**width, with A = Σ_i P_i 2**(width·i); limbs have their entry's sign."""
-    negative, size = A < 0, abs(A)
+    negative, size = A < 0, cast(Any, abs(A))  # integers, whatever abs is declared to return
     sign = np.where(negative.astype(bool), -1.0, 1.0)
+    together = max(1, -(-bits // width))
+    parts = [size]
+    if A.dtype == object:
+        together = _INT_BITS // width  # limbs that an int64 holds: Python integers are touched once for so many
+        places = range(0, max(bits, 1), together * width)
+        parts = [((size >> shift) & ((1 << together * width) - 1)).astype(np.int64) for shift in places]
     mask = (1 << width) - 1
-    return [sign * ((size >> shift) & mask).astype(np.float64) for shift in range(0, max(bits, 1), width)]
+    limbs = [sign * ((part >> k * width) & mask) for part in parts for k in range(together)]
+    return limbs[: max(1, -(-bits // width))]

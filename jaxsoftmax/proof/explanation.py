@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -176,7 +177,7 @@ def _consequence(verdict: Any) -> list[str]:
     if diverging:
         some = ", ".join(f"class {name} ({_some(features)})" for name, features in diverging[:3])
         more = f" and {len(diverging) - 3} more classes" if len(diverging) > 3 else ""
-        lines.append(f"Weights that diverge in training: {some}{more}; gradient descent has ‖W‖ → ∞ (S16).")
+        lines.append(f"Along V the weights move for ever: {some}{more}; in training ‖W‖ → ∞ (S16).")
     if verdict.face_minimum is not None:
         text = f"{verdict.face_minimum:.10g}"
         lines.append(f"The loss falls towards inf L = {text} and never reaches it (S11, {_estimated(verdict)}).")
@@ -189,12 +190,14 @@ def _estimated(verdict: Any) -> str:
 
 
 def _remedy(verdict: Any) -> str:
-    fix = ""
+    data, fix = verdict.data, ""
+    absent = data.intercept and not data.support.any(axis=0).all()
+    flags = ", penalize_intercept=True" if absent else ""  # L2 spares the intercept, along which an absent class falls
     if verdict.type == "quasi-complete" and verdict.face_maximal:
         fix = "; or fix the weights along V and train on what is left (the face), whose minimum exists"
     return (
         "Remedy: smooth the targets, problem.smoothed('0.01'), after which a minimiser exists (S9); or add a penalty, "
-        f"regularizer=jaxsoftmax.L2(alpha){fix}."
+        f"regularizer=jaxsoftmax.L2(alpha{flags}){fix}."
     )
 
 
@@ -203,7 +206,12 @@ def _some(names: list[str]) -> str:
 
 
 def _decimal(value: Fraction) -> str:
-    """A short decimal where it is one, else six digits."""
+    """A threshold to all its digits: an integer, the double that it is, or a decimal that ends; else 17 digits."""
     if value.denominator == 1:
         return str(value.numerator)
-    return f"{float(value):.6g}"
+    if Fraction(float(value)) == value:
+        return repr(float(value))
+    for places in range(1, 25):
+        if (value * 10**places).denominator == 1:
+            return str(Decimal(int(value * 10**places)).scaleb(-places))
+    return f"{float(value):.17g}"

@@ -10,12 +10,13 @@ along some direction like e^{−t}, Newton's step there moves a log-odds by abou
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxsoftmax.proof.face_loss import FaceLoss, FaceTerms
-from jaxsoftmax.proof.face_systems import ConjugateSystems, DenseSystems, Direction
+from jaxsoftmax.proof.face_systems import ConjugateSystems, DenseSystems
 from jaxsoftmax.proof.float_basis import float_basis
 
 __all__ = ["FaceFit", "fit_face"]
@@ -151,7 +152,7 @@ class _Search:
         self.Z += t * moved
         self.terms = self.loss.terms(self.Z) if terms is None else terms
 
-    def finish(self, solve: Direction, V: np.ndarray, moved: np.ndarray, rho: float) -> bool:
+    def finish(self, solve: Callable[[np.ndarray], np.ndarray], V: np.ndarray, moved: np.ndarray, rho: float) -> bool:
         """Full steps with the factors in hand while each is a tenth of the last; whether they ended at rounding."""
         first = rho
         while True:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsoftmax.proof.face_loss import FaceLoss, PairGrams
 
-__all__ = ["ConjugateSystems", "DenseSystems", "Direction"]
+__all__ = ["ConjugateSystems", "DenseSystems"]
 
 _EPS = float(np.finfo(np.float64).eps)
 _CONJUGATE_STEPS = 500
@@ -17,7 +17,7 @@ _FLOOR = 1e-6  # of y(1 − y) in the preconditioner: what vanishes there would 
 _NEAR = 0.3  # a step in log-odds below which accurate systems pay
 _DRIFT = 1.0  # the Hessian is within e^±ρ of itself where log-odds have moved by ρ (S8): old factors still precondition
 
-Direction = Callable[[np.ndarray], np.ndarray]
+_Direction = Callable[[np.ndarray], np.ndarray]
 
 
 class _Factor:
@@ -54,7 +54,7 @@ class DenseSystems:
         self.reference = int(loss.labels.sum(axis=1).argmax())
         self.kept = np.delete(np.arange(len(loss.T)), self.reference)
 
-    def at(self, Y: np.ndarray, moved: float) -> Direction:
+    def at(self, Y: np.ndarray, moved: float) -> _Direction:
         """The map at probabilities Y (C, n)."""
         factor = _Factor(self.grams.hessian(Y, self.reference))
 
@@ -79,7 +79,7 @@ class ConjugateSystems:
         self.drift = np.inf
         self.tolerance = 0.1
 
-    def at(self, Y: np.ndarray, moved: float) -> Direction:
+    def at(self, Y: np.ndarray, moved: float) -> _Direction:
         """The map at probabilities Y (C, n), where log-odds have moved by `moved` since the last call."""
         self.drift += moved
         self.tolerance = 0.1 if moved > _NEAR else 0.01  # of the residual in the preconditioner's norm

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from jaxsoftmax.proof.exact_products import as_smallest, integer_bits, integer_product
@@ -43,7 +45,8 @@ def reduced_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, K = A.shape
     if n == 0 or K == 0:
         return A, np.eye(K, dtype=np.int64)
-    reduced, transform = flint.fmpz_mat(K, n, A.T.ravel().tolist()).lll(transform=True)
+    lattice: Any = flint.fmpz_mat(K, n, A.T.ravel().tolist())  # its stub leaves the transform out
+    reduced, transform = lattice.lll(transform=True)
     B, U = (
         as_smallest(np.array([int(x) for x in M.entries()], dtype=object).reshape(K, -1).T)
         for M in (reduced, transform)

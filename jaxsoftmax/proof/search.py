@@ -20,6 +20,7 @@ from jaxsoftmax.proof.witness import Multipliers, is_stationary, margins, signs
 __all__ = ["Search"]
 
 LARGE = 1500  # weights C·K from which a fit of all classes costs more than a proof by two of them
+TALL = 50  # samples a column from which overlap is likelier than complete separation
 VERY_LARGE = 2 * 10**7  # entries of X from which a search for complete separation costs more than two classes' overlap
 _SECONDS_AN_ENTRY = 3e-8  # of X, to convert and to scale
 _NEEDS_FLINT = "Exact solving needs python-flint: pip install 'jaxsoftmax[exact]'."
@@ -65,7 +66,8 @@ class Search:
         if len(self.data.rows) * len(self.data.columns) > VERY_LARGE:
             stages = [one, pair, whole, face]
         else:
-            stages = [one, whole, pair, face] if large else [one, whole, face]
+            tall = len(self.data.rows) > TALL * len(self.data.columns)
+            stages = [one, whole, pair, face] if large else [one, face, whole] if tall else [one, whole, face]
         stages += [
             ("linear program (S11)", self._program),
             ("the same in reduced columns (S11)", self._reduced_program),
@@ -125,7 +127,7 @@ class Search:
         return self._complete("one feature at a time (S12)")
 
     def _scale(self, k: int) -> int:
-        if self.data.host.X.dtype.kind in "biu":
+        if self.data.values.dtype.kind in "biu":
             return 1
         return self.data.scales[k]
 

@@ -80,7 +80,7 @@ def one_feature_directions(data: ExactData) -> Found:
             thresholds.append(Threshold(f, theta, above, below, bool(left < right)))
             for c in above:
                 entries[c, f] = entries.get((c, f), Fraction(0)) + 1
-                if theta != 0:
+                if theta != 0 and bias is not None:
                     entries[c, bias] = entries.get((c, bias), Fraction(0)) - theta
     entries = {place: value for place, value in entries.items() if value != 0}
     return Found(entries, tuple(thresholds), never, absent)
@@ -88,7 +88,7 @@ def one_feature_directions(data: ExactData) -> Found:
 
 def _ranges(data: ExactData, codes: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value of each feature in each class, (C, D) in X's own dtype; absent classes are left at 0."""
-    X = data.host.X
+    X = data.values
     order = np.argsort(codes, kind="stable")
     ordered = X[data.rows[order]]
     starts = np.searchsorted(codes[order], np.flatnonzero(present))

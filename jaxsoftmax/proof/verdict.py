@@ -97,7 +97,7 @@ class ExistenceVerdict:
         """(class, column, value) of every entry of V that is not 0, in order; the intercept is the last column."""
         if self.direction is None:
             return []
-        return [(int(c), int(d), Fraction(self.direction[c, d])) for c, d in np.argwhere(self.direction != 0)]
+        return [(int(c), int(d), Fraction(int(self.direction[c, d]))) for c, d in np.argwhere(self.direction != 0)]
 
     def diverging(self) -> list[tuple[str, list[str]]]:
         """Which classes' weights diverge along V, and along which features, relative to the other classes.

@@ -48,3 +48,11 @@ def test_dtypes_follow_the_size():
     assert as_smallest(np.array([2**61], dtype=object)).dtype == np.int64
     assert as_smallest(np.array([-(2**62)])).dtype == object
     assert integer_bits(np.zeros((0, 2), int)) == 0
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 62), (62, 1), (30, 26), (73, 10), (10, 130)])
+def test_unequal_factors_at_their_bounds(a, b):
+    """The limbs of a long factor are longer beside a short one: Σ |a||b| may come near 2^53, and not reach it."""
+    for K in (1, 5, 70_000):
+        A, B = np.full((1, K), 2**a - 1, dtype=object), np.full((K, 1), 1 - 2**b, dtype=object)
+        assert int(integer_product(as_smallest(A), as_smallest(B))[0, 0]) == -K * (2**a - 1) * (2**b - 1)

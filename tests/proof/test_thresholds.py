@@ -110,3 +110,15 @@ def test_with_a_penalty_only_the_intercept_is_looked_at():
     ).entries
     problem = js.Problem.from_labels([[1.0], [2.0]], [0, 1], classes=[0, 1, 2], regularizer=penalty)
     assert one_feature_directions(ExactData(problem)).entries == {(2, 1): Fraction(-1)}
+
+
+def test_the_remedy_for_an_absent_class_penalises_the_intercept():
+    """S21e: L2 that spares the intercept does not help where a class has no sample."""
+    for regularizer in (None, js.L2(0.1)):
+        problem = js.Problem.from_labels([[0.0], [1.0], [0.5]], [0, 1, 0], classes=[0, 1, 2], regularizer=regularizer)
+        verdict = js.decide_existence(problem)
+        assert verdict.attained is False and "penalize_intercept=True" in verdict.explain()
+    cured = js.Problem.from_labels(
+        [[0.0], [1.0], [0.5]], [0, 1, 0], classes=[0, 1, 2], regularizer=js.L2(0.1, penalize_intercept=True)
+    )
+    assert js.decide_existence(cured).attained

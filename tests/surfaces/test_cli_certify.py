@@ -133,6 +133,28 @@ def test_the_checker_reads_a_text_table_as_it_was_read_here(tmp_path, capsys, na
     assert checks(capsys, data)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "classes"),
+    [
+        ("a.csv", "1,1.0\n2,02\n3,+1\n", [1, 2]),
+        ("a.csv", "1,1e0\n2,-0\n3,1\n", [0, 1]),
+        ("a.csv", "1,1\n2,a\n3,1.0\n", ["1", "1.0", "a"]),
+        ("a.csv", f"1,{2**63 - 1}\n2,2\n3,{2**63 - 1}\n", [2, 2**63 - 1]),
+        ("a.csv", f"1,{10**20}\n2,2\n3,{10**20}\n", ["100000000000000000000", "2"]),
+        ("a.csv", "1,True\n2,NA\n3,True\n", ["NA", "True"]),
+        ("a.csv", '1,"x, y"\n2, é \n3,"x, y"\n', ["x, y", "é"]),
+        ("a.csv", "1,a\r\n\r\n2,b\r\n3,a", ["a", "b"]),
+        ("a.csv", "w,k\r1,a\r2,b\r3,a\r", ["a", "b"]),
+        ("a.csv", '"1\n",a\n1_000,b\n２,a\n', ["a", "b"]),
+        ("a.txt", "1 2 a\f2 1 b\u2028 3 2 a\n", ["a", "b"]),
+    ],
+)
+def test_the_checker_reads_odd_cells_and_labels_as_they_were_read_here(tmp_path, capsys, name, content, classes):
+    data = write(tmp_path, name, content)
+    assert certified(capsys, data)["data"]["classes"] == classes
+    assert checks(capsys, data)[0] == 0
+
+
 def idx(array):
     """The bytes of an IDX file of octets, written by the format's description."""
     array = np.asarray(array, np.uint8)

@@ -152,3 +152,6 @@ def test_findings_say_what_is_proved_and_the_remedy_once(separated):
     first, second = fit_findings(result, problem, attained)
     assert "Remedy" not in first
     assert second.startswith("ATTAINED, proved: the loss attains its minimum")
+    short = SimpleNamespace(**vars(result) | {"status": js.Status.STEP_LIMIT})
+    assert "Remedy: more steps" in fit_findings(short, problem, attained)[0]
+    assert "Remedy: --smoothing" in fit_findings(short, problem, verdict)[0]
