@@ -247,8 +247,13 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
         ValueError: a file cannot be read or used, or python-flint is missing.
 
     Example:
+        >>> import jaxsoftmax as js, pathlib, tempfile
         >>> from jaxsoftmax.proof.check_minimiser import check
-        >>> claims = check("certificate.json", "data.txt").claims  # doctest: +SKIP
+        >>> at, problem = pathlib.Path(tempfile.mkdtemp()), js.Problem([[1.0], [-1.0]], [[0.5, 0.5], [0.25, 0.75]])
+        >>> problem.dump(at / "data.txt")
+        >>> js.certify(problem, digits=9).save(at / "proof.json")
+        >>> check(at / "proof.json", at / "data.txt").claims["loss_lower"][:11]
+        '1.323126476'
     """
     path = Path(certificate)
     stated = read_certificate(path, "minimiser", _FORM)
