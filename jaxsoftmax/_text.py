@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxsoftmax._checks import show
+from jaxsoftmax._files import write_text
 from jaxsoftmax.regularizers import L2, LogCosh
 
 
@@ -69,18 +67,10 @@ def write_dump(path: Any, host: Any, intercept: bool, classes: Any, feature_name
     """Write the text form beside `path`, then move it into place: a reader never sees half a file.
 
     Raises:
-        ValueError: the folder of `path` does not exist.
+        TypeError, ValueError: `path` cannot be written to.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ValueError(f"path: the folder of {str(path)!r} does not exist. Create it first.")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "x", encoding="ascii", newline="\n") as file:
-            file.writelines(line + "\n" for line in dump_lines(host, intercept, classes, feature_names, decimal))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    lines = dump_lines(host, intercept, classes, feature_names, decimal)
+    write_text(path, (line + "\n" for line in lines), "ascii")
 
 
 def problem_report(problem: Any) -> str:

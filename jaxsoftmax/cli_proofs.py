@@ -46,7 +46,7 @@ def prove_existence(problem: Problem, decimal: bool, budget: float, tell: Callab
         saved=verdict if verdict.proof is not None else None,
         reports=(repr(verdict),),
         content={"existence": verdict.to_dict(), "minimiser": None},
-        sentence="UNDECIDED: no certificate is written. Remedy: a larger --budget, or --smoothing 0.01.",
+        sentence="UNDECIDED: no certificate is written. The report says what would help.",
     )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxsoftmax._checks import show
+from jaxsoftmax._files import write_text
 from jaxsoftmax.proof.witness import Multipliers
 
 __all__ = ["certificate_of", "write_certificate"]
@@ -54,20 +53,23 @@ def _blocks(G: Multipliers, rows: np.ndarray) -> list[dict[str, Any]]:
     ]
 
 
-def write_certificate(path: Path, certificate: dict[str, Any]) -> None:
+def write_certificate(path: Any, certificate: dict[str, Any]) -> None:
     """Write JSON beside `path`, then move it into place: a reader never sees half a file.
 
     Raises:
-        ValueError: the folder of `path` does not exist.
+        TypeError, ValueError: `path` cannot be written to, or `table` is not how a text table is read.
     """
-    if not path.parent.is_dir():
-        raise ValueError(f"path: the folder of {str(path)!r} does not exist. Create it first.")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        # A key a line; the numbers of a witness stay on one line, for they are many.
-        lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in certificate.items()]
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-            file.write("{\n" + ",\n".join(lines) + "\n}\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    table = certificate["data"]["table"]
+    form = {"delimiter": (str, type(None)), "header": (bool,), "target": (int,)}
+    if table is not None and not (
+        isinstance(table, dict)
+        and table.keys() == form.keys()
+        and all(type(table[key]) in kinds for key, kinds in form.items())
+    ):
+        raise ValueError(
+            f"table: got {show(table)}; give {{'delimiter': text or None for blanks, 'header': bool, 'target': column "
+            "index}, as Dataset.table has it, or leave it out."
+        )
+    # A key a line; the numbers of a witness stay on one line, for they are many.
+    lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in certificate.items()]
+    write_text(path, ["{\n" + ",\n".join(lines) + "\n}\n"], "utf-8")

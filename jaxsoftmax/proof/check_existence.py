@@ -169,6 +169,8 @@ def read_certificate(path: Path, kind: str, form: dict) -> dict:
 def _exact(number: Any, decimal: bool) -> tuple[int, int]:
     """A reduced ratio: a double is its binary value or the shortest decimal it prints; a text is p/q or decimal."""
     if isinstance(number, str) and "0x" in number:
+        if not re.fullmatch(r"-?0x[01]\.[0-9a-f]{1,13}p[+-]\d{1,4}", number):
+            raise ValueError(number)  # what float.hex writes is exact; fromhex would round anything longer
         number = float.fromhex(number)
     if isinstance(number, float) and not decimal:
         return number.as_integer_ratio()
@@ -350,14 +352,20 @@ def _read_idx(path: Path, content: bytes, labels: Path | None, decimal: bool) ->
     return columns, found, lambda n: f"{labels}: label {n}"
 
 
-def _targets(labels: Sequence, where: Callable[[int], str], classes: list, smoothing: str | None) -> list[str]:
-    """The targets (1 − ε) t + ε/C, t one-hot (S21c). Where classes are integers the text 1.0 counts as 1."""
+def _of_class(classes: list, smoothing: str | None) -> dict[Any, str]:
+    """The target (1 − ε) t + ε/C of each class, t one-hot (S21c)."""
     e = Fraction(smoothing) if smoothing and re.fullmatch(r"\d+(/[1-9]\d*)?", smoothing) else Fraction(2)
     if e > 1 or not classes or len(set(classes)) < len(classes):
         raise ValueError(
-            f"certificate: labels need classes, each once, and smoothing in [0, 1], not {smoothing!r:.60}."
+            f"certificate: labels need classes, each once, and smoothing as a fraction p/q in [0, 1], such as 1/100; "
+            f"found {smoothing!r:.60}."
         )
-    of_class = {c: " ".join(str((1 - e) * (b == c) + e / len(classes)) for b in classes) for c in classes}
+    return {c: " ".join(str((1 - e) * (b == c) + e / len(classes)) for b in classes) for c in classes}
+
+
+def _targets(labels: Sequence, where: Callable[[int], str], classes: list, smoothing: str | None) -> list[str]:
+    """The target of each label. Where classes are integers the text 1.0 counts as 1."""
+    of_class = _of_class(classes, smoothing)
     of_label = {}
     for n, label in enumerate(labels):
         if label not in of_label:
@@ -400,13 +408,23 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
         data, names = _read_dump(path, _text(path, content), decimal)
         if data.regularizers != regularizers or names != [classes and list(map(str, classes)), features]:
             raise RefusedCertificate(f"{path}: regularizers, classes or features differ from those of the certificate.")
+        if about["smoothing"] is not None:
+            smoothed = _of_class(list(range(data.targets[0].count(" ") + 1)), about["smoothing"])
+            if not {*data.targets} <= {*smoothed.values()}:
+                raise RefusedCertificate(f"{path}: its targets are no labels smoothed by {about['smoothing']!r:.60}.")
     else:
         names, how = None, f"IDX images and labels, smoothing {about['smoothing']}"
         if content[:2] == b"\0\0":
             columns, found, where = _read_idx(path, content, labels, decimal)
         elif about["table"] and b"\0" not in content:
             how = f"text, {about['table']}, smoothing {about['smoothing']}"
-            columns, found, where, names = _read_table(path, _text(path, content), about["table"], decimal)
+            try:
+                columns, found, where, names = _read_table(path, _text(path, content), about["table"], decimal)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error} Or is it another file? The certificate is about {about['N']} samples of {about['D']} "
+                    f"features, their label in column {about['table']['target']} (from 0)."
+                ) from None
         else:
             raise ValueError(f"{path}: is no dump and no IDX, and the certificate describes no table. {_DUMP_IT}.")
         if names not in (None, features):
@@ -593,7 +611,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check the files of a command line; 0: verified, 1: refused, 2: the input cannot be used."""
+    """Check the files of a command line; 0: verified, 1: refused, 2: the input cannot be used, 130: interrupted."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("certificate")
     parser.add_argument("data", help="an exact dump, a table of text, or IDX images; each may be compressed by gzip")
@@ -605,6 +623,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         refused = isinstance(error, RefusedCertificate)
         sys.stderr.write(f"{'REFUSED' if refused else 'ERROR'}: {error}\n")
         return 1 if refused else 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
     return 0
 
 

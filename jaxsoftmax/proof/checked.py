@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jaxsoftmax._files import as_path
 from jaxsoftmax.proof import check_existence, check_minimiser
 
 __all__ = ["check_certificate"]
@@ -53,6 +54,7 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
     """
     if labels is not None and not isinstance(labels, (str, os.PathLike)):
         raise TypeError(f"labels: got {type(labels).__name__}; give the path of a file, or None.")
+    path = as_path(path)
     head = _head(path)
     check = CHECKERS.get(head.get("format", "jaxsoftmax-existence"))
     if check is None:
@@ -68,7 +70,10 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
         file = Path(folder) / "problem.txt"
         described = head.get("data")
         data.dump(file, decimal=isinstance(described, dict) and described.get("numbers") == "decimal")
-        return check(path, file, labels)
+        try:
+            return check(path, file, labels)
+        except ValueError as error:
+            raise type(error)(str(error).replace(str(file), "the Problem").replace("--labels", "labels")) from None
 
 
 def _head(path: Any) -> dict[str, Any]:

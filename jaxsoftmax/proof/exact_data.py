@@ -221,7 +221,7 @@ class ExactData:
     def names(self) -> tuple[list[str], list[str]]:
         """Class and column names for people, the intercept's last."""
         classes, features = self.problem.classes, self.problem.feature_names
-        named = [f"class {c}" for c in range(self.C)] if classes is None else [str(c) for c in classes.tolist()]
+        named = [str(c) for c in range(self.C)] if classes is None else [str(c) for c in classes.tolist()]
         columns = [f"x{d}" for d in range(self.given)] if features is None else list(features[: self.given])
         return named, [*columns, *(["intercept"] if self.intercept else [])]
 

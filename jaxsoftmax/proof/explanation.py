@@ -26,18 +26,18 @@ def verdict_report(verdict: Any) -> str:
     )
     for part in verdict.data.host.regularizer:
         lines.append(f"  regularizer  {part!r}: the verdict is for loss + regularizer (S21e)")
-    for sentence in explanation(verdict).splitlines():
-        lines.append(
-            textwrap.fill(sentence, 118, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-        )
-    lines += [f"  witness      {text}" for text in _witness(verdict)]
+    lines += [_wrapped(sentence) for sentence in explanation(verdict).splitlines()]
+    lines += [_wrapped(f"witness      {text}") for text in _witness(verdict)]
     if verdict.status.name == "UNDECIDED":  # the reason stands above
-        lines.append(
-            f"  tried        for {verdict.seconds:.3f} s: {', '.join(name for name, _ in verdict.stages) or 'nothing'}"
-        )
+        tried = ", ".join(name for name, _ in verdict.stages) or "nothing"
+        lines.append(_wrapped(f"tried        for {verdict.seconds:.3f} s: {tried}"))
     else:
-        lines.append(f"  decided      in {verdict.seconds:.3f} s: {verdict.reason}")
+        lines.append(_wrapped(f"decided      in {verdict.seconds:.3f} s: {verdict.reason}"))
     return "\n".join(lines)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _headline(verdict: Any) -> str:
@@ -77,10 +77,19 @@ def explanation(verdict: Any) -> str:
     """
     status = verdict.status.name
     if status == "UNDECIDED":
-        return f"Whether a minimiser exists was not decided: {verdict.reason}"
+        return "\n".join(_undecided(verdict))
     if status == "ATTAINED":
         return "\n".join(_attained(verdict))
     return "\n".join([_headword(verdict), *_separations(verdict), *_consequence(verdict), _remedy(verdict)])
+
+
+def _undecided(verdict: Any) -> list[str]:
+    spent = "budget was spent" in verdict.reason
+    remedies = ["a larger budget"] if spent else []
+    if not verdict.data.decimal and verdict.data.values.dtype.kind not in "biu":
+        remedies.append("decimal=True, if these numbers are decimals of a table (read as doubles their ties are lost)")
+    remedies.append("problem.smoothed('0.01'), which has a minimiser")
+    return [f"Whether a minimiser exists was not decided: {verdict.reason}.", f"Remedy: {'; or '.join(remedies)}."]
 
 
 def _attained(verdict: Any) -> list[str]:

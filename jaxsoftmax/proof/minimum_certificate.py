@@ -6,7 +6,6 @@ import dataclasses
 import math
 from fractions import Fraction
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -148,7 +147,7 @@ class Certificate:
             table: how a text table is to be read, as for `ExistenceVerdict.save`.
 
         Raises:
-            ValueError: the folder does not exist.
+            TypeError, ValueError: the file cannot be written.
 
         Example:
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np, pathlib, tempfile
@@ -166,7 +165,7 @@ class Certificate:
             "claims": self.proof.claims._asdict(),
             "witness": self._witness(),
         }
-        write_certificate(Path(path), certificate)
+        write_certificate(path, certificate)
 
     def _witness(self) -> dict[str, Any]:
         proof, curvature = self.proof, self.proof.curvature

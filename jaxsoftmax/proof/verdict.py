@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -138,7 +137,7 @@ class ExistenceVerdict:
                 Without it the certificate is checked against IDX files or the exact text of `problem.dump`.
 
         Raises:
-            ValueError: nothing was proved, or the folder does not exist.
+            TypeError, ValueError: nothing was proved, or the file cannot be written.
 
         Example:
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np, pathlib, tempfile
@@ -150,9 +149,12 @@ class ExistenceVerdict:
             'complete'
         """
         if self.proof is None:
-            why = "it rests on floating point alone (exact=False)" if not self.proved else "it is UNDECIDED"
-            raise ValueError(f"save: this verdict has no certificate: {why}. {self.reason}")
-        write_certificate(Path(path), certificate_of(self, table))
+            why = "it is UNDECIDED" if self.proved else "it rests on floating point alone (exact=False)"
+            raise ValueError(
+                f"save: this verdict has no certificate: {why} ({self.reason}). Call decide_existence with exact=True "
+                "and a larger budget, or with decimal=True for a table of decimals."
+            )
+        write_certificate(path, certificate_of(self, table))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the report's fields, V by its entries, and the sizes of the multipliers."""

@@ -50,6 +50,6 @@ def verdict_on_divergence(problem: Problem, seconds: float, stacklevel: int = 3)
             "jaxsoftmax.decide_existence(problem), which takes longer; or smooth the targets, problem.smoothed('0.01')."
         )
     else:
-        text = "fit: the weights diverge. " + " ".join(verdict.explain().splitlines())
+        text = "fit: the weights diverge. " + "\n  ".join(verdict.explain().splitlines())
     warnings.warn(text, NoMinimizerWarning, stacklevel=stacklevel)
     return verdict

@@ -138,7 +138,18 @@ REFUSED = {  # a kind, what is changed in its certificate, and in its problem
         {},
         "class 1 of sample 1 has t = 0, a margin = 0 and G < 0",
     ),
-    "a target is 0": ("positive", {}, {"T": [[1, 0], [0, 1]]}, "class 1 of sample 0 has t = 0"),
+    "a target is 0": (
+        "positive",
+        {"data__smoothing": "0"},
+        {"T": [[1, 0], [0, 1]], "smoothing": "0"},
+        "class 1 of sample 0 has t = 0",
+    ),
+    "the smoothing named is not that of the targets": (
+        "positive",
+        {},
+        {"T": [[1, 0], [0, 1]]},
+        "its targets are no labels smoothed by '1/10'",
+    ),
     "no regulariser": ("coercive", {}, {"regularizers": []}, "no regulariser penalises column 1"),
     "a regulariser of strength 0": ("coercive", {}, {"regularizers": ["l2 0 1"]}, "no regulariser penalises column 1"),
 }

@@ -223,7 +223,7 @@ def test_the_description_of_the_table_must_fit(tmp_path):
     fails(tmp_path, text, "labels need classes, each once", classes=None)
     fails(tmp_path, text, "labels need classes, each once", classes=["a", "a"])
     for smoothing in (None, "2", "-1", "1/0", "0.5", "1e9", "x"):
-        fails(tmp_path, text, "smoothing in", smoothing=smoothing)
+        fails(tmp_path, text, "smoothing as a fraction", smoothing=smoothing)
 
 
 def test_a_header_must_be_the_certificates(tmp_path):
