@@ -206,11 +206,10 @@ class Certificate:
 
     def __repr__(self) -> str:
         data, proof = self.data, self.proof
-        columns = data.given + data.intercept
-        same = self.digits
+        columns, rank = data.given + data.intercept, len(proof.data.columns)
         lines = [
-            f"Certificate: a minimiser exists, and {same} decimal digits of the minimum are proved (S13)",
-            f"  data        {data.N} samples, {columns} columns (rank {len(proof.data.columns)} proved), {data.C} classes",
+            f"Certificate: a minimiser exists, and {self.digits} decimal digits of the minimum are proved (S13)",
+            f"  data        {data.N} samples, {columns} columns of rank {rank}, {data.C} classes",
             f"  numbers     read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
             f"  minimum L*  {self.loss_lower}",
             f"           <= {self.loss_upper}",
@@ -220,7 +219,7 @@ class Certificate:
             f"{self.curvature_bound} ({_how(proof)})",
             f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
             f"  descent     at 1/Λ contracts ‖W − W*‖ by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",
-            f"  weights     {proof.bits} binary places in {proof.steps} steps; exp and log by Arb, {proof.precision} bits",
+            f"  weights     {proof.bits} binary places, {proof.steps} steps; exp, log by Arb, {proof.precision} bits",
             f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
         ]
         if self.dropped:
