@@ -289,7 +289,7 @@ def test_weights_of_nothing_and_columns_of_nothing_are_refused():
 def test_the_precision_tells_the_rate_from_one():
     """A column of 10^40 beside others: 1 − rate is 10^-80 or so, and a checker has the precision to see it.
 
-    The steps go on until S8 covers descent's Euclidean ball, where a sample is 10^40 times as long as in the scaled one.
+    The steps go on until S8 covers descent's Euclidean ball, where a sample is 10^40 times as long.
     """
     _, proof = prove_drawn(50, scale=40, own=None, alpha=Fraction(0), intercept=True)
     gain = 1 - Fraction(proof.claims.rate)
