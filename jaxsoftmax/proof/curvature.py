@@ -12,10 +12,11 @@ import numpy as np
 import scipy.linalg
 
 from jaxsoftmax.proof.chord import float_columns
+from jaxsoftmax.proof.class_graph import laplacian_bound
 from jaxsoftmax.proof.definite import factor_shift, is_semidefinite, scaled_floats
 from jaxsoftmax.proof.exact_products import as_smallest, integer_bits, integer_product
 from jaxsoftmax.proof.minimiser_data import ProofData
-from jaxsoftmax.proof.safe_decimals import float_estimate, log2_estimate
+from jaxsoftmax.proof.safe_decimals import dyadic_below, float_estimate, log2_estimate
 
 __all__ = ["Curvature", "Pair", "certify_curvature", "chosen_method", "scaling_exponents"]
 
@@ -117,7 +118,7 @@ def certify_curvature(
         pairs.append(found)
         inside |= {found.a, found.b}
     pairs.sort(key=lambda pair: (pair.a, pair.b))
-    mu = _laplacian_bound(C, pairs)
+    mu = laplacian_bound(C, [(pair.a, pair.b, pair.m) for pair in pairs])
     return None if mu is None else Curvature(mu, "pairs", exponents, work.bits, tuple(pairs))
 
 
@@ -211,12 +212,6 @@ def _floats(G: np.ndarray, bits: int, squares: list[Fraction], copies: int = 1) 
     return np.ldexp(scaled_floats(G, np.array(u * copies)), -bits) * root[:, None] * root
 
 
-def _short(x: float) -> Fraction:
-    """A dyadic number of 12 bits just below x > 0."""
-    mantissa, exponent = math.frexp(x)
-    return Fraction(math.floor(mantissa * 4096), 4096) * Fraction(2) ** exponent
-
-
 def _pair(data: ProofData, work: _Weights, a: int, b: int, exponents: np.ndarray) -> tuple[Pair | None, float]:
     """The pair with the largest m that could be proved, or None, and the largest diagonal entry of its matrix."""
     rows = _telling_rows(data, work.estimate(a, b), exponents) if data.A.shape[1] > _MANY_COLUMNS else None
@@ -229,7 +224,7 @@ def _pair(data: ProofData, work: _Weights, a: int, b: int, exponents: np.ndarray
     for _ in range(6):
         if m is None or m <= 0:
             break
-        exact = _short(m)
+        exact = dyadic_below(m)
         if _proves(G, work.bits, [o - exact * x for o, x in zip(own, squares, strict=True)]):
             return Pair(a, b, rows, exact), largest
         m /= 4
@@ -298,36 +293,6 @@ def _row_norms(X: np.ndarray, whitening: np.ndarray) -> np.ndarray:
     return np.concatenate([np.einsum("nk,nk->n", part, part) for part in parts])
 
 
-def _laplacian_bound(C: int, pairs: list[Pair]) -> Fraction | None:
-    """A rational lower bound of λ₂ of the Laplacian with weights m_ab: L' − μ (I − 11ᵀ/C)' ⪰ 0, exactly."""
-    L = [[Fraction(0)] * C for _ in range(C)]
-    for pair in pairs:
-        for i, j, sign in ((pair.a, pair.a, 1), (pair.b, pair.b, 1), (pair.a, pair.b, -1), (pair.b, pair.a, -1)):
-            L[i][j] += sign * pair.m
-    mu = float(np.linalg.eigvalsh(np.array(L, dtype=np.float64))[1]) * (1 - 2.0**-8)
-    for _ in range(8):
-        if mu <= 0:
-            return None
-        exact = _short(mu)
-        reduced = [[L[i][j] - exact * ((i == j) - Fraction(1, C)) for j in range(C - 1)] for i in range(C - 1)]
-        if _rationally_semidefinite(reduced):
-            return exact
-        mu *= 0.9
-    return None
-
-
-def _rationally_semidefinite(M: list[list[Fraction]]) -> bool:
-    """M ≻ 0 by elimination in fractions (all pivots positive)."""
-    M = [row[:] for row in M]
-    for k in range(len(M)):
-        if M[k][k] <= 0:
-            return False
-        for i in range(k + 1, len(M)):
-            factor = M[i][k] / M[k][k]
-            M[i] = [x - factor * y for x, y in zip(M[i], M[k], strict=True)]
-    return True
-
-
 def _whole(data: ProofData, work: _Weights, exponents: np.ndarray) -> Curvature | None:
     K, C = data.A.shape[1], data.C
     size = (C - 1) * K
@@ -347,7 +312,7 @@ def _whole(data: ProofData, work: _Weights, exponents: np.ndarray) -> Curvature 
     for _ in range(6):
         if mu is None or mu <= 0:
             return None
-        exact = _short(mu)
+        exact = dyadic_below(mu)
         change = [C * o - exact * x for o, x in zip(own, squares, strict=True)]
         if _proves_whole(G, work.bits, change, C, K):
             return Curvature(exact, "full", exponents, work.bits, ())

@@ -148,7 +148,7 @@ def _softmax(
             powers = [arb((d, -bits)).exp() for d in row]
         else:
             powers = [(arb((d, -bits)) / unit).exp() for d in row]
-        total = sum(powers, arb(0))
+        total: Any = sum(powers, arb(0))
         logs += weight * total.log()
         values = []
         for power in powers:

@@ -8,6 +8,7 @@ from fractions import Fraction
 __all__ = [
     "common_digits",
     "decimal_text",
+    "dyadic_below",
     "exponent10",
     "float_estimate",
     "log2_estimate",
@@ -114,6 +115,18 @@ def log2_estimate(x: Fraction) -> float:
         return -math.inf
     e = x.numerator.bit_length() - x.denominator.bit_length()
     return math.log2(x / Fraction(2) ** e) + e
+
+
+def dyadic_below(x: float) -> Fraction:
+    """A dyadic number of 12 bits just below x > 0.
+
+    Example:
+        >>> from jaxsoftmax.proof.safe_decimals import dyadic_below
+        >>> dyadic_below(0.1)
+        Fraction(819, 8192)
+    """
+    mantissa, exponent = math.frexp(x)
+    return Fraction(math.floor(mantissa * 4096), 4096) * Fraction(2) ** exponent
 
 
 def float_estimate(x: Fraction) -> float:

@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from jaxsoftmax.proof import class_graph
 from jaxsoftmax.proof import curvature as module
 from jaxsoftmax.proof.curvature import certify_curvature, scaling_exponents
 from jaxsoftmax.proof.fixed_point import enclose
@@ -109,13 +110,13 @@ def test_an_inflated_guess_is_not_believed(monkeypatch, method):
 
 def test_an_inflated_guess_of_the_laplacian_is_not_believed(monkeypatch):
     """λ₂ of a path of three classes with weights 1 is 1; what is proved is below it, whatever the guess."""
-    pairs = [module.Pair(0, 1, None, Fraction(1)), module.Pair(1, 2, None, Fraction(1))]
+    edges = [(0, 1, Fraction(1)), (1, 2, Fraction(1))]
     for factor in (1.0, 1.05, 1.5):
-        monkeypatch.setattr(module.np.linalg, "eigvalsh", lambda L, f=factor: np.array([0.0, f, 3.0]))
-        found = module._laplacian_bound(3, pairs)
+        monkeypatch.setattr(class_graph.np.linalg, "eigvalsh", lambda L, f=factor: np.array([0.0, f, 3.0]))
+        found = class_graph.laplacian_bound(3, edges)
         assert Fraction(8, 10) < found < 1
-    monkeypatch.setattr(module.np.linalg, "eigvalsh", lambda L: np.array([0.0, 30.0, 3.0]))
-    assert module._laplacian_bound(3, pairs) is None
+    monkeypatch.setattr(class_graph.np.linalg, "eigvalsh", lambda L: np.array([0.0, 30.0, 3.0]))
+    assert class_graph.laplacian_bound(3, edges) is None
 
 
 @pytest.mark.parametrize("precision", [24, 60, 61, 120])

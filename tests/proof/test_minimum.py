@@ -287,13 +287,13 @@ def test_weights_of_nothing_and_columns_of_nothing_are_refused():
 
 
 def test_the_precision_tells_the_rate_from_one():
-    """A column of 10^20 beside one of ones: 1 − rate is 10^-40 or so, and a checker has the precision to see it.
+    """A column of 10^40 beside others: 1 − rate is 10^-80 or so, and a checker has the precision to see it.
 
-    The steps go on until S8 covers the Euclidean ball, which is 10^20 times as wide as the scaled one.
+    The steps go on until S8 covers descent's Euclidean ball, where a sample is 10^40 times as long.
     """
-    _, proof = prove_drawn(50, scale=20, own=None, alpha=Fraction(0))
+    _, proof = prove_drawn(50, scale=40, own=None, alpha=Fraction(0), intercept=True)
     gain = 1 - Fraction(proof.claims.rate)
-    assert 0 < gain < Fraction(1, 10**30) and gain * 2**proof.precision > 2**40
+    assert 0 < gain < Fraction(1, 10**70) and gain * 2**proof.precision > 2**40
 
 
 def test_an_inflated_curvature_would_be_a_false_claim():
