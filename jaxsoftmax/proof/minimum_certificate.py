@@ -34,10 +34,11 @@ class Certificate:
         q: S13's number; below 1, so a minimiser W* exists, unique modulo the kernel.
         radius: ‖(W* − Ŵ) Σ‖_F is at most this, Σ = diag(2^scaling).
         radius_euclidean: ‖W* − Ŵ‖_F is at most this.
-        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ on the complement of the kernel.
+        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ off the kernel, on Σ_c v_c = 0: there the minimiser is, and descent from Ŵ
+            stays (an L2 penalty alone acts along the other directions, with its own curvature α).
         curvature_euclidean_bound: the same in the Euclidean norm.
         curvature_upper_bound: no Hessian of this problem has a larger eigenvalue (S7a).
-        condition_bound: of the Hessian on the complement of the kernel, anywhere in the ball.
+        condition_bound: of the Hessian on the same directions, anywhere in the ball.
         rate_bound: gradient descent at the step 1/Λ from Ŵ contracts the distance to W* by at most this a step (S17).
         data_sha256: hash of the data as read.
         proof: weights, curvature and precision, as the file has them.
@@ -137,6 +138,17 @@ class Certificate:
         places = max(0, math.floor(-math.log10(bound))) if bound > 0 else 0
         return decimal_text(self.exact_weights()[c][d], places, up=False)
 
+    def directions(self) -> str:
+        """On which directions V the bounds of the curvature hold, in words.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> js.certify(problem, np.array([[0.35], [-0.35]])).directions()
+            'off the kernel'
+        """
+        return "where Σ_c v_c = 0" if self.proof.data.alpha else "off the kernel"
+
     def save(self, path: Any, table: dict[str, Any] | None = None) -> None:
         """Write the certificate (JSON), which `jaxsoftmax check` and check_minimiser.py verify from the data alone.
 
@@ -203,21 +215,21 @@ class Certificate:
 
     def __repr__(self) -> str:
         data, proof = self.data, self.proof
-        columns = data.given + data.intercept
+        columns, rank = data.given + data.intercept, len(proof.data.columns)
         same = self.digits
         lines = [
             f"Certificate: a minimiser exists, and {same} decimal digits of the minimum are proved (S13)",
-            f"  data        {data.N} samples, {columns} columns (rank {len(proof.data.columns)} proved), {data.C} classes",
+            f"  data        {data.N} samples, {columns} columns (rank {rank} proved), {data.C} classes",
             f"  numbers     read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
             f"  minimum L*  {self.loss_lower}",
             f"           <= {self.loss_upper}",
             f"  q           {self.q} < 1 (S13), so W* exists, unique modulo the kernel of S6",
             f"  radius      ‖W* − Ŵ‖ <= {self.radius_euclidean}; in the scaled norm {self.radius}",
-            f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} off the kernel; in the scaled norm "
+            f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} {self.directions()}; in the scaled norm "
             f"{self.curvature_bound} ({_how(proof)})",
             f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
             f"  descent     at 1/Λ contracts ‖W − W*‖ by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",
-            f"  weights     {proof.bits} binary places in {proof.steps} steps; exp and log by Arb, {proof.precision} bits",
+            f"  weights     {proof.bits} binary places in {proof.steps} steps; exp, log by Arb, {proof.precision} bits",
             f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
         ]
         if self.dropped:
