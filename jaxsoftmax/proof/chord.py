@@ -155,6 +155,7 @@ def refine(
     beta: float,
     share: float = 1.0,
     curvature: float | None = None,
+    radius: float = 0.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Refined:
     r"""Chord steps from W until S13's gap, :math:`\beta^{-2}\mu q^2/(2(1-q))`, is below `target` times the loss.
@@ -170,6 +171,7 @@ def refine(
         beta: S13's β in the scaled norm.
         share: what is expected to be proved of the least eigenvalue; a lower one costs more precision.
         curvature: an estimate of the μ that will be proved; default: `share` times an estimate of the least eigenvalue.
+        radius: log₂ of the scaled distance from the minimiser that is good enough.
         progress: called with a line of text now and then.
 
     Raises:
@@ -198,7 +200,7 @@ def refine(
         gap = 2 * norm - log_mu - 1
         loss = log2_estimate(found.loss[1])
         progress(f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}")
-        if norm + log_beta - log_mu < -1 and gap <= loss + target:
+        if norm - log_mu < min(-1 - log_beta, radius) and gap <= loss + target:
             return Refined(exact, bits, found, 2.0 ** max(gap, -1000.0), step)
         if step >= 3 and norm > before + np.log2(_LEAST_GAIN):
             raise ArithmeticError(

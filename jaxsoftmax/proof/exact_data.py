@@ -110,14 +110,21 @@ class ExactData:
         return self.support.argmax(axis=1)
 
     @functools.cached_property
+    def _with_intercept(self) -> tuple[np.ndarray, list[int]]:
+        A, scales = integer_columns(self.values, self.decimal)
+        if self.intercept:
+            A, scales = np.hstack([A, np.ones((self.N, 1), A.dtype)]), [*scales, 1]
+        return A, scales
+
+    @property
     def _all_integers(self) -> tuple[np.ndarray, list[int]]:
-        return integer_columns(self.values, self.decimal)
+        """The columns given, of all rows: a view, so that a large X is there once."""
+        A, scales = self._with_intercept
+        return A[:, : self.given], scales[: self.given]
 
     def all_columns(self) -> tuple[np.ndarray, list[int]]:
         """The active rows of every column, the intercept last, admissible or not, and the scales."""
-        A, scales = self._all_integers
-        if self.intercept:
-            A, scales = np.hstack([A, np.ones((self.N, 1), A.dtype)]), [*scales, 1]
+        A, scales = self._with_intercept
         return A if len(self.rows) == self.N else A[self.rows], list(scales)
 
     @functools.cached_property

@@ -13,6 +13,7 @@ from jaxsoftmax.proof.exact_products import as_smallest
 __all__ = ["exact_number", "integer_columns"]
 
 _DYADIC_BITS = 62
+_COLUMNS = 32  # at a time: on the way to integers a block of floats is there ten times
 # Up to here a float prints every integer with all its digits, by its bytes (two: bfloat16): float32 prints 123456792 as
 # 1.2345679e+08.
 _DECIMAL_INTEGERS = {2: 2.0**8, 4: 2.0**24}
@@ -53,6 +54,18 @@ def integer_columns(X: np.ndarray, decimal: bool = False) -> tuple[np.ndarray, l
     if X.dtype.kind in "biu":
         wide = X.dtype.kind == "u" and X.dtype.itemsize == 8
         return as_smallest(X.astype(object if wide else np.int64)), [1] * X.shape[1]
+    A, scales = np.empty(X.shape, np.int64), []
+    for start in range(0, X.shape[1], _COLUMNS):
+        places = slice(start, start + _COLUMNS)
+        part, more = _float_columns(X[:, places], decimal)
+        if part.dtype == object:
+            A = A.astype(object, copy=False)
+        A[:, places] = part
+        scales += more
+    return A, scales
+
+
+def _float_columns(X: np.ndarray, decimal: bool) -> tuple[np.ndarray, list[int]]:
     F = X.astype(np.float64)
     if F.size and abs(F).max() < (_DECIMAL_INTEGERS.get(X.dtype.itemsize, 2.0**53) if decimal else 2.0**53):
         A = F.astype(np.int64)

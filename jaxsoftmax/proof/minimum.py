@@ -30,6 +30,7 @@ _OUTWARD = Fraction(10**9 + 1, 10**9)  # claims leave this much room for a check
 _ATTEMPTS = 3
 _FULL_SHARE, _PAIRS_SHARE = 2.0**-2, 2.0**-7  # of the least eigenvalue that is expected to be proved
 _BLOCK = 8192  # rows of X at a time
+_LEAST_WEIGHT = -200  # log₂ of the largest sample weight: leaves 56 places to the weights s y_a y_b
 
 
 class NotProved(ValueError):
@@ -93,11 +94,15 @@ def prove_minimum(
 
     Source: S13-S15, S17, S8.
     """
+    _refuse_degenerate(data)
     exponents = scaling_exponents(data)
     beta = _beta_bound(data, exponents)
+    near = Fraction(2) ** int(min(exponents)) / sqrt_bound(
+        2 * _trace(everything, weighted=False)
+    )  # ρ = 1 at this radius
     curvature = None
     for _ in range(_ATTEMPTS):
-        refined = _refined(data, W, digits, exponents, beta, method, curvature, progress)
+        refined = _refined(data, W, digits, exponents, (beta, near), method, curvature, progress)
         # The loss needs the digits too, the gradient only half of them.
         found = refined.enclosure
         wanted = _loss_precision(found, digits)
@@ -114,10 +119,23 @@ def prove_minimum(
             )
         curvature = float_estimate(final.mu) / 2
         q = _newton_ratio(found, final, beta)
-        if q < 1 and _tail(q) * final.mu / beta**2 * 10 ** (digits + 1) <= found.loss[1]:
+        if q < min(1, near * beta / 2) and _tail(q) * final.mu / beta**2 * 10 ** (digits + 1) <= found.loss[1]:
             break  # else the curvature was less than expected: more steps, knowing it
     claims = claims_of(data, everything, refined, found, final, beta)
-    return Proof(claims, refined.W, refined.bits, found.precision, final, data, refined.steps)
+    # A checker that computes 1 − gain needs bits that tell it from 1; a sharper one than the maker proves no less.
+    precision = max(found.precision, math.ceil(log2_estimate(Fraction(claims.condition))) + 64)
+    return Proof(claims, refined.W, refined.bits, precision, final, data, refined.steps)
+
+
+def _refuse_degenerate(data: ProofData) -> None:
+    if not data.A.any():
+        raise NotProved("certify: X is 0, so that the logits are 0 for every W. Nothing is to be proved.")
+    heaviest = log2_estimate(Fraction(max(data.s_num.tolist()), data.s_den))
+    if heaviest < _LEAST_WEIGHT:
+        raise NotProved(
+            f"certify: every sample weight is below 2^{heaviest + 1:.0f}, where the grid of a certificate (256 binary "
+            "places) ends. Multiply all of them by one number: that multiplies the loss by it, and moves no minimiser."
+        )
 
 
 def _refined(
@@ -125,7 +143,7 @@ def _refined(
     W: np.ndarray,
     digits: int,
     exponents: np.ndarray,
-    beta: Fraction,
+    sizes: tuple[Fraction, Fraction],
     method: str,
     curvature: float | None,
     progress: Callable[[str], None],
@@ -133,7 +151,17 @@ def _refined(
     full = chosen_method(method, data.C, data.A.shape[1]) == "full"
     target, share = -(digits + 2) * math.log2(10), _FULL_SHARE if full else _PAIRS_SHARE
     try:
-        return refine(data, W, exponents, target, beta=float(beta), share=share, curvature=curvature, progress=progress)
+        return refine(
+            data,
+            W,
+            exponents,
+            target,
+            beta=float(sizes[0]),
+            share=share,
+            curvature=curvature,
+            radius=log2_estimate(sizes[1]) - 10,  # of e^−ρ for descent, a thousandth is given away at most
+            progress=progress,
+        )
     except ArithmeticError as error:
         raise NotProved(
             f"certify: {error}. W is too far from a minimiser, or none exists: train longer, or ask "
@@ -218,8 +246,7 @@ def _beta_bound(data: ProofData, exponents: np.ndarray) -> Fraction:
     for A in _blocks(data.A):
         A = A if integer_bits(A) <= 31 else A.astype(object)
         largest = max(largest, int(integer_product(A * A, squares).max(initial=0)))
-    # Where every x_n is 0 any number is above; the theorem divides by it.
-    return sqrt_bound(Fraction(2 * largest, common * common)) or Fraction(1)
+    return sqrt_bound(Fraction(2 * largest, common * common))
 
 
 def _blocks(A: np.ndarray) -> Iterator[np.ndarray]:

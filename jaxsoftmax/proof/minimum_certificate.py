@@ -16,7 +16,7 @@ from jaxsoftmax.proof.certificate import write_certificate
 from jaxsoftmax.proof.exact_data import ExactData
 from jaxsoftmax.proof.minimum import Proof
 from jaxsoftmax.proof.row_space import Dropped
-from jaxsoftmax.proof.safe_decimals import decimal_text
+from jaxsoftmax.proof.safe_decimals import decimal_text, exponent10, float_estimate
 
 __all__ = ["Certificate"]
 
@@ -102,10 +102,14 @@ class Certificate:
             True
         """
         found = np.zeros(self.data.given + self.data.intercept)
-        r = Fraction(self.radius)
-        for d, e in zip(self.proof.data.columns, self.proof.curvature.exponents, strict=True):
-            found[int(d)] = math.nextafter(float(r / Fraction(2) ** int(e)), math.inf)
+        for d, bound in self._exact_error_bounds().items():
+            found[d] = math.nextafter(float_estimate(bound), math.inf)
         return found
+
+    def _exact_error_bounds(self) -> dict[int, Fraction]:
+        """The same exactly, of the columns kept: r / σ_d; a double ends at 5e-324."""
+        exponents = zip(self.proof.data.columns, self.proof.curvature.exponents, strict=True)
+        return {int(d): Fraction(self.radius) / Fraction(2) ** int(e) for d, e in exponents}
 
     def weight_digits(self) -> np.ndarray:
         """(C, D) integers: correct significant decimals of each weight of Ŵ; -1 for dropped columns.
@@ -116,13 +120,12 @@ class Certificate:
             >>> bool((js.certify(problem, digits=20).weight_digits() >= 9).all())
             True
         """
-        bounds = self.weight_error_bounds()
-        found = np.full((self.data.C, len(bounds)), -1)
+        found = np.full((self.data.C, self.data.given + self.data.intercept), -1)
         exact = self.exact_weights()
-        for d in self.proof.data.columns:
+        for d, bound in self._exact_error_bounds().items():
             for c in range(self.data.C):
-                size = abs(float(exact[c][int(d)]))
-                found[c, d] = max(0, math.floor(math.log10(size / bounds[d]))) if size > 0 < bounds[d] else 0
+                size = abs(exact[c][d])
+                found[c, d] = max(0, exponent10(size / bound)) if size > 0 and bound > 0 else 0
         return found
 
     def weight_text(self, c: int, d: int) -> str:
@@ -134,8 +137,8 @@ class Certificate:
             >>> js.certify(problem, digits=40).weight_text(0, 0)[:20]  # half of log 2
             '0.346573590279972654'
         """
-        bound = self.weight_error_bounds()[d]
-        places = max(0, math.floor(-math.log10(bound))) if bound > 0 else 0
+        bound = self._exact_error_bounds().get(d, Fraction(0))
+        places = max(0, exponent10(1 / bound)) if bound > 0 else 0
         return decimal_text(self.exact_weights()[c][d], places, up=False)
 
     def directions(self) -> str:
@@ -216,10 +219,9 @@ class Certificate:
     def __repr__(self) -> str:
         data, proof = self.data, self.proof
         columns, rank = data.given + data.intercept, len(proof.data.columns)
-        same = self.digits
         lines = [
-            f"Certificate: a minimiser exists, and {same} decimal digits of the minimum are proved (S13)",
-            f"  data        {data.N} samples, {columns} columns (rank {rank} proved), {data.C} classes",
+            f"Certificate: a minimiser exists, and {self.digits} decimal digits of the minimum are proved (S13)",
+            f"  data        {data.N} samples, {columns} columns of rank {rank}, {data.C} classes",
             f"  numbers     read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
             f"  minimum L*  {self.loss_lower}",
             f"           <= {self.loss_upper}",
@@ -229,7 +231,7 @@ class Certificate:
             f"{self.curvature_bound} ({_how(proof)})",
             f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
             f"  descent     at 1/Λ contracts ‖W − W*‖ by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",
-            f"  weights     {proof.bits} binary places in {proof.steps} steps; exp, log by Arb, {proof.precision} bits",
+            f"  weights     {proof.bits} binary places, {proof.steps} steps; exp, log by Arb, {proof.precision} bits",
             f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
         ]
         if self.dropped:

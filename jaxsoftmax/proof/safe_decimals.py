@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-__all__ = ["common_digits", "decimal_text", "float_estimate", "log2_estimate", "rate_text", "short_text", "sqrt_bound"]
+__all__ = [
+    "common_digits",
+    "decimal_text",
+    "exponent10",
+    "float_estimate",
+    "log2_estimate",
+    "rate_text",
+    "short_text",
+    "sqrt_bound",
+]
 
 _CHUNK = 4000  # digits that CPython converts at a time (its limit is 4300)
 
@@ -41,7 +50,7 @@ def short_text(x: Fraction, up: bool, digits: int = 12) -> str:
         raise ValueError(f"x: got {float_estimate(x)}, below 0; short_text is for magnitudes.")
     if x == 0:
         return "0"
-    e = _exponent(x)
+    e = exponent10(x)
     scaled = x * Fraction(10) ** (digits - 1 - e)
     whole = math.ceil(scaled) if up else math.floor(scaled)
     text = str(whole)
@@ -53,16 +62,16 @@ def rate_text(gain: Fraction) -> str:
     """1 − gain rounded up, with digits enough that it stays below 1."""
     if gain <= 0:
         return "1"
-    return decimal_text(1 - gain, max(12, 12 - _exponent(gain)), up=True)
+    return decimal_text(1 - gain, max(12, 12 - exponent10(gain)), up=True)
 
 
 def common_digits(lower: Fraction, upper: Fraction) -> tuple[int, int]:
     """Significant decimals on which both agree as printed, and the decimal places that show them and four more."""
     if lower <= 0:
-        e = _exponent(upper) if upper > 0 else 0
+        e = exponent10(upper) if upper > 0 else 0
         return 0, max(12 + 3 - e, 0)
-    e, width = _exponent(upper), upper - lower
-    most = 0 if width == 0 else max(0, e - _exponent(width) + 2)
+    e, width = exponent10(upper), upper - lower
+    most = 0 if width == 0 else max(0, e - exponent10(width) + 2)
     found = 0
     for digits in range(most, 0, -1):
         if _cut(lower, digits - 1 - e) == _cut(upper, digits - 1 - e):
@@ -115,8 +124,15 @@ def float_estimate(x: Fraction) -> float:
         return 1e300 if x > 0 else -1e300
 
 
-def _exponent(x: Fraction) -> int:
-    """floor(log10 x) for x > 0."""
+def exponent10(x: Fraction) -> int:
+    """floor(log₁₀ x) for x > 0.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from jaxsoftmax.proof.safe_decimals import exponent10
+        >>> exponent10(Fraction(999, 10)), exponent10(Fraction(1, 10**5000))
+        (1, -5000)
+    """
     e = math.floor((x.numerator.bit_length() - x.denominator.bit_length()) * math.log10(2))
     while Fraction(10) ** e > x:
         e -= 1

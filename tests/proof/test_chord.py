@@ -92,6 +92,20 @@ def test_steps_from_afar_and_without_a_minimiser_are_refused():
             refine(separable, np.array([[-size, 0], [size, 0]]), scaling_exponents(separable), -60.0, beta=4.0)
 
 
+def test_a_huge_column_keeps_the_start():
+    """Weights of 10^-30 are not lost in the first fixed point: from 0 these steps would not contract."""
+    X = [[n * Fraction(10) ** 30, Fraction(1)] for n in (-2, -1, 1, 2)]
+    low = Fraction(1, 10**6)
+    T = [[1 - low, low] if n < 2 else [low, 1 - low] for n in range(4)]
+    objective = type(drawn(0))(X, T, [Fraction(1)] * 4, Fraction(0), [False, False])
+    with mpmath.workdps(DIGITS):
+        best = objective.minimiser()
+    data = objective.exact_form()
+    assert refine(data, floats(best), scaling_exponents(data), -100.0, beta=4.0).steps <= 4
+    with pytest.raises(ArithmeticError):
+        refine(data, 0.1 * floats(best), scaling_exponents(data), -100.0, beta=4.0)
+
+
 def test_float_columns_of_any_size():
     X = [[Fraction(10) ** 200, Fraction(1, 3 * 10**300)], [Fraction(3, 7), Fraction(1, 10**299)]]
     objective = type(drawn(0))(X, [[Fraction(1, 2)] * 2] * 2, [Fraction(1)] * 2, Fraction(0), [False] * 2)

@@ -66,7 +66,13 @@ def test_an_indefinite_matrix_within_rounding_of_singular_is_refused():
 def test_a_wrong_factor_proves_nothing(monkeypatch):
     """Nothing is assumed of the factorisation: one that lies makes the verdict False, never True."""
     M = np.array([[4, 5], [5, 4]], dtype=object)
-    lies = [np.eye(2), np.array([[1.0, 0.0], [1.25, 0.3]]), np.array([[1.0, 0.0], [0.9, 1e3]]), np.full((2, 2), np.nan)]
+    lies = [
+        np.zeros((2, 2)),
+        np.eye(2),
+        np.array([[1.0, 0.0], [1.25, 0.3]]),
+        np.array([[1.0, 0.0], [0.9, 1e3]]),
+        np.full((2, 2), np.nan),
+    ]
     for lie in lies:
         monkeypatch.setattr(definite.scipy.linalg, "cholesky", lambda *_, lie=lie, **__: lie)
         monkeypatch.setattr(definite, "scaled_floats", lambda M, u: np.eye(2))

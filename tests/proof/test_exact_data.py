@@ -149,3 +149,16 @@ def test_a_problem_rebuilt_by_jax_is_refused():
     problem = js.Problem.from_labels([[1.0], [2.0]], [0, 1]).replace(sample_weight=np.ones(2))
     with pytest.raises(ValueError, match="no longer has the data as given"):
         ExactData(problem)
+
+
+@pytest.mark.parametrize("decimal", [False, True])
+def test_columns_are_read_in_blocks_as_they_are_one_by_one(decimal, monkeypatch):
+    """Integers, tenths, and a column beyond int64 in blocks of 2: the numbers, whatever block they are in."""
+    X = np.array([[1.0, 0.1, 3.0, 1e30, 5.0], [2.0, 0.7, 1e-30, 1.0, -4.0]])
+    monkeypatch.setattr("jaxsoftmax.proof.exact_numbers._COLUMNS", 2)
+    A, scales = integer_columns(X, decimal)
+    read = (lambda v: Fraction(str(v))) if decimal else (lambda v: Fraction(float(v)))
+    assert [[Fraction(a, q) for a, q in zip(row, scales, strict=True)] for row in A.tolist()] == [
+        [read(v) for v in row] for row in X
+    ]
+    assert A.dtype == object and all(type(a) is int for row in A.tolist() for a in row)

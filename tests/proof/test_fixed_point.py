@@ -87,7 +87,7 @@ def test_far_weights_underflow_to_zero_and_stay_enclosed(size):
 def test_many_denominators_of_targets_cost_no_product_of_them():
     """1,500 rows of coprime denominators: their exact sum would have a denominator of 60,000 bits."""
     rng = np.random.default_rng(0)
-    objective, data, W = at_some_weights(4, targets="soft", own=None, alpha=Fraction(0), weights="ones")
+    _objective, data, W = at_some_weights(4, targets="soft", own=None, alpha=Fraction(0), weights="ones")
     n, C = 1500, data.C
     q = np.array([10**9 + 2 * k + 1 for k in range(n)], dtype=object)
     first = rng.integers(1, 10**8, (n, C - 1)).astype(object)

@@ -56,7 +56,7 @@ def check_truth(objective, proof, digits, method=None):
 
 
 def _euclidean_eigenvalues(objective, W) -> list[float]:
-    C, K = objective.shape
+    _C, K = objective.shape
     metric = mpmath.matrix(objective.scaled_metric(np.zeros(K, int)))
     root = mpmath.cholesky(metric) ** -1
     found = mpmath.eigsy(root * mpmath.matrix(objective.reduced_hessian(W)) * root.T, eigvals_only=True)
@@ -203,6 +203,10 @@ def test_every_claim_is_its_formula_rounded_outward(seed, power):
         farthest = mpmath.sqrt(2 * max(mpmath.fsum(mpf(x) ** 2 for x in row) for row in objective.X)) * r / low
         gain = fraction(mpf(flat) * (1 - q) * mpmath.exp(-farthest)) / claims["curvature_upper"]
         assert claims["rate"] >= 1 - gain
+        # As it is made: ‖x_n‖² by the trace, e^{−ρ} by 1 − ρ.
+        rho = mpmath.sqrt(2 * mpmath.fsum(mpf(x) ** 2 for row in objective.X for x in row)) * r / low
+        made = fraction(mpf(flat) * (1 - q) * max(1 - rho, mpmath.mpf(0))) / claims["curvature_upper"]
+        assert claims["rate"] >= 1 - made
         if farthest < mpmath.mpf(10) ** -7:
             assert 1 - claims["rate"] >= gain * (1 - Fraction(1, 10**4))
 
@@ -235,6 +239,24 @@ def test_the_maker_uses_this_beta(seed):
     assert claimed <= q * (1 + Fraction(1, 10**6)) + Fraction(1, 10**12)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_gradients_own_error_counts(seed):
+    """At 40 bits an enclosure of the gradient at W* is mostly its error: q is of |g| + error, entry by entry."""
+    objective, data, refined, _, curvature, beta, _ = claims_at(seed, -1000, own=None)
+    found = enclose(data, refined.W, refined.bits, 40)
+    with mpmath.workdps(DIGITS):
+        claims = exact(claims_of(data, data, refined, found, curvature, fraction(beta) * (1 + TINY)))
+        C, K = objective.shape
+        entries = [
+            (mpf(abs(found.gradient[c, d])) + mpf(found.gradient_error[d]))
+            / mpmath.mpf(2) ** int(curvature.exponents[d])
+            for c in range(C)
+            for d in range(K)
+        ]
+        q = fraction(beta * mpmath.sqrt(mpmath.fsum(v * v for v in entries)) / mpf(curvature.mu))
+    assert q <= claims["q"] <= q * (1 + ROOM)
+
+
 # ── refusals ──
 def test_separable_data_are_refused():
     X = [[Fraction(n), Fraction(1)] for n in (-2, -1, 1, 2)]
@@ -255,9 +277,28 @@ def test_weights_far_off_and_non_finite_ones_are_refused():
         prove_minimum(data, data, np.full(shape, np.nan), 20)
 
 
+def test_weights_of_nothing_and_columns_of_nothing_are_refused():
+    objective = drawn(3)
+    data, W = objective.exact_form(), np.zeros(objective.shape)
+    with pytest.raises(NotProved, match="Multiply all of them"):
+        prove_minimum(data._replace(s_den=data.s_den << 1000), data, W, 20)
+    with pytest.raises(NotProved, match="X is 0"):
+        prove_minimum(data._replace(A=0 * data.A), data, W, 20)
+
+
+def test_the_precision_tells_the_rate_from_one():
+    """A column of 10^20 beside one of ones: 1 − rate is 10^-40 or so, and a checker has the precision to see it.
+
+    The steps go on until S8 covers the Euclidean ball, which is 10^20 times as wide as the scaled one.
+    """
+    _, proof = prove_drawn(50, scale=20, own=None, alpha=Fraction(0))
+    gain = 1 - Fraction(proof.claims.rate)
+    assert 0 < gain < Fraction(1, 10**30) and gain * 2**proof.precision > 2**40
+
+
 def test_an_inflated_curvature_would_be_a_false_claim():
     """Why μ must be proved: q is inversely proportional to it."""
-    _, data, refined, found, curvature, beta, q = claims_at(1, -14)
+    _, data, refined, found, curvature, beta, _q = claims_at(1, -14)
     bigger = curvature._replace(mu=curvature.mu * Fraction(11, 10))
     with mpmath.workdps(DIGITS):
         one, other = (exact(claims_of(data, data, refined, found, c, fraction(beta))) for c in (curvature, bigger))
