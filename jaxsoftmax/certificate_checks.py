@@ -70,9 +70,10 @@ def check_minimiser_certificate(
 ) -> list[Check]:
     """The rows about a certificate, or the one that says why there is none.
 
-    q < 1 (S13). The fit's loss less the proved minimum is what S13's estimate says, up to rounding. No Hessian at the
-    fitted W has an eigenvalue off the kernel below the proved μ (S14, S15), nor one above the proved Λ; so gradient
-    descent contracts by what is proved or more (S17). And what the independent checker says, of the exact dump.
+    q < 1 (S13). The fit's loss less the proved minimum is what S13's estimate says, up to rounding. The independent
+    checker verifies the certificate on the exact dump. The Hessian at the fitted W has no eigenvalue above the proved Λ
+    (S7a) and, off the kernel with Σ_c v_c = 0, none below the proved μ (S14, S15); so gradient descent contracts by
+    what is proved or more (S17).
     """
     if certificate is None:
         return [not_run("S13", "a minimiser, proved", "", reason)]
@@ -89,12 +90,18 @@ def check_minimiser_certificate(
     statement = "S15" if certificate.proof.curvature.method == "full" else "S14"
     what = "smallest eigenvalue off the kernel; μ is proved"
     pace = "1 - contraction at η = 1/Λ, proved; λ_min/Λ"
-    if probe is None or not probe.resolved:
-        why = "not run: the smallest eigenvalue was not found" if probe is None else probe.reason
+    if probe is None:
+        why = "not run: the spectrum was not probed"
         return [*rows, not_run(statement, what, at, why), not_run("S17", pace, at, why)]
-    low, fog = float(probe.lambda_min), float(probe.resolution)
-    rows.append(compare(statement, what, at, low, ">=", proved, fog))
+    low, fog, alpha = float(probe.lambda_min), float(probe.resolution), float(certificate.proof.data.alpha)
     rows.append(compare("S7a", "largest eigenvalue of H; Λ is proved", at, float(probe.lambda_max), "<=", Lambda, fog))
+    # Where Σ_c v_c is not 0 an L2 penalty is alone, and its α is an eigenvalue, about which μ says nothing.
+    why = "" if probe.resolved else probe.reason
+    if alpha and low >= alpha - fog:
+        why = f"not run: the smallest eigenvalue is the penalty's, {alpha:g}, where Σ_c v_c is not 0"
+    if why:
+        return [*rows, not_run(statement, what, at, why), not_run("S17", pace, at, why)]
+    rows.append(compare(statement, what, at, low, ">=", proved, fog))
     gain = float(1 - Fraction(certificate.rate_bound))
     rows.append(compare("S17", pace, at, gain, "<=", low / Lambda, fog / Lambda))
     return rows

@@ -19,6 +19,7 @@ from jaxsoftmax.proof.minimum import NotProved, prove_minimum
 from jaxsoftmax.proof.minimum_certificate import Certificate
 from jaxsoftmax.proof.row_space import drop_dependent_columns, reduced_weights
 from jaxsoftmax.training.fit import fit
+from jaxsoftmax.training.result import Status
 from jaxsoftmax.training.without_minimizer import NoMinimizerWarning
 
 __all__ = ["certify"]
@@ -145,6 +146,8 @@ def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore", NoMinimizerWarning)  # it becomes an error here, with the same words
         result = fit(problem)
+    if result.status is Status.INTERRUPTED:  # fit keeps what it has done; a proof that was not asked for is none
+        raise KeyboardInterrupt
     verdict = result.existence
     if verdict is not None and verdict.attained is False:
         raise NotProved("certify: there is no minimiser to certify. " + " ".join(verdict.explain().splitlines()))

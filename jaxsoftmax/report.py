@@ -158,7 +158,7 @@ def _minimum(certificate: Any) -> str:
     return (
         f"L* = {known}, {certificate.digits} digits proved (S13: q <= {float(certificate.q):.1e}), "
         f"‖W* − Ŵ‖ <= {float(certificate.radius_euclidean):.1e}, curvature >= "
-        f"{float(certificate.curvature_euclidean_bound):.3g} off the kernel, in {certificate.seconds:.2f} s"
+        f"{float(certificate.curvature_euclidean_bound):.3g} {certificate.directions()}, in {certificate.seconds:.2f} s"
     )
 
 

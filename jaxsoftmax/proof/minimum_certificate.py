@@ -33,10 +33,11 @@ class Certificate:
         q: S13's number; below 1, so a minimiser W* exists, unique modulo the kernel.
         radius: ‖(W* − Ŵ) Σ‖_F is at most this, Σ = diag(2^scaling).
         radius_euclidean: ‖W* − Ŵ‖_F is at most this.
-        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ on the complement of the kernel.
+        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ off the kernel, on Σ_c v_c = 0: there the minimiser is, and descent from Ŵ
+            stays (an L2 penalty alone acts along the other directions, with its own curvature α).
         curvature_euclidean_bound: the same in the Euclidean norm.
         curvature_upper_bound: no Hessian of this problem has a larger eigenvalue (S7a).
-        condition_bound: of the Hessian on the complement of the kernel, anywhere in the ball.
+        condition_bound: of the Hessian on the same directions, anywhere in the ball.
         rate_bound: gradient descent at the step 1/Λ from Ŵ contracts the distance to W* by at most this a step (S17).
         data_sha256: hash of the data as read.
         proof: weights, curvature and precision, as the file has them.
@@ -139,6 +140,17 @@ class Certificate:
         places = max(0, exponent10(1 / bound)) if bound > 0 else 0
         return decimal_text(self.exact_weights()[c][d], places, up=False)
 
+    def directions(self) -> str:
+        """On which directions V the bounds of the curvature hold, in words.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> js.certify(problem, np.array([[0.35], [-0.35]])).directions()
+            'off the kernel'
+        """
+        return "where Σ_c v_c = 0" if self.proof.data.alpha else "off the kernel"
+
     def save(self, path: Any, table: dict[str, Any] | None = None) -> None:
         """Write the certificate (JSON), which `jaxsoftmax check` and check_minimiser.py verify from the data alone.
 
@@ -214,7 +226,7 @@ class Certificate:
             f"           <= {self.loss_upper}",
             f"  q           {self.q} < 1 (S13), so W* exists, unique modulo the kernel of S6",
             f"  radius      ‖W* − Ŵ‖ <= {self.radius_euclidean}; in the scaled norm {self.radius}",
-            f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} off the kernel; in the scaled norm "
+            f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} {self.directions()}; in the scaled norm "
             f"{self.curvature_bound} ({_how(proof)})",
             f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
             f"  descent     at 1/Λ contracts ‖W − W*‖ by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",

@@ -15,7 +15,7 @@ from jaxsoftmax.certificate_checks import certificate_on, check_minimiser_certif
 pytest.importorskip("flint")
 
 X, Y = np.array([[0.1], [0.2], [0.3], [0.4]]), [0, 1, 0, 1]
-Q, LOSS, CHECKED, CURVATURE, LAMBDA, PACE = range(6)
+Q, LOSS, CHECKED, LAMBDA, CURVATURE, PACE = range(6)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def failing(found):
 
 def test_a_right_certificate_passes(proved):
     found = rows(proved)
-    assert [row.statement for row in found] == ["S13", "S13", "S13", "S15", "S7a", "S17"]
+    assert [row.statement for row in found] == ["S13", "S13", "S13", "S7a", "S15", "S17"]
     assert [row.passed for row in found] == [True] * 6
     # Two samples of four rows: rounding, not slack, is what the loss is allowed.
     assert found[LOSS].allowance < 1e-12
@@ -81,10 +81,19 @@ def test_a_certificate_that_the_checker_refuses_fails_its_row(proved):
     assert "check_minimiser" in row.check and "radius" in row.note
 
 
+def test_the_eigenvalue_of_an_l2_penalty_is_none_that_is_bounded(proved):
+    """S21a: along 1 e_dᵀ the Hessian is α, whatever μ is on Σ_c v_c = 0; where λ_min < α the rows are about λ_min."""
+    true, low = proved[-1], float(proved[2].lambda_min)
+    for alpha, decided in ((low, None), (2 * low, True)):
+        penalised = true.proof.data._replace(alpha=Fraction(alpha))
+        found = rows(proved, dataclasses.replace(true, proof=true.proof._replace(data=penalised)))
+        assert [row.passed for row in found] == [True] * 4 + [decided] * 2
+
+
 def test_an_eigenvalue_that_float64_does_not_resolve_decides_nothing(proved):
     probe = dataclasses.replace(proved[2], resolved=False)
     found = rows(proved, probe=probe)
-    assert [row.passed for row in found[:CURVATURE]] == [True] * 3
+    assert [row.passed for row in found[:CURVATURE]] == [True] * 4
     assert [row.passed for row in found[CURVATURE:]] == [None, None]
 
 

@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax import cli, cli_certify, cli_proofs
+from jaxsoftmax import certification, cli, cli_certify, cli_proofs
 from jaxsoftmax.proof import minimum_certificate
 
 pytest.importorskip("typer")
@@ -201,6 +202,15 @@ def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, ca
     assert said == (130, "", "jaxsoftmax: error: interrupted\n")
     assert out.read_text() == "an older one"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["c.json", "groups.csv"]
+
+
+def test_ctrl_c_in_training_ends_the_command(tmp_path, capsys, monkeypatch):
+    """`fit` returns what it has done; nothing is proved from that."""
+    half = SimpleNamespace(status=js.Status.INTERRUPTED, existence=None, W=AT)
+    monkeypatch.setattr(certification, "fit", lambda problem: half)
+    said = run(capsys, "certify", write(tmp_path), "--digits", "30", "-o", tmp_path / "c.json")
+    assert said == (130, "", "jaxsoftmax: error: interrupted\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["groups.csv"]
 
 
 @pytest.mark.parametrize(
