@@ -19,126 +19,28 @@ from typing import Any
 
 import flint
 import jax
-import mpmath
 import numpy as np
 
 import jaxsoftmax as js
 from benchmarks import harness
+from benchmarks.minimiser_twin import BITS, Twin, as_ball, norm
 from benchmarks.small_minimisers import Drawn, draw, draw_separable, start_of
+from jaxsoftmax.proof.chord import Refined
+from jaxsoftmax.proof.curvature import certify_curvature, scaling_exponents
+from jaxsoftmax.proof.exact_data import ExactData
+from jaxsoftmax.proof.fixed_point import enclose
+from jaxsoftmax.proof.minimiser_data import proof_data
+from jaxsoftmax.proof.minimum import claims_of
+from jaxsoftmax.proof.row_space import drop_dependent_columns, reduced_weights
+from jaxsoftmax.proof.safe_decimals import sqrt_bound
 
 PROBLEMS = 200
-BITS = 500  # of the independent solve: 150 decimals
 DIGITS = (8, 20, 60)
 EDGES = {
     "full": (1, 1.01, 1.02, 1.03, 1.05, 1.1, 1.5, 2, 5, 10),
     "pairs": (1, 1.1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000),
 }
 LISTED = 20
-
-
-def _arb(x: Any) -> flint.arb:
-    x = Fraction(x)
-    return flint.arb(flint.fmpq(x.numerator, x.denominator))
-
-
-class Twin:
-    """Loss, gradient, Hessian and minimiser on some columns of what was drawn, at BITS bits (S1, S2, S4)."""
-
-    def __init__(self, drawn: Drawn, columns: list[int]) -> None:
-        self.X = flint.arb_mat([[_arb(row[d]) for d in columns] for row in drawn.X])
-        self.T = [[_arb(t) for t in row] for row in drawn.T]
-        self.s = [_arb(w) for w in drawn.s]
-        self.alpha = [_arb(drawn.alpha[d]) for d in columns]
-        self.K, self.C = len(columns), len(drawn.T[0])
-        # Rows of Q: Helmert's basis of {1ᵀv = 0}.
-        self.Q = [
-            [
-                (_arb(1) if i <= k else _arb(-k - 1) * (i == k + 1)) / _arb((k + 1) * (k + 2)).sqrt()
-                for i in range(self.C)
-            ]
-            for k in range(self.C - 1)
-        ]
-
-    def _softmax(self, W: Any) -> tuple[list[list[Any]], Any]:
-        """(Y, L(W))."""
-        Z, Y, total = (self.X * W.transpose()).tolist(), [], _arb(0)
-        for z, t, s in zip(Z, self.T, self.s, strict=True):
-            powers = [v.exp() for v in z]
-            mass = sum(powers, _arb(0))
-            Y.append([p / mass for p in powers])
-            total += s * (mass.log() - sum((a * b for a, b in zip(t, z, strict=True)), _arb(0)))
-        for row in W.tolist():
-            total += sum((a * w * w for a, w in zip(self.alpha, row, strict=True)), _arb(0)) / 2
-        return Y, total
-
-    def loss(self, W: Any) -> Any:
-        """L(W)."""
-        return self._softmax(W)[1]
-
-    def gradient(self, W: Any) -> Any:
-        """(Y − T)ᵀ diag(s) X + W diag(alpha)."""
-        Y, _ = self._softmax(W)
-        R = flint.arb_mat(
-            [[s * (y - t) for y, t in zip(ys, ts, strict=True)] for ys, ts, s in zip(Y, self.T, self.s, strict=True)]
-        )
-        penalty = flint.arb_mat([[a * w for a, w in zip(self.alpha, row, strict=True)] for row in W.tolist()])
-        return R.transpose() * self.X + penalty
-
-    def hessian(self, W: Any) -> Any:
-        """((C − 1)K, (C − 1)K): Q H Qᵀ, block (i, j) of H being Xᵀ diag(s(δ_ij y_i − y_i y_j)) X, and alpha."""
-        Y, _ = self._softmax(W)
-        K, C = self.K, self.C
-        H = flint.arb_mat((C - 1) * K, (C - 1) * K)
-        rows = self.X.tolist()
-        for i in range(C):
-            for j in range(C):
-                w = [s * ((i == j) * y[i] - y[i] * y[j]) for s, y in zip(self.s, Y, strict=True)]
-                weighted = flint.arb_mat([[v * x for x in row] for v, row in zip(w, rows, strict=True)])
-                block = (weighted.transpose() * self.X).tolist()
-                for a in range(C - 1):
-                    for b in range(C - 1):
-                        q = self.Q[a][i] * self.Q[b][j]
-                        for d in range(K):
-                            for e in range(K):
-                                H[a * K + d, b * K + e] += q * (block[d][e] + (i == j) * (d == e) * self.alpha[d])
-        return H
-
-    def minimiser(self, W: Any) -> tuple[Any, Any]:
-        """(W*, last step's largest entry) by Newton's method on {1ᵀV = 0} from W."""
-        K, C, Q = self.K, self.C, self.Q
-        for _ in range(60):
-            g = self.gradient(W).tolist()
-            right = [sum((Q[a][c] * g[c][d] for c in range(C)), _arb(0)) for a in range(C - 1) for d in range(K)]
-            u = self.hessian(W).solve(flint.arb_mat([[v] for v in right]))
-            V = [[sum((Q[a][c] * u[a * K + d, 0] for a in range(C - 1)), _arb(0)) for d in range(K)] for c in range(C)]
-            W = flint.arb_mat(
-                [[(w - v).mid() for w, v in zip(ws, vs, strict=True)] for ws, vs in zip(W.tolist(), V, strict=True)]
-            )
-            step = max(abs(float(v.mid())) for row in V for v in row)
-            if step < 2.0 ** (40 - BITS):
-                return W, step
-        return W, step
-
-    def eigenvalues(self, W: Any, exponents: Any) -> tuple[float, float]:
-        """Smallest and largest eigenvalue in ‖VΣ‖_F on {1ᵀV = 0}, at 50 digits."""
-        H = self.hessian(W)
-        unit = [Fraction(2) ** -int(e) for _ in range(self.C - 1) for e in exponents]
-        with mpmath.workdps(50):
-            rows = [
-                [mpmath.mpf((H[i, j] * _arb(unit[i] * unit[j])).mid().str(50, radius=False)) for j in range(len(unit))]
-                for i in range(len(unit))
-            ]
-            found = mpmath.eigsy(mpmath.matrix(rows), eigvals_only=True)
-            return float(min(found)), float(max(found))
-
-
-def _norm(V: Any, exponents: Any) -> Any:
-    """‖VΣ‖_F."""
-    total = _arb(0)
-    for row in V.tolist():
-        for v, e in zip(row, exponents, strict=True):
-            total += (v * _arb(Fraction(2) ** int(e))) ** 2
-    return total.sqrt()
 
 
 def contradictions(
@@ -149,41 +51,42 @@ def contradictions(
     flat = [0] * len(columns)
     twin = Twin(drawn, columns)
     exact = certificate.exact_weights()
-    start = flint.arb_mat([[_arb(row[d]) for d in columns] for row in exact])
+    start = flint.arb_mat([[as_ball(row[d]) for d in columns] for row in exact])
     best, last = twin.minimiser(start)
-    away, away_flat = _norm(best - start, exponents), _norm(best - start, flat)
+    away, away_flat = norm(best - start, exponents), norm(best - start, flat)
     at_start, minimum = twin.loss(start), twin.loss(best)
     low, _ = twin.eigenvalues(start, exponents)
     low_flat, high_flat = twin.eigenvalues(start, flat)
     g = twin.gradient(start)
-    scaled = _norm(g, [-int(e) for e in exponents])
-    rows = [[x * _arb(Fraction(2) ** -int(e)) for x, e in zip(row, exponents, strict=True)] for row in twin.X.tolist()]
-    beta = (2 * max((sum((x * x for x in row), _arb(0)) for row in rows), key=float)).sqrt()
-    top = _arb(claim["curvature_upper"])
+    scaled = norm(g, [-int(e) for e in exponents])
+    inverse = [as_ball(Fraction(2) ** -int(e)) for e in exponents]
+    rows = [[x * v for x, v in zip(row, inverse, strict=True)] for row in twin.X.tolist()]
+    beta = (2 * max((sum((x * x for x in row), as_ball(0)) for row in rows), key=float)).sqrt()
+    top = as_ball(claim["curvature_upper"])
     holds = {
         "the solve converged": last < 1e-100,
-        "W* is inside the radius": away <= _arb(claim["radius"]),
-        "W* is inside the Euclidean radius": away_flat <= _arb(claim["radius_euclidean"]),
-        "L* is not below loss_lower": minimum >= _arb(claim["loss_lower"]),
-        "L* is not above loss_upper": minimum <= _arb(claim["loss_upper"]),
+        "W* is inside the radius": away <= as_ball(claim["radius"]),
+        "W* is inside the Euclidean radius": away_flat <= as_ball(claim["radius_euclidean"]),
+        "L* is not below loss_lower": minimum >= as_ball(claim["loss_lower"]),
+        "L* is not above loss_upper": minimum <= as_ball(claim["loss_upper"]),
         "μ is below λ_min": float(claim["curvature"]) <= low * (1 + 1e-12),
         "Euclidean μ is below λ_min": float(claim["curvature_euclidean"]) <= low_flat * (1 + 1e-12),
         "Λ is above λ_max": float(claim["curvature_upper"]) >= high_flat * (1 - 1e-12),
         "the condition is above λ_max/λ_min": float(claim["condition"]) >= high_flat / low_flat * (1 - 1e-12),
-        "q is above β‖g‖/μ": beta * scaled / _arb(claim["curvature"]) <= _arb(claim["q"]),
+        "q is above β‖g‖/μ": beta * scaled / as_ball(claim["curvature"]) <= as_ball(claim["q"]),
     }
     if not certificate.dropped:  # descent moves along dropped columns too
         moved = start - g * (1 / top)
         for step in (1, 2, 3):
-            bound = _arb(claim["rate"]) ** step * away_flat
-            holds[f"descent contracts by the rate, step {step}"] = _norm(best - moved, flat) <= bound
+            bound = as_ball(claim["rate"]) ** step * away_flat
+            holds[f"descent contracts by the rate, step {step}"] = norm(best - moved, flat) <= bound
             moved = moved - twin.gradient(moved) * (1 / top)
     gap = float(at_start - minimum)
     ratios = {
         "λ_min/μ": low / float(claim["curvature"]),
-        "radius/distance": float(_arb(claim["radius"]) / away) if away > 0 else float("nan"),
+        "radius/distance": float(as_ball(claim["radius"]) / away) if away > 0 else float("nan"),
         "width of the interval/(L(Ŵ) − L*)": float(claim["loss_upper"] - claim["loss_lower"]) / gap if gap > 0 else 0.0,
-        "weights of an accuracy of, decimals": -float(away.log() / _arb(10).log()),
+        "weights of an accuracy of, decimals": -float(away.log() / as_ball(10).log()),
     }
     return [what for what, true in holds.items() if not true], len(holds), ratios
 
@@ -270,9 +173,30 @@ def sharpness(method: str, found: list[dict[str, float]]) -> dict[str, Any]:
     return named | {"histogram of λ_min/μ": cells}
 
 
+def judged_as_given(problem: js.Problem, W: np.ndarray, method: str) -> str:
+    """What S13 says at W itself: js.certify moves W first, and gives up where its steps do not gain."""
+    everything = proof_data(ExactData(problem))
+    data, dropped = drop_dependent_columns(everything)
+    exponents, W = scaling_exponents(data), reduced_weights(W, data, dropped)
+    integers = np.array([[int(Fraction(float(w)) * 2**BITS) for w in row] for row in W], dtype=object)
+    integers[-1] = -integers[:-1].sum(axis=0)
+    found = enclose(data, integers, BITS, BITS)
+    curvature = certify_curvature(data, found.probabilities, found.precision, exponents, method)
+    if curvature is None:
+        return "no curvature proved"
+    unit = [1 / (q * Fraction(2) ** int(e)) for q, e in zip(data.scales, exponents, strict=True)]
+    squares = [sum(((int(a) * u) ** 2 for a, u in zip(row, unit, strict=True)), Fraction(0)) for row in data.A]
+    beta = sqrt_bound(2 * max(squares))
+    try:
+        claims_of(data, everything, Refined(integers, BITS, found, 0.0, 0), found, curvature, beta)
+    except js.NotProved as error:
+        return "q is not below 1" if "q =" in str(error) else str(error)
+    return "proved"
+
+
 def separable(seeds: int) -> dict[str, Any]:
     """Separable problems at the weights after 0 to 40 Newton steps: what is certified, and how the others end."""
-    certified, ends, attained = [], Counter(), 0
+    certified, ends, given, attained = [], Counter(), Counter(), 0
     for seed in range(seeds):
         problem, complete = draw_separable(seed)
         attained += js.decide_existence(problem).status is js.Existence.ATTAINED
@@ -284,11 +208,16 @@ def separable(seeds: int) -> dict[str, Any]:
                     certified.append(f"seed {seed}, {steps} steps, {method}, complete {complete}")
                 except js.NotProved as error:
                     ends[str(error).partition(":")[2].partition(":")[0].partition("(")[0].strip()[:70]] += 1
+                outcome = judged_as_given(problem, start, method)
+                given[outcome] += 1
+                if outcome == "proved":
+                    certified.append(f"seed {seed}, {steps} steps, {method}, as given")
     return {
         "problems": seeds,
         "attempts": seeds * 8,
         "certified": certified[:LISTED],
         "refusals": dict(ends.most_common(12)),
+        "S13 at the weights as given": dict(given.most_common(12)),
         "decide_existence says ATTAINED": attained,
     }
 
