@@ -52,6 +52,16 @@ def test_the_fit_leaves_out_what_is_separated_already(monkeypatch):
     assert (verdict.type, verdict.face_maximal) == ("quasi-complete", True)
 
 
+def test_no_stage_is_begun_that_the_budget_does_not_cover(monkeypatch):
+    """What is proved until then is kept: nothing, or the threshold (S12)."""
+    spent = js.decide_existence(js.Problem.from_labels(X, LABELS), budget=1e-9)
+    assert spent.status is js.Existence.UNDECIDED and spent.stages == () and "budget was spent" in spent.reason
+    monkeypatch.setattr(search, "_SECONDS_AN_ENTRY", 1e6)  # of data that take days to read
+    first = js.decide_existence(js.Problem.from_labels(X, LABELS), budget=60)
+    assert first.type == "open" and "budget was spent" in first.reason
+    assert [name for name, _ in first.stages] == ["one feature at a time (S12)"]
+
+
 def test_the_minimum_is_attained_only_with_multipliers_on_every_pair(proposes):
     """S10: without a direction, G must be > 0 on every pair."""
     points, labels = [[0.0], [0.0], [1.0], [1.0]], list("abab")

@@ -82,6 +82,19 @@ def test_rows_of_weight_0_keep_their_places(tmp_path):
     assert check_existence.check(tmp_path / "cert.json", tmp_path / "data.txt").face_maximal
 
 
+def test_a_reader_that_rounds_long_integers_meets_none(tmp_path):
+    """Section 7.6: from 2⁵³ on an integer is hexadecimal text, which reads back to the same number."""
+    problem = js.Problem.from_labels([[0.0], [0.1], [0.1], [1.0]], list("aabb"))
+    verdict = js.decide_existence(problem)  # the double 0.1 is 3602879701896397 / 2**55
+    verdict.save(tmp_path / "cert.json")
+    stored, plain = (tmp_path / "cert.json").read_text(encoding="utf-8"), []
+    entries = json.loads(stored, parse_int=lambda text: plain.append(int(text)) or int(text))["direction"]["entries"]
+    assert max(map(abs, plain)) < 2**53
+    assert [v if isinstance(v, int) else int(v, 16) for _, _, v in entries] == [2**55, -3602879701896397]
+    problem.dump(tmp_path / "data.txt")
+    assert check_existence.check(tmp_path / "cert.json", tmp_path / "data.txt").type == "quasi-complete"
+
+
 @pytest.mark.parametrize(("large", "maximal"), [(search.LARGE, True), (0, False)])
 def test_a_face_is_called_maximal_only_with_multipliers_on_all_of_it(large, maximal, monkeypatch):
     """S10, S11: two overlapping classes of three refute complete separation, and say nothing about the third."""
