@@ -132,6 +132,8 @@ def test_the_hash_sees_the_numbers_and_not_their_type():
         (js.LogCosh(0.0, 2.0), True, [0, 1]),
         (js.SelfRegularizer(0.1), True, []),
         (js.L2(0.1) + js.LogCosh(0.1, 1.0, penalize_intercept=True), True, []),
+        (js.LogCosh(0.1, 1.0, penalize_intercept=True) + js.L2(0.1), True, []),
+        (js.L2(0.1) + js.LogCosh(0.0, 1.0, penalize_intercept=True), True, [1]),
     ],
 )
 def test_s21e_admissible_columns(regularizer, intercept, expected):
@@ -143,6 +145,17 @@ def test_s21e_admissible_columns(regularizer, intercept, expected):
 def test_rows_of_weight_zero_take_no_part():
     data = ExactData(js.Problem.from_labels([[1.0], [2.0], [3.0]], [0, 1, 0], sample_weight=[1, 0, 2]))
     assert data.integers.tolist() == [[1, 1], [3, 1]] and data.support.tolist() == [[True, False], [True, False]]
+
+
+@pytest.mark.parametrize("regularizer", [None, js.L2(0.1)])
+@pytest.mark.parametrize("X", [np.array([[7, 1], [8, 2], [9, 3]]), np.array([[7.0, 1.0], [8.5, 2.0], [9.0, 3.0]])])
+def test_some_columns_are_those_of_the_integers(X, regularizer):
+    """S12, S21e: a place among the admissible columns, whatever was read before; rows of weight 0 are left out."""
+    options = {"classes": [0, 1], "sample_weight": [1, 0, 1], "regularizer": regularizer}
+    data = ExactData(js.Problem.from_labels(X, [0, 1, 0], **options))
+    columns = np.arange(len(data.columns))[::-1]
+    part = data.some_columns(columns)  # before the integers are there
+    assert part.tolist() == data.integers[:, columns].tolist() == data.some_columns(columns).tolist()
 
 
 def test_a_problem_rebuilt_by_jax_is_refused():

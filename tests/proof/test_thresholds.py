@@ -112,6 +112,14 @@ def test_with_a_penalty_only_the_intercept_is_looked_at():
     assert one_feature_directions(ExactData(problem)).entries == {(2, 1): Fraction(-1)}
 
 
+def test_where_the_intercept_is_penalised_nothing_falls():
+    """S21e: no admissible column, no direction, an absent class or not."""
+    coercive = js.L2(0.1, penalize_intercept=True)
+    problem = js.Problem.from_labels([[1.0], [2.0]], [0, 1], classes=[0, 1, 2], regularizer=coercive)
+    found = one_feature_directions(ExactData(problem))
+    assert not found.entries and not found.thresholds and found.absent == (2,)
+
+
 def test_the_remedy_for_an_absent_class_penalises_the_intercept():
     """S21e: L2 that spares the intercept does not help where a class has no sample."""
     for regularizer in (None, js.L2(0.1)):

@@ -74,6 +74,15 @@ def test_stationarity_and_signs_equal_those_in_fractions():
     assert seen >= {(True, True), (True, False), (False, False)}
 
 
+def test_stationary_columns_do_not_excuse_a_row_that_does_not_sum_to_0():
+    """S10: G **1** = 0 is a requirement of its own, in every row and over all blocks together."""
+    A, rows = np.array([[1], [1]]), np.array([0, 1])
+    uneven = Block(2, rows, np.array([[3, 0], [-3, 0]]))
+    assert not is_stationary(A, Multipliers((uneven,)))
+    assert not is_stationary(A, Multipliers((uneven, Block(4, rows, np.array([[0, -3], [0, 3]])))))
+    assert is_stationary(A, Multipliers((uneven, Block(4, rows, np.array([[0, -6], [0, 6]])))))
+
+
 def test_no_multipliers_are_stationary_and_prove_nothing():
     assert is_stationary(np.array([[1]]), Multipliers(()))
     assert not signs(Multipliers(()), 1, 2).any()
