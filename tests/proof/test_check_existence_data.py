@@ -349,3 +349,13 @@ def test_idx_is_big_endian(tmp_path):
     """The naive reading, byte by byte."""
     content = idx(0x0B, "h", (2, 1), [1, -2])
     assert content == b"\0\0\x0b\2" + struct.pack(">II", 2, 1) + b"\0\1\xff\xfe"
+
+
+@pytest.mark.parametrize("token", ["0x1.999999999999a7p-4", "0x1.8p", "0x3.8p+0", "0x.8p+1"])
+def test_a_dump_holds_floats_as_float_hex_writes_them(token, tmp_path):
+    """Section 7.6: fromhex would round a longer number silently, and the hash would be of the rounded one."""
+    tiny, certificate = overlap()
+    line = " ".join(str(x) for x in tiny.X[0])
+    text = tiny.dump().replace(f"X\n{line}\n", f"X\n{token}{line[len(str(tiny.X[0][0])):]}\n", 1)
+    with pytest.raises(ValueError, match="is no finite number"):
+        check(*save(tmp_path, certificate, text))
