@@ -356,6 +356,6 @@ def test_a_dump_holds_floats_as_float_hex_writes_them(token, tmp_path):
     """Section 7.6: fromhex would round a longer number silently, and the hash would be of the rounded one."""
     tiny, certificate = overlap()
     line = " ".join(str(x) for x in tiny.X[0])
-    text = tiny.dump().replace(f"X\n{line}\n", f"X\n{token}{line[len(str(tiny.X[0][0])):]}\n", 1)
+    text = tiny.dump().replace(f"X\n{line}\n", f"X\n{token}{line[len(str(tiny.X[0][0])) :]}\n", 1)
     with pytest.raises(ValueError, match="is no finite number"):
         check(*save(tmp_path, certificate, text))
