@@ -120,3 +120,12 @@ def test_a_threshold_is_told_from_the_side_of_the_one_class():
     X = [[0.0], [2.0], [0.0], [2.0], [2.0], [6.0]]
     explained = js.decide_existence(js.Problem.from_labels(X, list("ababcc"), feature_names=["u"])).explain()
     assert "class c lies in u >= 2, the rest in u <= 2." in explained
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_an_intercept_falls_only_where_there_is_one(intercept):
+    """S12: an absent class falls along the intercept, or along a feature of one sign."""
+    problem = js.Problem.from_labels([[1.0], [2.0], [1.5]], [0, 1, 0], classes=[0, 1, 2], intercept=intercept)
+    explained = js.decide_existence(problem).explain()
+    assert ("No sample has class 2: its intercept falls for ever." in explained) is intercept
+    assert "1 (class, feature) pairs" in explained and "for example class 2 and x0" in explained
