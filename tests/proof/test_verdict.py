@@ -129,3 +129,12 @@ def test_an_intercept_falls_only_where_there_is_one(intercept):
     explained = js.decide_existence(problem).explain()
     assert ("No sample has class 2: its intercept falls for ever." in explained) is intercept
     assert "1 (class, feature) pairs" in explained and "for example class 2 and x0" in explained
+
+
+@pytest.mark.parametrize("moving", range(3))
+def test_the_class_that_moves_alone_is_named_alone(moving):
+    """S3, S9: V is known up to the gauge; whichever class is at x = 2 and above, the other two do not move."""
+    others = [c for c in range(3) if c != moving]
+    X, labels = [[0.0], [0.0], [1.0], [1.0], [2.0], [3.0]], [*others, *others, moving, moving]
+    verdict = js.decide_existence(js.Problem.from_labels(X, labels))
+    assert verdict.diverging() == [(str(moving), ["x0", "intercept"])]
