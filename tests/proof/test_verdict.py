@@ -71,7 +71,7 @@ def test_rows_of_weight_0_keep_their_places(tmp_path):
     X, labels = [[9.0, 9.0], *OBLIQUE, [9.0, 9.0]], list("aaaabbba")
     problem = js.Problem.from_labels(X, labels, sample_weight=[0, 1, 1, 1, 1, 1, 1, 0])
     verdict = js.decide_existence(problem)
-    assert (verdict.type, verdict.face_maximal) == ("quasi-complete", True)
+    assert (verdict.type, verdict.face_maximal) == ("quasi-complete", True) and verdict.separated is not None
     assert np.flatnonzero(verdict.separated.any(axis=1)).tolist() == [1, 2, 5, 6]
     for one, other in ("ab", "ba"):
         assert f"2 of 3 samples of class {one} are separated from class {other}." in verdict.explain()
