@@ -123,6 +123,16 @@ def test_a_false_direction_never_leaves(monkeypatch):
         solve_recession(A, support, 60.0)
 
 
+def test_rows_that_occur_several_times_share_their_multipliers(monkeypatch):
+    """S11: what is handed to the exact correction is stationary up to the solver's tolerance, 1e-7 a column."""
+    seen = []
+    monkeypatch.setattr(linear_program, "exact_multipliers", lambda *given: seen.append(given))
+    A = np.array([[0, 1], [1, 1], [1, 1], [1, 1], [2, 1], [3, 1]])
+    solve_recession(A, np.eye(2, dtype=bool)[[0, 1, 1, 1, 0, 1]], 10.0)
+    ((_, _, positive, G),) = seen
+    assert (G[positive] > 0.1).all() and abs(A.T @ G).max() < 1e-6 and abs(G.sum(axis=1)).max() < 1e-6
+
+
 def test_a_direction_is_not_accepted_against_a_pair():
     """Whatever floats claim, the rounding returns exact directions of the pairs asked for, or None."""
     A, support = np.array([[1, 1], [2, 1], [3, 1]]), np.array([[True, False], [False, True], [True, False]])

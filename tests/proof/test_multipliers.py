@@ -140,3 +140,16 @@ def residual_by_descent(A, support, steps: int = 250):
         Y /= Y.sum(axis=1, keepdims=True)
         W -= 2 * (Y - T).T @ X
     return Y - T
+
+
+@pytest.mark.parametrize("column", [[1, 1, -2], [2, 0, -2], [-1, -1, 2], [1, 2, -2]])
+def test_what_is_not_positive_or_not_stationary_never_leaves(column, monkeypatch):
+    """S10: the result is verified as a whole, whatever the parts were."""
+    from jaxsoftmax.proof import multipliers as module
+
+    values = np.stack([-np.array(column), np.array(column)], axis=1)
+    part = module._Part(values, np.array([0]), values[:1], 1)
+    monkeypatch.setattr(module, "_correct_rows", lambda *_: part)
+    support = np.array([[True, False], [True, False], [False, True]])
+    found = module.exact_multipliers(np.ones((3, 1), int), support, ~support, values * 1.0)
+    assert (found is not None) is (column == [1, 1, -2])

@@ -223,3 +223,20 @@ def test_certificates_and_verification_agree_on_signs():
     support = one_hot(codes, 2)
     G = assert_refutes(A, support, overlapping_pair(A, support, 60.0))
     assert is_stationary(A, G) and (signs(G, *support.shape)[~support] >= 0).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_multipliers_of_the_wrong_sign_never_leave(sign, monkeypatch):
+    """S10: G >= 0 on pairs is checked on what is returned, whoever found it."""
+    from jaxsoftmax.proof import overlapping_pair as module
+
+    find = module.exact_kernel_vector
+
+    def turned(X, h):
+        found = find(X, h)
+        return found and [part._replace(numerators=sign * part.numerators) for part in found]
+
+    monkeypatch.setattr(module, "exact_kernel_vector", turned)
+    A = np.array([[0, 1], [2, 1], [1, 1], [3, 1]])
+    found = module.overlapping_pair(A, np.eye(2, dtype=bool)[[0, 0, 1, 1]])
+    assert (found is not None) is (sign == 1)

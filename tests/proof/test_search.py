@@ -79,7 +79,7 @@ def test_directions_found_one_after_the_other_are_added(proposes):
     for V, more in ((None, 0), (oblique, 1), (-oblique, 0)):
         proposes(None, V)
         verdict = js.decide_existence(problem)
-        assert verdict.type == "open"
+        assert verdict.type == "open" and verdict.direction is not None and verdict.separated is not None
         Z = np.column_stack([points, np.ones(8, int)]) @ verdict.direction.T.astype(np.int64)
         assert (verdict.separated == (Z.max(axis=1, keepdims=True) > Z)).all()
         a_from_b, c_from_b = verdict.separated[:2, 1], verdict.separated[6:, 1]

@@ -71,7 +71,7 @@ def test_rows_of_weight_0_keep_their_places(tmp_path):
     X, labels = [[9.0, 9.0], *OBLIQUE, [9.0, 9.0]], list("aaaabbba")
     problem = js.Problem.from_labels(X, labels, sample_weight=[0, 1, 1, 1, 1, 1, 1, 0])
     verdict = js.decide_existence(problem)
-    assert (verdict.type, verdict.face_maximal) == ("quasi-complete", True)
+    assert (verdict.type, verdict.face_maximal) == ("quasi-complete", True) and verdict.separated is not None
     assert np.flatnonzero(verdict.separated.any(axis=1)).tolist() == [1, 2, 5, 6]
     for one, other in ("ab", "ba"):
         assert f"2 of 3 samples of class {one} are separated from class {other}." in verdict.explain()
@@ -120,3 +120,21 @@ def test_a_threshold_is_told_from_the_side_of_the_one_class():
     X = [[0.0], [2.0], [0.0], [2.0], [2.0], [6.0]]
     explained = js.decide_existence(js.Problem.from_labels(X, list("ababcc"), feature_names=["u"])).explain()
     assert "class c lies in u >= 2, the rest in u <= 2." in explained
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_an_intercept_falls_only_where_there_is_one(intercept):
+    """S12: an absent class falls along the intercept, or along a feature of one sign."""
+    problem = js.Problem.from_labels([[1.0], [2.0], [1.5]], [0, 1, 0], classes=[0, 1, 2], intercept=intercept)
+    explained = js.decide_existence(problem).explain()
+    assert ("No sample has class 2: its intercept falls for ever." in explained) is intercept
+    assert "1 (class, feature) pairs" in explained and "for example class 2 and x0" in explained
+
+
+@pytest.mark.parametrize("moving", range(3))
+def test_the_class_that_moves_alone_is_named_alone(moving):
+    """S3, S9: V is known up to the gauge; whichever class is at x = 2 and above, the other two do not move."""
+    others = [c for c in range(3) if c != moving]
+    X, labels = [[0.0], [0.0], [1.0], [1.0], [2.0], [3.0]], [*others, *others, moving, moving]
+    verdict = js.decide_existence(js.Problem.from_labels(X, labels))
+    assert verdict.diverging() == [(str(moving), ["x0", "intercept"])]
