@@ -270,7 +270,8 @@ def measure(name: str, mnist: pathlib.Path | None) -> dict[str, Any]:
                 continue
             command = [sys.executable, "-m", "benchmarks.certify", name, "--stage", stage.__name__]
             more = ["--mnist", str(mnist)] if mnist else []
-            subprocess.run([*command, "--folder", str(folder), *more], check=True)
+            if subprocess.run([*command, "--folder", str(folder), *more]).returncode:
+                return found | {"failed": stage.__name__}  # with its traceback on stderr
             found |= json.loads((folder / f"{stage.__name__}.json").read_text())
     return found
 
@@ -278,6 +279,8 @@ def measure(name: str, mnist: pathlib.Path | None) -> dict[str, Any]:
 def targets_of(name: str, found: dict[str, Any]) -> list[dict[str, Any]]:
     """The issue's figures for a row, and that known digits come out again."""
     row = ROWS[name]
+    if "failed" in found:
+        return [harness.target(f"{name}: stages that failed", 1, 0)]
     wanted = [harness.target(f"{name}: proved digits", found["digits"], row.digits, at_least=True)]
     wanted.append(harness.target(f"{name}: exit status of the check", found["check_exit"], 0))
     limits = ("make_s", row.make), ("make_peak_gb", row.peak), ("certificate_kb", row.size), ("check_s", row.check)
