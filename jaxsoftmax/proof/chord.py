@@ -16,6 +16,9 @@ from jaxsoftmax.proof.safe_decimals import float_estimate, log2_estimate
 __all__ = ["FactoredHessian", "Refined", "float_columns", "refine"]
 
 _MOST_STEPS = 60  # and one more for every 16 bits asked for; steps that contract gain twice that, or more
+_GOOD_GAIN, _RENEWALS = 24.0, 6  # bits a step; below, so many further Hessians are made
+_CHEAP = 2e11  # multiplications of one that is
+_SPARE_PLACES = 8  # of the weights, beyond what the wanted gradient needs
 _LEAST_GAIN = 0.3  # of the gradient's norm in a step; less is no chord iteration any more
 _BLOCK = 8192  # rows of X that are weighted at a time
 
@@ -193,6 +196,9 @@ def refine(
     bits, precision, before = 64 + small, 96, np.inf
     exact = _fixed(W, bits)
     log_mu, log_beta = float(np.log2(max(curvature, 1e-300))), float(np.log2(beta))
+    (n, K), C = data.A.shape, data.C
+    cost = n * K**2 * C * (C - 1) / 2 + ((C - 1) * K) ** 3 / 3
+    renewals = _RENEWALS if cost <= _CHEAP else 0
     most = _MOST_STEPS + int(max(0.0, -target)) // 16
     for step in range(most):
         found = enclose(data, exact, bits, precision, progress)
@@ -202,12 +208,18 @@ def refine(
         progress(f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}")
         if norm - log_mu < min(-1 - log_beta, radius) and gap <= loss + target:
             return Refined(exact, bits, found, 2.0 ** max(gap, -1000.0), step)
-        if step >= 3 and norm > before + np.log2(_LEAST_GAIN):
+        if step >= 3 and norm > before + np.log2(_LEAST_GAIN) and not renewals:
             raise ArithmeticError(
                 f"the steps do not contract: the scaled gradient went from 2^{before:.1f} to 2^{norm:.1f}"
             )
         gain = max(before - norm, 8.0) if np.isfinite(before) else 24.0
         before = norm
+        if step >= 1 and gain < _GOOD_GAIN and renewals:  # the start was rough: a factor nearer by
+            renewals -= 1
+            try:
+                factor = FactoredHessian(data, np.array([[w / (1 << bits) for w in row] for row in exact]), exponents)
+            except np.linalg.LinAlgError:
+                renewals = 0
         scale = Fraction(2) ** int(np.floor(norm))
         # Of the order of one, as is what the factor makes of it over 2^norm/μ.
         gradient = np.array([[float(g / scale / s) for g, s in zip(row, sigma, strict=True)] for row in found.gradient])
@@ -218,7 +230,11 @@ def refine(
         # What the next step can resolve: its gradient is about 2^(norm − gain), and must not drown in rounding.
         need = int(np.ceil(-norm)) + int(np.ceil(max(gain, 24.0) * 1.5)) + 32 + load
         precision = max(precision, need)
-        finer = max(bits, need + small + 32)
+        # Places of W beyond these would only lengthen the certificate: cutting W there moves the gradient by less than
+        # Λ_Σ √(CK) 2^(max e − places), Λ_Σ <= ½ K Σ s_n·O(1), which is a small part of the norm that ends the steps.
+        wanted = min((loss + target + log_mu + 1) / 2, log_mu + min(-1 - log_beta, radius))
+        enough = int(np.ceil(-wanted + load + 1.5 * np.log2(exact.size))) + small + _SPARE_PLACES
+        finer = max(bits, min(need + small + 32, enough))
         exact = exact * (1 << finer - bits)
         bits = finer
         shifts = [scale * (1 << bits) / s for s in sigma]
