@@ -48,7 +48,7 @@ def certify(
     Args:
         problem: a Problem that still has its data as given. L2 and self-regulariser are covered, log-cosh is not.
         W: (C, D) weights near the minimiser, for example `fit.W`; default: those of `fit`.
-        digits: significant decimals of the minimum, at least 1.
+        digits: significant decimals of the minimum, 1 to 3000.
         method: how the curvature is proved: "pairs" of classes (S14), "full" matrix (S15, sharper), or "auto".
         decimal: read a float as the shortest decimal that prints it, as for `decide_existence`.
         progress: called with a line of text when a phase begins.
@@ -145,7 +145,7 @@ def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
     tell("training")
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore", NoMinimizerWarning)  # it becomes an error here, with the same words
-        result = fit(problem)
+        result = fit(problem.astype("float64"))  # whatever the compute dtype: the proof is about the data as given
     if result.status is Status.INTERRUPTED:  # fit keeps what it has done; a proof that was not asked for is none
         raise KeyboardInterrupt
     verdict = result.existence

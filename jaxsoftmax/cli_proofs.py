@@ -67,14 +67,14 @@ def prove_minimiser(
         verdict = decide_existence(problem, budget=budget, decimal=decimal, progress=tell)
         if verdict.attained is False:
             sentence = (
-                "NOT PROVED: there is no minimiser, so no certificate of one is written. Remedy: --smoothing 0.01 "
+                "NO CERTIFICATE of a minimiser: none exists. Remedy: --smoothing 0.01 "
                 "makes one exist; without --digits this verdict is certified."
             )
             # The error's own words on that are the verdict's, which is printed beside it.
             reason = str(error).partition(". ")[0] + "."
         else:
             sentence = (
-                "NOT PROVED: no certificate is written. Remedy: features of like scale, or --l2; without --digits a "
+                "NO CERTIFICATE: no proof was found. Remedy: features of like scale, or --l2; without --digits a "
                 "proved verdict on existence is certified."
             )
             reason = str(error)

@@ -226,6 +226,24 @@ class Problem:
             | {"host": dataclasses.replace(host, targets=targets)},
         )
 
+    def astype(self, dtype: Any) -> Problem:
+        """The same data in another compute dtype; the data as given, and so every exact verdict, are unchanged.
+
+        Raises:
+            TypeError, ValueError: as for `Problem`; the host data were dropped by JAX, or a strength was traced.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels(np.float64([[0.1], [1.0]]), [0, 1], dtype="float32")
+            >>> with jax.enable_x64(True):
+            ...     problem.astype("float64").X.dtype
+            dtype('float64')
+        """
+        h, given = self._need_host("astype"), self.feature_names
+        names = None if given is None else given[: h.X.shape[1]]
+        fields = (self.intercept, h.sample_weight, h.regularizer, dtype, names, self.classes)
+        return _assemble(object.__new__(Problem), **problem_fields(h.X, None, h.targets, *fields))
+
     # ── exact forms ──
     def exact_targets(self) -> tuple[np.ndarray, list[int]]:
         """The exact targets: numerators (N, C), int64 or Python ints, and N denominators, each row in lowest terms.

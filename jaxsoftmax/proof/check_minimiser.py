@@ -39,9 +39,15 @@ if __package__:
     from .check_existence import DATA_FORM, RefusedCertificate, load_data, read_certificate
     from .check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
 else:
-    from check_curvature import check_curvature
-    from check_existence import DATA_FORM, RefusedCertificate, load_data, read_certificate
-    from check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
+    try:
+        from check_curvature import check_curvature
+        from check_existence import DATA_FORM, RefusedCertificate, load_data, read_certificate
+        from check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
+    except ImportError as error:
+        sys.stderr.write(
+            f"ERROR: {error}. check_existence.py, check_samples.py, check_curvature.py belong beside it.\n"
+        )
+        sys.exit(2)
 
 _ABOVE = ("loss_upper", "q", "radius", "radius_euclidean", "curvature_upper", "condition", "rate")
 _BELOW = ("loss_lower", "curvature", "curvature_euclidean")
@@ -214,9 +220,9 @@ def _prove(claims: dict, witness: dict, samples: SampleIntegers) -> None:
     for name, value in proved.items():
         claim = _ball(stated[name])
         fine = claim <= value if name in _BELOW else claim >= value
-        require(fine, f"claims.{name} is {claim.str(20)}; the data prove {value.str(20)}.")
+        require(fine, f"claims.{name} is {claim.str(60)}; the data prove {value.str(60)}.")
     for name, value in (("curvature", mu), ("curvature_euclidean", mu * sigma**2)):
-        require(stated[name] <= value, f"claims.{name} is {claims[name]:.60}; the data prove {_ball(value).str(20)}.")
+        require(stated[name] <= value, f"claims.{name} is {claims[name]:.60}; the data prove {_ball(value).str(60)}.")
     require(max(stated["q"], stated["rate"]) < 1, "claims: q and rate must be below 1.")
     _check_digits(claims["digits"], stated["loss_lower"], stated["loss_upper"])
 
@@ -278,7 +284,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
         f"‖W* − Ŵ‖ ≤ {claims['radius_euclidean']}, scaled ≤ {claims['radius']}; {len(witness['columns'])} columns",
         f"curvature at Ŵ ≥ {claims['curvature_euclidean']}, scaled ≥ {claims['curvature']}, by {how} (S14, S15)",
         f"curvature anywhere ≤ {claims['curvature_upper']} (S7a); condition in the ball ≤ {claims['condition']} (S8)",
-        f"gradient descent from Ŵ contracts by {claims['rate']} a step (S17)",
+        f"a step 1/Λ of descent from Ŵ multiplies the distance to the nearest minimiser by ≤ {claims['rate']} (S17)",
     )
     return CheckedMinimiser(claims, lines)
 

@@ -210,7 +210,7 @@ def refine(
             return Refined(exact, bits, found, 2.0 ** max(gap, -1000.0), step)
         if step >= 3 and norm > before + np.log2(_LEAST_GAIN) and not renewals:
             raise ArithmeticError(
-                f"the steps do not contract: the scaled gradient went from 2^{before:.1f} to 2^{norm:.1f}"
+                f"the steps gain too little: the scaled gradient went from 2^{before:.1f} to 2^{norm:.1f} in the last"
             )
         gain = max(before - norm, 8.0) if np.isfinite(before) else 24.0
         before = norm

@@ -38,10 +38,11 @@ class Certificate:
         curvature_euclidean_bound: the same in the Euclidean norm.
         curvature_upper_bound: no Hessian of this problem has a larger eigenvalue (S7a).
         condition_bound: of the Hessian on the same directions, anywhere in the ball.
-        rate_bound: gradient descent at the step 1/Λ from Ŵ contracts the distance to W* by at most this a step (S17).
+        rate_bound: a step 1/Λ of gradient descent from Ŵ multiplies the distance to the minimiser nearest to Ŵ by at
+            most this (S17).
         data_sha256: hash of the data as read.
         proof: weights, curvature and precision, as the file has them.
-        dropped: columns of X that are combinations of others.
+        dropped: columns of X that are combinations of others on the samples of positive weight.
         seconds: wall-clock time, training excluded.
         data: the data as read exactly.
 
@@ -138,7 +139,9 @@ class Certificate:
         """
         bound = self._exact_error_bounds().get(d, Fraction(0))
         places = max(0, exponent10(1 / bound)) if bound > 0 else 0
-        return decimal_text(self.exact_weights()[c][d], places, up=False)
+        exact = self.exact_weights()[c][d]
+        text = decimal_text(abs(exact) + Fraction(1, 2 * 10**places), places, up=False)  # to nearest, both signs alike
+        return f"-{text}" if exact < 0 else text
 
     def directions(self) -> str:
         """On which directions V the bounds of the curvature hold, in words.
@@ -206,21 +209,26 @@ class Certificate:
             },
         }
 
+    def _rank(self) -> int | None:
+        """The rank of X on the samples of positive weight; None where a regulariser makes it unnecessary to know."""
+        return None if self.data.host.regularizer else len(self.proof.data.columns)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the claims, the hash and how they were proved."""
         return self.proof.claims._asdict() | {
             "curvature_method": self.proof.curvature.method,
-            "rank": len(self.proof.data.columns),
+            "rank": self._rank(),
             "data_sha256": self.data_sha256,
             "seconds": self.seconds,
         }
 
     def __repr__(self) -> str:
         data, proof = self.data, self.proof
-        columns, rank = data.given + data.intercept, len(proof.data.columns)
+        columns, rank = data.given + data.intercept, self._rank()
+        of_rank = "" if rank is None else f" of rank {rank}"
         lines = [
             f"Certificate: a minimiser exists, and {self.digits} decimal digits of the minimum are proved (S13)",
-            f"  data        {data.N} samples, {columns} columns of rank {rank}, {data.C} classes",
+            f"  data        {data.N} samples, {columns} columns{of_rank}, {data.C} classes",
             f"  numbers     read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
             f"  minimum L*  {self.loss_lower}",
             f"           <= {self.loss_upper}",
@@ -229,13 +237,16 @@ class Certificate:
             f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} {self.directions()}; in the scaled norm "
             f"{self.curvature_bound} ({_how(proof)})",
             f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
-            f"  descent     at 1/Λ contracts ‖W − W*‖ by 1 − {_gain(self.rate_bound)} a step, proved (S17, S8)",
+            f"  descent     a step 1/Λ from Ŵ multiplies the distance to the nearest minimiser by at most "
+            f"1 − {_gain(self.rate_bound)} (S17, S8)",
             f"  weights     {proof.bits} binary places, {proof.steps} steps; exp, log by Arb, {proof.precision} bits",
             f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
         ]
         if self.dropped:
             lines.insert(
-                2, f"  columns     {len(self.dropped)} are exact combinations of the others; proved on the row space"
+                2,
+                f"  columns     without {len(self.dropped)}, exact combinations of the others on samples of positive "
+                "weight; W* is 0 there",
             )
         for part in data.host.regularizer:
             lines.insert(2, f"  regularizer {part!r}: proved for loss + regularizer")
