@@ -70,6 +70,10 @@ def write_certificate(path: Any, certificate: dict[str, Any]) -> None:
             f"table: got {show(table)}; give {{'delimiter': text or None for blanks, 'header': bool, 'target': column "
             "index}, as Dataset.table has it, or leave it out."
         )
+    separators = (",", ":") if "witness" in certificate else None  # many numbers: a tenth of the file would be blanks
     # A key a line; the numbers of a witness stay on one line, for they are many.
-    lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in certificate.items()]
+    lines = [
+        f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False, separators=separators)}"
+        for key, value in certificate.items()
+    ]
     write_text(path, ["{\n" + ",\n".join(lines) + "\n}\n"], "utf-8")

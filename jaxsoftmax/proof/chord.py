@@ -18,7 +18,7 @@ __all__ = ["FactoredHessian", "Refined", "float_columns", "refine"]
 _MOST_STEPS = 60  # and one more for every 16 bits asked for; steps that contract gain twice that, or more
 _GOOD_GAIN, _RENEWALS = 24.0, 6  # bits a step; below, so many further Hessians are made
 _CHEAP = 2e11  # multiplications of one that is
-_SPARE_PLACES = 8  # of the weights, beyond what the wanted gradient needs
+_SPARE_PLACES = -8  # of the weights: rounding errors do not add up as the bound has them; more where they do
 _LEAST_GAIN = 0.3  # of the gradient's norm in a step; less is no chord iteration any more
 _BLOCK = 8192  # rows of X that are weighted at a time
 
@@ -198,7 +198,7 @@ def refine(
     log_mu, log_beta = float(np.log2(max(curvature, 1e-300))), float(np.log2(beta))
     (n, K), C = data.A.shape, data.C
     cost = n * K**2 * C * (C - 1) / 2 + ((C - 1) * K) ** 3 / 3
-    renewals = _RENEWALS if cost <= _CHEAP else 0
+    spare, renewals = _SPARE_PLACES, _RENEWALS if cost <= _CHEAP else 0
     most = _MOST_STEPS + int(max(0.0, -target)) // 16
     for step in range(most):
         found = enclose(data, exact, bits, precision, progress)
@@ -233,8 +233,9 @@ def refine(
         # Places of W beyond these would only lengthen the certificate: cutting W there moves the gradient by less than
         # Λ_Σ √(CK) 2^(max e − places), Λ_Σ <= ½ K Σ s_n·O(1), which is a small part of the norm that ends the steps.
         wanted = min((loss + target + log_mu + 1) / 2, log_mu + min(-1 - log_beta, radius))
-        enough = int(np.ceil(-wanted + load + 1.5 * np.log2(exact.size))) + small + _SPARE_PLACES
+        enough = int(np.ceil(-wanted + load + 1.5 * np.log2(exact.size))) + small + spare
         finer = max(bits, min(need + small + 32, enough))
+        spare += 8 if enough <= need + small + 32 else 0  # should this step not be the last, the bound was too low
         exact = exact * (1 << finer - bits)
         bits = finer
         shifts = [scale * (1 << bits) / s for s in sigma]

@@ -22,7 +22,7 @@ __all__ = ["Curvature", "Pair", "certify_curvature", "chosen_method", "scaling_e
 
 _FULL = 160  # order (C − 1)K up to which "auto" takes the whole matrix: a checker factors it in pure Python
 _MANY_COLUMNS = 300  # from here on a pair's matrix is summed over some of the rows only
-_ROWS_A_COLUMN = 4
+_ROWS_A_COLUMN = 2
 _FEW_BITS, _MORE_BITS = 30, 46  # of the largest weight, for few and for many columns: rare ones have small weights
 _BLOCK = 8192  # rows of X at a time
 _CANDIDATES = 6  # pairs that are tried for a class, as long as they are weak
