@@ -38,11 +38,12 @@ def shows_semidefinite(P: list[list]) -> bool:
     """
     from flint import fmpz, fmpz_mat
 
-    # In rows scaled by 2^-h the remainder's row sums are at most n γ_(n+1) by Cholesky's method (γ_k = k u/(1 − k u),
-    # u = 2^-53), n u by the rounding of P and 2 n^1.5 u by that of R to multiples of 2^-52: together less than δ.
+    # In rows scaled by 2^-h the remainder's row sums are at most n(n + 2) 2^-52: n γ_(n+1) by Cholesky's method, n u by
+    # the rounding of P, 2 n^1.5 u by that of R (u = 2^-53). Roundings do not all add up: sixteen an entry are ample for
+    # large n, and where they were not, this function would say False.
     n = len(P)
     h = [(int(row[i]).bit_length() + 1) // 2 for i, row in enumerate(P)]
-    delta, R = n * (n + 2) * 2.0**-52, []
+    delta, R = n * min(n + 2, 16) * 2.0**-52, []
     for i, row in enumerate(P):
         scaled = [int(x) / (1 << (h[i] + k)) for x, k in zip(row[: i + 1], h, strict=False)]
         found: list[float] = []
