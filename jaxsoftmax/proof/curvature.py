@@ -270,21 +270,14 @@ def _telling_rows(data: ProofData, weights: np.ndarray, exponents: np.ndarray) -
     wanted = _ROWS_A_COLUMN * K
     if n <= wanted:
         return None
-    # By the diagonal of the Gram matrix first, which is cheap and keeps the rows of rare columns.
-    parts = [np.arange(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
-    squares = np.zeros(K)
-    for part in parts:
-        squares += weights[part] @ float_columns(data, exponents, part) ** 2
-    inverse = 1 / np.maximum(squares, squares.max() * 1e-14)
-    share = np.concatenate([weights[part] * (float_columns(data, exponents, part) ** 2 @ inverse) for part in parts])
-    first = min(n, 3 * wanted)
-    heavy = np.sort(np.argpartition(share, n - first)[n - first :])
-    X = float_columns(data, exponents, heavy)
-    X *= np.sqrt(weights[heavy])[:, None]
+    # All rows take part, in columns of unit length: a direction may hang on one row of small weight.
+    X = float_columns(data, exponents)
+    X *= np.sqrt(weights)[:, None]
+    lengths = np.sqrt(np.einsum("nk,nk->k", X, X))
+    X /= np.where(lengths > 0, lengths, 1.0)
     values, vectors = np.linalg.eigh(X.T @ X)
-    whitening = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-14))
-    leverage = _row_norms(X, whitening)
-    return np.sort(heavy[np.argpartition(leverage, len(heavy) - wanted)[len(heavy) - wanted :]])
+    leverage = _row_norms(X, vectors / np.sqrt(np.maximum(values, values[-1] * 1e-15)))
+    return np.sort(np.argpartition(leverage, n - wanted)[n - wanted :])
 
 
 def _row_norms(X: np.ndarray, whitening: np.ndarray) -> np.ndarray:
