@@ -247,6 +247,7 @@ LINEAR_ALGEBRA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fun", LINEAR_ALGEBRA.values(), ids=LINEAR_ALGEBRA)
 def test_linear_algebra_differentiates_through_the_replay(fun, x64):
     """Forward and reverse derivatives of solves and factorizations equal those of the function itself.

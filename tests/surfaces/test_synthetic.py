@@ -173,6 +173,7 @@ def test_huge_logits_have_the_exact_loss_and_gradient(x64):
     assert float(js.loss(truth["minimiser"], problem)) == pytest.approx(truth["minimum"], rel=38 * 2.3e-16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["overlapping", "separable", "quasi", "collinear", "imbalanced"])
 def test_fit_ends_as_the_truth_says(name):
     """S9: converged where a minimiser exists, never where none does."""

@@ -77,6 +77,7 @@ def test_q_with_log_cosh_is_that_of_a_problem_solved_by_hand(x64):
     assert beta > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parts", "whole"), [(("cosh",), False), (("cosh", "l2", "self"), True)])
 def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
     """S13, S21b: ‖W* - Ŵ‖ <= r in the norm of q, gauge part included, on separated data with columns of any unit.

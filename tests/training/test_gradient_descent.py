@@ -105,6 +105,7 @@ def test_data_without_curvature_are_done_at_once():
     assert result.status is Status.GRADIENT_TOLERANCE and result.steps == 0 and result.converged
 
 
+@pytest.mark.slow
 def test_float32_descends_and_ends_honestly():
     """S16 in float32: no rise beyond rounding, and an end by tolerance with q < 1 on an easy problem."""
     result = js.fit(js.Problem(X, T), "gd")

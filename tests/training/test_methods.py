@@ -278,6 +278,7 @@ def test_one_trace_on_first_use_and_none_on_the_second_fit(x64, method):
     assert np.array_equal([loop.start._cache_size(), loop.advance._cache_size()], before + 1)
 
 
+@pytest.mark.slow
 def test_an_epoch_uses_every_sample_at_most_once_with_the_unbiased_gradient(x64):
     """Minibatches: one step of SGD a batch, (N/B) Σ_batch; batches of one epoch are disjoint and follow the key."""
     rate = 1e-3
@@ -293,6 +294,7 @@ def test_an_epoch_uses_every_sample_at_most_once_with_the_unbiased_gradient(x64)
     assert np.array_equal(again.W, result.W) and not np.array_equal(other.W, result.W)
 
 
+@pytest.mark.slow
 def test_minibatches_include_the_penalty_and_take_old_style_keys():
     """S21a: the penalty is not scaled by N/B. A raw uint32 key is the typed one."""
     p = js.Problem(X, T, regularizer=js.L2(5.0))

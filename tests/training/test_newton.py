@@ -167,6 +167,7 @@ def test_anes96_reaches_the_published_minimum(x64):
     assert result.status is Status.GRADIENT_TOLERANCE and result.converged
 
 
+@pytest.mark.slow
 def test_float32_reaches_the_rounding_of_the_loss():
     """float32: the float64 minimum to the rounding of a float32 sum, and q < 1 was evaluated there."""
     iris = js.datasets.load_iris()
