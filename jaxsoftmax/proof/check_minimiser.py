@@ -257,7 +257,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
         >>> from jaxsoftmax.proof.check_minimiser import check
         >>> at, problem = pathlib.Path(tempfile.mkdtemp()), js.Problem([[1.0], [-1.0]], [[0.5, 0.5], [0.25, 0.75]])
         >>> problem.dump(at / "data.txt")
-        >>> js.certify(problem, digits=9).save(at / "proof.json")
+        >>> js.certify(problem, digits=20).save(at / "proof.json")
         >>> check(at / "proof.json", at / "data.txt").claims["loss_lower"][:11]
         '1.323126476'
     """
