@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxsoftmax as js
 from benchmarks import harness
-from jaxsoftmax.evidence import highprecision
+from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 
 LIMIT = {"float32": 80.0, "float64": 700.0}
 CLASSES = (2, 3, 10, 100, 1000)

@@ -32,7 +32,7 @@ import jaxsoftmax as js
 from benchmarks import data, harness
 
 SMOOTHING = "0.01"
-CHECKER = "jaxsoftmax.proof.check_minimiser"
+CHECKER = "jaxsoftmax.proof.checkers.check_minimiser"
 
 
 class Row(NamedTuple):
@@ -76,13 +76,13 @@ def problem_of(name: str, mnist: pathlib.Path | None) -> tuple[js.Problem, np.nd
         raw = js.datasets.load_digits()
         X, y = np.asarray(raw.X, np.float64) / 16, np.asarray(raw.y)
     else:
-        from jaxsoftmax.tabular import read_table
+        from jaxsoftmax.readers.read_table import read_table
 
         assert mnist is not None
         read = read_table(mnist / "train-images-idx3-ubyte.gz")
         pixels, y = read.X[: row.images], np.asarray(read.y[: row.images])
         X = pixels.astype(np.uint8) if row.files else np.asarray(pixels, np.float64) / 256
-    return js.Problem.from_labels(X, y, smoothing=SMOOTHING, dtype="float64"), X, y
+    return js.Problem.from_labels(X, y, label_smoothing=SMOOTHING, dtype="float64"), X, y
 
 
 # ── the processes of a row ──
@@ -211,7 +211,7 @@ def peers(name: str, mnist: pathlib.Path | None, folder: pathlib.Path) -> dict[s
             "seconds": round(time.perf_counter() - began, 3),
         }
         if not row.images:
-            from jaxsoftmax.evidence import highprecision
+            from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 
             exact = highprecision.loss(W, problem).mid().str(45, radius=False)
             found[label]["loss_at_its_weights_less_proved"] = difference(exact, made["loss_lower"], made["loss_upper"])

@@ -25,14 +25,14 @@ import jaxsoftmax as js
 from benchmarks import harness
 from benchmarks.minimiser_twin import BITS, Twin, as_ball, norm
 from benchmarks.small_minimisers import Drawn, draw, draw_separable, start_of
-from jaxsoftmax.proof.chord import Refined
-from jaxsoftmax.proof.curvature import certify_curvature, scaling_exponents
-from jaxsoftmax.proof.exact_data import ExactData
-from jaxsoftmax.proof.fixed_point import enclose
-from jaxsoftmax.proof.minimiser_data import proof_data
-from jaxsoftmax.proof.minimum import claims_of
-from jaxsoftmax.proof.row_space import drop_dependent_columns, reduced_weights
-from jaxsoftmax.proof.safe_decimals import sqrt_bound
+from jaxsoftmax.proof.exact.data import ExactData
+from jaxsoftmax.proof.exact.decimals import sqrt_bound
+from jaxsoftmax.proof.minimum.curvature import certify_curvature, scaling_exponents
+from jaxsoftmax.proof.minimum.enclose import enclose
+from jaxsoftmax.proof.minimum.objective import proof_data
+from jaxsoftmax.proof.minimum.refine import Refined
+from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
+from jaxsoftmax.proof.minimum.theorem import claims_of
 
 PROBLEMS = 200
 DIGITS = (8, 20, 60)
@@ -101,7 +101,7 @@ def falsified(claim: dict[str, Fraction]) -> dict[str, Fraction]:
 
 def with_minimiser(seeds: int) -> dict[str, Any]:
     """Problems until `seeds` of them have a minimiser, each certified by both methods."""
-    from jaxsoftmax.proof.check_minimiser import check
+    from jaxsoftmax.proof.checkers.check_minimiser import check
 
     ratios: dict[str, list[dict[str, float]]] = {"full": [], "pairs": []}
     wrong, refused_by_checker, not_proved, kinds = [], [], [], Counter()

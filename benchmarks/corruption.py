@@ -1,9 +1,10 @@
 """Corrupted certificates and data files, each refused or confirmed: 10,000 of existence, 5,000 of minimisers.
 
-The corruptions are those of the tests (tests/proof/corruptions.py): every number by one, an ulp of X, labels, weights,
-V and G negated or mixed up, verdicts exchanged, other hashes, bytes and truncations of either file; the hash of changed
-data is recomputed in half of the cases. An accepted certificate must be true of the data as the oracle decides them.
-Those of minimisers (tests/proof/minimiser_corruptions.py) change weights, curvature, claims, dependences and pairs; a
+The corruptions are those of the tests (tests/helpers/certificates/corruptions.py): every number by one, an ulp of X,
+labels, weights, V and G negated or mixed up, verdicts exchanged, other hashes, bytes and truncations of either file;
+the hash of changed data is recomputed in half of the cases. An accepted certificate must be true of the data as the
+oracle decides them.
+Those of minimisers (minimiser_corruptions.py beside it) change weights, curvature, claims, dependences and pairs; a
 claim of an accepted one must be true of the minimiser that mpmath finds in 60 digits.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 from benchmarks import harness
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
-from proof import corruptions, minimiser_corruptions  # pyright: ignore[reportMissingImports] (of tests/)
+from helpers.certificates import corruptions, minimiser_corruptions  # pyright: ignore[reportMissingImports] (of tests/)
 
 CERTIFICATES = {"existence": 600, "minimiser": 250}
 WANTED = {"existence": 10_000, "minimiser": 5_000}

@@ -29,10 +29,12 @@ def mnist(folder: pathlib.Path | str | None) -> tuple[np.ndarray, np.ndarray, st
     return X, rng.integers(0, 10, 60_000), "synthetic, MNIST's shape and sparsity"
 
 
-def digits(dtype: Any, *, smoothing: float | str = "0.01") -> js.Problem:
+def digits(dtype: Any, *, label_smoothing: float | str = "0.01") -> js.Problem:
     """digits with X = pixel/16, an intercept and targets 991/1000, 1/1000 (smoothing 0.01)."""
     raw = js.datasets.load_digits()
-    return js.Problem.from_labels(np.asarray(raw.X, np.float64) / 16, raw.y, smoothing=smoothing, dtype=dtype)
+    return js.Problem.from_labels(
+        np.asarray(raw.X, np.float64) / 16, raw.y, label_smoothing=label_smoothing, dtype=dtype
+    )
 
 
 def anes96() -> tuple[np.ndarray, np.ndarray]:

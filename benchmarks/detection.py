@@ -24,7 +24,7 @@ import jaxsoftmax as js
 from benchmarks import harness, peers_derivatives
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
-from checker import equivalents, mechanical, mutants, zoo  # pyright: ignore[reportMissingImports] (of tests/)
+from helpers.derivatives import equivalents, mechanical, mutants, zoo  # pyright: ignore[reportMissingImports] (of tests/)
 
 DTYPES = ("float32", "float64")
 KEYS = 1  # examples of each case of the zoo
@@ -159,7 +159,7 @@ def hand_written(dtype: str) -> Iterator[Wrong]:
     for count, mutant in enumerate(mutants.MUTANTS):
         if mutant.name not in mutants.EQUIVALENT and count % len(DTYPES) == DTYPES.index(dtype):
             example = mutant.make(np.random.default_rng([zlib.crc32(mutant.base.encode()), 0]), np.dtype(dtype).type)
-            yield Wrong(mutant.name, mutant.smell, mutant.base, example, example.rules, None, mutant.psd)
+            yield Wrong(mutant.name, mutant.diagnosis, mutant.base, example, example.rules, None, mutant.psd)
         if count % 20 == 19:
             jax.clear_caches()
 
@@ -181,17 +181,17 @@ def detected(wrong: Iterator[Wrong], alarmed: dict[str, set[str]], *, names: boo
         tallies["crosscheck"].add(verdict, seconds, mutant.label if verdict.outcome == "error" else None)
         found["crosscheck"][mutant.kind] += verdict.outcome == "fail"
         telling["crosscheck"] += verdict.outcome == "fail" and mutant.case not in alarmed["crosscheck"]
-        smells = [smell.name for smell in report.smells] if report is not None else []
+        diagnoses = [diagnosis.name for diagnosis in report.diagnoses] if report is not None else []
         if report is not None and verdict.outcome == "pass":
             resolution = report.resolution
             small = None not in (mutant.error, resolution) and mutant.error <= resolution
             (below if small else missed).append(f"{mutant.label}: error {mutant.error}, resolution {resolution}")
         elif names:
             # The first name counts; ALSO_TRUE lists second names that state the same error truly.
-            first = smells[0] if smells else "unnamed"
+            first = diagnoses[0] if diagnoses else "unnamed"
             right = first in (mutant.kind, *mutants.ALSO_TRUE.get(mutant.label, ()))
             named += right
-            misnamed += [] if right else [f"{mutant.label}: {mutant.kind}, said {smells}"]
+            misnamed += [] if right else [f"{mutant.label}: {mutant.kind}, said {diagnoses}"]
         for name, check in _peers().items():
             verdict, seconds = _timed(_by_peer, check, mutant.example, mutant.rules)
             tallies[name].add(verdict, seconds, None)

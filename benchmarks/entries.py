@@ -9,7 +9,8 @@ import numpy as np
 
 import jaxsoftmax as js
 from benchmarks import data, harness
-from jaxsoftmax.evidence import highprecision, reference, tolerances
+from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
+from jaxsoftmax.evidence.crosscheck import reference, tolerances
 
 
 def _units(floats: Any, balls: np.ndarray, tolerance: np.ndarray, N: int, C: int) -> float:

@@ -17,9 +17,11 @@ import numpy as np
 
 import jaxsoftmax as js
 from benchmarks import data, harness
-from jaxsoftmax.proof import check_existence
+from jaxsoftmax.proof.checkers import check_existence
 
-IRIS_INFIMUM = 5.949273395679  # the minimum for versicolor and virginica alone (tests/proof/test_real_data.py)
+IRIS_INFIMUM = (
+    5.949273395679  # the minimum for versicolor and virginica alone (tests/proof/existence/test_real_data.py)
+)
 
 
 class Row(NamedTuple):
@@ -34,7 +36,7 @@ class Row(NamedTuple):
     decide: float
     check: float
     decimal: bool = False
-    smoothing: str | None = None
+    label_smoothing: str | None = None
     budget: float = 60.0
     big: bool = False
     mnist: int = 0  # images taken from MNIST; the checker then reads IDX files
@@ -87,7 +89,7 @@ ROWS = {
     "breast_cancer": Row(_sklearn_data("breast_cancer"), COMPLETE, 0.3, 0.1),
     "breast_cancer, decimal": Row(_sklearn_data("breast_cancer"), COMPLETE, 0.3, 0.1, decimal=True),
     "digits": Row(_sklearn_data("digits"), COMPLETE, 0.5, 0.3),
-    "digits, smoothed 0.01": Row(_sklearn_data("digits"), ATTAINED, 0.5, 0.3, smoothing="0.01"),
+    "digits, smoothed 0.01": Row(_sklearn_data("digits"), ATTAINED, 0.5, 0.3, label_smoothing="0.01"),
     "anes96": Row(lambda _: data.anes96(), ATTAINED, 0.3, 0.1),
     "spector": Row(_spector, ATTAINED, 0.3, 0.1),
     "overlap, 2000 x 20, 5 classes": Row(overlap, ATTAINED, 0.5, 0.3),
@@ -95,14 +97,14 @@ ROWS = {
     "MNIST, first 10,000": Row(_images, COMPLETE, 10, 6, big=True, mnist=10_000),
     "MNIST, budget 1 s": Row(_images, ("NOT_ATTAINED", "open", None), 1, 30, budget=1.0, big=True, mnist=60_000),
     "MNIST": Row(_images, ("NOT_ATTAINED", "quasi-complete", False), 60, 30, big=True, mnist=60_000),
-    "MNIST, smoothed 0.01": Row(_images, ATTAINED, 10, 10, smoothing="0.01", big=True, mnist=60_000),
+    "MNIST, smoothed 0.01": Row(_images, ATTAINED, 10, 10, label_smoothing="0.01", big=True, mnist=60_000),
     "MNIST, 20 components": Row(components, ATTAINED, 10, 10, big=True, mnist=60_000, dump=True),
 }
 
 
 def pixels(folder: pathlib.Path | str, images: int) -> tuple[np.ndarray, np.ndarray]:
     """The first images of MNIST as rows of 784 bytes, and their labels."""
-    from jaxsoftmax.tabular import read_table
+    from jaxsoftmax.readers.read_table import read_table
 
     read = read_table(pathlib.Path(folder) / "train-images-idx3-ubyte.gz")
     return read.X[:images].astype(np.uint8), read.y[:images]
@@ -124,7 +126,7 @@ def measure(name: str, options: Any) -> dict[str, Any]:
     with jax.enable_x64(True), tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         dtype = "float32" if row.mnist and not row.dump else "float64"  # bytes are exact in either
-        problem = js.Problem.from_labels(X, y, smoothing=row.smoothing or 0, dtype=dtype)
+        problem = js.Problem.from_labels(X, y, label_smoothing=row.label_smoothing or 0, dtype=dtype)
         if row.mnist and not row.dump:
             file = _write_idx(folder, X, y)
         else:
@@ -154,7 +156,7 @@ def measure(name: str, options: Any) -> dict[str, Any]:
             "status": verdict.status.name,
             "type": verdict.type,
             "face_maximal": verdict.face_maximal,
-            "face_minimum": verdict.face_minimum,
+            "infimum_estimate": verdict.infimum_estimate,
             "proof": verdict.proof,
             "reason": verdict.reason,
             "verified": right and process["exit_status"] == 0,
@@ -175,7 +177,7 @@ def measure(name: str, options: Any) -> dict[str, Any]:
 
 def _process(certificate: pathlib.Path, file: pathlib.Path) -> dict[str, Any]:
     """Check_existence.py in a process without the installed packages: exit status and seconds."""
-    module = importlib.util.find_spec("jaxsoftmax.proof.check_existence")
+    module = importlib.util.find_spec("jaxsoftmax.proof.checkers.check_existence")
     assert module is not None and module.origin is not None
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-I", "-S", module.origin, certificate, file], capture_output=True)
@@ -184,7 +186,7 @@ def _process(certificate: pathlib.Path, file: pathlib.Path) -> dict[str, Any]:
 
 def _peers(row: Row, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """What two libraries say on the same data without a penalty, and how long they take to say it."""
-    if row.smoothing:
+    if row.label_smoothing:
         return {"left out": "neither takes probability targets"}
     if row.decimal or row.budget < 60:
         return {"left out": "as in the row of the same data"}
@@ -253,6 +255,6 @@ def run(options: Any) -> dict[str, Any]:
     rows = [found for found in result.values() if isinstance(found, dict)]
     targets.append(harness.target("verdicts that the checker did not verify", sum(not r["verified"] for r in rows), 0))
     targets.append(harness.target("verdicts other than the issue's", sum(not r["as_expected"] for r in rows), 0))
-    off = abs(result["iris"]["face_minimum"] - IRIS_INFIMUM)
+    off = abs(result["iris"]["infimum_estimate"] - IRIS_INFIMUM)
     targets.append(harness.target("iris: face minimum, distance from 5.949273395679", off, 1e-11))
     return result | {"targets": targets}

@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxsoftmax as js
 from benchmarks import data, harness
-from jaxsoftmax.evidence import highprecision
+from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 
 MINIMA = {"anes96": Decimal("1461.92274724814609569"), "digits, smoothing 0.01": Decimal("220.66032111114930")}
 

@@ -56,11 +56,11 @@ def draw(seed: int) -> Drawn:
         slopes = [[rng.gauss(0, 1) for _ in range(D)] for _ in range(C)]
         scores = [[math.fsum(v * x for v, x in zip(w, row, strict=True)) for w in slopes] for row in rows]
         labels = [max(range(C), key=lambda c, z=z: z[c] / 4 + rng.gauss(0, noise)) for z in scores]
-        smoothing = rng.choice(("0.01", "0.1", "0.5")) if targets == "smoothed" else "0"
-        e = Fraction(smoothing)
+        label_smoothing = rng.choice(("0.01", "0.1", "0.5")) if targets == "smoothed" else "0"
+        e = Fraction(label_smoothing)
         T = [[(1 - e) * (c == label) + e / C for c in range(C)] for label in labels]
         problem = js.Problem.from_labels(
-            np.array(rows), labels, classes=range(C), smoothing=smoothing, dtype="float64", **options
+            np.array(rows), labels, classes=range(C), label_smoothing=label_smoothing, dtype="float64", **options
         )
     return _in_fractions(problem, rows, T, weights, regularizer, intercept, f"{targets}, {regularizer!r}")
 

@@ -1,7 +1,8 @@
 """js.decide_existence on 10,000 random small problems beside an exact oracle; every certificate is checked.
 
-The problems and the oracle are those of the tests (tests/proof): small integers, halves and tenths full of ties, hard
-and soft targets, weights, regularisers. The oracle decides by Bland's rule in integers and proves each answer.
+The problems and the oracle are those of the tests (tests/helpers/certificates): small integers, halves and tenths
+full of ties, hard and soft targets, weights, regularisers. The oracle decides by Bland's rule in integers and proves
+each answer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from benchmarks import harness
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
-from proof import random_problems, soundness  # pyright: ignore[reportMissingImports] (of tests/)
+from helpers.certificates import random_problems, soundness  # pyright: ignore[reportMissingImports] (of tests/)
 
 PROBLEMS = 10_000
 EDGE_PROBLEMS = 2_000

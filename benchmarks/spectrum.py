@@ -17,8 +17,8 @@ import scipy.sparse.linalg
 
 import jaxsoftmax as js
 from benchmarks import data, harness
-from jaxsoftmax.calculus.davidson import smallest_pairs
-from jaxsoftmax.calculus.preconditioner import class_block_preconditioner
+from jaxsoftmax.evidence.spectrum.preconditioner import class_block_preconditioner
+from jaxsoftmax.linalg.davidson import smallest_pairs
 
 # 100 planted eigenvalues: 25 relative sizes in four places of the spectrum.
 RELATIVE = 10.0 ** -np.linspace(2, 6, 25)
@@ -29,14 +29,14 @@ def _wine() -> js.Problem:
     from sklearn.datasets import load_wine
 
     raw: Any = load_wine()
-    return js.Problem.from_labels(raw.data, raw.target, smoothing="0.01", dtype="float64")
+    return js.Problem.from_labels(raw.data, raw.target, label_smoothing="0.01", dtype="float64")
 
 
 def _dense_comparison(problem: js.Problem) -> dict[str, Any]:
     """Both methods at the minimiser against eigh of the dense H on the complement of the kernel."""
     fit = js.fit(problem, "newton")
     W = np.asarray(fit.W)
-    kern = js.kernel(problem)
+    kern = js.null_space(problem)
     basis = kern.complement_basis()
     exact = np.linalg.eigvalsh(basis.T @ np.asarray(js.hessian(W, problem).to_dense()) @ basis)
     rows: dict[str, Any] = {"eigh": {"lambda_min": float(exact[0]), "lambda_max": float(exact[-1])}}
@@ -99,7 +99,7 @@ def _synthetic(condition: float, n: int = 400) -> dict[str, Any]:
 def _planted(problem: js.Problem) -> dict[str, Any]:
     """H minus (lambda_i + delta lambda_max) v_i v_i': how many of 100 are refuted with a witness that holds."""
     W = np.asarray(js.fit(problem, "newton").W)
-    H, kern = js.hessian(W, problem), js.kernel(problem)
+    H, kern = js.hessian(W, problem), js.null_space(problem)
     precondition = class_block_preconditioner(H, kern)
     dense, basis = np.asarray(H.to_dense()), kern.basis()
     values, vectors = np.linalg.eigh((dense + dense.T) / 2)
@@ -129,7 +129,7 @@ def _planted(problem: js.Problem) -> dict[str, Any]:
 def _inverse_iteration(problem: js.Problem, W: np.ndarray) -> float:
     """lambda_min another way: conjugate gradients on H with the same factors, three inverse iterations to 1e-10."""
     H = js.hessian(W, problem)
-    precondition = class_block_preconditioner(H, js.kernel(problem))
+    precondition = class_block_preconditioner(H, js.null_space(problem))
     rng = np.random.default_rng(3)
     v = precondition(rng.standard_normal((H.shape[0], 1)))
 
@@ -159,7 +159,7 @@ def _inverse_iteration(problem: js.Problem, W: np.ndarray) -> float:
 def _mnist(options: Any) -> dict[str, Any]:
     """60,000 images at the minimiser: one call, compilation within; a second estimate by inverse iteration."""
     pixels, labels, source = data.mnist(options.mnist)
-    problem = js.Problem.from_labels(pixels.astype(np.float64), labels, smoothing="0.01", dtype="float64")
+    problem = js.Problem.from_labels(pixels.astype(np.float64), labels, label_smoothing="0.01", dtype="float64")
     stored = os.environ.get("JAXSOFTMAX_MNIST_W")
     if stored and pathlib.Path(stored).is_file():
         W, how = np.load(stored), "weights given"

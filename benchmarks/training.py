@@ -13,15 +13,15 @@ import optax
 
 import jaxsoftmax as js
 from benchmarks import data, harness
-from jaxsoftmax.calculus.gauge import kernel
-from jaxsoftmax.calculus.majorant import whitening
-from jaxsoftmax.evidence import highprecision
-from jaxsoftmax.training import loop
+from jaxsoftmax.calculus.bounds.bohning import whitening
+from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.training.fit import METHODS
+from jaxsoftmax.training.loop import run as loop
 
 GAP = 1e-8
 SECOND_ORDER = ("newton", "newton-cg", "mm")
-WHITENED = ("gd", "gd-optimal", "agd", "bb", "bb-published")
+WHITENED = ("gd", "gd-optimal", "agd", "bb", "rychlik-bb")
 PLAIN_SECONDS = 20.0  # given to each first-order method in the features as they are
 NO_MINIMISER = ("DIVERGING", "STEP_LIMIT")
 
@@ -54,7 +54,7 @@ def _first_within(history: dict[str, np.ndarray], best: float) -> int | None:
 def _spectrum(problem: js.Problem, W: np.ndarray) -> tuple[float, float]:
     """(μ*, Λ*): the extreme eigenvalues of H(W) on 𝒦⊥, dense."""
     values = np.linalg.eigvalsh(np.asarray(js.hessian(W, problem).to_dense()))
-    return float(values[js.kernel(problem).dim]), float(values[-1])
+    return float(values[js.null_space(problem).dim]), float(values[-1])
 
 
 def _theory(problem: js.Problem, best: js.Fit) -> dict[str, float]:
@@ -62,7 +62,7 @@ def _theory(problem: js.Problem, best: js.Fit) -> dict[str, float]:
 
     Near W* the excess contracts by the square of the iterates' factor.
     """
-    A = whitening(problem, kernel(problem))
+    A = whitening(problem, null_space(problem))
     white = problem.replace(X=jax.numpy.asarray(np.asarray(problem.X) @ A.T))
     mu, Lambda = _spectrum(white, best.W @ np.linalg.pinv(A))
     start = float(js.loss(np.zeros((problem.C, problem.D)), problem)) - best.loss
@@ -142,7 +142,7 @@ def _separable() -> dict[str, dict[str, str]]:
         raw = load()
         problem = js.Problem.from_labels(raw.data, raw.target)
         ends = {name: js.fit(problem, name, max_steps=3000).status.name for name in METHODS}
-        white = ("gd", "agd", "bb", "bb-published")
+        white = ("gd", "agd", "bb", "rychlik-bb")
         ends |= {f"{n}, whitened": js.fit(problem, n, max_steps=3000, whiten=True).status.name for n in white}
         for name, transformation in _optax().items():
             ends[f"{name}, whitened"] = js.fit(problem, transformation, max_steps=3000, whiten=True).status.name
@@ -190,13 +190,13 @@ def run(options: Any) -> dict[str, Any]:
         problems = {
             "anes96": js.Problem.from_labels(X, y),
             "digits, smoothing 0.01": data.digits("float64"),
-            "wine, smoothing 0.01, raw": js.Problem.from_labels(wine.data, wine.target, smoothing="0.01"),
+            "wine, smoothing 0.01, raw": js.Problem.from_labels(wine.data, wine.target, label_smoothing="0.01"),
         }
         result: dict[str, Any] = {name: _case(problem) for name, problem in problems.items()}
         result["without a minimiser"] = separable = _separable()
         result["traces (start, advance) after the first and the second fit"] = traces = _traces(problems["anes96"])
         iris = js.datasets.load_iris()
-        small = js.Problem.from_labels(iris.X, iris.y, smoothing="0.01")
+        small = js.Problem.from_labels(iris.X, iris.y, label_smoothing="0.01")
         result["progress, 200 000 steps of gd on iris, seconds"] = overhead = _overhead(small)
     targets = []
     for name in problems:

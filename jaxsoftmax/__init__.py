@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 # One row a module: the place of every public name. A new public name is added here and under TYPE_CHECKING below.
 _NAMES_IN = {
-    "problem": ("Problem",),
-    "regularizers": ("L2", "LogCosh", "SelfRegularizer"),
-    "calculus.rules": ("softmax_cross_entropy",),
-    "calculus.objective": ("log_probabilities", "logits", "loss", "probabilities"),
-    "calculus.derivatives": ("gradient", "hvp", "quadratic_form", "third_derivative", "value_and_gradient"),
-    "calculus.hessian": ("HessianOperator", "hessian"),
-    "calculus.gauge": ("Kernel", "center", "helmert", "kernel", "to_reference"),
-    "calculus.bounds": (
+    "problem.problem": ("Problem",),
+    "problem.regularizers": ("L2", "LogCosh", "SelfRegularizer"),
+    "calculus.loss.rules": ("softmax_cross_entropy",),
+    "calculus.loss.objective": ("log_probabilities", "logits", "loss", "probabilities"),
+    "calculus.loss.derivatives": ("gradient", "hvp", "quadratic_form", "third_derivative", "value_and_gradient"),
+    "calculus.loss.hessian": ("HessianOperator", "hessian"),
+    "calculus.loss.null_space": ("NullSpace", "center_classes", "helmert", "null_space", "to_reference"),
+    "calculus.bounds.curvature": (
         "condition_bound",
         "condition_bound_two_classes",
         "curvature_bound",
@@ -31,35 +31,35 @@ _NAMES_IN = {
         "lambda2_bound",
         "singular_value_bounds",
     ),
-    "calculus.descent_rates": ("descent_rate_bound", "log_descent_gain_bound", "log_probability_bound"),
-    "calculus.rates": (
+    "calculus.bounds.global_rates": ("descent_rate_bound", "log_descent_gain_bound", "log_probability_bound"),
+    "calculus.bounds.steps": (
         "contraction_rate",
         "descent_decrease_bound",
         "descent_step_bound",
         "optimal_rate",
         "optimal_step",
-        "sample_range",
+        "max_logit_range",
         "self_concordance_factors",
     ),
     "checker.assertions": ("assert_derivatives",),
     "checker.example": ("declare_example",),
-    "checker.report": ("CrossCheckReport", "DerivativeError"),
-    "checker.budget": ("Budget",),
+    "checker.report.result": ("CrossCheckReport", "DerivativeError"),
+    "checker.inputs.budget": ("Budget",),
     "checker.crosscheck": ("crosscheck",),
-    "evidence.crosscheck": ("crosscheck_problem",),
-    "evidence.convexity": ("probe_convexity",),
-    "evidence.convexity_report": ("ConvexityReport",),
-    "evidence.operator_probe": ("probe_operator",),
-    "proof.checked": ("check_certificate",),
+    "evidence.crosscheck.compare": ("crosscheck_problem",),
+    "evidence.spectrum.probe": ("probe_convexity",),
+    "evidence.spectrum.report": ("ConvexityReport",),
+    "evidence.spectrum.any_operator": ("probe_operator",),
+    "proof.checkers.dispatch": ("check_certificate",),
     "certification": ("certify",),
-    "proof.existence": ("decide_existence",),
-    "proof.minimum": ("NotProved",),
-    "proof.minimum_certificate": ("Certificate",),
-    "proof.verdict": ("Existence", "ExistenceVerdict"),
+    "proof.existence.decide": ("decide_existence",),
+    "proof.minimum.theorem": ("NotProved",),
+    "proof.minimum.certificate": ("Certificate",),
+    "proof.existence.verdict": ("Existence", "ExistenceVerdict"),
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
-    "training.without_minimizer": ("NoMinimizerWarning",),
-    "verification": ("VerifyReport", "verify"),
+    "training.divergence": ("NoMinimizerWarning",),
+    "verification.run": ("VerifyReport", "verify"),
 }
 _MODULES = ("datasets", "plots")  # public as modules
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
@@ -69,66 +69,66 @@ __all__ = sorted([*_MODULE_OF, *_MODULES, "__version__"])  # pyright: ignore[rep
 if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps the two equal
     from . import datasets as datasets
     from . import plots as plots
-    from .calculus.bounds import condition_bound as condition_bound
-    from .calculus.bounds import condition_bound_two_classes as condition_bound_two_classes
-    from .calculus.bounds import curvature_bound as curvature_bound
-    from .calculus.bounds import curvature_lower_bound as curvature_lower_bound
-    from .calculus.bounds import lambda2_bound as lambda2_bound
-    from .calculus.bounds import singular_value_bounds as singular_value_bounds
-    from .calculus.derivatives import gradient as gradient
-    from .calculus.derivatives import hvp as hvp
-    from .calculus.derivatives import quadratic_form as quadratic_form
-    from .calculus.derivatives import third_derivative as third_derivative
-    from .calculus.derivatives import value_and_gradient as value_and_gradient
-    from .calculus.descent_rates import descent_rate_bound as descent_rate_bound
-    from .calculus.descent_rates import log_descent_gain_bound as log_descent_gain_bound
-    from .calculus.descent_rates import log_probability_bound as log_probability_bound
-    from .calculus.gauge import Kernel as Kernel
-    from .calculus.gauge import center as center
-    from .calculus.gauge import helmert as helmert
-    from .calculus.gauge import kernel as kernel
-    from .calculus.gauge import to_reference as to_reference
-    from .calculus.hessian import HessianOperator as HessianOperator
-    from .calculus.hessian import hessian as hessian
-    from .calculus.objective import log_probabilities as log_probabilities
-    from .calculus.objective import logits as logits
-    from .calculus.objective import loss as loss
-    from .calculus.objective import probabilities as probabilities
-    from .calculus.rates import contraction_rate as contraction_rate
-    from .calculus.rates import descent_decrease_bound as descent_decrease_bound
-    from .calculus.rates import descent_step_bound as descent_step_bound
-    from .calculus.rates import optimal_rate as optimal_rate
-    from .calculus.rates import optimal_step as optimal_step
-    from .calculus.rates import sample_range as sample_range
-    from .calculus.rates import self_concordance_factors as self_concordance_factors
-    from .calculus.rules import softmax_cross_entropy as softmax_cross_entropy
+    from .calculus.bounds.curvature import condition_bound as condition_bound
+    from .calculus.bounds.curvature import condition_bound_two_classes as condition_bound_two_classes
+    from .calculus.bounds.curvature import curvature_bound as curvature_bound
+    from .calculus.bounds.curvature import curvature_lower_bound as curvature_lower_bound
+    from .calculus.bounds.curvature import lambda2_bound as lambda2_bound
+    from .calculus.bounds.curvature import singular_value_bounds as singular_value_bounds
+    from .calculus.bounds.global_rates import descent_rate_bound as descent_rate_bound
+    from .calculus.bounds.global_rates import log_descent_gain_bound as log_descent_gain_bound
+    from .calculus.bounds.global_rates import log_probability_bound as log_probability_bound
+    from .calculus.bounds.steps import contraction_rate as contraction_rate
+    from .calculus.bounds.steps import descent_decrease_bound as descent_decrease_bound
+    from .calculus.bounds.steps import descent_step_bound as descent_step_bound
+    from .calculus.bounds.steps import max_logit_range as max_logit_range
+    from .calculus.bounds.steps import optimal_rate as optimal_rate
+    from .calculus.bounds.steps import optimal_step as optimal_step
+    from .calculus.bounds.steps import self_concordance_factors as self_concordance_factors
+    from .calculus.loss.derivatives import gradient as gradient
+    from .calculus.loss.derivatives import hvp as hvp
+    from .calculus.loss.derivatives import quadratic_form as quadratic_form
+    from .calculus.loss.derivatives import third_derivative as third_derivative
+    from .calculus.loss.derivatives import value_and_gradient as value_and_gradient
+    from .calculus.loss.hessian import HessianOperator as HessianOperator
+    from .calculus.loss.hessian import hessian as hessian
+    from .calculus.loss.null_space import NullSpace as NullSpace
+    from .calculus.loss.null_space import center_classes as center_classes
+    from .calculus.loss.null_space import helmert as helmert
+    from .calculus.loss.null_space import null_space as null_space
+    from .calculus.loss.null_space import to_reference as to_reference
+    from .calculus.loss.objective import log_probabilities as log_probabilities
+    from .calculus.loss.objective import logits as logits
+    from .calculus.loss.objective import loss as loss
+    from .calculus.loss.objective import probabilities as probabilities
+    from .calculus.loss.rules import softmax_cross_entropy as softmax_cross_entropy
     from .certification import certify as certify
     from .checker.assertions import assert_derivatives as assert_derivatives
-    from .checker.budget import Budget as Budget
     from .checker.crosscheck import crosscheck as crosscheck
     from .checker.example import declare_example as declare_example
-    from .checker.report import CrossCheckReport as CrossCheckReport
-    from .checker.report import DerivativeError as DerivativeError
-    from .evidence.convexity import probe_convexity as probe_convexity
-    from .evidence.convexity_report import ConvexityReport as ConvexityReport
-    from .evidence.crosscheck import crosscheck_problem as crosscheck_problem
-    from .evidence.operator_probe import probe_operator as probe_operator
-    from .problem import Problem as Problem
-    from .proof.checked import check_certificate as check_certificate
-    from .proof.existence import decide_existence as decide_existence
-    from .proof.minimum import NotProved as NotProved
-    from .proof.minimum_certificate import Certificate as Certificate
-    from .proof.verdict import Existence as Existence
-    from .proof.verdict import ExistenceVerdict as ExistenceVerdict
-    from .regularizers import L2 as L2
-    from .regularizers import LogCosh as LogCosh
-    from .regularizers import SelfRegularizer as SelfRegularizer
+    from .checker.inputs.budget import Budget as Budget
+    from .checker.report.result import CrossCheckReport as CrossCheckReport
+    from .checker.report.result import DerivativeError as DerivativeError
+    from .evidence.crosscheck.compare import crosscheck_problem as crosscheck_problem
+    from .evidence.spectrum.any_operator import probe_operator as probe_operator
+    from .evidence.spectrum.probe import probe_convexity as probe_convexity
+    from .evidence.spectrum.report import ConvexityReport as ConvexityReport
+    from .problem.problem import Problem as Problem
+    from .problem.regularizers import L2 as L2
+    from .problem.regularizers import LogCosh as LogCosh
+    from .problem.regularizers import SelfRegularizer as SelfRegularizer
+    from .proof.checkers.dispatch import check_certificate as check_certificate
+    from .proof.existence.decide import decide_existence as decide_existence
+    from .proof.existence.verdict import Existence as Existence
+    from .proof.existence.verdict import ExistenceVerdict as ExistenceVerdict
+    from .proof.minimum.certificate import Certificate as Certificate
+    from .proof.minimum.theorem import NotProved as NotProved
+    from .training.divergence import NoMinimizerWarning as NoMinimizerWarning
     from .training.fit import fit as fit
     from .training.result import Fit as Fit
     from .training.result import Status as Status
-    from .training.without_minimizer import NoMinimizerWarning as NoMinimizerWarning
-    from .verification import VerifyReport as VerifyReport
-    from .verification import verify as verify
+    from .verification.run import VerifyReport as VerifyReport
+    from .verification.run import verify as verify
 
     __version__: str
 

@@ -11,16 +11,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsoftmax._checks import is_traced, kind_of, positive_int, require_problem, show
-from jaxsoftmax.problem import Problem
-from jaxsoftmax.proof.exact_data import ExactData
-from jaxsoftmax.proof.minimiser_data import proof_data
-from jaxsoftmax.proof.minimum import NotProved, prove_minimum
-from jaxsoftmax.proof.minimum_certificate import Certificate
-from jaxsoftmax.proof.row_space import drop_dependent_columns, reduced_weights
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.proof.exact.data import ExactData
+from jaxsoftmax.proof.minimum.certificate import Certificate
+from jaxsoftmax.proof.minimum.objective import proof_data
+from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
+from jaxsoftmax.proof.minimum.theorem import NotProved, prove_minimum
+from jaxsoftmax.support.validation import is_traced, kind_of, positive_int, require_problem, show
+from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Status
-from jaxsoftmax.training.without_minimizer import NoMinimizerWarning
 
 __all__ = ["certify"]
 

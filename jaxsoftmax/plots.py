@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax._checks import kind_of, positive_int, real_number, show
-from jaxsoftmax.checker.report import CrossCheckReport
-from jaxsoftmax.evidence.convexity import ConvexityReport
+from jaxsoftmax.checker.report.result import CrossCheckReport
+from jaxsoftmax.evidence.spectrum.probe import ConvexityReport
+from jaxsoftmax.support.validation import kind_of, positive_int, real_number, show
 from jaxsoftmax.training.result import Fit
 
 __all__ = ["plot_history", "plot_rate", "plot_spectrum", "ulp_histogram"]
@@ -255,7 +255,7 @@ def ulp_histogram(report: Any, *, ax: Any = None) -> Any:
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
-        >>> from jaxsoftmax.checker.entries import UlpHistogram
+        >>> from jaxsoftmax.checker.report.entries import UlpHistogram
         >>> counted = UlpHistogram.of(np.float32([1.0, 2.0, 3.0]), [1.0, 2.0 + 1e-7, 3.0])
         >>> ax = js.plots.ulp_histogram(js.CrossCheckReport("AGREE", (), ulp_histogram=counted))
         >>> [label.get_text() for label in ax.get_xticklabels()], [int(bar.get_height()) for bar in ax.patches]

@@ -36,7 +36,7 @@ jax.config.update("jax_enable_x64", True)  # checks are made in float64; the lib
 plt.rcParams.update({"figure.figsize": (6, 4), "figure.dpi": 80, "figure.constrained_layout.use": True})
 
 digits = js.datasets.load_digits()
-problem = js.Problem.from_labels(digits.X / 16, digits.y, intercept=True, smoothing=0.01)
+problem = js.Problem.from_labels(digits.X / 16, digits.y, intercept=True, label_smoothing=0.01)
 N, D, C = problem.N, problem.D, problem.C
 X, T = np.asarray(problem.X), np.asarray(problem.T)
 rng = np.random.default_rng(0)
@@ -137,7 +137,7 @@ print("largest column sum:", f"{columns.max():.1e}", "  largest entry:", f"{np.a
 # value $|S(y_n)|\otimes x_nx_n^\top$, and $y_ay_b$ errs by twice what $y$ does.
 
 # %%
-few = js.Problem.from_labels(digits.X[:200] / 16, digits.y[:200], intercept=True, smoothing=0.01)
+few = js.Problem.from_labels(digits.X[:200] / 16, digits.y[:200], intercept=True, label_smoothing=0.01)
 X200, T200 = np.asarray(few.X), np.asarray(few.T)
 H = np.asarray(js.hessian(W, few).to_dense())
 autodiff = np.asarray(jax.hessian(textbook_loss)(W, X200, T200)).reshape(C * D, C * D)
@@ -182,7 +182,7 @@ best = js.fit(problem)  # "auto": dense Newton on the complement of the kernel
 print(best)
 
 # %%
-kernel = js.kernel(problem)
+kernel = js.null_space(problem)
 H = np.asarray(js.hessian(best.W, problem).to_dense())
 off = kernel.complement_basis()
 values, vectors = np.linalg.eigh(off.T @ H @ off)
@@ -221,7 +221,7 @@ for name, direction in directions.items():
     if name == "kernel":
         claims["S6  loss along the kernel (in tolerances)"] = np.max(np.abs(rise[name]) / rounding), 1.0
     else:
-        t = float(js.sample_range(problem, V)) * alphas
+        t = float(js.max_logit_range(problem, V)) * alphas
         psi = np.where(t < 1e-3, 1 / 2 - t / 6, (np.expm1(-t) + t) / t**2)  # 1/2 − t/6 is less, and does not cancel
         lower = direction @ H @ direction * alphas**2 * psi - best.gradient_norm * alphas
         below[name] = np.max((lower - rise[name]) / rounding)
@@ -265,7 +265,7 @@ claims["S7c condition number off the kernel"] = probe.condition_estimate, probe.
 
 # %%
 V = rng.normal(size=(C, D))
-V /= js.sample_range(problem, V)  # ρ = 1
+V /= js.max_logit_range(problem, V)  # ρ = 1
 low, high = map(float, js.self_concordance_factors(problem, V))
 third, ratio = [], []
 for _ in range(8):
@@ -293,7 +293,7 @@ print(f"third derivative {max(third):.3f} <= 1;  ratios {min(ratio):.3f} … {ma
 middle = digits.X.reshape(N, 8, 8)[:, 2:6, 2:6].reshape(N, 16) / 16
 X17 = np.column_stack([middle, np.ones(N)])
 Q, R = np.linalg.qr(X17)
-small = js.Problem.from_labels(Q, digits.y, smoothing=0.01, intercept=False)
+small = js.Problem.from_labels(Q, digits.y, label_smoothing=0.01, intercept=False)
 target = js.fit(small)
 half = js.fit(small, "gd", max_steps=10_000, tol=0)
 run = js.fit(small, "gd", max_steps=20_000, tol=0)
@@ -317,9 +317,9 @@ plt.show()
 # %%
 eta = 1 / js.curvature_bound(small)
 values, vectors = np.linalg.eigh(np.asarray(js.hessian(target.W, small).to_dense()))
-k = js.kernel(small).dim
+k = js.null_space(small).dim
 mu, top, v = values[k], values[-1], vectors[:, k]
-rho = float(js.sample_range(small, half.W - js.center(target.W)))
+rho = float(js.max_logit_range(small, half.W - js.center_classes(target.W)))
 g = np.asarray(js.gradient(half.W, small)).reshape(-1)
 c = abs(v @ g) / np.linalg.norm(g)
 gain, predicted = 1 - run.rate_measured, eta * mu
@@ -339,7 +339,7 @@ loss, norm, step = (descent.history[key] for key in ("loss", "gradient_norm", "s
 drop = (loss[:-1] - loss[1:]) / (0.5 * step[:-1] * norm[:-1] ** 2)
 claims["S16 1 over the least drop in units of (η/2)‖∇L‖²"] = 1 / drop.min(), 1.0
 
-raw = js.Problem.from_labels(middle, digits.y, intercept=True, smoothing=0.01)
+raw = js.Problem.from_labels(middle, digits.y, intercept=True, label_smoothing=0.01)
 one = js.fit(raw, "mm", max_steps=1).W
 by_hand = -2 * np.asarray(js.gradient(np.zeros((C, 17)), raw)) @ np.linalg.pinv(X17.T @ X17)
 # A solve with a Gram matrix of N rows errs by about (N + D) eps cond(XᵀX) relatively.

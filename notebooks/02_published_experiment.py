@@ -42,7 +42,7 @@ four = digits.y < 4
 X, y = digits.X[four] / 16, digits.y[four]
 train = np.arange(y.size) % 4 != 3  # every fourth image is kept for the confusion matrix
 # Smoothing by ε gives the class 1 − ε + ε/C: ε = (1 − 0.999)·C/(C − 1) = 1/750, kept as a fraction.
-problem = js.Problem.from_labels(X[train], y[train], intercept=True, smoothing="1/750")
+problem = js.Problem.from_labels(X[train], y[train], intercept=True, label_smoothing="1/750")
 N, D, C = problem.N, problem.D, problem.C
 claims = {}  # what is claimed -> (measured, bound)
 T = np.asarray(problem.T)
@@ -64,7 +64,7 @@ print(newton)
 # A thousand epochs with `tol=0`, so that nothing but the published stop can end the run before the limit.
 
 # %%
-published = js.fit(problem, "bb-published", max_steps=1000, tol=0)
+published = js.fit(problem, "rychlik-bb", max_steps=1000, tol=0)
 print(published)
 Lambda = js.curvature_bound(problem)
 steps = published.history["step_size"][:-1]
@@ -98,14 +98,14 @@ print(
 # %%
 guarded = js.fit(problem, "bb", max_steps=1000, tol=0)
 ax = js.plots.plot_history(
-    {"bb-published (S20)": published, "bb, safeguarded": guarded, "newton": newton}, minimum=newton.loss
+    {"rychlik-bb (S20)": published, "bb, safeguarded": guarded, "newton": newton}, minimum=newton.loss
 )
 ax.set_ylim(1e-6, 1e5)
 plt.show()
 loss = published.history["loss"]
 rises = np.flatnonzero(np.diff(loss) > 0)
 print(
-    f"bb-published: the loss rose in {rises.size} of {published.steps} epochs, at most by a factor "
+    f"rychlik-bb: the loss rose in {rises.size} of {published.steps} epochs, at most by a factor "
     f"{np.max(loss[1:] / loss[:-1]):.3g}"
 )
 print(f"the steps add up to {steps.sum() * Lambda:.2g}/Λ: as far along the gradient flow as so many epochs at 1/Λ")
@@ -125,7 +125,7 @@ claims["S5  no run is below the minimum: Newton's loss less theirs"] = (
 # ## How the runs ended, in the library's words
 
 # %%
-for name, fit in {"newton": newton, "bb": guarded, "bb-published": published}.items():
+for name, fit in {"newton": newton, "bb": guarded, "rychlik-bb": published}.items():
     gap = max(fit.loss - newton.loss, 0) / newton.loss
     print(f"{name:13} {fit.status.name}, {fit.steps} steps, relative gap {gap:.1e}, converged: {fit.converged}")
     print(f"{'':13} “{fit.reason}”")
@@ -140,9 +140,9 @@ for name, fit in {"newton": newton, "bb": guarded, "bb-published": published}.it
 # %%
 rng = np.random.default_rng(0)
 v = 5 * rng.normal(size=D)
-shifted = js.fit(problem, "bb-published", W0=np.ones((C, 1)) * v, max_steps=100, tol=0)
-before = js.fit(problem, "bb-published", W0=np.ones((C, 1)) * v, max_steps=99, tol=0)
-after = np.asarray(js.center(before.W))
+shifted = js.fit(problem, "rychlik-bb", W0=np.ones((C, 1)) * v, max_steps=100, tol=0)
+before = js.fit(problem, "rychlik-bb", W0=np.ones((C, 1)) * v, max_steps=99, tol=0)
+after = np.asarray(js.center_classes(before.W))
 print(
     f"column means of W: {np.abs(before.W.mean(axis=0) - v).max():.0e} from v after 99 epochs, "
     f"{np.abs(shifted.W.mean(axis=0)).max():.0e} after 100; from W0 = 0, after 1000: "
@@ -187,8 +187,8 @@ claims["S3  loss before and after re-centring"] = (
 
 # %%
 middle = X.reshape(-1, 8, 8)[train, 2:6, 2:6].reshape(N, 16)
-small = js.Problem.from_labels(middle, y[train], intercept=True, smoothing="1/750")
-long = js.fit(small, "bb-published", tol=0)
+small = js.Problem.from_labels(middle, y[train], intercept=True, label_smoothing="1/750")
+long = js.fit(small, "rychlik-bb", tol=0)
 print(long)
 
 # %% [markdown]
@@ -265,7 +265,7 @@ print(f"least η(1 + eps/‖ΔG‖²)Λ: {cocoercive.min():.2f};  rounding of th
 # %%
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    hard = js.fit(js.Problem.from_labels(X[train], y[train], intercept=True), "bb-published", max_steps=1000, tol=0)
+    hard = js.fit(js.Problem.from_labels(X[train], y[train], intercept=True), "rychlik-bb", max_steps=1000, tol=0)
 print(f"{hard.status.name}: “{hard.reason}”")
 print(*(f"{w.category.__name__}: {w.message}" for w in caught), sep="\n")
 print(f"loss {hard.loss:.2g}, ‖W‖ = {np.linalg.norm(hard.W):.3g}, converged: {hard.converged}")
@@ -287,7 +287,7 @@ def confusion(W):
     return counts
 
 
-tables = {name: confusion(fit.W) for name, fit in {"bb-published": published, "bb": guarded, "newton": newton}.items()}
+tables = {name: confusion(fit.W) for name, fit in {"rychlik-bb": published, "bb": guarded, "newton": newton}.items()}
 for name, counts in tables.items():
     print(f"{name}: {np.trace(counts)} of {counts.sum()} right")
     print(counts)

@@ -162,7 +162,7 @@ for name, problem in problems.items():
 
 
 def norm(W):
-    return float(np.linalg.norm(js.center(W)))
+    return float(np.linalg.norm(js.center_classes(W)))
 
 
 loss_of = {key: [float(js.loss(W, problems[key[0]])) for W, _ in found] for key, found in answers.items()}
@@ -256,7 +256,7 @@ eps = np.finfo(float).eps
 print(f"{'L − inf L at':31}{'W':>12}{'W + V':>12}{'W + 3V':>12}{'W + 9V':>12}")
 worst = lowest = -np.inf
 for (name, label), found in answers.items():
-    step, W, infimum = unit_direction(name), found[-1][0], verdicts[name].face_minimum
+    step, W, infimum = unit_direction(name), found[-1][0], verdicts[name].infimum_estimate
     path = [float(js.loss(W + t * step, problems[name])) for t in (0, 1, 3, 9)]
     print(f"{name:7} {label:23}" + "".join(f"{value - infimum:12.3g}" for value in path))
     # A logit errs by D·eps·Σ|x||w| and moves a term by twice that; a sum of N terms adds (8 + √N)·eps·L.
@@ -289,7 +289,7 @@ for name, problem in problems.items():
 figure, axes = plt.subplots(2, len(problems), figsize=(4 * len(problems), 6.4), sharex=True, squeeze=False)
 for column, (name, fits) in zip(axes.T, runs.items(), strict=True):
     js.plots.plot_history(fits, "weight_norm", ax=column[0])
-    js.plots.plot_history(fits, minimum=verdicts[name].face_minimum, ax=column[1])
+    js.plots.plot_history(fits, minimum=verdicts[name].infimum_estimate, ax=column[1])
     column[0].set(title=name, xscale="log", yscale="log")
     column[1].set(ylabel="L(W) − inf L")
 plt.show()
@@ -314,7 +314,7 @@ print(*said["iris"], sep="\n")
 # %%
 for name, fits in runs.items():
     history = fits["newton"].history
-    excess = history["loss"] - verdicts[name].face_minimum
+    excess = history["loss"] - verdicts[name].infimum_estimate
     seen = slice(10, 16)
     print(f"{name:7}increments", *(f"{x:6.3f}" for x in np.diff(history["weight_norm"])[seen]), end="   ")
     print("factors", *(f"{x:.3f}" for x in (excess[:-1] / excess[1:])[seen]))
@@ -327,7 +327,7 @@ for name, fits in runs.items():
 # the installed packages (`-S`), on the exact text that `problem.dump` writes.
 
 # %%
-checker = importlib.util.find_spec("jaxsoftmax.proof.check_existence").origin
+checker = importlib.util.find_spec("jaxsoftmax.proof.checkers.check_existence").origin
 
 
 def check(certificate, data):
@@ -421,12 +421,12 @@ face = js.Problem.from_labels(iris.X[pair], iris.y[pair], feature_names=iris.fea
 existence, fit = js.decide_existence(face, decimal=True), js.fit(face)
 print(existence, "\n")
 print(fit)
-print(f"\nminimum on the face {fit.loss:.15g}\ninf L of iris       {verdicts['iris'].face_minimum:.15g}")
+print(f"\nminimum on the face {fit.loss:.15g}\ninf L of iris       {verdicts['iris'].infimum_estimate:.15g}")
 W = js.to_reference(fit.W, 0)[1]
 print("virginica against versicolor:", *(f"{n} {w:.4f}" for n, w in zip([*iris.feature_names, "1"], W, strict=True)))
 heights = np.abs(np.asarray(face.X)) @ np.abs(fit.W).max(axis=0)
 claims["S11 minimum on the face less inf L"] = (
-    abs(fit.loss - verdicts["iris"].face_minimum),
+    abs(fit.loss - verdicts["iris"].infimum_estimate),
     fit.gap_estimate + 2 * ((8 + np.sqrt(face.N)) * eps * fit.loss + 2 * face.D * eps * heights.sum()),
 )
 claims["S10 the face of iris: no minimiser (0: there is one)"] = int(existence.status is not js.Existence.ATTAINED), 0
@@ -443,7 +443,7 @@ claims["S10 the face of iris: no minimiser (0: there is one)"] = int(existence.s
 # %%
 folder = Path(os.environ.get("JAXSOFTMAX_MNIST") or "data/mnist")
 try:
-    images = importlib.import_module("jaxsoftmax.tabular").read_table(folder / "train-images-idx3-ubyte.gz")
+    images = importlib.import_module("jaxsoftmax.readers.read_table").read_table(folder / "train-images-idx3-ubyte.gz")
     what = "MNIST, 60,000 images"
 except FileNotFoundError:
     images, what = digits, "the embedded digits (no MNIST here)"

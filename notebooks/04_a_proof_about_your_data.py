@@ -80,7 +80,7 @@ claims = {}  # what is claimed -> (measured, bound)
 
 # %%
 iris = js.datasets.load_iris()
-problem = js.Problem.from_labels(iris.X, iris.y, smoothing="0.01", feature_names=iris.feature_names)
+problem = js.Problem.from_labels(iris.X, iris.y, label_smoothing="0.01", feature_names=iris.feature_names)
 N, K, C = problem.shape
 A = np.array([[int(10 * Fraction(repr(float(x)))) for x in row] + [10] for row in iris.X], dtype=object)
 species = np.array([iris.classes.index(label) for label in iris.y])
@@ -364,7 +364,7 @@ claims["S13 js.certify: digits proved, at least the 60 asked for"] = 60, certifi
 # reports which modules were loaded in the end.
 
 # %%
-checker = Path(importlib.util.find_spec("jaxsoftmax.proof.check_minimiser").origin)
+checker = Path(importlib.util.find_spec("jaxsoftmax.proof.checkers.check_minimiser").origin)
 ALONE = (
     "import sys; sys.path.insert(0, sys.argv[1]); import check_minimiser; status = check_minimiser.main(sys.argv[2:]); "
     "loaded = {name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names); "

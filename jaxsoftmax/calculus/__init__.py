@@ -1,1 +1,1 @@
-"""Pure functions of (W, problem): the theorems S1–S8 and S16–S17 as code."""
+"""The theorems as code: pure functions of weights and a problem."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxsoftmax.checker.crosscheck import crosscheck
 from jaxsoftmax.checker.example import declared_example
-from jaxsoftmax.checker.report import CrossCheckReport
+from jaxsoftmax.checker.report.result import CrossCheckReport
 
 __all__ = ["assert_derivatives"]
 

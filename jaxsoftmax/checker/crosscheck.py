@@ -9,24 +9,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax._checks import is_traced, random_generator, show, warn_if_miscompiling
-from jaxsoftmax.checker.along import check_along
-from jaxsoftmax.checker.budget import Budget, Clock, as_budget
-from jaxsoftmax.checker.curvature import check_semidefinite, find_curvature
-from jaxsoftmax.checker.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
-from jaxsoftmax.checker.first_order import Hand, check_gradient
-from jaxsoftmax.checker.high_precision import check_twin
-from jaxsoftmax.checker.inputs import read_point, require_callable, require_scalar
-from jaxsoftmax.checker.jacobian import check_dual, check_jvp, check_vjp, read_outputs
-from jaxsoftmax.checker.large import LARGE
-from jaxsoftmax.checker.linear_maps import LinearMap
-from jaxsoftmax.checker.report import CrossCheckReport, StatementCheck
-from jaxsoftmax.checker.rules import Rule, given_rules, own_rules
-from jaxsoftmax.checker.second_order import check_consistent, check_hessian, check_hvp
-from jaxsoftmax.checker.session import Session
-from jaxsoftmax.checker.smells import name_smells
-from jaxsoftmax.checker.tracing import Traced
-from jaxsoftmax.checker.truth import DIFFERENCES, Truth, find_truth
+from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, Truth, find_truth
+from jaxsoftmax.checker.compare.curvature import check_semidefinite, find_curvature
+from jaxsoftmax.checker.compare.directional import check_along
+from jaxsoftmax.checker.compare.first_order import Hand, check_gradient
+from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp, read_outputs
+from jaxsoftmax.checker.compare.mpmath_twin import check_twin
+from jaxsoftmax.checker.compare.rules import Rule, given_rules, own_rules
+from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
+from jaxsoftmax.checker.diagnosis.guesses import name_diagnoses
+from jaxsoftmax.checker.inputs.arguments import read_point, require_callable, require_scalar
+from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
+from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.large import LARGE
+from jaxsoftmax.checker.inputs.linear_maps import LinearMap
+from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
+from jaxsoftmax.checker.report.result import CrossCheckReport, StatementCheck
+from jaxsoftmax.support.validation import is_traced, random_generator, show, warn_if_miscompiling
 
 _POLICIES = ("widen", "working")
 
@@ -92,7 +92,7 @@ def crosscheck(
     Returns:
         A `CrossCheckReport`: "AGREE", "DISAGREE", or "ROUNDING" where the arithmetic cannot tell (a factor of 2 would
             pass, or the difference is no more than a rounding of the data). Its
-            ``repr`` is the report; `smells` says what an error looks like.
+            ``repr`` is the report; `diagnoses` says what an error looks like.
 
     Raises:
         TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another
@@ -104,7 +104,7 @@ def crosscheck(
         >>> x = np.float32([0.5, -1.0, 2.0])
         >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 4 * x**3).verdict
         'AGREE'
-        >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 2 * x**3).smells[0].name
+        >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 2 * x**3).diagnoses[0].name
         'constant factor'
     """
     warn_if_miscompiling()
@@ -223,7 +223,7 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
     as_run = [f for f, own in zip(session.findings, ran, strict=True) if own]
     return CrossCheckReport.from_findings(
         session.findings,
-        smells=tuple(name_smells(session, truth)),
+        diagnoses=tuple(name_diagnoses(session, truth)),
         notes=tuple(session.notes),
         worst_entries=tuple(entries[:8]),
         ulp_histogram=histogram,

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from jaxsoftmax._checks import kind_of, show
+from jaxsoftmax.support.validation import kind_of, show
 
 __all__ = ["ATTRIBUTE", "OPTIONS", "declare_example", "declared_example"]
 

@@ -1,1 +1,1 @@
-"""What can be observed: independent references, the cross-check, and the convexity probe."""
+"""Independent evidence about our own formulas, on a given problem."""

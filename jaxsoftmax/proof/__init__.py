@@ -1,1 +1,1 @@
-"""What can be proved about a data set, with certificates for readers who trust neither this package nor JAX."""
+"""Verdicts and minima that are proved, in exact arithmetic, with certificates."""

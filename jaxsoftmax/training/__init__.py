@@ -1,1 +1,1 @@
-"""Training as one compiled loop per method, with honest statuses."""
+"""`fit`: the methods, the loop that runs them, and what can be said where they end."""

@@ -9,29 +9,31 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax._arrays import place_rows
-from jaxsoftmax._checks import as_weights, is_traced, kind_of, positive_int, real_number, require_x64, show
-from jaxsoftmax.calculus.blocks import placement
-from jaxsoftmax.calculus.bounds import curvature_lower_bound, flattest_softmax_bound
-from jaxsoftmax.calculus.derivatives import value_and_gradient
-from jaxsoftmax.calculus.descent_rates import log_descent_gain_bound
-from jaxsoftmax.calculus.gauge import kernel
-from jaxsoftmax.calculus.majorant import whitening
-from jaxsoftmax.problem import Problem
-from jaxsoftmax.regularizers import LogCosh
-from jaxsoftmax.training import endings, endpoint, loop
-from jaxsoftmax.training.accelerated import AcceleratedDescent
-from jaxsoftmax.training.barzilai_borwein import BarzilaiBorwein
-from jaxsoftmax.training.gradient_descent import GradientDescent
-from jaxsoftmax.training.majorize_minimize import MajorizeMinimize
-from jaxsoftmax.training.measured import measured_rate
-from jaxsoftmax.training.newton import Newton
-from jaxsoftmax.training.newton_cg import NewtonCG
-from jaxsoftmax.training.optimal_descent import OptimalDescent
-from jaxsoftmax.training.published import PublishedTrainer
+from jaxsoftmax.calculus.bounds.bohning import whitening
+from jaxsoftmax.calculus.bounds.curvature import curvature_lower_bound, flattest_softmax_bound
+from jaxsoftmax.calculus.bounds.global_rates import log_descent_gain_bound
+from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
+from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.linalg.blocks import placement
+from jaxsoftmax.problem.arrays import place_rows
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.regularizers import LogCosh
+from jaxsoftmax.support.validation import as_weights, is_traced, kind_of, positive_int, real_number, require_x64, show
+from jaxsoftmax.training import diagnostics as endpoint
+from jaxsoftmax.training import status as endings
+from jaxsoftmax.training.divergence import verdict_on_divergence
+from jaxsoftmax.training.loop import run as loop
+from jaxsoftmax.training.loop.stopping import gradient_scale
+from jaxsoftmax.training.measured_rate import measured_rate
+from jaxsoftmax.training.methods.accelerated import AcceleratedDescent
+from jaxsoftmax.training.methods.barzilai_borwein import BarzilaiBorwein
+from jaxsoftmax.training.methods.gradient_descent import GradientDescent
+from jaxsoftmax.training.methods.majorize_minimize import MajorizeMinimize
+from jaxsoftmax.training.methods.newton import Newton
+from jaxsoftmax.training.methods.newton_cg import NewtonCG
+from jaxsoftmax.training.methods.optimal_descent import OptimalDescent
+from jaxsoftmax.training.methods.rychlik import PublishedTrainer
 from jaxsoftmax.training.result import Fit, Status
-from jaxsoftmax.training.stopping import gradient_scale
-from jaxsoftmax.training.without_minimizer import verdict_on_divergence
 
 METHODS = {
     method.name: method
@@ -68,7 +70,7 @@ def _choose(method: Any, problem: Problem, batch_size: Any, key: Any) -> Any:
         raise TypeError(
             f"method: got {show(method)}, {kind_of(method)}; give one of {names}, or an optax transformation.{hint}"
         )
-    from jaxsoftmax.training.transformation import Transformation
+    from jaxsoftmax.training.methods.optax_adapter import Transformation
 
     if batch_size is None:
         return Transformation(method)
@@ -128,7 +130,7 @@ def fit(
     "gd-optimal"    gradient descent at the best step 2/(μ* + Λ*) near the minimiser (S17), guarded by S16
     "agd"           accelerated gradient descent at 1/Λ with restart
     "bb"            Barzilai-Borwein steps with a nonmonotone line search that ends at 1/Λ
-    "bb-published"  the published trainer, exactly (S20)
+    "rychlik-bb"  the published trainer, exactly (S20)
     "mm"            majorise-minimise with the fixed matrix of S19: monotone, no step size, blind to cond(X)
     "newton"        dense Newton on 𝒦⊥, damped by S8
     "newton-cg"     Newton's direction by conjugate gradients on products, preconditioned by S19, damped by S8
@@ -145,7 +147,7 @@ def fit(
             of features, the scale of the weights or the number of samples. Default eps(dtype)^(2/3).
         max_steps: at least 1; default 200 for Newton's methods, 10 000 for the others.
         W0: (C, D) start, default zeros. It need not lie in 𝒦⊥: the methods of the theory move in 𝒦⊥ only, so its part
-            in the kernel 𝒦 (which the loss does not see) is kept, except by the re-centring of "bb-published".
+            in the kernel 𝒦 (which the loss does not see) is kept, except by the re-centring of "rychlik-bb".
         key: a JAX random key, needed with `batch_size`; nothing else is random.
         batch_size: minibatches of so many samples, 1 to N, for optax transformations; a step is then an epoch, and
             loss, gradient and tolerance are looked at once an epoch, on all samples.
@@ -195,7 +197,7 @@ def fit(
         raise ValueError("whiten: a penalty is not diagonal in whitened features. Use method='mm' or a Newton method.")
     kind = np.dtype(problem.dtype).type
     limits = loop.Limits(kind(tolerance), np.int32(most), kind(default))
-    A = whitening(problem, kernel(problem)) if whiten else np.zeros((0, problem.D))
+    A = whitening(problem, null_space(problem)) if whiten else np.zeros((0, problem.D))
     if len(A) == 0:  # nothing is to be whitened, or there is nothing to whiten: X = 0
         raw = loop.run(chosen, placement(problem), problem, start, limits, chosen.constants(problem, key), progress)
         history = endings.history_table(raw)

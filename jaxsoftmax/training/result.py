@@ -15,14 +15,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsoftmax.training import loop
+from jaxsoftmax.training.loop import run as loop
 
 
 class Status(enum.Enum):
     """How a run ended.
 
     GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`, or before
-    the limit that a method sets its own steps ("bb-published", S20). DIVERGING:
+    the limit that a method sets its own steps ("rychlik-bb", S20). DIVERGING:
     no minimiser suspected. STALLED: the loss cannot fall further in this precision. NONFINITE: a step left the finite
     numbers; the result is the last good point. INTERRUPTED: Ctrl-C; the result is what was done until then.
 

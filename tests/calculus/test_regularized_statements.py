@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-import twins
+from helpers import twins
 
 EPS = twins.EPS64
 C, D, N = 3, 4, 8
@@ -22,7 +22,7 @@ class Kind:
 
     name: str
     regularizer: object = None
-    smoothing: str = "0"
+    label_smoothing: str = "0"
     kernel_dim: int = 6  # D + (C - 1)(D - R)
     gauge_stays: bool = True  # **1**ᵀ∇ = 0 where **1**ᵀW = 0, so that descent from there keeps it
     recentring: bool = True  # W - 11ᵀW/C has the same objective
@@ -53,7 +53,7 @@ COSH_ALL = Kind(
     "log-cosh-intercept", js.LogCosh(*COSH, penalize_intercept=True), kernel_dim=0, gauge_stays=False, recentring=False
 )
 NONE = Kind("none", attains=False, attains_absent=False)
-SMOOTHED = Kind("smoothing", smoothing="0.1")
+SMOOTHED = Kind("label_smoothing", label_smoothing="0.1")
 SELF = Kind("self", js.SelfRegularizer(GAMMA), kernel_dim=4)
 KINDS = (NONE, L2_FREE, L2_ALL, COSH_FREE, COSH_ALL, SMOOTHED, SELF)
 
@@ -65,7 +65,9 @@ def problem_of(kind: Kind, absent: bool = False) -> js.Problem:
     x, z = np.array([-2.0, -1.5, -1.25, -0.25, 0.25, 1.0, 1.5, 2.5]), rng.normal(size=N)
     X = np.stack([x, 2 * x, z], axis=1)  # rank 3 with the intercept
     y = np.digitize(x, [-0.75, 3.0 if absent else 0.5])
-    return js.Problem.from_labels(X, y, classes=[0, 1, 2], smoothing=kind.smoothing, regularizer=kind.regularizer)
+    return js.Problem.from_labels(
+        X, y, classes=[0, 1, 2], label_smoothing=kind.label_smoothing, regularizer=kind.regularizer
+    )
 
 
 def data_of(kind: Kind, problem: js.Problem) -> twins.Data:
@@ -107,7 +109,7 @@ def test_column_sums_of_the_gradient(kind, x64):
 def test_kernel_and_curvature_bounds(kind, x64):
     """S6, S7, S21: at random W the dense H has exactly the predicted kernel and a spectrum within the bounds."""
     problem = problem_of(kind)
-    k, Lambda = js.kernel(problem), js.curvature_bound(problem)
+    k, Lambda = js.null_space(problem), js.curvature_bound(problem)
     assert k.dim == kind.kernel_dim
     plain = twins.curvature_bound(twins.data_of(problem))
     extra = {NONE: 0, SMOOTHED: 0, SELF: GAMMA**2 / 2, L2_FREE: ALPHA, L2_ALL: ALPHA}.get(kind, COSH[0] * COSH[1])
@@ -148,7 +150,7 @@ def test_gradient_descent_keeps_the_complement_except_under_log_cosh(kind, x64):
     so that L2 may leave it out. 30 steps add at most 30 roundings of the gradient times the step.
     """
     problem = problem_of(kind)
-    whole = js.kernel(problem_of(NONE)).basis()
+    whole = js.null_space(problem_of(NONE)).basis()
     step, W = js.descent_step_bound(problem), np.zeros((C, D))
     size = np.zeros((C, D))
     for _ in range(30):
@@ -168,7 +170,7 @@ def test_gradient_descent_keeps_the_complement_except_under_log_cosh(kind, x64):
 def test_recentring_keeps_the_objective_only_under_smoothing_and_the_self_regulariser(kind, x64):
     """S21: L(W - **11**ᵀW/C) = L(W) for none, (c), (d); another value, here less, under (a) and (b)."""
     problem, W = problem_of(kind), weights(5) + 1.0
-    before, after = float(at(W, problem)[0]), float(at(np.asarray(js.center(W)), problem)[0])
+    before, after = float(at(W, problem)[0]), float(at(np.asarray(js.center_classes(W)), problem)[0])
     tolerance = twins.loss_tolerance(W, data_of(kind, problem), 4 * EPS)
     assert abs(after - before) <= tolerance if kind.recentring else before - after > 0.1
 
@@ -225,7 +227,7 @@ def test_which_regularisers_give_a_minimiser(kind, absent, x64):
     Without one there is a direction outside the kernel with F∞ = 0; with one, F∞ > 0 on those directions of L.
     """
     problem = problem_of(kind, absent)
-    data, k = data_of(kind, problem), js.kernel(problem)
+    data, k = data_of(kind, problem), js.null_space(problem)
     attains = kind.attains_absent if absent else kind.attains
     slopes = [recession(V, data) for V in separating_directions(absent)]
     assert all(slope > 0.01 for slope in slopes) if attains else min(slopes) == 0.0
@@ -240,7 +242,7 @@ def test_which_regularisers_give_a_minimiser(kind, absent, x64):
             break
         assert attains or q >= 1
         V = -(basis @ np.linalg.lstsq(inner, basis.T @ g.reshape(-1), rcond=None)[0]).reshape(C, D)
-        rho = twins.sample_range(data, V)
+        rho = twins.max_logit_range(data, V)
         W = W + math.log1p(rho) / rho * V
     assert (q < 1) == attains
     if not attains:
@@ -251,12 +253,12 @@ def test_which_regularisers_give_a_minimiser(kind, absent, x64):
 def minimiser(kind: Kind, seed: int | None = None) -> np.ndarray:
     """By Newton from 0, or from a random start, to rounding."""
     problem = problem_of(kind)
-    data, basis = data_of(kind, problem), js.kernel(problem).complement_basis()
+    data, basis = data_of(kind, problem), js.null_space(problem).complement_basis()
     W = np.zeros((C, D)) if seed is None else weights(seed)
     for _ in range(40):
         _, g, H = at(W, problem)
         V = -(basis @ np.linalg.solve(basis.T @ H @ basis, basis.T @ g.reshape(-1))).reshape(C, D)
-        rho = max(twins.sample_range(data, V), 1e-300)
+        rho = max(twins.max_logit_range(data, V), 1e-300)
         W = W + math.log1p(rho) / rho * V
     return W
 
@@ -265,7 +267,7 @@ def minimiser(kind: Kind, seed: int | None = None) -> np.ndarray:
 def test_the_minimiser_is_unique_up_to_the_kernel_and_where_its_column_sums_are(kind, x64):
     """S21: two starts end at one point modulo 𝒦; **1**ᵀW = 0 at it for (a), (c), (d), not for (b)."""
     problem, first, second = problem_of(kind), minimiser(kind), minimiser(kind, 9)
-    project = np.asarray(js.kernel(problem).complement_basis())
+    project = np.asarray(js.null_space(problem).complement_basis())
     apart = project.T @ (first - second).reshape(-1)
     # ‖g‖ is its rounding at both; an error of ‖g‖/μ each, μ >= 1e-3 of the data here.
     mu = np.linalg.eigvalsh(project.T @ at(first, problem)[2] @ project)[0]
@@ -282,7 +284,7 @@ def test_the_minimiser_is_unique_up_to_the_kernel_and_where_its_column_sums_are(
 def test_the_ball_and_the_gap_of_S13_hold_with_the_beta_of_each_regulariser(kind, x64):
     """S13, S21: ‖W* - W‖ <= -log(1 - q)/β and F(W) - F* <= (μ/β²)[q + (1 - q)log(1 - q)], over the whole space."""
     problem, best = problem_of(kind), minimiser(kind)
-    data, basis = data_of(kind, problem), js.kernel(problem).complement_basis()
+    data, basis = data_of(kind, problem), js.null_space(problem).complement_basis()
     beta, least, fired = beta_of(kind, data), float(at(best, problem)[0]), 0
     for seed in range(12):
         V = (basis @ (basis.T @ weights(40 + seed).reshape(-1))).reshape(C, D)
@@ -306,7 +308,7 @@ def test_self_concordance_of_log_cosh_is_attained_far_out(x64):
     alpha, gamma = COSH
     problem = js.Problem(np.zeros((1, 1)), [[0.5, 0.5]], intercept=True, regularizer=js.LogCosh(alpha, gamma))
     W, V = np.array([[-20 / gamma, 0.0], [0.0, 0.0]]), np.array([[1.5, 0.25], [0.0, 0.25]])
-    rho = float(js.sample_range(problem, V))
+    rho = float(js.max_logit_range(problem, V))
     assert rho == pytest.approx(2 * gamma * 1.5, rel=1e-14)
     only = np.array([[1.0, 0.0], [0.0, 0.0]])
     third, second = float(js.third_derivative(W, problem, V, only)), float(js.quadratic_form(W, problem, only))
@@ -314,4 +316,4 @@ def test_self_concordance_of_log_cosh_is_attained_far_out(x64):
     grown = float(js.quadratic_form(W + V, problem, only)) / second
     assert grown == pytest.approx(float(js.self_concordance_factors(problem, V)[1]), rel=1e-12)
     absent = problem.replace(regularizer=js.LogCosh(0.0, gamma))
-    assert float(js.sample_range(absent, V)) == 0.0
+    assert float(js.max_logit_range(absent, V)) == 0.0

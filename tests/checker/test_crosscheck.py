@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxsoftmax.checker.budget import Budget
 from jaxsoftmax.checker.crosscheck import crosscheck
-from jaxsoftmax.checker.rounding import RULES, with_errors
+from jaxsoftmax.checker.inputs.budget import Budget
+from jaxsoftmax.checker.roundoff.interpreter import RULES, with_errors
 
 pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
 
@@ -398,7 +398,7 @@ def test_unknown_rounding_bounds_agree_with_nothing_and_give_no_nan(monkeypatch)
     """A bound of inf, where no analysis is possible, judges neither a right rule wrong nor any rule right."""
     unknown = lambda call, outs: [jnp.full(out.shape, jnp.inf) for out in outs]  # noqa: E731
     monkeypatch.setitem(RULES, "digamma", unknown)
-    monkeypatch.setattr("jaxsoftmax.checker.program.sampled_errors", with_errors)  # an estimate would stand in
+    monkeypatch.setattr("jaxsoftmax.checker.inputs.program.sampled_errors", with_errors)  # an estimate would stand in
     x = np.float32([1.5, 2.5])
     # Compiled analyses are kept for programs that print alike: no other test has this factor.
     fun = lambda x: jnp.sum(jax.scipy.special.gammaln(x)) * 0.8125  # noqa: E731

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from checker.zoo import CASES
+from helpers.derivatives.zoo import CASES
 
 KEYS = 20
 # For the fast run: gradient with Hessian, vjp and jvp, a loop.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from checker import mechanical
+from helpers.derivatives import mechanical
 
 pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
 

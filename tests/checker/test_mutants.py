@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from checker.mutants import ALSO_TRUE, EQUIVALENT, MUTANTS
+from helpers.derivatives.mutants import ALSO_TRUE, EQUIVALENT, MUTANTS
 
 # At a point without a derivative a value between the slopes of the two sides is as right as any: these "mutants" give
 # one, so they are not accused, and the report says where the function has no derivative.
@@ -31,7 +31,7 @@ def test_the_published_bugs_are_found_and_named(mutant):
     """S21 a, b: the loss α|W|² with gradient αW, and the log-cosh gradient with the wrong sign."""
     found = report(mutant)
     assert found.verdict == "DISAGREE"
-    assert found.smells[0].name == mutant.smell
+    assert found.diagnoses[0].name == mutant.diagnosis
 
 
 # First names that are not the frozen one, each with what is said instead (it matches the rule numerically).
@@ -53,8 +53,8 @@ def test_four_of_five_names_are_right():
 
 
 def named_right(mutant, found):
-    first = found.smells[0].name if found.smells else "unnamed"
-    wanted = OTHERWISE.get(mutant.name, mutant.smell)
+    first = found.diagnoses[0].name if found.diagnoses else "unnamed"
+    wanted = OTHERWISE.get(mutant.name, mutant.diagnosis)
     return first == wanted or first in ALSO_TRUE.get(mutant.name, ())
 
 
@@ -67,8 +67,8 @@ def test_every_mutant_is_found_and_named(mutant):
         assert found.verdict in ("AGREE", "ROUNDING"), f"{EQUIVALENT[mutant.name]}\n{found}"
         return
     expected = "AGREE" if mutant.name in SUBGRADIENTS else "DISAGREE"
-    assert found.verdict == expected, f"{mutant.smell}\n{found}"
-    assert named_right(mutant, found), f"{mutant.smell}\n{found}"
+    assert found.verdict == expected, f"{mutant.diagnosis}\n{found}"
+    assert named_right(mutant, found), f"{mutant.diagnosis}\n{found}"
     if mutant.name in SUBGRADIENTS:
         assert any("no derivative" in note for note in found.notes)
 
@@ -79,4 +79,4 @@ def test_every_other_mutant_is_found_in_float64(mutant):
     """The same in float64, of one in two."""
     found = report(mutant, np.float64, 1)
     quiet = mutant.name in EQUIVALENT or mutant.name in SUBGRADIENTS
-    assert (found.verdict in ("AGREE", "ROUNDING")) == quiet, f"{mutant.smell}\n{found}"
+    assert (found.verdict in ("AGREE", "ROUNDING")) == quiet, f"{mutant.diagnosis}\n{found}"

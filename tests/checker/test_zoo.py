@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from checker.mutants import ALSO_TRUE, EQUIVALENT, MUTANTS, SMELLS
-from checker.zoo import CASES, case
+from helpers.derivatives.mutants import ALSO_TRUE, DIAGNOSES, EQUIVALENT, MUTANTS
+from helpers.derivatives.zoo import CASES, case
 
 U64, U32 = 2.0**-53, 2.0**-24
 
@@ -222,9 +222,9 @@ def test_each_mutant_is_wrong_in_the_way_it_says(entry, x64):
                 example = drawn(entry.base, entry.make, np.float64, key)
                 H = np.atleast_2d(second_order(example.fun, example.at, example.args))
                 assert np.linalg.eigvalsh(H)[0] < -1e-2 * np.abs(H).max()
-            elif entry.smell == "nonfinite":
+            elif entry.diagnosis == "nonfinite":
                 assert np.isfinite(want).all() and not np.isfinite(got).all()
-            elif entry.smell == "kink" and not np.isfinite(want).all():
+            elif entry.diagnosis == "kink" and not np.isfinite(want).all():
                 assert np.isfinite(got).all()
             elif entry.name in EQUIVALENT:
                 assert norm(got - want) <= 1e-12 * norm(want)
@@ -235,8 +235,8 @@ def test_each_mutant_is_wrong_in_the_way_it_says(entry, x64):
 def test_the_mutants_cover_what_was_promised():
     names = [entry.name for entry in MUTANTS]
     assert len(set(names)) == len(names) >= 110
-    assert {entry.smell for entry in MUTANTS} == set(SMELLS)
-    assert min(Counter(entry.smell for entry in MUTANTS).values()) >= 4
+    assert {entry.diagnosis for entry in MUTANTS} == set(DIAGNOSES)
+    assert min(Counter(entry.diagnosis for entry in MUTANTS).values()) >= 4
     assert set(EQUIVALENT) | set(ALSO_TRUE) <= set(names) and {"matlab-l2", "matlab-logcosh"} <= set(names)
-    assert {smell for smells in ALSO_TRUE.values() for smell in smells} <= set(SMELLS)
+    assert {diagnosis for diagnoses in ALSO_TRUE.values() for diagnosis in diagnoses} <= set(DIAGNOSES)
     assert {entry.base for entry in MUTANTS} <= {entry.name for entry in CASES}

@@ -18,7 +18,7 @@ MIXED = np.arange(20) % 3
 SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
 NO_MINIMISER = (Status.DIVERGING, Status.STEP_LIMIT)
 # Compilation is what a method costs: one of each kind by default, all of them among the slow tests.
-QUICK = ("gd", "bb-published", "newton-cg")
+QUICK = ("gd", "rychlik-bb", "newton-cg")
 EACH_METHOD = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in METHODS]
 SGD = optax.sgd(0.01)
 KEY = jax.random.key(3)
@@ -81,7 +81,7 @@ def test_real_data_without_a_minimiser(x64, name, method):
 def test_smoothed_real_data_converge(x64, name):
     """S9: with smoothing 0.01 a minimiser exists; raw units (pixels 0..16, wine's proline near 1000), S13 fires."""
     data = getattr(pytest.importorskip("sklearn.datasets"), name)()
-    result = js.fit(js.Problem.from_labels(data.data, data.target, smoothing=0.01), "newton")
+    result = js.fit(js.Problem.from_labels(data.data, data.target, label_smoothing=0.01), "newton")
     assert result.status is Status.GRADIENT_TOLERANCE
     assert result.converged
     assert result.q_estimate < 1e-3
@@ -104,7 +104,7 @@ def test_both_methods_find_the_same_minimum(x64, regularizer):
     assert gd.converged
     # The Newton decrement estimates the gap to a factor near 1 when q << 1; rounding of a loss of about 20.
     assert abs(gd.loss - newton.loss) <= 2 * (gd.gap_estimate + newton.gap_estimate) + 1e-13 * newton.loss
-    both = np.asarray(js.kernel(problem).project(newton.W - gd.W))
+    both = np.asarray(js.null_space(problem).project(newton.W - gd.W))
     np.testing.assert_allclose(both, 0, atol=1e-6)
 
 

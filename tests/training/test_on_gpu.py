@@ -24,7 +24,7 @@ def test_a_fit_on_the_gpu_ends_where_the_cpu_ends(x64, method, dtype):
     ends = {}
     for device in (jax.devices("cpu")[0], jax.devices()[0]):
         with jax.default_device(device):
-            problem = js.Problem.from_labels(iris.X.astype(dtype), iris.y, smoothing=0.01, dtype=dtype)
+            problem = js.Problem.from_labels(iris.X.astype(dtype), iris.y, label_smoothing=0.01, dtype=dtype)
             assert next(iter(problem.X.devices())) == device
             ends[device] = js.fit(problem, chosen, whiten=whiten, max_steps=3000, **options)
     cpu, gpu = ends.values()

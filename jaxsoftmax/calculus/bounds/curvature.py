@@ -1,0 +1,297 @@
+"""S7: curvature and condition bounds, rigorous.
+
+Names that end in `_bound` (and `singular_value_bounds`) are proved in float64 arithmetic on the compute-dtype data
+(enclosures.py), rounded outwards; they need concrete arrays. A lower bound that float64 cannot establish is returned
+as the trivial 0, its condition bound as inf.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax.calculus.loss.penalties import penalised_columns
+from jaxsoftmax.linalg.enclosures import (
+    DOWN,
+    UNIT_ROUNDOFF,
+    UP,
+    gamma,
+    largest_singular_value_bound,
+    nonzero_singular_value_bounds,
+    smallest_singular_value_bound,
+)
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
+from jaxsoftmax.support.validation import as_weights, is_traced, require_problem
+
+# exp and log are good to an ulp or two in practice, not by proof: this covers them and the few operations around them.
+EXP_SLACK = 2.0**-40
+
+
+class SingularValueBounds(NamedTuple):
+    """Rigorous bounds: `lower` ≤ σ_min⁺ (0.0 when none could be proved), σ_max ≤ `upper`, of diag(√s) X."""
+
+    lower: float
+    upper: float
+
+
+def _concrete(problem: Problem, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(X, s) in float64 over the samples of positive weight."""
+    require_problem(problem)
+    if any(is_traced(leaf) for leaf in jax.tree.leaves(problem)):
+        raise TypeError(f"problem: {name}() is a rigorous bound on concrete data; call it outside jit.")
+    s = np.asarray(problem.sample_weight).astype(np.float64)
+    return np.asarray(problem.X).astype(np.float64)[s > 0], s[s > 0]
+
+
+def singular_value_bounds(problem: Problem) -> SingularValueBounds:
+    """Rigorous bounds on the extreme nonzero singular values of diag(√s) X (used by S7).
+
+    `lower` is 0.0 when no positive bound could be proved: a conditioning beyond float64's reach once the columns are
+    brought near norm 1, or columns whose dependence on the others is not proved exactly (dependence.py proves that of
+    proportional columns and of combinations of a few).
+
+    Args:
+        problem: concrete data, any compute dtype; the bounds are about its device X, exactly as stored.
+
+    Raises:
+        TypeError: on a traced problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> lower, upper = js.singular_value_bounds(problem)
+        >>> lower <= 3 <= lower * (1 + 1e-12), upper * (1 - 1e-12) <= 4 <= upper
+        (True, True)
+    """
+    found = nonzero_singular_value_bounds(*_concrete(problem, "singular_value_bounds"))
+    return SingularValueBounds(found.lower, found.upper)
+
+
+def _gamma_squared(problem: Problem) -> float:
+    """Σ γ² over the self-regularisers."""
+    return sum(float(p.gamma) ** 2 for p in problem.regularizer if isinstance(p, SelfRegularizer))
+
+
+def _entrywise_top(problem: Problem) -> float:
+    """The largest curvature of an entry under L2 and log-cosh: Σ α + Σ αγ (S21 a, b), to a few roundings."""
+    l2 = sum(float(p.alpha) for p in problem.regularizer if isinstance(p, L2))
+    return l2 + sum(float(p.alpha) * float(p.gamma) for p in problem.regularizer if isinstance(p, LogCosh))
+
+
+def _entrywise_floor(W: np.ndarray, problem: Problem) -> tuple[float, float]:
+    """Lower bounds for the curvature at W of entries under L2 and log-cosh, rounded down (S21 a, b).
+
+    The first over the columns that some penalty holds, the second over all columns where a penalty holds them all, else
+    0. sech² falls in |x|: its least value is at the largest |w|, rounded up, and 4e/(1 + e)² >= e for e <= 1 keeps the
+    result normal or 0.
+    """
+    some = everywhere = 0.0
+    for p in problem.regularizer:
+        if not isinstance(p, (L2, LogCosh)):
+            continue
+        floor, columns = float(p.alpha), penalised_columns(p, problem) > 0
+        if isinstance(p, LogCosh):
+            x = float(p.gamma) * float(np.max(np.abs(W[:, columns]), initial=0.0)) * UP
+            e = float(_normal(math.exp(-2 * x)))
+            floor = float(_normal(floor * float(p.gamma) * (4 * e / (1 + e) ** 2) * (1 - EXP_SLACK)))
+        some += floor
+        everywhere += floor if columns.all() else 0.0
+    return some * DOWN, everywhere * DOWN
+
+
+def curvature_bound(problem: Problem) -> float:
+    """Λ = ½ σ_max(diag(√s) X)² + penalties ≥ λ_max(H(W)) for every W, a Python float, rigorous (S7a, S21).
+
+    Penalties: α for L2, αγ for log-cosh, γ²/2 for the self-regulariser.
+
+    Raises:
+        TypeError: on a traced problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.curvature_bound(problem), 9)
+        8.0
+
+    Source: [B].
+    """
+    high = largest_singular_value_bound(*_concrete(problem, "curvature_bound"))
+    return (0.5 * high * high + _entrywise_top(problem) + 0.5 * _gamma_squared(problem)) * UP
+
+
+def _normal(x: Any) -> Any:
+    """x >= 0 with subnormal numbers lowered to 0: below the smallest normal, a factor DOWN need not round down."""
+    return np.where(x < np.finfo(np.float64).tiny, 0.0, x)
+
+
+def lambda2_bound(Y: Any) -> np.ndarray:
+    """A rigorous lower bound for λ₂(S(y)), the smallest eigenvalue of S(y) on **1**⊥, for each row y (S7b, S7d).
+
+    min_i y_i by interlacing; 2 y₁ y₂ (exact) for two classes. The entries of Y are taken as given.
+
+    Args:
+        Y: (..., C) probabilities.
+
+    Returns:
+        float64 array (...,).
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> js.lambda2_bound([[0.5, 0.3, 0.2], [1 / 3, 1 / 3, 1 / 3]]).round(12).tolist()
+        [0.2, 0.333333333333]
+    """
+    Y = np.asarray(Y).astype(np.float64)
+    if Y.shape[-1] == 2:
+        return _normal(2 * Y[..., 0] * Y[..., 1]) * DOWN
+    return np.min(Y, axis=-1) if Y.shape[-1] > 1 else np.zeros(Y.shape[:-1])
+
+
+def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Lower bounds for softmax at logits within `error` (rows) of Z: e^{-2 error} and the arithmetic's own few eps."""
+    d = Z - np.max(Z, axis=1, keepdims=True)
+    p = np.exp(d)
+    # exp's slack covers the sum, the division and d's rounding too.
+    slack = EXP_SLACK + 4 * UNIT_ROUNDOFF * np.max(np.abs(d), axis=1) + 2 * error
+    return _normal(_normal(p) / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
+
+
+def _flattest(X: np.ndarray, W64: np.ndarray, problem: Problem) -> float:
+    """min_n λ₂(S(y_n)) from below, over the rows of X and the samples of S21d."""
+    smallest = np.min(_lambda2_of_samples(W64, X), initial=np.inf)
+    for p in problem.regularizer:
+        if isinstance(p, SelfRegularizer):
+            Z = float(p.gamma) * W64.T
+            rows = lambda2_bound(_probability_lower_bounds(Z, UNIT_ROUNDOFF * np.max(np.abs(Z), axis=1)))
+            smallest = min(smallest, np.min(rows))
+    return float(smallest)
+
+
+def flattest_softmax_bound(W: Any, problem: Problem) -> float:
+    """min_n λ₂(S(y_n)) from below, a Python float ≥ 0: twice it is what S19's step gains at least (S7b, S19).
+
+    Raises:
+        TypeError: on traced arguments.
+        ValueError: if W does not fit the problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.calculus.bounds.curvature import flattest_softmax_bound
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(flattest_softmax_bound(np.zeros((2, 2)), problem), 9)
+        0.5
+    """
+    X, _ = _concrete(problem, "flattest_softmax_bound")
+    return _flattest(X, np.asarray(as_weights(W, problem)).astype(np.float64), problem)
+
+
+def curvature_lower_bound(W: Any, problem: Problem) -> float:
+    """A lower bound for λ_min of H(W) on 𝒦⊥, a Python float ≥ 0 (S7c, S21): min_n λ₂(S(y_n)) σ_min⁺².
+
+    0.0 when no positive bound could be established (see `singular_value_bounds`). With L2 on every column it is at
+    least α; with L2 beside a free intercept the smaller of α and the data's bound; log-cosh is an L2 of strength
+    αγ sech²(γ max|w|) at W; the self-regulariser adds its D samples γ e_d.
+
+    Raises:
+        TypeError: on traced arguments.
+        ValueError: if W does not fit the problem.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.curvature_lower_bound(np.zeros((2, 2)), problem), 9)  # λ₂ = 1/2 at W = 0
+        4.5
+    """
+    X, s = _concrete(problem, "curvature_lower_bound")
+    W64 = np.asarray(as_weights(W, problem)).astype(np.float64)
+    gamma2, (alpha, alpha_whole) = _gamma_squared(problem), _entrywise_floor(W64, problem)
+    low, _, full_rank = nonzero_singular_value_bounds(X, s)
+    smallest = _flattest(X, W64, problem)
+    if problem.regularizer and not full_rank:
+        # `low` is the smallest nonzero singular value; a penalty also sees the directions that X does not.
+        low = 0.0
+    data = float(_normal(smallest * (low * low + gamma2))) * DOWN
+    held = [p for p in problem.regularizer if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0]
+    if any(penalised_columns(p, problem).all() for p in held):
+        return alpha_whole
+    if held:
+        # V = V_a + **1**vᵀ, v ⊥ e_bias: the data see V_a, the penalty sees C‖v‖² (needs full column rank).
+        return min(alpha, data)
+    return data
+
+
+def samplewise_curvature_bound(W: Any, problem: Problem) -> float:
+    """S7c sample by sample, at least `curvature_lower_bound`: σ_min⁺(diag(√(s m)) X)² with m_n ≤ λ₂(S(y_n)).
+
+    On 𝒦⊥ S(y_n) ⪰ m_n (I − **11**ᵀ/C) for each sample, so H ⪰ (I − **11**ᵀ/C) ⊗ Σ_n s_n m_n x_n x_nᵀ: one confident
+    sample no longer speaks for all. With regularisers it is `curvature_lower_bound`. A Python float ≥ 0.
+
+    Raises:
+        TypeError, ValueError: as `curvature_lower_bound`.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.calculus.bounds.curvature import samplewise_curvature_bound
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> W = np.array([[0, 1], [0, 0]], dtype="float32")  # the second sample is confident, the first is not
+        >>> round(samplewise_curvature_bound(W, problem), 6), round(js.curvature_lower_bound(W, problem), 6)
+        (0.565207, 0.317929)
+    """
+    if problem.regularizer:
+        return curvature_lower_bound(W, problem)
+    X, s = _concrete(problem, "samplewise_curvature_bound")
+    weight = _normal(s * _lambda2_of_samples(np.asarray(as_weights(W, problem)).astype(np.float64), X)) * DOWN
+    if not np.all(weight > 0):
+        X, weight = X[weight > 0], weight[weight > 0]
+        if not len(X) or nonzero_singular_value_bounds(X, weight).full_column_rank is False:
+            return 0.0  # the samples left may have a smaller row space than all of them
+    low = smallest_singular_value_bound(X, weight)
+    return max(float(_normal(low * low * DOWN)) * DOWN, 0.0)
+
+
+def _lambda2_of_samples(W: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """(N,): lower bounds for λ₂(S(y_n)), the rounding of logits and softmax included."""
+    # |z - computed z| ≤ γ_D Σ|x||w| per entry; a softmax entry moves by at most e^{±2 max|Δz|}.
+    error = gamma(X.shape[1] + 1) * np.max(np.abs(X) @ np.abs(W).T, axis=1)
+    return lambda2_bound(_probability_lower_bounds(X @ W.T, error))
+
+
+def condition_bound(W: Any, problem: Problem) -> float:
+    """Λ / (lower curvature bound) ≥ cond(H(W)|𝒦⊥), inf if there is none (S7c).
+
+    Without regularisers this is cond⁺² / (2 min_n λ₂(S(y_n))).
+
+    Raises:
+        TypeError, ValueError: as `curvature_lower_bound`.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.condition_bound(np.zeros((2, 2)), problem), 6)  # (4/3)² / (2 · 1/2)
+        1.777778
+    """
+    low = curvature_lower_bound(W, problem)
+    return curvature_bound(problem) / low * UP if low > 0 else math.inf
+
+
+def condition_bound_two_classes(W: Any, problem: Problem) -> float:
+    """cond⁺² / (4 min_n y_n1 y_n2) ≥ cond(H(W)|𝒦⊥) for two classes (S7d); inf if no bound could be established.
+
+    Raises:
+        ValueError: if the problem has not exactly two classes.
+        TypeError: on traced arguments.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> round(js.condition_bound_two_classes(np.zeros((2, 2)), problem), 6)
+        1.777778
+
+    Source: [R].
+    """
+    if problem.C != 2:
+        raise ValueError(f"problem: has {problem.C} classes; S7d is about two. Use condition_bound for any number.")
+    return condition_bound(W, problem)

@@ -1,0 +1,1 @@
+"""A rule against each route of evidence: gradients, Jacobians, Hessians."""

@@ -1,0 +1,205 @@
+"""Routes without any rule of JAX's reverse mode: forward mode, complex step, differences, Taylor remainders."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from jaxsoftmax.checker.compare.autodiff import (
+    DIFFERENCES,
+    DOUBT,
+    FORWARD,
+    REVERSE,
+    Truth,
+    dot,
+    dot_tolerance,
+    finite,
+    split,
+)
+from jaxsoftmax.checker.compare.first_order import FIRST, Hand
+from jaxsoftmax.checker.compare.routes import Routes, routes_of
+from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.inputs.linear_maps import LinearMap
+from jaxsoftmax.checker.numeric.differences import Difference
+from jaxsoftmax.checker.numeric.directions import Direction, directions
+from jaxsoftmax.checker.numeric.kinks import kink
+
+# A complex product or quotient takes up to six real operations where forward mode takes three.
+_COMPLEX = 4.0
+
+
+def probe_directions(session: Session, routes: Routes, truth: Truth) -> list[Direction]:
+    """Gaussian directions, one leaf at a time, blocks, and directions in which small entries count as much as large."""
+    if routes.lean:
+        count = {"random": 1}
+    else:
+        count = {"random": 2, "scaled": 1, "leaf": 6, "rows": 1, "columns": 1}
+    with np.errstate(all="ignore"):
+        sizes = [1 / np.abs(g) for g in truth.gradient]
+    largest = max((float(np.max(s, initial=0.0, where=np.isfinite(s))) for s in sizes), default=1.0) or 1.0
+    found = directions(
+        session.point.leaves,
+        session.rng,
+        count=count,
+        names=session.point.paths,
+        magnitudes=[s / largest for s in sizes],
+    )
+    if not session.nonsmooth:
+        return list(found)
+    out = []
+    for probe in found:
+        flat = session.smooth(np.concatenate([np.ravel(v) for v in probe.leaves]))
+        out.append(dataclasses.replace(probe, leaves=split(session, flat)))
+    return [probe for probe in out if any(v.any() for v in probe.leaves)]
+
+
+def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMap | None = None) -> None:
+    """Hold the hand gradients, and reverse autodiff itself, to the other routes along directions."""
+    routes = routes_of(session)
+    probes = probe_directions(session, routes, truth)
+    gradients = [(REVERSE, truth.gradient, truth.tolerance)] if truth.route == REVERSE else []
+    gradients += [(hand.name, hand.gradient, hand.tolerance) for hand in hands]
+    gradients = [g for g in gradients if finite(g[1])]
+    if not gradients or not probes:
+        return
+    refusal = routes.complex_refusal()
+    few = [] if routes.lean and truth.route != DIFFERENCES else probes[:3]
+    if routes.lean:
+        session.note(
+            "a large function: no complex step, no differences, no Taylor remainders; forward mode stands beside"
+        )
+    elif refusal is not None:
+        session.note(f"no complex step: {refusal} has no complex continuation")
+    forward = [] if truth.route == DIFFERENCES else [_forward(session, routes, probe, truth) for probe in probes]
+    steps = [] if refusal is not None or routes.lean else [routes.complex_step(probe.leaves) for probe in few]
+    noise = U64 * truth.value_units
+    differences = [routes.difference(probe.leaves, noise) for probe in few]
+    for name, gradient, tolerance in gradients:
+        slopes = [dot(gradient, probe.leaves) for probe in probes]
+        owns = [dot_tolerance(gradient, probe.leaves, tolerance) for probe in probes]
+        names = [probe.name for probe in probes]
+        values, bounds = [f[0] for f in forward], [f[1] for f in forward]
+        if forward:
+            _add(session, name, FORWARD, slopes, values, owns, bounds, names)
+        agreed = True
+        if steps:
+            bounds = [_COMPLEX * b for b in bounds]
+            agreed = _add(session, name, "complex step (float64)", slopes, steps, owns, bounds, names)
+        _check_differences(session, name, slopes, owns, differences, names, agreed and bool(steps))
+    for hand in hands:
+        if finite(hand.gradient) and not routes.lean:
+            _check_taylor(session, routes, hand, few[0], differences[0], noise, hvp)
+
+
+def _forward(session: Session, routes: Routes, probe: Direction, truth: Truth) -> tuple[float, float]:
+    """(slope, tolerance) by forward mode; of a large function the reverse mode's bound, twice, stands in."""
+    direction = session.like_point(np.concatenate([np.ravel(v) for v in probe.leaves]))
+    if routes.lean:
+        slope = float(session.values(routes.forward, session.wide(), direction)[1])
+        return slope, 2 * dot_tolerance(truth.gradient, probe.leaves, truth.tolerance)
+    measured = session.measure(routes.forward, session.wide(), direction)
+    return float(measured.values[1]), U64 * float(measured.errors[1])
+
+
+def _add(
+    session: Session,
+    name: str,
+    route: str,
+    slopes: list[float],
+    values: list[float],
+    owns: list[float],
+    bounds: list[float],
+    names: list[str],
+) -> bool:
+    n = len(values)
+    tolerance = np.array(owns[:n]) + np.array(bounds[:n])
+    finding = session.add(
+        FIRST,
+        f"{name} along directions",
+        route,
+        [np.array([s]) for s in slopes[:n]],
+        [np.array([v]) for v in values],
+        [np.array([t]) for t in tolerance],
+        [np.array([b]) for b in bounds[:n]],
+        paths=names[:n],
+        identity=True,
+    )
+    return finding.check.passed
+
+
+def _check_differences(
+    session: Session,
+    name: str,
+    slopes: list[float],
+    owns: list[float],
+    found: list[Difference],
+    names: list[str],
+    confirmed: bool,
+) -> None:
+    """Differences only estimate their error: where the complex step agrees, they do not judge."""
+    values = [float(d.value) for d in found]
+    bounds = [DOUBT * float(d.error_estimate) for d in found]
+    with np.errstate(invalid="ignore"):
+        off = [not abs(s - v) <= o + b for s, v, o, b in zip(slopes, values, owns, bounds, strict=False)]
+    keep = []
+    for i, (wrong, difference) in enumerate(zip(off, found, strict=False)):
+        if not wrong:
+            keep.append(i)
+            continue
+        shape = kink(difference)
+        if shape.kind != "smooth":
+            session.kinks.append(shape.evidence)
+            session.note(f"differences along {names[i]} do not judge: {shape.evidence}")
+        elif confirmed:
+            session.note(f"differences along {names[i]} are off, and the complex step is not: they do not judge")
+        else:
+            keep.append(i)
+    if keep:
+        picked = [[row[i] for i in keep] for row in (slopes, values, owns, bounds, names)]
+        _add(session, name, DIFFERENCES, *picked)  # pyright: ignore[reportArgumentType]
+
+
+def _check_taylor(
+    session: Session,
+    routes: Routes,
+    hand: Hand,
+    probe: Direction,
+    difference: Difference,
+    noise: float,
+    hvp: LinearMap | None,
+) -> None:
+    """f(x + tv) - f(x) - t<g, v> falls like t², and like t³ when t²<v, Hv>/2 is taken off too."""
+    slope = dot(hand.gradient, probe.leaves)
+    doubt = dot_tolerance(hand.gradient, probe.leaves, hand.tolerance)
+    orders: list[tuple[int, float | None]] = [(2, None)]
+    if hvp is not None and not routes.lean:
+        flat = np.concatenate([np.ravel(v) for v in probe.leaves])
+        orders.append((3, float(flat @ hvp.values(flat[None])[0])))
+    for order, bend in orders:
+        found = routes.taylor(probe.leaves, slope, bend, noise, doubt)
+        if found.passed is None:
+            session.note(f"Taylor remainder of order {order}: {found.text}")
+            continue
+        if not found.passed and not session.kinks:
+            # The rule may have the mean of two slopes, as central differences do: only the remainder shows the kink.
+            shape = kink(difference)
+            session.kinks += [shape.evidence] if shape.kind == "kink at the point" else []
+        if not found.passed and session.kinks:
+            session.note(f"Taylor remainder of order {order} beside a kink: {found.text}")
+            continue
+        quantity = hand.name if order == 2 else "hvp"
+        if not found.passed and all(f.check.passed for f in session.findings if f.check.quantity.startswith(quantity)):
+            # An order is fitted, not bounded: where every entry agrees it does not accuse.
+            session.note(f"Taylor remainder of order {order}, while every entry agrees: {found.text}")
+            continue
+        session.add(
+            FIRST if order == 2 else "2nd",
+            f"{quantity}, order of the Taylor remainder",
+            f"t^{order}",
+            [found.order_fitted],
+            [float(order)],
+            [0.0 if not found.passed else max(0.5, abs(found.order_fitted - order))],
+            paths=[probe.name],
+            identity=True,
+        )

@@ -1,0 +1,232 @@
+"""Functions with any number of outputs: hand jvp and vjp against autodiff, whole Jacobians where affordable."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax.checker.compare.autodiff import FORWARD, REVERSE
+from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
+from jaxsoftmax.checker.inputs.closed_data import excused
+from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap, doubtful
+from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
+from jaxsoftmax.checker.inputs.probes import state_guarantee, structured_probes
+from jaxsoftmax.checker.inputs.tracing import Traced
+
+FIRST = "1st"
+_DENSE_ENTRIES = 2**22
+
+
+class Outputs(NamedTuple):
+    """What a function returns: float leaves.
+
+    Attributes:
+        tree: the structure.
+        paths: the path of each leaf.
+        leaves: shapes and dtypes.
+    """
+
+    tree: Any
+    paths: tuple[str, ...]
+    leaves: list[Any]
+
+    @property
+    def size(self) -> int:
+        """The number of entries of all leaves."""
+        return sum(int(np.prod(leaf.shape)) for leaf in self.leaves)
+
+    def name(self, i: int) -> str:
+        """The path and index of entry i of the raveled outputs."""
+        return f"output{entry_path(self.paths, [leaf.shape for leaf in self.leaves], i)}"
+
+
+def read_outputs(out: Any) -> Outputs:
+    """Flatten a function's output shapes.
+
+    Raises:
+        TypeError: an output is no real float array.
+    """
+    named, tree = jax.tree_util.tree_flatten_with_path(out)
+    for path, leaf in named:
+        if not hasattr(leaf, "dtype") or not jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
+            place = jax.tree_util.keystr(path)
+            raise TypeError(
+                f"fun: output{place} has dtype {getattr(leaf, 'dtype', type(leaf).__name__)}; only real floats have "
+                "derivatives. Leave it out of the result."
+            )
+    if not named:
+        raise ValueError("fun: returned nothing; a float array is needed. Return the value.")
+    return Outputs(tree, tuple(jax.tree_util.keystr(p) for p, _ in named), [leaf for _, leaf in named])
+
+
+def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
+    """A hand jvp (x, v) -> J v against forward autodiff of the stripped function, column by column or along probes."""
+    fun = session.fun
+
+    def pushed(run: Any, consts: Any) -> LinearMap:
+        def forward(c: Any, leaves: Any, v: Any) -> Any:
+            return jax.jvp(lambda x: run(c, x), (leaves,), (v,))[1]
+
+        return LinearMap(session, forward, consts, session.point.leaves)
+
+    hand, truth = LinearMap(session, traced.run, traced.consts, session.point.leaves), pushed(fun.run, fun.consts)
+    _require_autodiff(truth, "jvp")
+    names = names_of(session)
+    _compare(session, "jvp", FORWARD, traced, hand, truth, outputs, outputs.size, outputs.name, names)
+    _as_run(session, "jvp", FORWARD, traced, hand, truth, pushed, outputs.name, session.point.leaves)
+    return hand
+
+
+def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
+    """A hand vjp (x, ct) -> ct J against reverse autodiff of the stripped function, row by row or along probes.
+
+    Where reverse mode is impossible, ct J is formed by forward mode: <ct, J e_i> for every i.
+    """
+    fun = session.fun
+
+    def pulled(run: Any, consts: Any, reverse: bool = True) -> LinearMap:
+        def by_reverse(c: Any, leaves: Any, ct: Any) -> Any:
+            return jax.vjp(lambda x: run(c, x), leaves)[1](list(ct))[0]
+
+        def by_forward(c: Any, leaves: Any, ct: Any) -> Any:
+            jacobians = jax.jacfwd(lambda x: run(c, x))(leaves)  # output leaves of input leaves
+            rows = [[jax.numpy.tensordot(t, j, axes=t.ndim) for j in row] for t, row in zip(ct, jacobians, strict=True)]
+            return [sum(parts) for parts in zip(*rows, strict=True)]
+
+        return LinearMap(session, by_reverse if reverse else by_forward, consts, outputs.leaves)
+
+    hand = LinearMap(session, traced.run, traced.consts, outputs.leaves)
+    truth, route = pulled(fun.run, fun.consts), REVERSE
+    try:
+        truth.chunk()
+    except Exception as error:  # a while loop has no reverse mode
+        session.note(f"reverse autodiff of the stripped function is impossible here ({type(error).__name__})")
+        truth, route = pulled(fun.run, fun.consts, False), FORWARD
+        _require_autodiff(truth, "vjp")
+    names = names_of(session)
+    _compare(session, "vjp", route, traced, hand, truth, outputs, session.point.size, names, outputs.name)
+    of = functools.partial(pulled, reverse=route == REVERSE)
+    _as_run(session, "vjp", route, traced, hand, truth, of, names, outputs.leaves)
+    return hand
+
+
+def _require_autodiff(truth: LinearMap, name: str) -> None:
+    try:
+        truth.chunk()
+    except Exception as error:
+        raise ValueError(
+            f"{name}: without its custom rules JAX cannot differentiate fun ({type(error).__name__}), so there is "
+            "nothing to compare with. Check the gradient of a scalar function of it instead: differences judge that."
+        ) from error
+
+
+def check_dual(session: Session, forward: LinearMap, reverse: LinearMap, rules: list[Traced]) -> None:
+    """<ct, J v> = <ct J, v> for the two hand rules."""
+    probes, duals = (m.probes(2) for m in (forward, reverse))
+    pushed, push_units = forward.measure(probes)
+    pulled, pull_units = reverse.measure(duals)
+    pulled = session.smooth(pulled)  # entries without a derivative are left out
+    ours, theirs = duals @ pushed.T, pulled @ probes.T
+    sums = U64 * (4 + 2 * np.sqrt(max(forward.width, reverse.width)))
+    own = np.abs(pulled) @ np.abs(probes).T * sums + U64 * pull_units @ np.abs(probes).T
+    tolerance = np.abs(duals) @ np.abs(pushed).T * sums + U64 * np.abs(duals) @ push_units.T + own
+    coarse = session.u / U64 * tolerance
+    for traced in rules:
+        (tolerance,) = excused(session, traced, traced.name, [ours], [theirs], [tolerance], [coarse])
+    rows, columns = (lambda i: f"cotangent {i}"), (lambda i: f"direction {i}")
+    compare_matrices(session, FIRST, "jvp", "<ct, Jv> with the hand vjp", ours, theirs, tolerance, own, rows, columns)
+
+
+def _compare(
+    session: Session,
+    quantity: str,
+    route: str,
+    traced: Traced,
+    hand: LinearMap,
+    truth: LinearMap,
+    outputs: Outputs,
+    height: int,
+    rows: Any,
+    columns: Any,
+) -> None:
+    dense = hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes
+    bounds = Bounds.of(hand, session.rng) if dense else None
+    own = Bounds.of(truth, session.rng) if bounds is not None else None
+    if bounds is not None and own is not None:
+        ours, theirs = bounds.matrix, own.matrix
+        error, limit = np.abs(ours - theirs), U64 * (bounds.units + own.units)
+        in_doubt = doubtful(error, limit)
+        if isinstance(columns, EntryNames):
+            leave_out_kinks(session, in_doubt)
+        else:
+            leave_out_kinks(session, doubtful(error.T, limit.T))
+        bounds.confirm(in_doubt)
+        own.confirm(in_doubt)
+        units, own_units = bounds.units, own.units
+    else:
+        paths = (
+            list(session.point.paths) if hand.inputs is session.point.leaves else [f"output{p}" for p in outputs.paths]
+        )
+        probes, labels = structured_probes(session, hand, paths)
+        state_guarantee(session, quantity, hand.width, labels)
+        ours, units = hand.measure(probes)
+        theirs, own_units = truth.measure(probes)
+        ours, units, theirs, own_units = ours.T, units.T, theirs.T, own_units.T
+        columns = lambda i: labels[i]  # noqa: E731
+        quantity = f"{quantity} along directions"
+    coarse = session.u * units + U64 * own_units
+    (tolerance,) = excused(session, traced, quantity, [ours], [theirs], [U64 * (units + own_units)], [coarse])
+    finding = compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+    if bounds is not None and own is not None:
+        suspect(session, quantity, finding, ours, theirs, tolerance, traced)
+
+
+def _as_run(
+    session: Session,
+    quantity: str,
+    route: str,
+    traced: Traced,
+    hand: LinearMap,
+    truth: LinearMap,
+    of: Callable[[Any, Any], LinearMap],
+    rows: Any,
+    templates: list[Any],
+) -> None:
+    """The rule in its own dtype along three directions, which are numbers of that dtype."""
+    probes = hand.probes(3)
+    if not session.double:
+        probes = np.asarray(probes.astype(np.float32), np.float64)
+    theirs, own = truth.measure(probes)
+    _, units = hand.measure(probes)
+    ran = []
+    with session.point.scope():
+        for probe in probes:
+            parts, at = [], 0
+            for leaf in templates:
+                size = int(np.prod(leaf.shape))
+                parts.append(jax.numpy.asarray(probe[at : at + size].reshape(leaf.shape), leaf.dtype))
+                at += size
+            outs = traced.as_run(session.point.leaves, parts)
+            ran.append(np.concatenate([np.asarray(y).ravel() for y in outs]))
+            session.clock.evaluations += 1
+    tolerance = session.u * units + U64 * own
+    with np.errstate(invalid="ignore"):
+        off = not (np.abs(np.array(ran).astype(np.float64) - theirs) <= tolerance).all()
+    if off:
+        # In the working dtype the function may be another one (random draws, rounded data): hold the rule to that.
+        fun, rule = session.fun, LinearMap(session, traced.run_narrow, list(traced.narrow.consts), hand.inputs)
+        narrow, narrow_own = of(fun.run_narrow, list(fun.narrow.consts)).measure(probes, narrow=True)
+        wider = session.u * rule.measure(probes, narrow=True)[1] + U64 * narrow_own
+        with np.errstate(invalid="ignore"):
+            if (np.abs(np.array(ran).astype(np.float64) - narrow) <= wider).all():
+                theirs, own, tolerance = narrow, narrow_own, wider
+    name = f"{quantity}, as it runs in {session.point.dtype}"
+    where = lambda i: f"direction {i}"  # noqa: E731
+    compare_matrices(
+        session, FIRST, name, route, np.array(ran).T, theirs.T, tolerance.T, U64 * own.T, rows, where, table=True
+    )

@@ -1,0 +1,111 @@
+"""Entries where autodiff is no judge: points of no derivative, and entries where it gives NaN; differences decide."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, DOUBT, Truth, basis, split
+from jaxsoftmax.checker.compare.routes import routes_of
+from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.matrices import names_of
+from jaxsoftmax.checker.numeric.differences import Difference
+from jaxsoftmax.checker.numeric.kinks import kink
+
+# So many entries in doubt are looked at one by one.
+_LOOKED_AT = 64
+_LOOKED_AT_LARGE = 3
+
+
+class Judged(NamedTuple):
+    """What a gradient is held to after differences were asked about the entries in doubt.
+
+    Attributes:
+        target: a leaf each.
+        tolerance: likewise.
+    """
+
+    target: list[np.ndarray]
+    tolerance: list[np.ndarray]
+
+
+def judge(
+    session: Session, truth: Truth, ours: list[Any], target: list[np.ndarray], tolerance: list[np.ndarray]
+) -> Judged:
+    """Where ours misses the target, or the target is not a number, let one-sided differences say what is right there.
+
+    At a point of no derivative any value between the slopes from both sides is accepted (a subgradient, for convex
+    functions); beside one nothing is, but the report can say so.
+    """
+    flat = [np.concatenate([np.ravel(np.asarray(a)).astype(np.float64) for a in part]) for part in (ours, target)]
+    mine, other = flat
+    limit = np.concatenate([np.broadcast_to(t, o.shape).ravel() for t, o in zip(tolerance, target, strict=True)])
+    with np.errstate(all="ignore"):
+        lost = ~np.isfinite(other)
+        doubt = np.flatnonzero(lost | ~(np.abs(mine - other) <= limit))
+    if not len(doubt):
+        return Judged(target, tolerance)
+    other, limit = other.copy(), limit.copy()
+    names, routes = names_of(session), routes_of(session)
+    for i in (int(k) for k in doubt[: _LOOKED_AT if not routes.lean else _LOOKED_AT_LARGE]):
+        found = routes.difference(basis(session, i))
+        shape = kink(found)
+        if not (lost[i] or shape.kind.startswith("kink")):
+            continue
+        name = names(i) or "x"
+        if shape.kind.startswith("kink"):
+            session.kinks.append(f"{name}: {shape.evidence}")
+        left, right, slack = _sides(session, truth, i, found)
+        if not np.isfinite([left, right]).all():
+            if lost[i]:
+                session.note(f"the derivative is not finite at {name}: that entry says nothing")
+            continue
+        slack += float(limit[i]) if np.isfinite(limit[i]) else 0.0  # the rule's own rounding, in its dtype
+        low, high = min(left, right) - slack, max(left, right) + slack
+        if high - low > 4 * slack and low <= mine[i] <= high:
+            session.note(
+                f"no derivative at {name}: the slopes from the left and the right are {left:.6g} and {right:.6g}; the "
+                f"rule's {mine[i]:.6g} lies between"
+            )
+            other[i], limit[i] = mine[i], slack
+            session.nonsmooth.add(i)
+        elif lost[i]:
+            session.note(f"autodiff of the stripped function is not finite at {name}: its neighbours judge")
+            other[i], limit[i] = (left + right) / 2, high - low
+    return Judged(split(session, other), split(session, limit))
+
+
+def _sides(session: Session, truth: Truth, i: int, found: Difference) -> tuple[float, float, float]:
+    """(slope from the left, from the right, their tolerance) in entry i.
+
+    Autodiff a few ulps to either side, where it is finite: that tells a kink at the point from one beside it, which
+    differences, whose steps are longer, cannot. Else the one-sided differences.
+    """
+    size = max(float(np.max(np.abs(leaf), initial=0.0)) for leaf in map(np.asarray, session.point.leaves)) or 1.0
+    at = np.concatenate([np.ravel(np.asarray(leaf)).astype(np.float64) for leaf in session.point.leaves])[i]
+    step = max(abs(float(at)) * 2.0**-50, size * 2.0**-300)
+    slopes = []
+    if truth.route != DIFFERENCES:
+        with jax.enable_x64(True):
+            for sign in (-1.0, 1.0):
+                moved = [x + sign * step * v for x, v in zip(session.wide(), basis(session, i), strict=True)]
+                gradient = session.values(truth.program, moved)[1:]
+                slopes.append(float(np.concatenate([np.ravel(g) for g in gradient])[i]))
+        if np.isfinite(slopes).all():
+            return slopes[0], slopes[1], 2.0**-40 * max(abs(slopes[0]), abs(slopes[1]))
+    slack = DOUBT * max(float(found.left_error), float(found.right_error))
+    return float(found.left), float(found.right), slack
+
+
+def leave_out_kinks(session: Session, columns: np.ndarray) -> None:
+    """Of the columns of a Jacobian that are in doubt, leave out those in which the function has no derivative."""
+    names, routes = names_of(session), routes_of(session)
+    for j in columns[: _LOOKED_AT if not routes.lean else _LOOKED_AT_LARGE]:
+        shape = kink(routes.difference(basis(session, int(j))))
+        if shape.kind == "kink at the point":
+            session.nonsmooth.add(int(j))
+            session.note(f"no derivative at {names(int(j)) or 'x'} ({shape.evidence}): that entry is left out")
+        if shape.kind.startswith("kink"):
+            session.kinks.append(f"{names(int(j)) or 'x'}: {shape.evidence}")

@@ -1,0 +1,121 @@
+"""The function along a direction: differences, Taylor samples, complex step and forward mode, compiled on first use."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+
+from jaxsoftmax.checker.inputs.context import LEAN_BYTES, Session
+from jaxsoftmax.checker.inputs.program import Program, compiled
+from jaxsoftmax.checker.jaxprs.complex_step import complex_step, why_not
+from jaxsoftmax.checker.jaxprs.equations import primitives
+from jaxsoftmax.checker.jaxprs.replay import FOREIGN, Replay
+from jaxsoftmax.checker.numeric.differences import Difference, difference_kernel, directional_difference
+from jaxsoftmax.checker.numeric.taylor import taylor_kernel, taylor_slopes
+
+_LEVELS = 8
+
+
+class Routes:
+    """The function along directions: programs of one check, compiled on first use."""
+
+    def __init__(self, session: Session) -> None:
+        """Trace the function's value."""
+        self.session = session
+        fun = session.fun
+        # Of a function with many outputs, one random combination: whatever one of them does shows in it.
+        shapes = [out.shape for out in jax.tree.leaves(fun.out)]
+        scalar = shapes == [()]
+        weights = [np.ones(())] if scalar else [np.random.default_rng(0).standard_normal(s) for s in shapes]
+
+        def combined(c: Any, leaves: Any) -> Any:
+            outs = fun.run(c, leaves)
+            return [outs[0] if scalar else sum(jnp.vdot(w, out) for w, out in zip(weights, outs, strict=True))]
+
+        self.value = session.program(combined, fun.consts, session.wide())
+        self.lean = 4 * self.value.cost > LEAN_BYTES
+        # One after the other where memory asks for it, or where foreign code has no batching rule.
+        self._batch = 1 if self.lean or primitives(fun.closed) & FOREIGN else None
+
+    @functools.cached_property
+    def forward(self) -> Program:
+        """(leaves, tangents) -> [value, derivative along the tangents], by forward mode."""
+        fun, wide = self.session.fun, self.session.wide()
+
+        def along(c: Any, leaves: Any, tangents: Any) -> Any:
+            return jax.jvp(lambda x: fun.run(c, x)[0], (leaves,), (tangents,))
+
+        return self.session.program(along, fun.consts, wide, wide)
+
+    def _function(self, consts: Any) -> Callable[[Any], Any]:
+        jaxpr = self.value.jaxpr
+        return lambda leaves: Replay().run(jaxpr, (), [*consts, *leaves])[0]
+
+    def _kernel(self, kind: str, make: Callable[..., Any]) -> Callable[..., Any]:
+        consts = self.value.consts
+
+        def build() -> Callable[..., Any]:
+            return lambda c, x, v, h: make(self._function(c), x, v, h)
+
+        code = compiled((kind, self._batch), self.value.text, consts, build, self.value.options)
+        return lambda x, v, h: code(consts, x, v, h)
+
+    def difference(self, direction: Sequence[Any], noise: float = 0.0) -> Difference:
+        """Extrapolated differences along a direction."""
+        levels = _LEVELS
+        kernel = self._kernel(
+            f"differences {levels}",
+            lambda f, x, v, h: difference_kernel(f, x, v, h, levels=levels, batch=self._batch),
+        )
+        with jax.enable_x64(True):
+            found = directional_difference(
+                lambda leaves: leaves,
+                self.session.wide(),
+                [jnp.asarray(v) for v in direction],
+                levels=levels,
+                noise=noise,
+                kernel=kernel,
+                attempts=1 if self.lean else 4,
+            )
+        self.session.clock.evaluations += found.evaluations
+        return found
+
+    def taylor(self, direction: Sequence[Any], slope: float, bend: float | None, noise: float, doubt: float) -> Any:
+        """The Taylor test of a slope (and of a second derivative) along a direction."""
+        kernel = self._kernel("taylor", lambda f, x, v, t: taylor_kernel(f, x, v, t, batch=self._batch))
+        with jax.enable_x64(True):
+            x, v = self.session.wide(), [jnp.asarray(d) for d in direction]
+            return taylor_slopes(lambda y: y, x, slope, v, bend, noise=noise, slope_error=doubt, kernel=kernel)
+
+    def complex_refusal(self) -> str | None:
+        """Why the complex step does not apply, or None."""
+        active = [False] * len(self.value.consts) + [True] * len(self.session.point.leaves)
+        return why_not(ClosedJaxpr(self.value.jaxpr, []), active)
+
+    def complex_step(self, direction: Sequence[Any]) -> float:
+        """Im f(x + ihv)/h."""
+        jaxpr, consts = self.value.jaxpr, self.value.consts
+
+        def build() -> Callable[..., Any]:
+            def run(c: Any, x: Any, v: Any) -> Any:
+                return complex_step(ClosedJaxpr(jaxpr, []), [*c, *x], [*[None] * len(c), *v])[0]
+
+            return run
+
+        with jax.enable_x64(True):
+            code = compiled("complex step", self.value.text, consts, build, self.value.options)
+            self.session.clock.evaluations += 1
+            return float(code(consts, self.session.wide(), [jnp.asarray(d) for d in direction]))
+
+
+def routes_of(session: Session) -> Routes:
+    """The routes of a check, made once."""
+    if session.routes is None:
+        session.routes = Routes(session)
+    return session.routes

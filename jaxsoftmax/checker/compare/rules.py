@@ -1,0 +1,136 @@
+"""The rules that a check is about: those that the user gives, or the custom rules that the function itself carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxsoftmax.checker.compare.curvature import as_matrix
+from jaxsoftmax.checker.compare.jacobian import Outputs
+from jaxsoftmax.checker.inputs.arguments import require_callable, require_like
+from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.jaxprs.equations import primitives
+
+NAMES = ("gradient", "value_and_gradient", "hvp", "hessian", "jvp", "vjp")
+
+
+class Rule(NamedTuple):
+    """One rule.
+
+    Attributes:
+        kind: one of NAMES.
+        name: what the report calls it.
+        traced: it.
+    """
+
+    kind: str
+    name: str
+    traced: Traced
+
+
+def given_rules(session: Session, rules: dict[str, Callable[..., Any] | None], outputs: Outputs) -> list[Rule]:
+    """Trace the user's rules and hold their results to the expected form.
+
+    Raises:
+        TypeError, ValueError: a rule cannot be called or traced, or returns another tree, shape or dtype.
+    """
+    found = []
+    for kind, rule in rules.items():
+        if rule is None:
+            continue
+        require_callable(kind, rule)
+        found.append(Rule(kind, kind, trace_rule(session, kind, kind, rule, outputs)))
+    return found
+
+
+def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
+    """Trace a rule of a kind and check the form of what it returns."""
+    point, args = session.point, session.args
+    direction = (point.leaves, point.tree)
+    rule = as_matrix(rule, session) if kind == "hessian" else rule
+    more = {"hvp": [direction], "jvp": [direction], "vjp": [(outputs.leaves, outputs.tree)]}.get(kind, [])
+    traced = Traced(name, rule, point, args, *more)
+    like = point.unflatten(point.leaves)
+    if kind == "value_and_gradient":
+        if not isinstance(traced.out, tuple) or len(traced.out) != 2:
+            raise TypeError(f"{name}: returned {type(traced.out).__name__}; expected the pair (value, gradient).")
+        require_like(f"{name}: value", traced.out[0], outputs.leaves[0], [""], dtypes=False)
+        require_like(f"{name}: gradient", traced.out[1], like, point.paths)
+    elif kind in ("gradient", "hvp", "vjp"):
+        require_like(name, traced.out, like, point.paths)
+    elif kind == "hessian":
+        with point.scope():
+            dtype = jax.numpy.result_type(*(leaf.dtype for leaf in point.leaves))
+        require_like(name, traced.out, jax.ShapeDtypeStruct((point.size, point.size), dtype), [""])
+    elif kind == "jvp":
+        require_like(name, traced.out, jax.tree.unflatten(outputs.tree, outputs.leaves), outputs.paths)
+    return traced
+
+
+def own_rules(
+    session: Session, fun: Callable[..., Any], outputs: Outputs, *, scalar: bool, differentiable: bool
+) -> list[Rule]:
+    """What JAX makes of the function with its custom rules in place: those are under test when no rule is given.
+
+    Args:
+        session: the check.
+        fun: the function.
+        outputs: what it returns.
+        scalar: it returns one number.
+        differentiable: the stripped function can be differentiated, so that there is something to hold more than the
+            gradient to.
+
+    Raises:
+        ValueError: JAX cannot differentiate the function as it is.
+    """
+
+    def jvp(x: Any, v: Any, *args: Any) -> Any:
+        return jax.jvp(lambda y: fun(y, *args), (x,), (v,))[1]
+
+    def vjp(x: Any, ct: Any, *args: Any) -> Any:
+        return jax.vjp(lambda y: fun(y, *args), x)[1](ct)[0]
+
+    def over_reverse(x: Any, v: Any, *args: Any) -> Any:
+        return jax.jvp(lambda y: jax.grad(fun)(y, *args), (x,), (v,))[1]
+
+    def twice_reverse(x: Any, v: Any, *args: Any) -> Any:
+        return jax.vjp(lambda y: jax.grad(fun)(y, *args), x)[1](v)[0]
+
+    custom = bool(session.fun.replay.rules)
+    wanted: list[tuple[str, list[tuple[str, Callable[..., Any]]]]] = []
+    if scalar:
+        wanted.append(("gradient", [("jax.grad of fun", jax.grad(fun))]))
+    else:
+        wanted += [("vjp", [("jax.vjp of fun", vjp)]), ("jvp", [("jax.jvp of fun", jvp)])]
+    if scalar and custom and differentiable:
+        second = [("jvp of jax.grad of fun", over_reverse), ("vjp of jax.grad of fun", twice_reverse)]
+        wanted += [("jvp", [("jax.jvp of fun", jvp)]), ("hvp", second)]
+    found, refusals = [], []
+    for kind, ways in wanted:
+        for name, rule in ways:  # the second way is for rules without a forward mode
+            try:
+                found.append(Rule(kind, name, _own(session, kind, name, rule, outputs)))
+                break
+            except (TypeError, ValueError) as error:
+                refusals.append(error)
+                session.note(f"{name} was not checked: {str(error).splitlines()[0]}")
+    if not found and len(refusals) == 1:
+        raise refusals[0]
+    if not found:
+        raise ValueError("fun: neither jax.vjp nor jax.jvp of it can be traced, and no hand rule is given. Give one.")
+    if not custom:
+        session.note(
+            "fun has no custom rule and none was given: what is checked is JAX's own differentiation of it, and "
+            "stop_gradient, if there is any"
+        )
+    return found
+
+
+def _own(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
+    traced = trace_rule(session, kind, name, rule, outputs)
+    if "custom_lin" in primitives(traced.narrow):  # what forward mode leaves of a custom_vjp: it cannot be evaluated
+        raise ValueError("a custom_vjp has no forward mode")
+    return traced

@@ -1,0 +1,251 @@
+"""Second derivatives: hand Hessian and Hessian-vector product against autodiff, and the identities that they owe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.checker.compare.curvature import SECOND, Curvature, hessian_products
+from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
+from jaxsoftmax.checker.inputs.closed_data import excused
+from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
+from jaxsoftmax.checker.inputs.matrices import compare_matrices, names_of, suspect
+from jaxsoftmax.checker.inputs.probes import residual_probe, state_guarantee, structured_probes
+from jaxsoftmax.checker.inputs.tracing import Traced
+
+_PROBES = 8
+
+
+def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndarray | None:
+    """Compare a hand Hessian with autodiff: all entries, or its products with probes; and its symmetry."""
+    program = session.program(traced.run, traced.consts, session.wide())
+    names, dtype = names_of(session), session.point.dtype
+    (ran,) = traced.as_run(session.point.leaves)
+    if truth.matrix is None or truth.bounds is None:
+        _probe_hessian(session, program, ran, truth)
+        return None
+    own = U64 * truth.bounds.units
+    if session.point.size <= ANALYSED:
+        measured = session.measure(program, session.wide())
+        (ours,), (units,) = measured.values, measured.errors
+    else:
+        (ours,) = session.values(program, session.wide())
+        units = 2 * truth.bounds.units
+        if len(doubtful(np.abs(ours - truth.matrix), U64 * units)):
+            (units,) = session.measure(program, session.wide()).errors
+    in_doubt = doubtful(np.abs(ours - truth.matrix), U64 * units + own)
+    leave_out_kinks(session, in_doubt)
+    truth.bounds.confirm(in_doubt)
+    own = U64 * truth.bounds.units
+    limit = session.u * units + own
+    (tolerance,) = excused(session, traced, "hessian", [ours], [truth.matrix], [U64 * units + own], [limit])
+    args = (truth.route, ours, truth.matrix, tolerance, own, names, names)
+    finding = compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    suspect(session, "hessian", finding, ours, truth.matrix, tolerance, traced)
+    if len(doubtful(np.abs(np.asarray(ran).astype(np.float64) - truth.matrix), limit)):
+        narrow = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
+        limit = np.maximum(limit, session.u * session.measure(narrow, session.wide(), narrow=True).errors[0] + own)
+    name = f"hessian, as it runs in {dtype}"
+    compare_matrices(
+        session, SECOND, name, truth.route, ran, truth.matrix, limit, own, names, names, table=not session.double
+    )
+    both = units + units.T
+    (tolerance,) = excused(session, traced, "hessian", [ours], [ours.T], [U64 * both], [session.u * both])
+    compare_matrices(
+        session, SECOND, "hessian, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
+    )
+    return ours
+
+
+def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -> None:
+    n = session.point.size
+    (ours,) = session.values(program, session.wide())
+    probes, labels = structured_probes(session, truth.map, list(session.point.paths))
+    state_guarantee(session, "hessian", n, labels)
+    theirs, units = truth.map.measure(probes)
+    # The rule's own matrix is multiplied here: its rounding is taken to be that of the products beside it.
+    tolerance = U64 * (3 * units + (4 + 2 * np.sqrt(n)) * (np.abs(probes) @ np.abs(ours).T))
+    names = names_of(session)
+    compare_matrices(
+        session,
+        SECOND,
+        "hessian times probes",
+        truth.route,
+        probes @ ours.T,
+        theirs,
+        tolerance,
+        U64 * units,
+        lambda i: labels[i],
+        names,
+    )
+
+
+def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
+    """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
+    hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
+    names = names_of(session)
+    bounds = Bounds.of(hand, session.rng) if truth.matrix is not None else None
+    if truth.matrix is not None and truth.bounds is not None and bounds is not None:
+        ours = bounds.matrix
+        error = np.abs(ours - truth.matrix)
+        in_doubt = doubtful(error, U64 * (bounds.units + truth.bounds.units))
+        leave_out_kinks(session, in_doubt)
+        bounds.confirm(in_doubt)
+        truth.bounds.confirm(in_doubt)
+        own = U64 * truth.bounds.units
+        fine, coarse = U64 * bounds.units + own, session.u * bounds.units + own
+        (tolerance,) = excused(session, traced, "hvp", [ours], [truth.matrix], [fine], [coarse])
+        finding = compare_matrices(
+            session, SECOND, "hvp", truth.route, ours, truth.matrix, tolerance, own, names, names
+        )
+        suspect(session, "hvp", finding, ours, truth.matrix, tolerance, traced)
+        both = bounds.units + bounds.units.T
+        (tolerance,) = excused(session, traced, "hvp", [ours], [ours.T], [U64 * both], [session.u * both])
+        compare_matrices(
+            session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
+        )
+    _check_probes(session, traced, hand, truth, whole=bounds is not None)
+    _check_linear(session, hand)
+    return hand
+
+
+def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curvature, *, whole: bool) -> None:
+    """Along directions: the formula (few where the whole matrix was compared), and the rule as it runs."""
+    if whole:
+        probes = session.normal(_PROBES)
+        labels = [f"random {i}" for i in range(len(probes))]
+    else:
+        probes, labels = structured_probes(session, hand, list(session.point.paths))
+        state_guarantee(session, "hvp", hand.width, labels)
+    if not session.double:  # the directions that the rule is given are numbers of its dtype
+        probes = np.asarray(probes.astype(np.float32), np.float64)
+    ours, units = hand.measure(probes)
+    theirs, own = truth.map.measure(probes)
+    residual = None if whole else residual_probe(ours, theirs, hand.width)
+    if residual is not None:
+        more, more_units = hand.measure(residual)
+        other, other_units = truth.map.measure(residual)
+        ours, units = np.vstack([ours, more]), np.vstack([units, more_units])
+        theirs, own = np.vstack([theirs, other]), np.vstack([own, other_units])
+        probes, labels = np.vstack([probes, residual]), [*labels, "the residual of another"]
+    names, where = names_of(session), lambda i: labels[i]
+    coarse = session.u * units + U64 * own
+    (tolerance,) = excused(session, traced, "hvp", [ours], [theirs], [U64 * (units + own)], [coarse])
+    compare_matrices(
+        session, SECOND, "hvp along directions", truth.route, ours, theirs, tolerance, U64 * own, where, names
+    )
+    if not whole:
+        _check_symmetric(session, ours, U64 * units, probes)
+    few = min(len(probes), 3)
+    ran = []
+    for probe in probes[:few]:
+        with jax.enable_x64(True):
+            leaves = [v.astype(x.dtype) for v, x in zip(session.like_point(probe), session.point.leaves, strict=True)]
+        ran.append(np.concatenate([np.asarray(y).ravel() for y in traced.as_run(session.point.leaves, leaves)]))
+        session.clock.evaluations += 1
+    limit, target, mine = session.u * units[:few] + U64 * own[:few], theirs[:few], np.array(ran, np.float64)
+    if not (np.abs(mine - target) <= limit).all():
+        # In the working dtype the function may be another one (random draws, rounded data): hold the rule to that.
+        other = hessian_products(session, session.fun.run_narrow, list(session.fun.narrow.consts), truth.route)
+        rule = LinearMap(session, traced.run_narrow, list(traced.narrow.consts), session.point.leaves)
+        narrow, narrow_own = other.measure(probes[:few])
+        wider = session.u * rule.measure(probes[:few], narrow=True)[1] + U64 * narrow_own
+        if (np.abs(mine - narrow) <= wider).all():
+            limit, target, own = wider, narrow, narrow_own
+    compare_matrices(
+        session,
+        SECOND,
+        f"hvp, as it runs in {session.point.dtype}",
+        truth.route,
+        np.array(ran),
+        target,
+        limit,
+        U64 * own[:few],
+        where,
+        names,
+        table=True,
+    )
+
+
+def _check_symmetric(session: Session, products: np.ndarray, tolerance: np.ndarray, probes: np.ndarray) -> None:
+    """<u, Hv> = <v, Hu> for all pairs of probes."""
+    forms = probes @ products.T
+    size = np.abs(probes) @ np.abs(products).T
+    limit = np.abs(probes) @ tolerance.T + U64 * (4 + 2 * np.sqrt(probes.shape[1])) * size
+    where = lambda i: f"direction {i}"  # noqa: E731
+    compare_matrices(
+        session,
+        SECOND,
+        "hvp, symmetry",
+        "<u, Hv> = <v, Hu>",
+        forms,
+        forms.T,
+        limit + limit.T,
+        0.0,
+        where,
+        where,
+        identity=True,
+    )
+
+
+def _check_linear(session: Session, hand: LinearMap) -> None:
+    """hvp(a v + w) = a hvp(v) + hvp(w), and hvp(-8 v) = -8 hvp(v)."""
+    # Small integers: a v + w and -8 v are exact.
+    v, w = session.smooth(session.rng.integers(-8, 9, (2, session.point.size)).astype(np.float64))
+    a = -3.0
+    values, units = hand.measure(np.array([a * v + w, -8 * v, v, w]))
+    with np.errstate(all="ignore"):
+        expected = np.array([a * values[2] + values[3], -8 * values[2]])
+        tolerance = U64 * np.array([units[0] + abs(a) * units[2] + units[3], units[1] + 8 * units[2]])
+        tolerance += U64 * 4 * np.array([np.abs(a * values[2]) + np.abs(values[3]), np.abs(expected[1])])
+    where = lambda i: ("a v + w", "-8 v")[i]  # noqa: E731
+    compare_matrices(
+        session,
+        SECOND,
+        "hvp, linear in the direction",
+        "hvp(a v + w) = a hvp(v) + hvp(w)",
+        values[:2],
+        expected,
+        tolerance,
+        0.0,
+        where,
+        names_of(session),
+        identity=True,
+    )
+
+
+def check_consistent(session: Session, gradient: Traced, traced: Traced, hand: LinearMap) -> None:
+    """The hand Hessian-vector product is the derivative of the hand gradient (rules inlined) along the direction."""
+
+    def along(c: Any, leaves: Any, v: Any) -> Any:
+        outs = jax.jvp(lambda x: gradient.run(c, x), (leaves,), (v,))[1]
+        return outs[-len(session.point.leaves) :]
+
+    other = LinearMap(session, along, gradient.consts, session.point.leaves)
+    probes = session.normal(3)
+    try:
+        theirs, own = other.measure(probes)
+    except Exception as error:
+        session.note(
+            f"the hand gradient cannot be differentiated, so it was not compared with hvp ({type(error).__name__})"
+        )
+        return
+    ours, units = hand.measure(probes)
+    fine, coarse = U64 * (units + own), session.u * (units + own)
+    (fine,) = excused(session, traced, "hvp", [ours], [theirs], [fine], [coarse])
+    (tolerance,) = excused(session, gradient, "the hand gradient", [ours], [theirs], [fine], [coarse])
+    compare_matrices(
+        session,
+        SECOND,
+        "hvp",
+        "derivative of the hand gradient",
+        ours,
+        theirs,
+        tolerance,
+        U64 * own,
+        lambda i: f"direction {i}",
+        names_of(session),
+    )

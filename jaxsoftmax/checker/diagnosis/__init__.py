@@ -1,0 +1,1 @@
+"""What a wrong derivative looks like, named."""

@@ -1,0 +1,163 @@
+"""Right numbers in wrong places, and a wrong mean: transposes, shifts, permutations, gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.optimize
+
+from jaxsoftmax.checker.diagnosis.case import Case
+
+__all__ = ["gauge", "permutation", "shift", "transpose"]
+
+# Slices of an axis are matched by an assignment of so many at most.
+_MATCHED = 512
+
+
+def _replaced(case: Case, i: int, leaf: np.ndarray) -> list[np.ndarray]:
+    return [leaf if k == i else other for k, other in enumerate(case.theirs)]
+
+
+def _one_failing(case: Case) -> int | None:
+    return case.failing[0] if case.usable and len(case.failing) == 1 else None
+
+
+def _name(case: Case, i: int) -> str:
+    return f"{case.paths[i]} of {case.what}" if case.paths[i] else case.what
+
+
+def transpose(case: Case) -> str | None:
+    """A leaf is its own transpose, or that in the leaf's shape; a square matrix is its transpose."""
+    if case.usable and case.matrix:
+        whole = case.joined(case.theirs)
+        if whole.shape[0] == whole.shape[1] and case.explained(case.leaves([whole.T])):
+            return f"transpose: looks like {case.what} is the transpose of the right matrix"
+    i = _one_failing(case)
+    if i is None:
+        return None
+    leaf = case.theirs[i]
+    if leaf.ndim < 3:
+        return None
+    axes = (*reversed(range(leaf.ndim - 1)), leaf.ndim - 1)
+    for moved, text in (
+        (leaf.transpose(axes).reshape(leaf.shape), "transposed"),
+        (leaf.reshape(*leaf.shape[-2::-1], leaf.shape[-1]).transpose(axes), "filled in transposed order"),
+    ):
+        if case.explained(_replaced(case, i, moved)):
+            shape = "" if leaf.shape[:-1] == leaf.shape[-2::-1] else " and reshaped"
+            return f"transpose: looks like {_name(case, i)} is {text}{shape}"
+    return None
+
+
+def shift(case: Case) -> str | None:
+    """A leaf is rolled by one place, or a few, along an axis."""
+    i = _one_failing(case)
+    if i is None:
+        return None
+    leaf = case.theirs[i]
+    for axis in range(leaf.ndim - 1):
+        for step in (1, -1, 2, -2):
+            if abs(step) < leaf.shape[axis] and case.explained(_replaced(case, i, np.roll(leaf, step, axis))):
+                return f"shift: looks like {_name(case, i)} is shifted by {step} along axis {axis}"
+    return _open_shift(case, i)
+
+
+def _open_shift(case: Case, i: int) -> str | None:
+    """A shift by one place that fills the end with something else: three slices or more are out of place."""
+    for axis in range(case.theirs[i].ndim - 1):
+        mine, other = (np.moveaxis(a[i], axis, 0) for a in (case.ours, case.theirs))
+        if len(mine) < 4:
+            continue
+        steps = np.abs(other[1:] - other[:-1]).reshape(len(other) - 1, -1).max(axis=1)
+        if not (steps > 16 * case.limit(i)).all():  # slices that are alike show no shift
+            continue
+        for step, moved, kept in ((1, mine[1:], other[:-1]), (-1, mine[:-1], other[1:])):
+            if (np.abs(moved - kept) <= case.limit(i)).all():
+                return f"shift: looks like {_name(case, i)} is shifted by {step} along axis {axis}, all but the end"
+    return None
+
+
+def permutation(case: Case) -> str | None:
+    """The slices of a leaf along an axis are permuted; or the entries of a matrix on both sides."""
+    i = _one_failing(case)
+    if i is None:
+        return None
+    for axis in range(case.theirs[i].ndim - 1):
+        order = _order(case, i, axis)
+        if order is None:
+            continue
+        if case.explained(_replaced(case, i, np.take(case.theirs[i], order, axis=axis))):
+            shown = ", ".join(map(str, order[:12])) + (", …" if len(order) > 12 else "")
+            return f"permutation: looks like {_name(case, i)} is permuted along axis {axis}: its entries are [{shown}]"
+    return _both_sides(case)
+
+
+def _order(case: Case, i: int, axis: int) -> list[int] | None:
+    """Which slice of theirs each slice of ours is."""
+    mine, other = (np.moveaxis(a[i], axis, 0) for a in (case.ours, case.theirs))
+    count = len(mine)
+    if count < 2 or count > _MATCHED:
+        return None
+    mine, other = mine.reshape(count, -1), other.reshape(count, -1)
+    if count * count * mine.shape[1] > 2**26:
+        return None
+    cost = np.abs(mine[:, None] - other[None]).max(axis=2)
+    # Distances within rounding count as none, so that equal slices stay in place.
+    cost = np.where(cost <= case.limit(i), 0.0, cost) + (1 - np.eye(count)) * case.limit(i) / (4 * count)
+    return [int(k) for k in scipy.optimize.linear_sum_assignment(cost)[1]]
+
+
+def _both_sides(case: Case) -> str | None:
+    """A Hessian in the order of the leaf's transpose, on one side or on both."""
+    if case.suspect.kind not in ("hvp", "hessian") or len(case.row_shapes) != 1 or len(case.row_shapes[0]) < 2:
+        return None
+    n, shape = case.joined(case.theirs).shape[0], case.row_shapes[0]
+    whole = case.joined(case.theirs)
+    column_first = np.arange(n).reshape(shape).T.ravel()
+    for order in (column_first, np.argsort(column_first)):
+        for guess, text in (
+            (whole[np.ix_(order, order)], "rows and columns are"),
+            (whole[order], "rows are"),
+            (whole[:, order], "columns are"),
+        ):
+            if case.explained(case.leaves([guess])):
+                return f"permutation: looks like the {text} permuted in {case.what}: entries stacked column by column"
+    return None
+
+
+def gauge(case: Case) -> str | None:
+    """ours − theirs is constant along one axis of every wrong leaf: a missing, or unwanted, projection."""
+    if not case.usable:
+        return None
+    texts = []
+    for i in case.failing:
+        axis = next(_constant_axes(case, i), None)
+        if axis is None:
+            return None
+        texts.append(f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}")
+    if not texts:
+        return None
+    mean = _means(case)
+    return f"gauge: looks like a constant along {', '.join(texts)} is added to {case.what}{mean}"
+
+
+def _constant_axes(case: Case, i: int) -> Iterator[int]:
+    error, limit = case.error[i], case.limit(i)
+    for axis in range(error.ndim - 1):
+        if error.shape[axis] < 2:
+            continue
+        if (np.abs(error - error.mean(axis=axis, keepdims=True)) <= 2 * limit).all():
+            yield axis
+
+
+def _means(case: Case) -> str:
+    """Which side has mean 0 along the axis."""
+    i = case.failing[0]
+    axis = next(_constant_axes(case, i))
+    limit = case.limit(i)
+    if (np.abs(case.ours[i].mean(axis=axis)) <= limit).all():
+        return ", which removes its mean there"
+    if (np.abs(case.theirs[i].mean(axis=axis)) <= limit).all():
+        return "; the right one has mean 0 there (a projection is missing)"
+    return f", up to {float(np.abs(case.error[i]).max()):.4g}"

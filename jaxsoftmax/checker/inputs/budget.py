@@ -1,0 +1,71 @@
+"""What a check may cost: seconds and bytes, and how many probes that leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from jaxsoftmax.support.validation import positive_real, show
+
+__all__ = ["Budget", "as_budget"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """The most that `crosscheck` may take.
+
+    What is compared entry by entry at any price: the gradient, and matrices up to `bytes`. More directions, and columns
+    of large matrices, follow as long as there is time; the report says how many were seen and what that guarantees.
+
+    Attributes:
+        seconds: wall-clock time after which no further probe starts. One evaluation is never cut short.
+        bytes: memory for intermediate values of one compiled program and for dense matrices.
+
+    Raises:
+        TypeError, ValueError: not positive numbers.
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> js.Budget(seconds=5)
+        Budget(seconds=5, bytes=2147483648)
+    """
+
+    seconds: float = 60.0
+    bytes: float = 2**31
+
+    def __post_init__(self) -> None:
+        positive_real("budget.seconds", self.seconds)
+        positive_real("budget.bytes", self.bytes)
+
+
+def as_budget(budget: Budget | float | None) -> Budget:
+    """A budget, or seconds, or None for the default.
+
+    Raises:
+        TypeError: neither.
+        ValueError: not positive.
+    """
+    if budget is None:
+        return Budget()
+    if isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, bool) or not isinstance(budget, int | float):
+        raise TypeError(f"budget: got {show(budget)}; give seconds or jaxsoftmax.Budget(seconds=..., bytes=...).")
+    return Budget(seconds=positive_real("budget", budget))
+
+
+class Clock:
+    """Time since the check began, against its budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.began = time.perf_counter()
+        self.evaluations = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def allows(self, share: float = 1.0) -> bool:
+        """Whether less than this share of the seconds is spent."""
+        return self.seconds < share * self.budget.seconds

@@ -1,0 +1,259 @@
+"""What the comparisons of one check share: the traced function, its truth in float64, and leafwise comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.checker.inputs.arguments import Point
+from jaxsoftmax.checker.inputs.budget import Clock
+from jaxsoftmax.checker.inputs.large import LARGE, compare_large
+from jaxsoftmax.checker.inputs.program import Measured, Program
+from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.result import Finding, compare
+
+U64 = 2.0**-53
+_TINY_OVER_U64 = float(np.finfo(np.float64).tiny) / U64
+# Programs whose intermediate values exceed this many bytes are run sparingly: one rounding analysis, few probes.
+LEAN_BYTES = 2.0**24
+# Products in TF32 keep 11 bits, in bfloat16 8: GPUs and TPUs use them for float32 operands unless told otherwise.
+_PRODUCT_BITS = {"cpu": 24, "gpu": 11, "cuda": 11, "rocm": 11, "tpu": 8}
+
+
+def numbers(leaves: Sequence[Any]) -> list[np.ndarray]:
+    """Leaves as NumPy float64 arrays."""
+    return [np.asarray(leaf).astype(np.float64) for leaf in leaves]
+
+
+def sizes(errors: Sequence[Any], like: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Rounding bounds in units of u as arrays: None is 0, NaN (0 times inf somewhere) is inf."""
+    out = []
+    for error, value in zip(errors, like, strict=True):
+        array = np.zeros(np.shape(value)) if error is None else np.asarray(error, np.float64)
+        out.append(np.where(np.isnan(array) | (array < 0), np.inf, np.broadcast_to(array, np.shape(value))))
+    return out
+
+
+class Table(NamedTuple):
+    """A comparison kept whole: a list of leaves, with `name` (index -> path) where the index alone says little."""
+
+    quantity: str
+    paths: Sequence[str]
+    ours: list[Any]
+    theirs: list[Any]
+    tolerances: list[Any]
+    name: Callable[[tuple[int, ...]], str] | None = None
+
+
+class Suspect(NamedTuple):
+    """A rule that disagrees, for the naming of its error.
+
+    Attributes:
+        kind: "gradient", "hvp", "hessian", "jvp" or "vjp".
+        name: what the report calls it.
+        ours: the rule's values in float64: leaves like x for a gradient, else one matrix (outputs, entries).
+        theirs: the truth, likewise.
+        tolerance: both sides', likewise.
+        formula: the values are the formula's in float64; else as it ran in the working dtype (the formula is right).
+        traced: the rule.
+    """
+
+    kind: str
+    name: str
+    ours: list[np.ndarray]
+    theirs: list[np.ndarray]
+    tolerance: list[np.ndarray]
+    formula: bool
+    traced: Traced
+
+
+@dataclasses.dataclass
+class Session:
+    """One check in progress.
+
+    Attributes:
+        point: where.
+        fun: the function.
+        args: its further arguments.
+        rng: NumPy generator of the directions.
+        clock: budget and time.
+        widen: evaluate rules in float64 too (dtype_policy "widen").
+        notes: what fell back or was not done.
+        findings: the comparisons so far.
+        routes: the function along directions, once it is needed (`routes.routes_of`).
+        guarantee: with what probability an error escapes, where not every entry was compared.
+        excuse: why the next comparison of matrices cannot tell a difference that was seen.
+        nonsmooth: entries of x in which the function has no derivative at the point; other comparisons leave them out.
+        kinks: evidence of points where the function is not differentiable.
+        suspects: the rules that disagree.
+        tables: for the worst entries and the ulps.
+    """
+
+    point: Point
+    fun: Traced
+    args: tuple[Any, ...]
+    rng: np.random.Generator
+    clock: Clock
+    widen: bool = True
+    notes: list[str] = dataclasses.field(default_factory=list)
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+    routes: Any = None
+    guarantee: str | None = None
+    excuse: str | None = None
+    nonsmooth: set[int] = dataclasses.field(default_factory=set)
+    kinks: list[str] = dataclasses.field(default_factory=list)
+    suspects: list[Suspect] = dataclasses.field(default_factory=list)
+    tables: list[Table] = dataclasses.field(default_factory=list)
+
+    @property
+    def u(self) -> float:
+        """Unit roundoff of the working dtype."""
+        return self.point.eps / 2
+
+    @property
+    def double(self) -> bool:
+        """The rules run in float64 throughout."""
+        return self.point.eps == 2.0**-52
+
+    def note(self, text: str) -> None:
+        """Keep a sentence for the report, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def measure(self, program: Program, *args: Any, narrow: bool = False, data: bool = False) -> Measured:
+        """A program's values with rounding bounds in units of u (that of the working dtype, or float64's alike)."""
+        tiny_over_u = _TINY_OVER_U64 if self.double else self.point.tiny / self.u
+        bits = 24 if self.double else _PRODUCT_BITS.get(jax.default_backend(), 8)
+        self.clock.evaluations += 1
+        options = {
+            "tiny_over_u": tiny_over_u,
+            "products": 2.0 ** (24 - bits) if narrow else 1.0,
+            "narrow": narrow,
+            "data": data,
+        }
+        with jax.enable_x64(True):
+            outs, errors = program.errors(*args, **options)
+            values = numbers(outs)
+            units = sizes(errors, values)
+            if not _hopeless(values, units, max(self.u, 2.0**-39)):
+                return Measured(values, units)
+            # Long recurrences: errors contract, their bounds do not. An estimate from samples judges there.
+            self.note("a rounding bound grew beyond use (a long recurrence?) and an estimate from samples stands in")
+            _, errors = program.errors(*args, **options, sampled=True)
+            return Measured(values, [np.minimum(a, b) for a, b in zip(units, sizes(errors, values), strict=True)])
+
+    def values(self, program: Program, *args: Any) -> list[np.ndarray]:
+        """A program's outputs as NumPy float64 arrays."""
+        self.clock.evaluations += 1
+        with jax.enable_x64(True):
+            return numbers(program.values(*args))
+
+    def program(self, fn: Callable[..., Any], consts: Sequence[Any], *templates: Any) -> Program:
+        """Trace ``fn(consts, *templates)`` under x64."""
+        with jax.enable_x64(True):
+            return Program(fn, consts, *templates)
+
+    def wide(self) -> list[Any]:
+        """The point's leaves in float64."""
+        with jax.enable_x64(True):
+            return self.point.wide()
+
+    def lean(self, program: Program) -> bool:
+        """Whether a program is so large that it is run sparingly."""
+        return program.cost > LEAN_BYTES
+
+    def like_point(self, flat: np.ndarray) -> list[Any]:
+        """A vector over all entries as leaves in float64, sharded as the point is."""
+        out, at = [], 0
+        with jax.enable_x64(True):
+            for leaf in self.point.leaves:
+                part = np.asarray(flat[at : at + leaf.size], np.float64).reshape(leaf.shape)
+                out.append(jax.device_put(jnp.asarray(part), leaf.sharding) if _spread(leaf) else jnp.asarray(part))
+                at += leaf.size
+        return out
+
+    def normal(self, count: int) -> np.ndarray:
+        """(count, n) Gaussian directions, 0 in the entries that are left out."""
+        return self.smooth(self.rng.standard_normal((count, self.point.size)))
+
+    def smooth(self, directions: np.ndarray) -> np.ndarray:
+        """Directions of shape (..., n), with 0 in the entries that are left out."""
+        if self.nonsmooth:
+            directions = directions.copy()
+            directions[..., sorted(self.nonsmooth)] = 0.0
+        return directions
+
+    def add(
+        self,
+        statement: str,
+        quantity: str,
+        route: str,
+        ours: Sequence[Any],
+        theirs: Sequence[Any],
+        tolerances: Sequence[Any],
+        owns: Sequence[Any] | None = None,
+        *,
+        paths: Sequence[str] | None = None,
+        identity: bool = False,
+        table: bool = False,
+    ) -> Finding:
+        """Compare leaf by leaf, keep the finding, and return it."""
+        paths = self.point.paths if paths is None else paths
+        finding = leafwise(statement, quantity, route, ours, theirs, tolerances, owns, paths, identity=identity)
+        self.findings.append(finding)
+        if table:
+            self.tables.append(Table(quantity, paths, list(ours), list(theirs), list(tolerances)))
+        return finding
+
+
+def _hopeless(values: Sequence[np.ndarray], units: Sequence[np.ndarray], u: float) -> bool:
+    """Whether the bound of some leaf's largest entry leaves the working dtype less than six bits of it."""
+    for value, error in zip(values, units, strict=True):
+        if value.size and np.isfinite(value).all():
+            i = int(np.abs(value).argmax())
+            if not u * error.ravel()[i] <= 2.0**-6 * np.abs(value).ravel()[i] and value.ravel()[i] != 0:
+                return True
+    return False
+
+
+def _spread(leaf: Any) -> bool:
+    return len(leaf.sharding.device_set) > 1
+
+
+def leafwise(
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Sequence[Any],
+    theirs: Sequence[Any],
+    tolerances: Sequence[Any],
+    owns: Sequence[Any] | None,
+    paths: Sequence[str],
+    *,
+    identity: bool = False,
+) -> Finding:
+    """One finding about all leaves: the worst entry's, blind where one leaf that is not zero is blind.
+
+    `tolerances` are both sides' together; `owns` the part of it that is theirs (what makes a leaf zero to rounding).
+    """
+    owns = [0.0] * len(theirs) if owns is None else owns
+    found = []
+    for mine, other, tolerance, own, path in zip(ours, theirs, tolerances, owns, paths, strict=True):
+        if np.size(other) > LARGE and not identity:
+            found.append(compare_large(statement, quantity, route, mine, other, tolerance, own, path))
+            continue
+        both, part = np.asarray(tolerance), np.asarray(own)
+        options = {"own_tolerance": part, "path": path, "identity": identity}
+        rest = np.where(np.isfinite(both), both, 0.0) - np.where(np.isfinite(part), part, 0.0)
+        rest = np.where(np.isfinite(both), rest, both)  # unknown stays unknown: inf - inf would be no number
+        found.append(compare(statement, quantity, route, mine, other, rest, **options))
+    top = max(found, key=lambda f: f.check.ratio)
+    seen = [f for f in found if not f.vacuous]
+    power = min((f.power for f in seen), default=0.0)
+    resolution = max((f.resolution for f in seen), default=np.inf)
+    return Finding(top.check, power, not seen, resolution)

@@ -1,0 +1,76 @@
+"""Comparisons of large leaves in one compiled pass, where NumPy's many would be most of what a check costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.checker.report.entries import index_text
+from jaxsoftmax.checker.report.result import Finding, StatementCheck
+
+# Leaves with more entries than this are compared here.
+LARGE = 2**16
+
+
+@jax.jit
+def _ratios(ours: Any, theirs: Any, tolerance: Any, own: Any) -> tuple[Any, Any, Any]:
+    """Entrywise, as in `report.compare`: error and |theirs| over tolerance, and is theirs beyond its own."""
+    limit = float(jnp.finfo(ours.dtype).max)
+    mine, tol = ours.astype(np.float64), jnp.broadcast_to(tolerance, theirs.shape)
+    error, size = jnp.abs(mine - theirs), jnp.abs(theirs)
+    overflow = jnp.isinf(mine) & jnp.isfinite(tol) & (size + tol >= limit) & (jnp.sign(mine) == jnp.sign(theirs))
+    ratio = jnp.where(error == 0, 0.0, error / jnp.maximum(tol, 0.0))
+    ratio = jnp.where(jnp.isfinite(mine) & jnp.isfinite(theirs), ratio, jnp.inf)
+    ratio = jnp.where(overflow, 0.0, jnp.where(jnp.isnan(ratio), jnp.inf, ratio))
+    return ratio, jnp.where(size > 0, size / tol, 0.0), size > jnp.where(jnp.isfinite(own), own, -1.0)
+
+
+def compare_large(
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Any,
+    theirs: Any,
+    tolerance: Any,
+    own: Any,
+    path: str,
+    name: Callable[[tuple[int, ...]], str] | None = None,
+) -> Finding:
+    """`report.compare` of one large leaf (`tolerance` is both sides' together), in one compiled pass.
+
+    `name` makes the path of an entry of its index, where the leaf's path and the index do not.
+    """
+    shape = np.shape(theirs)
+    # The maxima are NumPy's: XLA's reductions on CPU take ten times as long.
+    with jax.enable_x64(True):
+        parts = _ratios(jnp.asarray(ours), jnp.asarray(theirs), jnp.asarray(tolerance), jnp.asarray(own))
+        ratios, powers, beyond = (np.asarray(part) for part in parts)
+    index = tuple(int(k) for k in np.unravel_index(int(ratios.argmax()), shape))
+    tolerances, values = np.broadcast_to(np.asarray(tolerance), shape), np.asarray(theirs)
+    ratio, mine, other = float(ratios[index]), float(np.asarray(ours[index])), float(values[index])
+    bound, error = float(tolerances[index]), 0.0 if ratio == 0 else abs(mine - other)
+    power, vacuous = float(powers.max()), not beyond.any()
+    largest, coarsest = float(max(values.max(), -values.min())), float(np.asarray(tolerance).max())
+    place = path + index_text(index) if name is None else name(index)
+    worst = {"path": place, "ours": mine, "theirs": other}
+    check = StatementCheck(statement, quantity, route, error, bound, ratio, ratio <= 1.0, worst)
+    return Finding(check, power, vacuous, coarsest / largest if largest > 0 else np.inf)
+
+
+def inner_products(first: Any, second: Any, tolerance: Any) -> tuple[float, float, float]:
+    """(<a, b>, <|a|, |b|>, <t, |b|>) of one leaf.
+
+    Example:
+        >>> import numpy as np
+        >>> inner_products(np.array([1.0, -2.0]), np.array([3.0, 1.0]), np.array([0.5, 0.25]))
+        (1.0, 5.0, 1.75)
+    """
+    a, b, t = np.asarray(first), np.asarray(second), np.broadcast_to(tolerance, np.shape(first))
+    sizes = np.abs(b)
+    if not np.isfinite(t).all():
+        t = np.where(sizes > 0, t, 0.0)  # an entry of unknown error times 0
+    return float(np.vdot(a, b)), float(np.vdot(np.abs(a), sizes)), float(np.vdot(t, sizes))

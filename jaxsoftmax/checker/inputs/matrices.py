@@ -1,0 +1,101 @@
+"""Comparisons of whole matrices, their entries named by the pytree paths of row and column."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxsoftmax.checker.inputs.context import Session, Suspect, Table
+from jaxsoftmax.checker.inputs.large import LARGE, compare_large
+from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.entries import index_text
+from jaxsoftmax.checker.report.result import Finding, compare
+
+
+def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
+    """The path and index of entry i of raveled leaves.
+
+    Example:
+        >>> entry_path(["['W']", "['b']"], [(2, 3), (2,)], 4), entry_path(["['W']", "['b']"], [(2, 3), (2,)], 7)
+        ("['W'][1, 1]", "['b'][1]")
+    """
+    for path, shape in zip(paths, shapes, strict=True):
+        size = int(np.prod(shape))
+        if i < size:
+            return path + index_text(tuple(int(k) for k in np.unravel_index(i, shape)))
+        i -= size
+    raise IndexError(i)
+
+
+class EntryNames:
+    """Entry number -> path, for the entries of the point."""
+
+    def __init__(self, session: Session) -> None:
+        self._paths = session.point.paths
+        self._shapes = [leaf.shape for leaf in session.point.leaves]
+
+    def __call__(self, i: int) -> str:
+        """The path of entry i."""
+        return entry_path(self._paths, self._shapes, i)
+
+
+def names_of(session: Session) -> EntryNames:
+    """The names of the point's entries."""
+    return EntryNames(session)
+
+
+def _left_out(matrix: np.ndarray, session: Session, rows: Any, columns: Any) -> np.ndarray:
+    """The matrix with zeros in the rows and columns of entries that are left out."""
+    matrix, skipped = np.array(matrix), sorted(session.nonsmooth)
+    if isinstance(rows, EntryNames):
+        matrix[skipped] = 0
+    if isinstance(columns, EntryNames):
+        matrix[:, skipped] = 0
+    return matrix
+
+
+def compare_matrices(
+    session: Session,
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Any,
+    theirs: Any,
+    tolerance: Any,
+    own: Any,
+    rows: Callable[[int], str],
+    columns: Callable[[int], str],
+    *,
+    identity: bool = False,
+    table: bool = False,
+) -> Finding:
+    """Compare (rows, columns) matrices, keep the finding, and return it."""
+
+    def label(index: tuple[int, ...]) -> dict[str, Any]:
+        return {"path": f"{rows(index[0]) or 'output'}, {columns(index[1])}"}
+
+    tolerance, own = np.broadcast_to(tolerance, np.shape(theirs)), np.broadcast_to(own, np.shape(theirs))
+    if session.nonsmooth:
+        ours, theirs = (_left_out(np.asarray(a), session, rows, columns) for a in (ours, theirs))
+    if np.size(theirs) > LARGE and not identity:
+        name = lambda index: label(index)["path"]  # noqa: E731
+        finding = compare_large(statement, quantity, route, ours, theirs, tolerance, own, "", name)
+    else:
+        options = {"own_tolerance": own, "label": label, "identity": identity}
+        finding = compare(statement, quantity, route, ours, theirs, tolerance - own, **options)
+    finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse), None
+    session.findings.append(finding)
+    if table:
+        session.tables.append(Table(quantity, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
+    return finding
+
+
+def suspect(
+    session: Session, kind: str, finding: Finding, ours: Any, theirs: Any, tolerance: Any, traced: Traced
+) -> None:
+    """Keep a matrix that disagrees for the naming of its error."""
+    if not finding.check.passed:
+        session.suspects.append(Suspect(kind, kind, [ours], [theirs], [tolerance], True, traced))

@@ -1,0 +1,200 @@
+"""A user's function, traced as it runs and once more in float64, with what its trace gives away."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+
+from jaxsoftmax.checker.inputs.arguments import Point, called, rule_on
+from jaxsoftmax.checker.inputs.program import compiled
+from jaxsoftmax.checker.jaxprs.equations import inner_consts, inner_jaxprs, signature
+from jaxsoftmax.checker.jaxprs.replay import Replay, widen
+from jaxsoftmax.support.validation import is_traced
+
+# Rules with more equations are not traced again to see whether they are random.
+_SHORT = 200
+
+
+class Traced:
+    """A function of flat leaves and further pytrees, as jaxprs.
+
+    Attributes:
+        name: what the user calls it.
+        out: the pytree of shapes that it returns, in the dtypes that it runs in.
+        narrow: its closed jaxpr in those dtypes.
+        closed: its closed jaxpr at float64 inputs; `narrow` where it refuses those (`wide` is then False).
+        replay: what was met in replays so far (`rules`, `stops`, `opaque`).
+    """
+
+    def __init__(
+        self, name: str, rule: Callable[..., Any], point: Point, args: tuple[Any, ...], *more: Any, twice: bool = False
+    ) -> None:
+        """Trace ``rule(x, *more, *args)``.
+
+        Args:
+            name: for messages.
+            rule: the user's function.
+            point: x.
+            args: further arguments, held fixed.
+            twice: trace it twice, however long it is, to see whether it depends on something that it changes.
+            more: templates of the arguments between x and args: lists of leaves in the working dtype, and how to put
+                them together: (leaves, treedef).
+
+        Raises:
+            TypeError, ValueError: it cannot be traced, raises, has side effects or holds a tracer.
+        """
+        self.name, self.point, given = name, point, args
+        trees = [tree for _, tree in more]
+
+        with point.scope():
+            args = jax.tree.map(_traceable, args)
+
+        def flat(leaves: Any, *parts: Any, held: tuple[Any, ...] = args) -> Any:
+            joined = [jax.tree.unflatten(tree, part) for tree, part in zip(trees, parts, strict=True)]
+            return rule_on(rule, point, held)(leaves, *joined)
+
+        templates = [point.leaves, *(leaves for leaves, _ in more)]
+        with point.scope(), called(name):
+            self.narrow, self.out = jax.make_jaxpr(flat, return_shape=True)(*templates)
+            # Traced twice, as a new function (JAX keeps old traces); a long rule, whose trace is dear, once.
+            twice = twice or len(self.narrow.jaxpr.eqns) < _SHORT
+            again = jax.make_jaxpr(lambda *parts: flat(*parts))(*templates) if twice else self.narrow
+        self._refuse_effects(again)
+        self.closed, self.wide = self.narrow, False
+        with jax.enable_x64(True):
+            if id(given) not in point.widened:  # `given` is held by the caller for as long as the point
+                point.widened[id(given)] = jax.tree.map(
+                    lambda a: _fresh(_traceable(widen(a))) if isinstance(a, jax.Array | np.ndarray | np.generic) else a,
+                    given,
+                )
+            wide_args = point.widened[id(given)]
+            wide = [[_widened(leaf) for leaf in part] for part in templates]
+            for held in (wide_args, jax.tree.map(_fresh, args)):
+                try:
+                    closed, out = jax.make_jaxpr(functools.partial(flat, held=held), return_shape=True)(*wide)
+                except Exception:
+                    continue
+                if jax.tree.structure(out) == jax.tree.structure(self.out):
+                    self.closed, self.wide = closed, True
+                    break
+        self.replay = Replay()
+
+    def _refuse_effects(self, again: Any) -> None:
+        held, held_again = ([*closed.consts, *inner_consts(closed)] for closed in (self.narrow, again))
+        if any(map(is_traced, held)):
+            raise TypeError(
+                f"{self.name}: closes over a traced value of another transformation. Call crosscheck outside jit, "
+                "grad and vmap, and pass the value through args."
+            )
+        if self.narrow.effects:
+            raise ValueError(
+                f"{self.name}: has side effects ({', '.join(sorted({str(e) for e in self.narrow.effects}))}): "
+                "prints, callbacks or mutable references. Check the function without them."
+            )
+        if str(again.jaxpr) != str(self.narrow.jaxpr) or not all(map(_same, held, held_again)):
+            raise ValueError(
+                f"{self.name}: two traces of it differ: it is random or depends on something that it changes. "
+                "Pass keys and state through args."
+            )
+
+    @property
+    def consts(self) -> list[Any]:
+        """The float64 trace's constants: closed-over arrays and args."""
+        return list(self.closed.consts)
+
+    def run(self, consts: Sequence[Any], *args: Any, keep_stops: bool = False) -> list[Any]:
+        """The flat outputs, in float64, custom rules inlined; differentiable, under x64."""
+        replay = Replay(keep_stop_gradient=True) if keep_stops else self.replay
+        return replay.run(self.closed.jaxpr, consts, jax.tree.leaves(args))
+
+    def run_narrow(self, consts: Sequence[Any], *args: Any) -> list[Any]:
+        """The same from the trace in the working dtype: its constants are those numbers."""
+        return self.replay.run(self.narrow.jaxpr, consts, jax.tree.leaves(args))
+
+    def as_run(self, *args: Any) -> list[Any]:
+        """The flat outputs as a user gets them: custom rules, dtypes and shardings untouched."""
+        jaxpr, consts = self.narrow.jaxpr, list(self.narrow.consts)
+
+        def build() -> Callable[..., Any]:
+            hoisted = jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])
+            run = jaxpr_as_fun(ClosedJaxpr(hoisted, []))
+            return lambda c, a: run(*c, *a)
+
+        # A demotion is carried out as written, as it is outside jit: XLA would skip a pair of casts if it may.
+        options = {"xla_allow_excess_precision": False}
+        with self.point.scope():
+            code = compiled(("as run", self.point.double), self._signature, consts, build, options)
+            return code(consts, jax.tree.leaves(args))
+
+    @functools.cached_property
+    def _signature(self) -> tuple[Any, ...]:
+        return signature(self.narrow.jaxpr)
+
+    @functools.cached_property
+    def closes_over_narrow(self) -> bool:
+        """Whether the float64 trace, whose args are float64, still holds arrays of a narrower float dtype."""
+        held = [getattr(const, "dtype", None) for const in (*self.closed.consts, *inner_consts(self.closed))]
+        return self.wide and any(_is_narrow(dtype) for dtype in held)
+
+    @functools.cached_property
+    def reduced(self) -> tuple[str, ...]:
+        """Float dtypes narrower than float64 that the float64 trace still computes in."""
+        return tuple(sorted(_narrow_dtypes(self.closed.jaxpr))) if self.wide else ()
+
+
+def _traceable(arg: Any) -> Any:
+    """A NumPy float as a JAX array: what NumPy computes from it while a rule is traced, nobody sees."""
+    if isinstance(arg, np.ndarray | np.generic) and jnp.issubdtype(arg.dtype, jnp.floating):
+        return jnp.asarray(arg)
+    return arg
+
+
+def _fresh(arg: Any) -> Any:
+    """A copy of a NumPy array: JAX remembers the dtype that an array object was given while x64 was off."""
+    return arg.copy() if isinstance(arg, np.ndarray) else arg
+
+
+def _widened(template: Any) -> Any:
+    """An array, or the shape of one, in float64."""
+    if isinstance(template, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct(template.shape, np.float64)
+    return template.astype(np.float64)
+
+
+def _is_narrow(dtype: Any) -> bool:
+    """Whether it is a float dtype other than float64 (keys have dtypes that are none)."""
+    if dtype is None or jnp.issubdtype(dtype, jax.dtypes.extended):
+        return False
+    return bool(jnp.issubdtype(dtype, jnp.floating)) and dtype != np.float64
+
+
+def _same(first: Any, second: Any) -> bool:
+    if first is second:
+        return True
+    if jnp.issubdtype(getattr(first, "dtype", np.float32), jax.dtypes.extended):
+        first, second = jax.random.key_data(first), jax.random.key_data(second)
+    return bool(np.array_equal(np.asarray(first), np.asarray(second), equal_nan=False) or _both_nan(first, second))
+
+
+def _both_nan(first: Any, second: Any) -> bool:
+    first, second = np.asarray(first), np.asarray(second)
+    return first.shape == second.shape and first.dtype == second.dtype and first.tobytes() == second.tobytes()
+
+
+def _narrow_dtypes(jaxpr: Any) -> set[str]:
+    found = set()
+    for eqn in jaxpr.eqns:
+        for inner in inner_jaxprs(eqn.params):
+            found |= _narrow_dtypes(getattr(inner, "jaxpr", inner))
+        for var in eqn.outvars:
+            dtype = getattr(var.aval, "dtype", None)
+            extended = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.extended)
+            if dtype is not None and not extended and jnp.issubdtype(dtype, jnp.floating) and dtype != np.float64:
+                found.add(str(dtype))
+    return found

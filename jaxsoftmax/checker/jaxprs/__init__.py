@@ -1,0 +1,1 @@
+"""Evaluating a traced program again: without its custom rules, and at complex numbers."""

@@ -1,0 +1,1 @@
+"""Evidence from values alone: differences, Taylor's order, probing directions, kinks."""

@@ -1,0 +1,1 @@
+"""The result of a check, and its text and HTML."""

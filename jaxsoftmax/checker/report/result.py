@@ -1,0 +1,301 @@
+"""What a cross-check found: one `Finding` per comparison, `StatementCheck` for readers, `CrossCheckReport` for all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, errors_and_ratios, index_text, json_ready
+from jaxsoftmax.checker.report.render import as_html, as_rich, as_text
+
+VERDICTS = ("AGREE", "ROUNDING", "DISAGREE")
+
+
+class Diagnosis(str):
+    """A sentence on what an error looks like; it starts with the name of the diagnosis and a colon.
+
+    Example:
+        >>> from jaxsoftmax.checker.report.result import Diagnosis
+        >>> Diagnosis("constant factor: looks like the gradient is half of the loss's").name
+        'constant factor'
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The text before the first colon."""
+        return self.partition(":")[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class StatementCheck:
+    """One quantity of one statement, compared entry by entry along one route.
+
+    Attributes:
+        statement: the tag in THEORY.md, such as "S2"; "" for a function that no statement is about.
+        quantity: what was compared and which of our functions gave it.
+        route: what it was compared with, in words.
+        max_error: |ours - theirs| at the worst entry (the entry with the largest error in units of its tolerance).
+        bound: the tolerance at that entry, both sides' together, derived from the arithmetic and not chosen. Sums may
+            contain the probabilistic constant sqrt(N), so it is a derived tolerance and not a rigorous bound.
+        ratio: max_error / bound; inf for a non-finite value that the other side does not share.
+        passed: ratio <= 1.
+        worst: the worst entry: {"path", "ours", "theirs"}, and {"class", "feature", "sample", "ours", "theirs"} in a
+            cross-check of a Problem; None where an index does not apply.
+        blind: the tolerance is so wide that a factor 2 would have passed.
+    """
+
+    statement: str
+    quantity: str
+    route: str
+    max_error: float
+    bound: float
+    ratio: float
+    passed: bool
+    worst: dict[str, Any]
+    blind: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on this comparison: "DISAGREE" if not passed, "ROUNDING" if passed but blind, else "AGREE"."""
+        return "DISAGREE" if not self.passed else "ROUNDING" if self.blind else "AGREE"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: strings, bools, None and finite floats (a non-finite number becomes its name, such as "inf")."""
+        out = {field.name: json_ready(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        out["worst"] = {key: json_ready(value) for key, value in self.worst.items()}
+        return {**out, "verdict": self.verdict}
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A `StatementCheck` with what the verdict needs: could the comparison have seen a factor 2 at all?
+
+    Attributes:
+        power: the largest |theirs| / tolerance. Below 2, a value twice too large could pass.
+        vacuous: theirs is zero to its own rounding, or the check is an identity or an inequality: nothing to double.
+        resolution: the largest tolerance over the largest |theirs|: the relative error, in units of the largest entry,
+            that an entry could have and still pass; inf where theirs is zero.
+        excuse: why the arithmetic cannot tell a difference that was seen, if one was.
+    """
+
+    check: StatementCheck
+    power: float
+    vacuous: bool
+    resolution: float = np.inf
+    excuse: str | None = None
+
+    @property
+    def blind(self) -> bool:
+        """The comparison passed, and a factor 2 would have passed too, or it passed by an excuse."""
+        return self.check.passed and (self.excuse is not None or (not self.vacuous and self.power < 2.0))
+
+    def at(self, place: dict[str, Any]) -> Finding:
+        """The finding with the place of its (single) entry filled in."""
+        check = dataclasses.replace(self.check, worst={**self.check.worst, **place})
+        return dataclasses.replace(self, check=check)
+
+
+def compare(
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Any,
+    theirs: Any,
+    tolerance: Any,
+    *,
+    own_tolerance: Any = 0.0,
+    error: Any = None,
+    label: Callable[[tuple[int, ...]], dict[str, Any]] | None = None,
+    path: str | None = None,
+    identity: bool = False,
+) -> Finding:
+    """Compare two arrays (or scalars) of the same shape entry by entry.
+
+    Args:
+        statement: the tag in THEORY.md, or "".
+        quantity: what is compared.
+        route: what it is compared with.
+        ours: values of the rule under test, any float dtype.
+        theirs: float64 values of the other side.
+        tolerance: the tolerance of ours, broadcastable.
+        own_tolerance: the tolerance of theirs.
+        error: |ours - theirs| where the subtraction was done in higher precision.
+        label: index -> {"class": …, "feature": …, "sample": …} of an entry, or {"path": …}.
+        path: the pytree path of a leaf, instead of `label`: an entry is then {"path": path and index}.
+        identity: theirs is a value that a factor cannot change (a zero, an inequality).
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    theirs = np.asarray(theirs, np.float64)
+    if np.shape(ours) != theirs.shape:
+        raise ValueError(
+            f"{quantity}: the rule under test returned shape {np.shape(ours)}, expected {theirs.shape}. "
+            "Return that shape."
+        )
+    own = np.asarray(own_tolerance, np.float64)
+    errors, tol, ratio = errors_and_ratios(ours, theirs, np.asarray(tolerance, np.float64) + own, error)
+    with np.errstate(all="ignore"):
+        size = np.abs(theirs)
+        power = float(np.max(np.where(size > 0, size / tol, 0.0), initial=0.0))
+        vacuous = identity or bool((size <= np.where(np.isfinite(own), own, -1.0)).all())  # unknown is not zero
+        largest = float(np.max(size, initial=0.0))
+        resolution = float(np.max(tol, initial=0.0)) / largest if largest > 0 else np.inf
+    if path is not None:
+        label = lambda index: {"path": path + index_text(index)}  # noqa: E731
+    flat = int(np.argmax(ratio)) if ratio.size else 0
+    index = tuple(int(i) for i in np.unravel_index(flat, ratio.shape)) if ratio.size else ()
+    place = {"path": path} if path is not None else {"class": None, "feature": None, "sample": None}
+    if label is not None and ratio.size:
+        found = label(index)
+        place = found if "path" in found else {**place, **found}
+    if not ratio.size:
+        check = StatementCheck(statement, quantity, route, 0.0, 0.0, 0.0, True, {**place, "ours": None, "theirs": None})
+        return Finding(check, 0.0, True, 0.0)
+    worst = {**place, "ours": float(np.asarray(ours)[index]), "theirs": float(theirs[index])}
+    value = float(ratio[index])
+    passed = value <= 1.0
+    check = StatementCheck(statement, quantity, route, float(errors[index]), float(tol[index]), value, passed, worst)
+    return Finding(check, power, vacuous, resolution)
+
+
+def worst_of(findings: list[Finding]) -> Finding:
+    """Findings about row blocks, or leaves, of one quantity as one; the resolution is the coarsest of theirs."""
+    top = max(findings, key=lambda f: f.check.ratio)
+    seen = [f.resolution for f in findings if not f.vacuous]
+    vacuous = all(f.vacuous for f in findings)
+    return Finding(top.check, max(f.power for f in findings), vacuous, max(seen, default=np.inf))
+
+
+class DerivativeError(AssertionError):
+    """A hand rule and the independent routes disagree; the message is the report, and `report` holds it.
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> try:
+        ...     raise js.DerivativeError(js.CrossCheckReport("DISAGREE", ()))
+        ... except AssertionError as error:
+        ...     print(str(error).splitlines()[0], "|", error.report.verdict)
+        Cross-check: DISAGREE (0 of 0 comparisons within tolerance) | DISAGREE
+    """
+
+    def __init__(self, report: CrossCheckReport) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return repr(self.report)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class CrossCheckReport:
+    """The hand rules against independent routes, comparison by comparison; its ``repr`` is the report.
+
+    Attributes:
+        verdict: "AGREE"; "DISAGREE" when some entry is further off than its tolerance; "ROUNDING" when all passed but
+            some quantity is so small beside its tolerance that a factor 2 in it would have passed too, or a difference
+            was seen that a rounding of the data explains (`diagnoses` of the name "resolution" say which).
+        statements: the comparisons, in the order of the statements.
+        diagnoses: sentences on what an error looks like, "NAME: looks like …" (a `str` with the property `name`); the
+            quantities behind a ROUNDING verdict have the name "resolution".
+        notes: what fell back to another route, and what was not done.
+        worst_entries: the entries with the largest error in units of their tolerance, of all comparisons.
+        ulp_histogram: how many entries are how many ulps off.
+        resolution: the largest relative error, in units of its leaf's largest entry, that an entry of a compared
+            formula could have and still pass; the coarsest of the quantities.
+        resolution_as_run: the same for the rules as they run in their own dtype: what a demotion must exceed.
+        guarantee: with which probability an error escapes where not every entry was compared; None where every one was.
+        seconds: how long the check took.
+        evaluations: how many evaluations of the function or of one of its derivatives it took.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem.from_labels(np.eye(3, dtype=np.float32), [0, 1, 1])
+        >>> js.crosscheck_problem(problem, np.ones((2, 4)) * [[0.5], [-0.5]]).verdict
+        'AGREE'
+    """
+
+    verdict: str
+    statements: tuple[StatementCheck, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
+    notes: tuple[str, ...] = ()
+    worst_entries: tuple[Entry, ...] = ()
+    ulp_histogram: UlpHistogram | None = None
+    resolution: float | None = None
+    resolution_as_run: float | None = None
+    guarantee: str | None = None
+    seconds: float | None = None
+    evaluations: int | None = None
+
+    @classmethod
+    def from_findings(
+        cls, findings: list[Finding], *, diagnoses: tuple[str, ...] = (), **more: Any
+    ) -> CrossCheckReport:
+        """Decide the verdict.
+
+        Args:
+            findings: the comparisons.
+            diagnoses: what the error looks like; a "resolution" diagnosis is added for each comparison that is blind.
+            more: the other attributes, by name.
+        """
+        blind = tuple(
+            f"resolution: {' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): "
+            + (f.excuse or "the tolerance exceeds half of the largest value, so a factor 2 would have passed")
+            for f in findings
+            if f.blind
+        )
+        checks = tuple(dataclasses.replace(f.check, blind=f.blind) for f in findings)
+        failed = any(not check.passed for check in checks)
+        verdict = "DISAGREE" if failed else "ROUNDING" if blind else "AGREE"
+        return cls(verdict, checks, tuple(map(Diagnosis, (*diagnoses, *blind))), **more)
+
+    @property
+    def worst(self) -> StatementCheck:
+        """The comparison with the largest ratio."""
+        return max(self.statements, key=lambda s: s.ratio)
+
+    def raise_if_disagree(self, rounding: str = "pass") -> None:
+        """Raise when the verdict is "DISAGREE".
+
+        Args:
+            rounding: "raise" to raise on the verdict "ROUNDING" too, "pass" to let it pass.
+
+        Raises:
+            DerivativeError: an AssertionError whose message is the report.
+            ValueError: `rounding` is neither.
+        """
+        __tracebackhide__ = True
+        if rounding not in ("pass", "raise"):
+            raise ValueError(f"rounding: got {rounding!r}; give 'pass' or 'raise'.")
+        if self.verdict == "DISAGREE" or (self.verdict == "ROUNDING" and rounding == "raise"):
+            raise DerivativeError(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes, JSON-ready: "verdict", "statements", "diagnoses" first (non-finite numbers become text)."""
+        return {
+            "verdict": self.verdict,
+            "statements": [s.to_dict() for s in self.statements],
+            "diagnoses": [str(s) for s in self.diagnoses],
+            "notes": list(self.notes),
+            "worst_entries": [e.to_dict() for e in self.worst_entries],
+            "ulp_histogram": None if self.ulp_histogram is None else self.ulp_histogram.to_dict(),
+            "resolution": json_ready(self.resolution),
+            "resolution_as_run": json_ready(self.resolution_as_run),
+            "guarantee": self.guarantee,
+            "seconds": self.seconds,
+            "evaluations": self.evaluations,
+        }
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def __rich__(self) -> Any:
+        return as_rich(self)
+
+    def _repr_html_(self) -> str | None:
+        return as_html(self)

@@ -1,0 +1,1 @@
+"""How far rounding can have moved each number that a program computes."""

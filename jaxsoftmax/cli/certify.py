@@ -1,0 +1,216 @@
+"""What `jaxsoftmax certify DATA -o CERT` does: prove, save the certificate, have the independent checker read it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxsoftmax.cli.options import UnusableInput, check_writable, console
+from jaxsoftmax.cli.proofs import Proved, prove_existence, prove_minimiser
+from jaxsoftmax.cli.report import wrapped_line
+from jaxsoftmax.cli.scopes import interruptible, refusing, replacing, spinner, write_json, writing
+from jaxsoftmax.datasets.dataset import Dataset
+from jaxsoftmax.proof.checkers.dispatch import check_certificate
+from jaxsoftmax.readers.exact_cells import refuse_rounded_cells
+from jaxsoftmax.readers.idx import is_idx
+from jaxsoftmax.readers.read_table import read_table
+from jaxsoftmax.support.validation import positive_int, show
+from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
+from jaxsoftmax.verification.render import problem_lines, title
+from jaxsoftmax.verification.run import environment, version
+
+__all__ = ["Certify", "run_certify"]
+
+PROVED, FAILED = 0, 1
+
+
+class Certify(NamedTuple):
+    """The options of the command."""
+
+    data: Path
+    output: Path
+    target: str | None
+    label_smoothing: str | None
+    l2: float
+    digits: int | None
+    method: str | None
+    budget: float
+    dump: Path | None
+    binary: bool
+    json_file: Path | None
+    quiet: bool
+
+
+class Source(NamedTuple):
+    """A file that the checker reads: the data themselves or a dump, the labels of images, and how it is called."""
+
+    path: Path
+    labels: str | None
+    words: str
+    kept: bool = True
+
+
+class Checked(NamedTuple):
+    """One run of the checker: against which file, what it said, and how long it took."""
+
+    source: Source
+    verdict: Any
+    seconds: float
+
+
+@interruptible()
+def run_certify(call: Certify) -> int:
+    """`jaxsoftmax certify`: a proof about a minimiser (S9, S10; with --digits S13), as a certificate others can check.
+
+    The certificate takes its name only after the checker has verified it from the file, and what is not proved has
+    none; so whatever ends the run, there is a whole certificate or none.
+    """
+    began = time.perf_counter()
+    _refuse_files(call)
+    prepared, table, decimal = _prepare(call)
+    with spinner(call.quiet) as update, refusing(library=False):
+        name = prepared.about["name"]
+        found = _prove(call, prepared, decimal, lambda line: update(f"{name}: {line}"))
+        checked, refusal = [], ""
+        if found.saved is not None:
+            try:
+                checked = _save_and_check(call, prepared, found.saved, table, update)
+            except ValueError as error:  # refused, or not readable: a fault of ours in either case
+                refusal = str(error)
+    content = {
+        "command": "certify",
+        "version": version(),
+        "environment": environment(),
+        "problem": describe(prepared, 0),
+        **found.content,
+        "certificate": str(call.output) if checked else None,
+        "checked": [{"data": one.source.words, "report": str(one.verdict), "seconds": one.seconds} for one in checked],
+        "refused": refusal or None,
+        "seconds": time.perf_counter() - began,
+    }
+    write_json(call.json_file, content)
+    if not call.quiet:
+        _print(call, content, found, checked)
+    return PROVED if checked else FAILED
+
+
+def _refuse_files(call: Certify) -> None:
+    """Refuse before the long run what could only fail after it, and what would overwrite the data."""
+    taken = {call.data.resolve(): "DATA"}
+    for option, path in (("--output", call.output), ("--dump", call.dump), ("--json", call.json_file)):
+        check_writable(option, path)
+        if path is None:
+            continue
+        if option != "--json" and path.exists() and not path.is_file():
+            raise UnusableInput(f"{option}: {path} is no plain file, and would be replaced. Name a file.")
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise UnusableInput(f"{option}: {path} is also {other}. Name another file.")
+
+
+def _prepare(call: Certify) -> tuple[Prepared, Dataset, bool]:
+    """The problem, the table that it comes from, and whether its numbers are read as decimals."""
+    if call.digits is None and call.method is not None:
+        raise UnusableInput(
+            "--method: is that of the curvature and goes with --digits. Give --digits, or leave it out."
+        )
+    if call.method not in (None, "auto", "pairs", "full"):
+        raise UnusableInput(f"--method: got {show(call.method)}; give auto, pairs or full.")
+    with refusing():
+        if call.digits is not None:
+            positive_int("digits", call.digits)
+        check_options(label_smoothing=call.label_smoothing, l2=call.l2, dtype="float64", seed=0)
+        data = read_table(call.data, call.target)
+        decimal = data.table is not None and not call.binary
+        if decimal:
+            refuse_rounded_cells(call.data, data.table or {}, data.feature_names)
+        (prepared,) = prepare(data, label_smoothing=call.label_smoothing, l2=call.l2)
+    return prepared, data, decimal
+
+
+def _prove(call: Certify, prepared: Prepared, decimal: bool, tell: Callable[[str], None]) -> Proved:
+    if call.digits is None:
+        return prove_existence(prepared.problem, decimal, call.budget, tell)
+    return prove_minimiser(prepared.problem, decimal, call.budget, tell, call.digits, call.method or "auto")
+
+
+def _save_and_check(
+    call: Certify, prepared: Prepared, proved: Any, data: Dataset, tell: Callable[[str], None]
+) -> list[Checked]:
+    """Save beside the name asked for, have the checker verify the file, then move it into place."""
+    name, decimal = prepared.about["name"], proved.data.decimal
+    with replacing("--output", call.output) as certificate:
+        tell(f"{name}: writing the certificate")
+        with writing("--output", call.output):
+            proved.save(certificate, table=data.table)
+        if call.dump is not None:
+            tell(f"{name}: writing the dump")
+            with writing("--dump", call.dump):
+                prepared.problem.dump(call.dump, decimal=decimal)
+        tell(f"{name}: checking the certificate")
+        checked = []
+        for source in _sources(call, prepared, data, decimal):
+            began = time.perf_counter()
+            report = check_certificate(certificate, source.path, source.labels)
+            checked.append(Checked(source, report, time.perf_counter() - began))
+        return checked
+
+
+def _sources(call: Certify, prepared: Prepared, data: Dataset, decimal: bool) -> Iterator[Source]:
+    """What to check against: the data file where the checker reads it, and the dump that was asked for or is needed."""
+    images = data.table is None and is_idx(call.data.name.lower().removesuffix(".gz"))
+    unread = f"the checker does not read {call.data.suffix}"
+    readable = (data.table is not None or images) and call.data.suffix.lower() not in (".bz2", ".xz")
+    if readable:
+        yield Source(call.data, call.target if images else None, str(call.data))
+    if call.dump is not None:
+        yield Source(call.dump, None, f"{call.dump}" if readable else f"{call.dump} ({unread})")
+    elif not readable:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "problem.txt"
+            prepared.problem.dump(file, decimal=decimal)
+            yield Source(file, None, f"a temporary dump ({unread}; --dump FILE keeps one)", kept=False)
+
+
+def _print(call: Certify, content: dict[str, Any], found: Proved, checked: list[Checked]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    out.print(Text(title(content["version"], content["environment"]), style="bold"))
+    out.print()
+    out.print(Text(f"{content['problem']['name']}: certify ({content['seconds']:.1f} s)", style="bold"))
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(no_wrap=True, style="dim")
+    facts.add_column(overflow="fold")
+    for subject, text in problem_lines(content["problem"]):
+        facts.add_row(subject, Text(text))
+    out.print(facts)
+    out.print()
+    for report in found.reports:
+        # The report's own continuation lines, indented by four, are joined, for this console has its own width.
+        for line in re.sub(r"\n    (?! )", " ", report).splitlines():
+            out.print(Text("\n".join(wrapped_line(line, out.width))))
+        out.print()
+    for one in checked:
+        first = str(one.verdict).splitlines()[0]
+        out.print(Text(f"checked: {first}; from {one.source.words}, in {one.seconds:.3f} s"), soft_wrap=True)
+    good, sentence = _outcome(call, content["refused"], found, checked)
+    out.print(Text(sentence, style="bold green" if good else "bold red"), soft_wrap=True)
+
+
+def _outcome(call: Certify, refusal: str | None, found: Proved, checked: list[Checked]) -> tuple[bool, str]:
+    """Whether the exit status is 0, and the report's last sentence."""
+    if refusal:
+        return False, f"The checker REFUSES the certificate, which is a fault of jaxsoftmax: {refusal}"
+    if not checked:
+        return False, found.sentence
+    source = checked[-1].source
+    words = [str(call.output), str(source.path) if source.kept else "DUMP", *(["--labels"] * bool(source.labels))]
+    again = " ".join(shlex.quote(word) for word in [*words, *([source.labels] if source.labels else [])])
+    return True, f"Proved and checked. To check it again: jaxsoftmax check {again}"

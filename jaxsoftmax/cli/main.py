@@ -1,0 +1,85 @@
+"""The command line's entry: `jaxsoftmax verify|fit|certify|…`; exit 0 good, 1 not, 2 unusable input, 130 Ctrl-C.
+
+typer and rich come with the extra `cli` and are imported only when the command runs.
+"""
+
+import os
+import sys
+from typing import Any
+
+from jaxsoftmax.cli.options import Interrupted, UnusableInput
+
+__all__ = ["main"]
+
+FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+COMMANDS = ("verify", "fit", "probe", "certify", "check", "crosscheck")
+
+
+def main() -> None:
+    """Run the command line and exit with its status; the entry point of the `jaxsoftmax` command.
+
+    Example:
+        >>> from jaxsoftmax.cli.main import main
+        >>> callable(main)
+        True
+    """
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status; messages of a wrong call are one line on stderr.
+
+    Args:
+        arguments: what follows the program's name.
+
+    Example:
+        >>> from jaxsoftmax.cli.main import run
+        >>> run(["--version"])  # doctest: +ELLIPSIS
+        jaxsoftmax ...
+        0
+    """
+    try:
+        app = _app()
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in ("typer", "rich"):
+            raise
+        return _refuse(f"{error.name} is not installed. Run: pip install 'jaxsoftmax[cli]'")
+    try:
+        status = app(args=arguments, prog_name="jaxsoftmax", standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: leave quietly, and keep the interpreter from flushing into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except UnusableInput as error:
+        return _refuse(str(error))
+    except (KeyboardInterrupt, Interrupted):
+        return _refuse("interrupted", INTERRUPTED)
+    except MemoryError:
+        return _refuse("out of memory. Use fewer rows, columns or classes.")
+    except Exception as error:
+        # typer carries its own copy of click, or uses click's, by version: both mark a wrong call like this.
+        if hasattr(error, "format_message"):
+            command = next((word for word in arguments if not word.startswith("-")), "")
+            see = f"jaxsoftmax {command} --help" if command in COMMANDS else "jaxsoftmax --help"
+            return _refuse(f"{error.format_message().rstrip('.')}. See: {see}")  # type: ignore[attr-defined]
+        if type(error).__name__ == "Abort":
+            return _refuse("interrupted", INTERRUPTED)
+        if type(error).__name__ == "Exit":
+            return int(getattr(error, "exit_code", 0))
+        raise
+
+
+def _refuse(message: str, status: int = UNUSABLE) -> int:
+    print(f"jaxsoftmax: error: {' '.join(str(message).split())}", file=sys.stderr)  # noqa: T201
+    return status
+
+
+def _app() -> Any:
+    import rich  # noqa: F401
+    import typer  # noqa: F401
+
+    from jaxsoftmax.cli.commands import build
+
+    return build()

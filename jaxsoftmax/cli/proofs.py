@@ -1,0 +1,85 @@
+"""What `jaxsoftmax certify` can prove about a problem: whether a minimiser exists, or, with --digits, where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxsoftmax.certification import certify
+from jaxsoftmax.cli.options import UnusableInput
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.proof.existence.decide import decide_existence
+from jaxsoftmax.proof.minimum.theorem import NotProved
+
+__all__ = ["Proved", "prove_existence", "prove_minimiser"]
+
+
+class Proved(NamedTuple):
+    """What came of it.
+
+    saved: has `save(path, table=)`, which writes the certificate; None where there is none.
+    reports: texts to print.
+    content: for the JSON report.
+    sentence: what the report ends with where nothing is saved.
+    """
+
+    saved: Any | None
+    reports: tuple[str, ...]
+    content: dict[str, Any]
+    sentence: str
+
+
+def prove_existence(problem: Problem, decimal: bool, budget: float, tell: Callable[[str], None]) -> Proved:
+    """The verdict on existence (S9, S10), which is its own report and certificate where it is proved.
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> from jaxsoftmax.cli.proofs import prove_existence
+        >>> problem = js.Problem.from_labels([[0.0], [1.0]], [0, 1])
+        >>> prove_existence(problem, False, 60.0, print).content["existence"]["type"]  # doctest: +ELLIPSIS
+        deciding...
+        'complete'
+    """
+    tell("deciding whether a minimiser exists")
+    verdict = decide_existence(problem, budget=budget, decimal=decimal, progress=tell)
+    return Proved(
+        saved=verdict if verdict.proof is not None else None,
+        reports=(repr(verdict),),
+        content={"existence": verdict.to_dict(), "minimiser": None},
+        sentence="UNDECIDED: no certificate is written. The report says what would help.",
+    )
+
+
+def prove_minimiser(
+    problem: Problem, decimal: bool, budget: float, tell: Callable[[str], None], digits: int, method: str
+) -> Proved:
+    """The minimum to `digits` decimals (S13); where that fails, why, and the verdict on existence beside it.
+
+    Raises:
+        UnusableInput: python-flint is not installed.
+    """
+    try:
+        certificate = certify(problem, digits=digits, method=method, decimal=decimal, progress=tell)
+    except ImportError as error:
+        raise UnusableInput(str(error).replace("certify: ", "--digits: ")) from None
+    except NotProved as error:
+        tell("no proof; deciding whether a minimiser exists")
+        verdict = decide_existence(problem, budget=budget, decimal=decimal, progress=tell)
+        if verdict.attained is False:
+            sentence = (
+                "NO CERTIFICATE of a minimiser: none exists. Remedy: --label-smoothing 0.01 "
+                "makes one exist; without --digits this verdict is certified."
+            )
+            # The error's own words on that are the verdict's, which is printed beside it.
+            reason = str(error).partition(". ")[0] + "."
+        else:
+            sentence = (
+                "NO CERTIFICATE: no proof was found. Remedy: features of like scale, or --l2; without --digits a "
+                "proved verdict on existence is certified."
+            )
+            reason = str(error)
+        content = {"existence": verdict.to_dict(), "minimiser": None, "reason": reason}
+        return Proved(None, (reason, repr(verdict)), content, sentence)
+    weights = {"W": certificate.W.tolist(), "weight_error_bounds": certificate.weight_error_bounds().tolist()}
+    content = {"existence": None, "minimiser": certificate.to_dict() | weights}
+    return Proved(certificate, (repr(certificate),), content, "")

@@ -1,0 +1,185 @@
+"""What the commands do: read and prepare the data, run with progress on stderr, write the files, print, exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from jaxsoftmax.cli.options import UnusableInput, check_writable, console
+from jaxsoftmax.cli.report import RunReport, print_run, progress_line
+from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
+from jaxsoftmax.evidence.spectrum.probe import probe_convexity
+from jaxsoftmax.readers.read_table import read_table
+from jaxsoftmax.readers.weights_file import load_weights, save_weights
+from jaxsoftmax.training.registry import check_method, named_method
+from jaxsoftmax.training.result import Fit
+from jaxsoftmax.verification.advice import conditioning_advice, fit_findings
+from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
+from jaxsoftmax.verification.render import print_report
+from jaxsoftmax.verification.row import draw
+from jaxsoftmax.verification.rows_existence import fit_quietly, verdict_on
+from jaxsoftmax.verification.run import LOGIT_SPREAD, environment, verify_prepared, version
+
+__all__ = ["Call", "run_fit", "run_probe", "run_verify"]
+
+PASSED, FAILED, INTERRUPTED = 0, 1, 130
+
+
+class Call(NamedTuple):
+    """The options that every command has."""
+
+    data: str | None
+    target: str | None
+    label_smoothing: str | None
+    l2: float
+    dtype: str
+    seed: int
+    method: str
+    json_file: Path | None
+    quiet: bool
+
+
+def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
+    check_writable("--json", call.json_file)
+    if call.data is None and call.target is not None:
+        raise UnusableInput("--target: names a column of DATA, but no DATA is given. Name a file, or drop it.")
+    with refusing():
+        check_options(label_smoothing=call.label_smoothing, l2=call.l2, dtype=call.dtype, seed=call.seed)
+        check_method(call.method, **settings)
+        table = None if call.data is None else read_table(call.data, call.target)
+        return prepare(table, label_smoothing=call.label_smoothing, l2=call.l2, dtype=call.dtype)
+
+
+@interruptible()
+def run_verify(call: Call) -> int:
+    """`jaxsoftmax verify`: every check, one row each."""
+    prepared = _prepare(call)
+    with spinner(call.quiet) as update, refusing(library=False):
+        report = verify_prepared(prepared, call.seed, update, method=call.method)
+    write_json(call.json_file, report.to_dict())
+    if not call.quiet:
+        print_report(report, console())
+    return PASSED if report.passed else FAILED
+
+
+@interruptible()
+def run_fit(
+    call: Call,
+    tol: float | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    whiten: bool = False,
+    weights: Path | None = None,
+) -> int:
+    """`jaxsoftmax fit`: train, print how it ended, save the weights."""
+    check_writable("--weights", weights)
+    prepared = _prepare(call, learning_rate=learning_rate, batch_size=batch_size)[0]
+    begin = time.perf_counter()
+    with jax.enable_x64(True):
+        settings = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size, "whiten": whiten or None}
+        result = _fit(call, prepared, learning_rate=learning_rate, **settings)
+    found = [*prepared.notes, *fit_findings(result, prepared.problem)]
+    _finish(call, "fit", prepared, begin, {"fit": result}, found, weights)
+    if result.status.name == "INTERRUPTED":
+        return INTERRUPTED
+    return PASSED if result.status.name == "GRADIENT_TOLERANCE" else FAILED
+
+
+@interruptible()
+def run_probe(call: Call, at: str = "fit") -> int:
+    """`jaxsoftmax probe`: the curvature at a point, after a fit where that is the point."""
+    if at != "fit" and call.method != "auto":
+        raise UnusableInput(f"--method: goes with --at fit, and --at is {at}. Leave one of them out.")
+    prepared = _prepare(call)[0]
+    problem, begin, result, found = prepared.problem, time.perf_counter(), None, list(prepared.notes)
+    with jax.enable_x64(True):
+        if at == "fit":
+            result = _fit(call, prepared)
+            W = np.asarray(result.W, np.float64)
+            found += fit_findings(result, problem)
+        elif at == "zero":
+            W = np.zeros((problem.C, problem.D))
+        elif at == "random":
+            W = draw(problem, np.random.default_rng(call.seed), LOGIT_SPREAD)
+        else:
+            with refusing():
+                W = load_weights(Path(at), problem).astype(problem.dtype)
+        if result is not None and result.status.name == "INTERRUPTED":
+            _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": None}, found)
+            return INTERRUPTED
+        with spinner(call.quiet) as update, refusing(library=False):
+            update(f"{prepared.about['name']}: probing the curvature")
+            name = prepared.about["name"]
+            report = probe_convexity(problem, W, progress=lambda line: update(f"{name}: {line}"))
+    if report.verdict.value == "UNRESOLVED" and not any(conditioning_advice(problem) in text for text in found):
+        found.append(conditioning_advice(problem))
+    _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": report}, found)
+    return PASSED if report.verdict.value == "CONSISTENT" else FAILED
+
+
+def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, **settings: Any) -> Fit:
+    """`fit` with those settings that were given, a key where minibatches are drawn, and progress on a terminal."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    if "batch_size" in given:
+        given["key"] = jax.random.key(call.seed)
+    noise = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(refusing(library=False))
+        if noise.is_terminal and not call.quiet:
+            status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
+            given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
+        method = named_method(call.method, prepared.problem, learning_rate, bool(given.get("whiten")))
+        result = fit_quietly(prepared.problem, method, **given)
+        if result.existence is not None and prepared.decimal:
+            # The fit's own verdict is about the doubles; the thresholds of a table are decimals.
+            budget = 1 + 2 * result.existence.seconds
+            verdict = verdict_on(prepared.problem, True, result.existence, budget)
+            result = dataclasses.replace(result, existence=verdict)
+        return result
+
+
+def _finish(
+    call: Call,
+    command: str,
+    prepared: Prepared,
+    begin: float,
+    parts: dict[str, Any],
+    found: list[str],
+    weights: Path | None = None,
+) -> None:
+    """Write the files and print the report of a `fit` or a `probe`.
+
+    Files first, because the reader of a pipe may go away; but what cannot be written does not keep the report back.
+    """
+    report = RunReport(
+        command=command,
+        version=version(),
+        environment=environment(),
+        problem=describe(prepared, call.seed),
+        parts=parts,
+        findings=tuple(found),
+        seconds=time.perf_counter() - begin,
+    )
+    failures = []
+    try:
+        if weights is not None:
+            with writing("--weights", weights):
+                save_weights(weights, parts["fit"].W, prepared.problem)
+    except UnusableInput as error:
+        failures.append(error)
+    try:
+        write_json(call.json_file, report.to_dict())
+    except UnusableInput as error:
+        failures.append(error)
+    if not call.quiet:
+        print_run(report, console())
+    if failures:
+        raise failures[0]

@@ -1,0 +1,131 @@
+"""The scopes in which the commands run: Ctrl-C, refusals as one line, a spinner on stderr, files that are written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxsoftmax.cli.options import Interrupted, UnusableInput, as_options
+
+__all__ = ["interruptible", "refusing", "replacing", "spinner", "write_json", "writing"]
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as `Interrupted`, for a command that keeps no partial result.
+
+    Example:
+        >>> from jaxsoftmax.cli.scopes import interruptible
+        >>> with interruptible():
+        ...     raise KeyboardInterrupt
+        Traceback (most recent call last):
+        jaxsoftmax.cli.options.Interrupted
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+@contextlib.contextmanager
+def refusing(*, library: bool = True) -> Iterator[None]:
+    """Turn what the library says about an argument into one line about the option.
+
+    Args:
+        library: False in the long runs, where only what names an option is the user's doing.
+
+    Example:
+        >>> from jaxsoftmax.cli.scopes import refusing
+        >>> with refusing():
+        ...     raise ValueError("tol: got -1.0; a number >= 0 is needed.")
+        Traceback (most recent call last):
+        jaxsoftmax.cli.options.UnusableInput: --tol: got -1.0; a number >= 0 is needed.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        message = as_options(str(error))
+        # In the long runs only what names an option is the user's doing; anything else is a fault of ours.
+        if not library and not message.startswith(("--", "problem: ")):
+            raise
+        raise UnusableInput(message) from None
+
+
+@contextlib.contextmanager
+def spinner(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that can be replaced, where that is a terminal.
+
+    Example:
+        >>> from jaxsoftmax.cli.scopes import spinner
+        >>> with spinner(quiet=True) as update:
+        ...     update("nobody sees this")
+    """
+    from rich.console import Console
+
+    noise = Console(stderr=True)
+    if noise.is_terminal and not quiet:
+        with noise.status("starting") as status:
+            yield status.update
+    else:
+        yield lambda line: None
+
+
+@contextlib.contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """What the system says about a file that cannot be written, as one line about the option.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.cli.scopes import writing
+        >>> with writing("--weights", Path("w.npz")):
+        ...     raise OSError(28, "No space left on device")
+        Traceback (most recent call last):
+        jaxsoftmax.cli.options.UnusableInput: --weights: w.npz cannot be written (No space left on device).
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UnusableInput(f"{option}: {path} cannot be written ({error.strerror or error}).") from None
+
+
+@contextlib.contextmanager
+def replacing(option: str, path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, which takes its place at the end, unless something was raised.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from jaxsoftmax.cli.scopes import replacing
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "report.txt"
+        >>> with replacing("--output", path) as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> [file.name for file in path.parent.iterdir()]
+        ['report.txt']
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        with writing(option, path):
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path | None, content: dict[str, Any]) -> None:
+    """Write the report of --json, where it was asked for.
+
+    Raises:
+        UnusableInput: it cannot be written.
+
+    Example:
+        >>> from jaxsoftmax.cli.scopes import write_json
+        >>> write_json(None, {})
+    """
+    if path is not None:
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        with writing("--json", path):
+            path.write_text(text + "\n", "utf-8")

@@ -1,0 +1,1 @@
+"""The convexity probe: the Hessian's spectrum beside its bounds (S5–S7)."""

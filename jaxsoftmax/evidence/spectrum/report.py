@@ -1,0 +1,163 @@
+"""`ConvexityReport`: what the convexity probes found, as numbers, as JSON and as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+
+class Convexity(enum.Enum):
+    """The verdict: CONSISTENT with S5 and S6; REFUTED, with a witness; UNRESOLVED at this precision."""
+
+    CONSISTENT = "CONSISTENT"
+    REFUTED = "REFUTED"
+    UNRESOLVED = "UNRESOLVED"
+
+
+_NUMBERS = (
+    "lambda_min",
+    "lambda_max",
+    "lambda_min_bound",
+    "lambda_max_bound",
+    "kernel_dim",
+    "kernel_dim_predicted",
+    "rank",
+    "condition_estimate",
+    "condition_bound",
+    "residual_estimate",
+    "residual_min_estimate",
+    "residual_max_estimate",
+    "resolution",
+    "rank_tolerance",
+    "form_min_measured",
+    "midpoint_excess_measured",
+    "products",
+    "seconds",
+)
+_DATA = (*_NUMBERS, "witness", "spectral_density")
+_META = ("verdict", "reason", "method", "dtype", "resolved")
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ConvexityReport:
+    """What `probe_convexity` or `probe_operator` found; numbers are Python floats, arrays NumPy.
+
+    Attributes:
+        lambda_min, lambda_max: extreme eigenvalues off the kernel (lambda_min NaN when nothing is off it).
+        lambda_min_bound, lambda_max_bound: rigorous bounds by S7c (0.0: none) and S7a; NaN for an arbitrary operator.
+        kernel_dim, kernel_dim_predicted: dimension of the kernel found to the resolution, and S6's.
+        rank: rank R of X over the samples that take part (S6); size minus kernel for an arbitrary operator.
+        condition_estimate, condition_bound: λ_max/λ_min off the kernel and S7c's bound on it (inf: none).
+        residual_min_estimate, residual_max_estimate: ‖Hv − λv‖, ‖v‖ = 1, of the two extreme pairs by products with H.
+        residual_estimate: the larger of the two.
+        resolution: an eigenvalue smaller than this is not distinguishable from 0 (derived in `evidence.convexity`).
+        rank_tolerance: singular values of the equilibrated X below this counted as 0 for S6's rank (`NullSpace`).
+        form_min_measured: smallest vᵀHv/‖v‖² over all directions that were tried.
+        midpoint_excess_measured: largest L((A+B)/2) − (L(A) + L(B))/2 in units of its allowance for rounding; at most
+            1 for a convex loss. NaN where there is no loss.
+        products, seconds: columns that H was applied to, and the time of the probe.
+        witness: direction of negative curvature when REFUTED, else None: (C, D), or flat for an arbitrary operator.
+        spectral_density: a `SpectralDensity`, or None (not asked for, or H is 0).
+        verdict: a `Convexity`.
+        reason: one sentence.
+        method: "dense" or "matrix-free".
+        dtype: what the products were computed in.
+        resolved: whether lambda_min is above the resolution.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+        >>> report = js.probe_convexity(problem, np.zeros((2, 2)))
+        >>> report.to_dict()["lambda_max"] <= report.lambda_max_bound
+        True
+        >>> low, high = report.lambda_min_interval
+        >>> low <= report.lambda_min <= high
+        True
+    """
+
+    lambda_min: Any
+    lambda_max: Any
+    lambda_min_bound: Any
+    lambda_max_bound: Any
+    kernel_dim: Any
+    kernel_dim_predicted: Any
+    rank: Any
+    condition_estimate: Any
+    condition_bound: Any
+    residual_estimate: Any
+    residual_min_estimate: Any
+    residual_max_estimate: Any
+    resolution: Any
+    rank_tolerance: Any
+    form_min_measured: Any
+    midpoint_excess_measured: Any
+    products: Any
+    seconds: Any
+    witness: Any
+    spectral_density: Any
+    verdict: Convexity
+    reason: str
+    method: str
+    dtype: str
+    resolved: bool
+
+    @property
+    def lambda_min_interval(self) -> tuple[float, float] | None:
+        """(lower, upper) for the smallest eigenvalue off the kernel, None when unresolved.
+
+        `upper` is a Rayleigh quotient, so it holds whatever the iteration did, up to the rounding of one sum of
+        squares; `lower` is the rigorous bound where there is one, else 0.0 (NaN for an arbitrary operator).
+        """
+        return (self.lambda_min_bound, self.lambda_min) if self.resolved else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, keys as the fields; inf and NaN become None."""
+        out: dict[str, Any] = {"verdict": self.verdict.value}
+        for name in _NUMBERS:
+            out[name] = _finite(getattr(self, name))
+        interval = self.lambda_min_interval
+        out["lambda_min_interval"] = "unresolved" if interval is None else [_finite(end) for end in interval]
+        out["witness"] = None if self.witness is None else np.asarray(self.witness).tolist()
+        out["spectral_density"] = None if self.spectral_density is None else self.spectral_density.to_dict()
+        return out | {name: getattr(self, name) for name in ("reason", "method", "dtype", "resolved")}
+
+    def __repr__(self) -> str:
+        if not isinstance(self.lambda_max, float):  # rebuilt by JAX with something else in the leaves
+            return f"ConvexityReport({self.verdict.value})"
+        lower = f"S7c {self.lambda_min_bound:.6g}" if self.lambda_min_bound > 0 else "no rigorous bound"
+        above = "no rigorous bound" if math.isnan(self.lambda_max_bound) else f"S7a {self.lambda_max_bound:.6g}"
+        upper = f"S7c {self.condition_bound:.6g}" if math.isfinite(self.condition_bound) else "no rigorous bound"
+        interval = self.lambda_min_interval
+        text = "unresolved" if interval is None else f"in [{max(0.0, interval[0]):.6g}, {interval[1]:.6g}]"
+        residuals = f"{self.residual_min_estimate:.2g} (smallest), {self.residual_max_estimate:.2g} (largest)"
+        probes = f"smallest form along directions tried {self.form_min_measured:.3g}"
+        if not math.isnan(self.midpoint_excess_measured):
+            probes += f"; midpoints exceed by {self.midpoint_excess_measured:.2g} of the rounding allowance"
+        kernel = f"  kernel dimension {self.kernel_dim}, S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank}"
+        if math.isnan(self.rank_tolerance):
+            kernel = f"  kernel dimension {self.kernel_dim}, {self.kernel_dim_predicted} given"
+        else:
+            kernel += f" (tolerance {self.rank_tolerance:.2g})"
+        return "\n".join(
+            (
+                f"Convexity probe: {self.verdict.value}. {self.reason}",
+                f"  smallest eigenvalue off the kernel {self.lambda_min:.6g}  (at least: {lower}), {text}",
+                f"  largest eigenvalue {self.lambda_max:.6g}  (at most: {above})",
+                f"  condition number off the kernel {self.condition_estimate:.6g}  (at most: {upper})",
+                kernel,
+                f"  residuals |Hv - λv| {residuals}; {self.dtype} resolves {self.resolution:.2g} here",
+                f"  {probes}",
+                f"  {self.method}, {self.products} products with H, {self.seconds:.3g} s",
+            )
+        )
+
+
+def _finite(value: Any) -> Any:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Numbers without theory: stable softmax, products with X, row blocks, eigensolvers, enclosures."""

@@ -1,0 +1,133 @@
+"""Sums over samples, block by block of rows, inside each shard of a sharded X.
+
+Products that use a block of rows twice find it in cache the second time, and intermediates stay small. When X is
+sharded over rows the blocks run inside each shard and one psum joins the shards; where the sharding cannot be seen (a
+tracer on an automatic mesh of several devices) `Placement.blocks` is False and callers use whole products, which XLA
+partitions itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxsoftmax.linalg.products import explicit_sharding, spec_entries
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support.validation import is_traced
+
+Array = jax.Array
+
+# A block of this many bytes of X fits the second-level cache of a core; on accelerators launches are what to save.
+_BLOCK_BYTES = {"cpu": 3 << 20}
+_ACCELERATOR_BLOCK_BYTES = 256 << 20
+
+
+class Placement(NamedTuple):
+    """How the rows of X are laid out: a static (hashable) argument of the compiled kernels."""
+
+    blocks: bool
+    block_bytes: int
+    mesh: Any = None
+    axes: Any = None
+
+
+def placement(problem: Problem) -> Placement:
+    """Where the rows of `problem.X` live; decided outside jit, where a concrete array shows its sharding."""
+    X = problem.X
+    explicit = explicit_sharding(X)
+    if explicit is not None:
+        rows, columns = spec_entries(explicit)
+        if rows is None or columns is not None:
+            return Placement(columns is None and explicit.mesh.size == 1, _block_bytes(X))
+        return Placement(True, _block_bytes(X), explicit.mesh, rows)
+    if is_traced(X):
+        return Placement(jax.device_count() == 1, _block_bytes(X))
+    sharding = X.sharding
+    if len(sharding.device_set) == 1:
+        return Placement(True, _block_bytes(X))
+    if isinstance(sharding, NamedSharding):
+        rows, columns = spec_entries(sharding)
+        if rows is not None and columns is None:
+            return Placement(True, _block_bytes(X), sharding.mesh, rows)
+    return Placement(False, _block_bytes(X))
+
+
+def whole_columns(X: Array, where: Placement) -> tuple[Array, Placement]:
+    """X with unsharded columns, and the placement that then holds: for kernels that need every feature of a sample."""
+    explicit = explicit_sharding(X)
+    rows, columns = spec_entries(explicit)
+    if explicit is None or columns is None:
+        return X, where
+    X = jax.sharding.reshard(X, NamedSharding(explicit.mesh, P(rows, None)))
+    return X, Placement(True, where.block_bytes, None if rows is None else explicit.mesh, rows)
+
+
+def _block_bytes(X: Array) -> int:
+    if is_traced(X):
+        platform = jax.default_backend()
+    else:
+        platform = next(iter(X.devices())).platform
+    return _BLOCK_BYTES.get(platform, _ACCELERATOR_BLOCK_BYTES)
+
+
+def _block_rows(n: int, d: int, itemsize: int, block_bytes: int, limit: int | None) -> int:
+    """Rows a block: near the byte target, a divisor of n when one is close (no remainder block to compile)."""
+    target = max(64, block_bytes // max(1, d * itemsize))
+    target = min(n, target if limit is None else min(target, limit))
+    for rows in range(target, max(1, int(0.7 * target)), -1):
+        if n % rows == 0:
+            return rows
+    return target
+
+
+def _over_blocks(block: Any, init: Any, rows: int, arrays: tuple[Array, ...]) -> Any:
+    """Sum block(*row_slices) over blocks of rows: a compiled loop plus one remainder block."""
+    n = arrays[0].shape[0]
+    count = n // rows
+    if count <= 1 and count * rows == n:
+        return block(*arrays)
+
+    def body(i: Array, total: Any) -> Any:
+        part = block(*(jax.lax.dynamic_slice_in_dim(a, i * rows, rows) for a in arrays))
+        return jax.tree.map(jnp.add, total, part)
+
+    total = jax.lax.fori_loop(0, count, body, init)
+    if count * rows < n:
+        total = jax.tree.map(jnp.add, total, block(*(a[count * rows :] for a in arrays)))
+    return total
+
+
+def sum_blocks(
+    where: Placement,
+    block: Callable[..., Any],
+    replicated: tuple[Array, ...],
+    rows: tuple[Array, ...],
+    out: Any,
+    rows_limit: int | None = None,
+) -> Any:
+    """block(*replicated, *row blocks) summed over blocks and shards.
+
+    `rows` are arrays with one entry a sample, X first; `out` gives shapes and dtypes of the sum; `rows_limit` caps the
+    rows of a block for callers whose intermediates are wider than X.
+    """
+
+    def local(*args: Array) -> Any:
+        fixed, arrays = args[: len(replicated)], args[len(replicated) :]
+        n, d = arrays[0].shape
+        size = _block_rows(n, d, arrays[0].dtype.itemsize, where.block_bytes, rows_limit)
+        zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), out)
+        if where.axes is not None:
+            zero = jax.tree.map(lambda a: jax.lax.pcast(a, where.axes, to="varying"), zero)
+        total = _over_blocks(partial(block, *fixed), zero, size, arrays)
+        return total if where.axes is None else jax.lax.psum(total, where.axes)
+
+    if where.axes is None:
+        return local(*replicated, *rows)
+    specs = (*(P() for _ in replicated), *(P(where.axes) for _ in rows))
+    return jax.shard_map(local, mesh=where.mesh, in_specs=specs, out_specs=P())(*replicated, *rows)

@@ -1,0 +1,247 @@
+"""Arrays in: the host copy as given, the dtype rule, and the device copy with its sharding.
+
+What arrives may be NumPy, JAX, nested lists, pandas or polars frames, SciPy sparse matrices, or anything
+with ``__array__`` or ``__dlpack__``. Nothing is changed silently: a value that the host copy or the compute
+dtype cannot hold is an error that names the entry.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.support.validation import X64_REMEDY, is_traced, kind_of, show, x64_is_on
+
+BFLOAT16 = np.dtype(jnp.bfloat16)
+_LARGEST = 2**53  # every integer up to here is a double
+
+
+def to_numpy(value: Any, name: str) -> tuple[np.ndarray, list[str] | None]:
+    """`value` as a read-only NumPy array of real numbers, and the column names if it is a data frame.
+
+    A writeable NumPy array is copied, so that changing it later cannot change the problem; a read-only
+    one is kept without a copy.
+
+    Raises:
+        TypeError: objects, strings, complex numbers, dates, unknown float formats, or a traced value.
+        ValueError: ragged rows, masked entries, or integers that a double cannot hold.
+    """
+    if is_traced(value):
+        raise TypeError(
+            f"{name}: got a traced value. A Problem is validated where it is built: build it outside jit and pass it "
+            f"in (it is a pytree), or substitute the traced array with problem.replace({name}=...)."
+        )
+    names, fresh = None, True
+    if isinstance(value, jax.Array):
+        _require_real(value.dtype, value, name)
+        if not value.is_fully_addressable:
+            raise ValueError(
+                f"{name}: parts of this JAX array live in other processes. Give one that this process holds."
+            )
+        array = np.asarray(value)
+    elif np.ma.isMaskedArray(value):
+        if np.ma.getmaskarray(value).any():
+            where = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(value))[0])
+            raise ValueError(f"{name}: entry {where} is masked (missing). Fill it in or drop its sample.")
+        array, fresh = np.asarray(value.data), False
+    elif "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
+        array = value.toarray()
+    elif hasattr(value, "columns") and (hasattr(value, "iloc") or hasattr(value, "to_series")):
+        names, array = _from_frame(value, name)
+    else:
+        array = _from_anything(value, name)
+        fresh = not hasattr(value, "__array__") and not hasattr(value, "__dlpack__")
+    _require_real(array.dtype, value, name)
+    _require_exact_integers(array, name)
+    if not fresh and not _nobody_can_write(array):
+        array = array.copy()
+    array = array.view(np.ndarray)
+    array.setflags(write=False)
+    return array, names
+
+
+def _nobody_can_write(array: Any) -> bool:
+    """Whether the array and every array it is a view of are read-only."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None
+
+
+def _from_anything(value: Any, name: str) -> np.ndarray:
+    try:
+        if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
+            return np.from_dlpack(value)
+        array = np.asarray(value)
+        if isinstance(value, (list, tuple)) and array.dtype.kind == "f":
+            # NumPy turns [2**53 + 1, 0.5] into floats without a word; look at the integers as given.
+            for index, entry in np.ndenumerate(np.asarray(value, dtype=object)):
+                if isinstance(entry, (int, np.integer)) and int(float(entry)) != int(entry):
+                    raise ValueError(_inexact(name, index, entry))
+        return array
+    except OverflowError as error:
+        raise ValueError(f"{name}: holds an integer that no double can hold ({error}). Rescale it first.") from error
+    except (ValueError, TypeError, RuntimeError, BufferError) as error:
+        if str(error).startswith(f"{name}:"):
+            raise
+        raise ValueError(f"{name}: cannot be made an array ({error}). Give rows of equal length.") from error
+
+
+def _from_frame(frame: Any, name: str) -> tuple[list[str], np.ndarray]:
+    """Column by column, so that one column's type never changes another's numbers."""
+    names = [str(column) for column in frame.columns]
+    series = [frame.iloc[:, j] if hasattr(frame, "iloc") else frame.to_series(j) for j in range(len(names))]
+    columns = [np.asarray(column.to_numpy()) for column in series]
+    for label, column in zip(names, columns, strict=True):
+        _require_real(column.dtype, column, f"{name}, column {label!r}")
+    if not columns:
+        return names, np.zeros((len(frame), 0))
+    dtype = np.result_type(*columns)
+    if dtype.kind == "f":
+        for label, column in zip(names, columns, strict=True):
+            _require_exact_integers(column, f"{name}, column {label!r}")
+    return names, np.stack([column.astype(dtype) for column in columns], axis=1)
+
+
+def _require_real(dtype: Any, value: Any, name: str) -> None:
+    if dtype == BFLOAT16:
+        return
+    kind = dtype.kind if isinstance(dtype, np.dtype) else "V"
+    if kind in "biu" or (kind == "f" and dtype.itemsize <= 8):
+        return
+    reason = {
+        "O": "Python objects (text, missing values or ragged rows among them?). Encode text as numbers, fill in or "
+        "drop missing values, then use .astype(float)",
+        "U": "text. Encode it as numbers (one column a category), then use .astype(float)",
+        "S": "bytes. Encode them as numbers, then use .astype(float)",
+        "c": "complex numbers. Use their .real and .imag as two columns",
+        "M": "dates. Use numbers, such as days since a fixed date",
+        "m": "durations. Use numbers, such as seconds",
+        "f": "extended-precision floats. Use .astype('float64')",
+    }.get(kind, "of a type that has no real numbers here. Use float32, float64 or bfloat16")
+    raise TypeError(f"{name}: {kind_of(value)} holds {reason}.")
+
+
+def _inexact(name: str, index: tuple, entry: Any) -> str:
+    where = index[0] if len(index) == 1 else tuple(int(i) for i in index)
+    return (
+        f"{name}: entry {where} is the integer {int(entry)}, which no double holds exactly. Rescale or shift that "
+        "column, or convert it to float yourself if the rounding is meant."
+    )
+
+
+def _require_exact_integers(array: np.ndarray, name: str) -> None:
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 8:
+        return
+    large = (array > _LARGEST) | (array < -_LARGEST) if array.dtype.kind == "i" else array > _LARGEST
+    for index in np.argwhere(large):
+        entry = int(array[tuple(index)])
+        if int(float(entry)) != entry:
+            raise ValueError(_inexact(name, tuple(int(i) for i in index), entry))
+
+
+def require_finite(array: np.ndarray, name: str, given: np.ndarray | None = None) -> None:
+    """Refuse NaN and infinities, naming the first entry; `given` holds the numbers before a conversion.
+
+    Raises:
+        ValueError: an entry is NaN or infinite.
+    """
+    if array.dtype.kind in "biu":
+        return
+    finite = np.isfinite(array.astype(np.float32) if array.dtype == BFLOAT16 else array)
+    if finite.all():
+        return
+    index = tuple(int(i) for i in np.argwhere(~finite)[0])
+    where = index[0] if len(index) == 1 else index
+    if given is None:
+        missing = "Drop the sample or fill in a value"
+        raise ValueError(f"{name}: entry {where} is {float(array[index])}; every entry must be finite. {missing}.")
+    raise ValueError(
+        f"{name}: entry {where} is {show(given[index])}, beyond the largest {array.dtype}. Rescale that column, or use "
+        "dtype='float64'."
+    )
+
+
+def choose_dtypes(X: Any, host: np.ndarray, dtype: Any) -> tuple[np.dtype, np.dtype, str]:
+    """(compute dtype, dtype of the device X, why), by the rule in DESIGN.md.
+
+    Raises:
+        TypeError: an unsupported dtype, or a JAX array X of another dtype.
+        ValueError: float64 asked for while x64 is off.
+    """
+    given, is_jax = host.dtype, isinstance(X, jax.Array)
+    if dtype is None:
+        if given == BFLOAT16:
+            storage, why = BFLOAT16, "X is bfloat16; sums are float32"
+        elif given.kind in "biu" or given == np.float64:
+            on = x64_is_on()
+            storage = np.dtype("float64" if on else "float32")
+            why = f"X is {given} and x64 is on" if on else f"X is {given}, but x64 is off"
+        else:
+            storage, why = np.dtype("float32"), f"X is {given}"
+    else:
+        try:
+            storage = np.dtype(dtype)
+        except TypeError:
+            storage = np.dtype(object)
+        if storage not in (np.float32, np.float64, BFLOAT16):
+            raise TypeError(f"dtype: got {show(dtype)}. Give 'float32', 'float64' or 'bfloat16' (X only).")
+        why = "as asked"
+        if storage == np.float32 and is_jax and given == BFLOAT16:
+            storage = BFLOAT16  # a device array is kept as it is
+    if storage == np.float64 and not x64_is_on():
+        raise ValueError(f"dtype: float64 was asked for, but x64 is off. {X64_REMEDY}, or use dtype='float32'.")
+    if is_jax and given != storage:
+        also = f" {X64_REMEDY} to keep float64." if given == np.float64 and not x64_is_on() else ""
+        raise TypeError(
+            f"X: {kind_of(X)}, but the compute dtype is {storage} ({why}). Use X.astype({storage.name!r}), or "
+            f"np.asarray(X) to let it convert.{also}"
+        )
+    return (np.dtype("float32") if storage == BFLOAT16 else storage), storage, why
+
+
+def convert(host: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
+    """`host` in another dtype (rounded to nearest), refusing numbers that overflow it.
+
+    Raises:
+        ValueError: a finite number becomes infinite.
+    """
+    if host.dtype == dtype:
+        return host
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = host.astype(dtype)
+    require_finite(array, name, host)
+    return array
+
+
+def device_matrix(X: Any, host: np.ndarray, storage: np.dtype, intercept: bool) -> jax.Array:
+    """The device X: a JAX array is kept with its sharding, anything else is converted; ones appended last."""
+    ones = np.ones((host.shape[0], 1), dtype=storage)
+    if isinstance(X, jax.Array):
+        if not intercept:
+            return X
+        if isinstance(X.sharding, jax.sharding.NamedSharding) and len(X.sharding.spec) == 2:
+            # D + 1 columns do not divide as D did: bring a row's columns together before one is appended.
+            rows = jax.sharding.PartitionSpec(X.sharding.spec[0], None)
+            X = jax.device_put(X, jax.sharding.NamedSharding(X.sharding.mesh, rows))
+        return jnp.concatenate([X, place_rows(ones, X)], axis=1)
+    array = convert(host, storage, "X")
+    return jnp.asarray(np.concatenate([array, ones], axis=1) if intercept else array)
+
+
+def place_rows(array: np.ndarray, X: Any) -> jax.Array:
+    """`array` on the devices of X, its rows sharded as X's rows are and its other axes replicated."""
+    if not isinstance(X, jax.Array):
+        return jnp.asarray(array)
+    if isinstance(X.sharding, jax.sharding.NamedSharding):
+        rows = X.sharding.spec[0] if len(X.sharding.spec) else None
+        spec = jax.sharding.PartitionSpec(rows, *[None] * (array.ndim - 1))
+        return jax.device_put(array, jax.sharding.NamedSharding(X.sharding.mesh, spec))
+    if len(X.sharding.device_set) == 1 and X.committed:
+        return jax.device_put(array, X.sharding)
+    return jnp.asarray(array)

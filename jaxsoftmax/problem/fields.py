@@ -1,0 +1,189 @@
+"""The validated construction of a Problem's fields, done once, shared by its constructors."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.problem import arrays as _arrays
+from jaxsoftmax.problem import exact_targets as _targets
+from jaxsoftmax.problem.regularizers import as_regularizers, cast_strengths
+from jaxsoftmax.support.validation import is_traced, kind_of, require_x64, show, warn_if_miscompiling
+
+LEAVES = ("X", "T", "sample_weight", "regularizer")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HostData:
+    """The data as given, on the host, read-only: what exact verdicts are about.
+
+    Attributes:
+        X: (N, D), or (N, D−1) when the problem has an intercept: NumPy, in the dtype given, no intercept column.
+        sample_weight: (N,) as given, or None.
+        targets: exact targets (`ExactTargets`); read them with ``problem.exact_targets()``.
+        regularizer: the regularisers as given, before the cast to the compute dtype; None if a strength was traced.
+        dtype_reason: why the compute dtype is what it is, in words.
+    """
+
+    X: np.ndarray
+    sample_weight: np.ndarray | None
+    targets: _targets.ExactTargets
+    regularizer: tuple | None
+    dtype_reason: str
+
+
+def strengths(regularizer: Any, dtype: np.dtype) -> tuple[tuple, tuple | None]:
+    """Regularisers in the compute dtype, and as given (None if traced)."""
+    given = as_regularizers(regularizer)
+    return cast_strengths(given, dtype), None if any(map(is_traced, jax.tree.leaves(given))) else given
+
+
+def names_tuple(names: Any, count: int, name: str, each: str) -> tuple:
+    """`count` distinct names as a tuple."""
+    if isinstance(names, str) or not hasattr(names, "__len__"):
+        raise TypeError(f"{name}: got {show(names)}, {kind_of(names)}. Give a list with one name for each {each}.")
+    names = tuple(names.tolist() if hasattr(names, "tolist") else names)
+    if len(names) != count:
+        raise ValueError(f"{name}: {len(names)} names, expected {count}, one for each {each}. Give {count} names.")
+    if len(set(names)) != count:
+        raise ValueError(f"{name}: {show(names)} repeats a name. Make the names distinct.")
+    return names
+
+
+def _weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | None, jax.Array]:
+    """Sample weights as given and on the device."""
+    if given is None:
+        return None, _arrays.place_rows(np.ones(N, dtype), X)
+    host, _ = _arrays.to_numpy(given, "sample_weight")
+    if host.shape != (N,):
+        hint = "use sample_weight[:, 0]" if host.shape == (N, 1) else "give one weight a sample"
+        raise ValueError(f"sample_weight: shape {host.shape}, expected ({N},); {hint}.")
+    _arrays.require_finite(host, "sample_weight")
+    if host.dtype.kind != "b" and (host < 0).any():
+        n = int(np.argwhere(host < 0)[0, 0])
+        raise ValueError(
+            f"sample_weight: entry {n} is {show(host[n])}; weights must be >= 0. Remove the sample or set its weight "
+            "to 0."
+        )
+    if not host.any():
+        raise ValueError("sample_weight: every weight is 0: no sample takes part. Give at least one positive weight.")
+    if isinstance(given, jax.Array) and host.dtype != dtype:
+        raise TypeError(
+            f"sample_weight: {kind_of(given)}, but the problem's dtype is {dtype}. Use "
+            f"sample_weight.astype({str(dtype)!r})."
+        )
+    array = _arrays.convert(host, dtype, "sample_weight")
+    lost = (host > 0) & (array < np.finfo(dtype).tiny)
+    if lost.any():
+        n = int(np.argwhere(lost)[0, 0])
+        raise ValueError(
+            f"sample_weight: entry {n} is {show(host[n])}, below the smallest normal {dtype}; the sample would vanish. "
+            "Rescale the weights, or set it to 0."
+        )
+    return host, given if isinstance(given, jax.Array) else _arrays.place_rows(array, X)
+
+
+def problem_fields(
+    X: Any,
+    T: Any,
+    targets: _targets.ExactTargets,
+    intercept: Any,
+    sample_weight: Any,
+    regularizer: Any,
+    dtype: Any,
+    feature_names: Any,
+    classes: np.ndarray | None,
+) -> dict[str, Any]:
+    """Every field of a Problem from what the user gave, validated; `T` is the given probability array or None.
+
+    Raises:
+        TypeError, ValueError: as `Problem` documents.
+    """
+    warn_if_miscompiling()
+    if not isinstance(intercept, (bool, np.bool_)):
+        raise TypeError(f"intercept: got {show(intercept)}. Give True or False.")
+    intercept = bool(intercept)
+    host_X, columns = _arrays.to_numpy(X, "X")
+    if host_X.ndim != 2:
+        hint = "give one row a sample"
+        if host_X.ndim == 1 and host_X.size:
+            hint = "use X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample"
+        raise ValueError(f"X: shape {host_X.shape}, expected (N, D); {hint}.")
+    N, given_D = host_X.shape
+    if N == 0:
+        raise ValueError(f"X: shape {host_X.shape} has no samples. Give at least one row.")
+    if given_D == 0 and not intercept:
+        raise ValueError(f"X: shape {host_X.shape} has no features. Give at least one column, or intercept=True.")
+    if targets.N != N:
+        what = "T" if T is not None else "y"
+        raise ValueError(f"{what}: {targets.N} rows for the {N} rows of X. Give one for each sample.")
+    _arrays.require_finite(host_X, "X")
+    compute, storage, why = _arrays.choose_dtypes(X, host_X, dtype)
+    device_X = _arrays.device_matrix(X, host_X, storage, intercept)
+    device_T = targets.rounded(compute)
+    if isinstance(T, jax.Array):
+        if T.dtype != compute:
+            raise TypeError(f"T: {kind_of(T)}, but the problem's dtype is {compute}. Use T.astype({str(compute)!r}).")
+        device_T = T if (np.asarray(T) == device_T).all() else jax.device_put(device_T, T.sharding)
+    else:
+        device_T = _arrays.place_rows(device_T, X)
+    host_s, device_s = _weights(sample_weight, N, compute, X)
+    cast, given_strengths = strengths(regularizer, compute)
+    names = columns if feature_names is None else names_tuple(feature_names, given_D, "feature_names", "column of X")
+    if names is not None:
+        names = tuple(map(str, names)) + (("intercept",) if intercept else ())
+    return {
+        "X": device_X,
+        "T": device_T,
+        "sample_weight": device_s,
+        "regularizer": cast,
+        "intercept": intercept,
+        "dtype": compute,
+        "host": HostData(host_X, host_s, targets, given_strengths, why),
+        "classes": classes,
+        "feature_names": names,
+    }
+
+
+def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    """Every field of `problem` with some leaves replaced; values are not inspected, shapes and dtypes are.
+
+    Raises:
+        TypeError, ValueError: as `Problem.replace` documents.
+    """
+    unknown = sorted(set(changes) - set(LEAVES))
+    if unknown:
+        raise TypeError(
+            f"replace: got {unknown[0]}=...; only {', '.join(LEAVES)} can be replaced. Build a new Problem."
+        )
+    require_x64("problem", problem.dtype)
+    new = {name: getattr(problem, name) for name in LEAVES}
+    for name in changes.keys() - {"regularizer"}:
+        dtype = new["X"].dtype if name == "X" else problem.dtype
+        value = changes[name]
+        if isinstance(value, jax.Array) and value.dtype not in (dtype, problem.dtype):
+            raise TypeError(
+                f"{name}: {kind_of(value)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r})."
+            )
+        new[name] = value if isinstance(value, jax.Array) else jnp.asarray(value, dtype=dtype)
+    host = problem.host if changes.keys() <= {"regularizer"} else None
+    if "regularizer" in changes:
+        new["regularizer"], given = strengths(changes["regularizer"], problem.dtype)
+        host = None if host is None else dataclasses.replace(host, regularizer=given)
+    X, T, s = new["X"], new["T"], new["sample_weight"]
+    if X.ndim != 2 or T.ndim != 2 or s.shape != X.shape[:1] or T.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"replace: X {X.shape}, T {T.shape} and sample_weight {s.shape} do not fit together. Give (N, D), "
+            "(N, C) and (N,) with one N; X includes the intercept column."
+        )
+    return new | {
+        "intercept": problem.intercept,
+        "dtype": problem.dtype,
+        "host": host,
+        "classes": problem.classes if T.shape[1] == problem.C else None,
+        "feature_names": problem.feature_names if X.shape[1] == problem.D else None,
+    }

@@ -1,0 +1,639 @@
+"""Checks a certificate of decide_existence on its data, exactly (section 7.6), by the standard library alone.
+
+Run ``python check_existence.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when the verdict is proved, 1 when
+the certificate does not prove it, 2 when the input cannot be used.
+
+Softmax regression minimises Σ_n s_n [lse(W x_n) − t_nᵀ W x_n], plus a regulariser that leaves the *admissible* columns
+of X free (S21e). Samples of weight s_n = 0 take no part. S_n are the classes with t_nj > 0; a *pair* (n, j) is a sample
+and a class j outside S_n.
+
+S9. Let V (C × D) be 0 off the admissible columns and (V x_n)_i = max_j (V x_n)_j for every n and i in S_n: nothing
+increases along V. If some pair has a *margin* max_i (V x_n)_i − (V x_n)_j > 0, the loss decreases forever, and there is
+no minimiser; if every pair has, the separation is complete. If no V has, there is a minimiser: so if there are no
+pairs [NR], and if there are no admissible columns.
+
+S10. Let the rows of G (N × C) sum to 0 and XᵀG = 0 on the admissible columns: 0 = Σ_nj G_nj (V x_n)_j = −Σ_pairs G_nj
+margin_nj for every V of S9. If G > 0 on all pairs, no V has a margin. If G ≥ 0 on all pairs (Gordan's variant), pairs
+with G_nj > 0 have margin 0 under every V: one refutes complete separation, and if G > 0 wherever the V at hand has
+margin 0, no other V separates more (its face is maximal).
+
+Sums serve all C classes at once: integers v_j are packed into Σ_j v_j 2^(jB), B being too wide for any sum to leave it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import hashlib
+import io
+import json
+import math
+import re
+import struct
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from itertools import repeat
+from operator import add, mul
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# The form of a certificate: a tuple is null or one of the rest; an "integer" may also be text such as "-0x1f".
+DATA_FORM = {
+    "sha256": str,
+    "N": int,
+    "D": int,
+    "C": int,
+    "intercept": bool,
+    "numbers": str,
+    "classes": (None, [str], [int]),
+    "features": (None, [str]),
+    "label_smoothing": (None, str),
+    "regularizers": [str],
+    "table": (None, {"delimiter": (None, str), "header": bool, "target": int}),
+}
+_FORM = {
+    "format": str,
+    "version": int,
+    "made_by": str,
+    "data": DATA_FORM,
+    "verdict": {"status": str, "type": str, "face_maximal": (None, bool)},
+    "proof": str,
+    "direction": (None, {"denominator": "integer", "entries": [["integer"]]}),
+    "multipliers": (None, [{"denominator": "integer", "rows": ["integer"], "values": [["integer"]]}]),
+}
+# Proof: (status, type; are there face_maximal, direction, multipliers?) -> what is proved.
+_PROOFS = {
+    ("positive-targets", "ATTAINED", "none", False, False, False): "all t_nj > 0 (S9)",
+    ("coercive", "ATTAINED", "none", False, False, False): "the regulariser leaves no column free (S21e)",
+    ("multipliers", "ATTAINED", "none", False, False, True): "G > 0 on every pair (S10)",
+    ("direction", "NOT_ATTAINED", "complete", False, True, False): "V gives every pair a margin > 0 (S9)",
+    ("direction", "NOT_ATTAINED", "quasi-complete", True, True, True): (
+        "V gives some pairs a margin > 0 (S9), and none can have one where G > 0 (S10)"
+    ),
+    ("direction", "NOT_ATTAINED", "open", False, True, False): "V gives some pairs a margin > 0 (S9)",
+}
+_DUMP_IT = "Dump the problem (problem.dump, or `jaxsoftmax certify DATA --dump FILE`) and check the dump"
+
+
+class RefusedCertificate(ValueError):
+    """The certificate can be read, and does not prove its verdict about these data."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict that was proved; `str` of it is the report."""
+
+    status: str
+    type: str
+    face_maximal: bool | None
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        face = {True: " (the face is maximal)", False: " (the face may not be maximal)", None: ""}[self.face_maximal]
+        kind = "" if self.type == "none" else f", {self.type}{face}"
+        return "\n  ".join([f"VERIFIED: {self.status}{kind}", *self.lines])
+
+
+class _Column(NamedTuple):
+    """A column of X: integers, none beyond `size` in magnitude, over their least common denominator."""
+
+    integers: Sequence[int]
+    denominator: int
+    size: int
+
+
+class ReadData(NamedTuple):
+    """The problem as read; the targets and the weight of a sample are texts of reduced rationals."""
+
+    intercept: bool
+    regularizers: list[str]
+    columns: list[_Column]
+    targets: list[str]
+    weights: list[str]
+
+
+# ── the certificate ──
+def _json(text: str, where: Any) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError(f"a key occurs twice among {[key for key, _ in pairs]!r:.200}")
+        return dict(pairs)
+
+    def refuse(token: str) -> None:
+        raise ValueError(f"{token:.40} is no integer")
+
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_float=refuse, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: is cut off or is not the JSON it should be ({error}). Make it again.") from None
+
+
+def _formed(value: Any, form: Any, where: str) -> Any:
+    """The value, exactly of this form, its integers converted."""
+    if isinstance(form, tuple):
+        if value is None:
+            return None
+        text = isinstance(value, list) and value and isinstance(value[0], str)
+        return _formed(value, form[1 if text else -1], where)
+    if isinstance(form, dict) and isinstance(value, dict) and set(form) == set(value):
+        return {key: _formed(value[key], form[key], f"{where}.{key}") for key in form}
+    if isinstance(form, list) and isinstance(value, list):
+        return [_formed(entry, form[0], where) for entry in value]
+    if form == "integer" and isinstance(value, str) and re.fullmatch("-?0x[0-9a-f]+", value):
+        return int(value, 16)
+    if type(value) is (int if form == "integer" else form):
+        return value
+    needed = f"the keys {', '.join(form)}" if isinstance(form, dict) else getattr(form, "__name__", form)
+    raise ValueError(f"{where}: needs {needed}; found {sorted(value) if isinstance(value, dict) else value!r:.200}.")
+
+
+def read_certificate(path: Path, kind: str, form: dict) -> dict:
+    """The certificate in a file, exactly of its form: jaxsoftmax-`kind`, version 1."""
+    stated = _json(_text(path, _read(path)), path)
+    if not isinstance(stated, dict) or stated.get("format") != f"jaxsoftmax-{kind}":
+        raise ValueError(f"{path}: is no certificate of this kind: its format is not 'jaxsoftmax-{kind}'.")
+    if stated.get("version") != 1:
+        raise ValueError(
+            f"{path}: version {stated.get('version')!r:.40}: this checker reads version 1. Get its checker."
+        )
+    return _formed(stated, form, "certificate")
+
+
+# ── exact numbers ──
+def _exact(number: Any, decimal: bool) -> tuple[int, int]:
+    """A reduced ratio: a double is its binary value or the shortest decimal it prints; a text is p/q or decimal."""
+    if isinstance(number, str) and "0x" in number:
+        if not re.fullmatch(r"-?0x[01]\.[0-9a-f]{1,13}p[+-]\d{1,4}", number):
+            raise ValueError(number)  # what float.hex writes is exact; fromhex would round anything longer
+        number = float.fromhex(number)
+    if isinstance(number, float) and not decimal:
+        return number.as_integer_ratio()
+    text = str(number)
+    if "/" in text:
+        return Fraction(text).as_integer_ratio()
+    exact = Decimal(text)
+    if abs(exact.adjusted()) > 400:  # 10**(10**9) would fill the memory
+        raise ValueError(text)
+    return exact.as_integer_ratio()
+
+
+def _column(values: Sequence, read: Callable[[Any], tuple[int, int]], where: Callable[[int], str]) -> _Column:
+    """Each distinct value is read once; `where` says where the n-th is."""
+    ratios = {}
+    for value in dict.fromkeys(values):
+        try:
+            ratios[value] = read(value)
+        except (ValueError, ArithmeticError):
+            place = where(values.index(value))
+            raise ValueError(f"{place}: {value!r:.60} is no finite number. Correct it, or remove the row.") from None
+    least = math.lcm(*{q for _, q in ratios.values()})
+    integers = {value: p * (least // q) for value, (p, q) in ratios.items()}
+    return _Column([integers[value] for value in values], least, max(map(abs, integers.values())))
+
+
+def _rationals(tokens: list[str], decimal: bool, where: str) -> list[Fraction]:
+    column = _column(tokens, lambda token: _exact(token, decimal), lambda _: where)
+    return [Fraction(m, column.denominator) for m in column.integers]
+
+
+def _regularizer(line: str, decimal: bool) -> str:
+    """The line with reduced rationals (S21)."""
+    name, *tokens = line.split(" ")
+    count, flags = {"l2": (1, 1), "logcosh": (2, 1), "self": (1, 0)}.get(name, (0, 0))
+    if len(tokens) == count + flags > 0 and all(flag in ("0", "1") for flag in tokens[count:]):
+        strengths = _rationals(tokens[:count], decimal, f"regularizer {line!r:.80}")
+        if strengths[0] != 0 if name == "self" else strengths[0] >= 0 < [*strengths, 1][1]:
+            return " ".join([name, *map(str, strengths), *tokens[count:]])
+    raise ValueError(f"regularizer {line!r:.80}: must be l2 ALPHA 0|1, logcosh ALPHA GAMMA 0|1 or self GAMMA.")
+
+
+# ── the data ──
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: cannot be read ({error}). Check the path, or fetch the file again.") from None
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not text in UTF-8 ({error}). {_DUMP_IT}.") from None
+
+
+def _read_dump(path: Path, text: str, decimal: bool) -> tuple[ReadData, list]:
+    """The text of problem.dump, whose documentation lists its lines; also the names of classes and features."""
+    lines = text.split("\n")
+
+    def head(k: int, pattern: str) -> list[str]:
+        line = lines[k] if k < len(lines) else "missing"
+        match = re.fullmatch(pattern, line)
+        if not match:
+            raise ValueError(f"{path}: line {k + 1} is {line!r:.60}, not {pattern!r}. Dump the problem again.")
+        return list(match.groups())
+
+    def named(k: int, word: str) -> Any:
+        return _json(head(k, f"{word} (.*)")[0], f"{path}: line {k + 1}")
+
+    def cells(k: int, word: str, width: int) -> list[list[str]]:
+        head(k, word)
+        rows = [line.split(" ") for line in lines[k + 1 : k + 1 + N]]
+        for n, row in enumerate(rows, k + 2):
+            if len(row) != width:
+                raise ValueError(f"{path}: line {n} has {len(row)} numbers, not {width}. Dump the problem again.")
+        return rows
+
+    head(0, "jaxsoftmax-problem 1")
+    N, D, C = map(int, head(1, r"shape ([1-9]\d*) ([1-9]\d*) ([1-9]\d*)"))
+    (intercept,) = head(2, "intercept ([01])")
+    at = 4 + int(head(3, r"regularizers (\d+)")[0])
+    regularizers = [_regularizer(line, decimal) for line in lines[4:at]]
+    names = [named(at, "classes"), named(at + 1, "features")]
+    X, T, s, end = (at + 2 + k * (N + 1) for k in range(4))
+    head(end, "end")
+    columns = [
+        _column(column, lambda token: _exact(token, decimal), lambda n, d=d: f"{path}: line {X + n + 2}, number {d}")
+        for d, column in enumerate(zip(*cells(X, "X", D), strict=True), 1)
+    ]
+    exact = {}
+    for n, row in enumerate(cells(T, "T", C)):
+        if lines[T + 1 + n] not in exact:
+            target = _rationals(row, False, f"{path}: line {T + n + 2}")
+            if min(target) < 0 or sum(target) != 1:
+                raise ValueError(f"{path}: line {T + n + 2} is no row of probabilities. Dump the problem again.")
+            exact[lines[T + 1 + n]] = " ".join(map(str, target))
+    weights = _rationals([w for (w,) in cells(s, "sample_weight", 1)], decimal, f"{path}: sample_weight")
+    if min(weights) < 0 or max(weights) == 0:
+        raise ValueError(f"{path}: sample weights must be >= 0, and not all 0. Correct the problem.")
+    targets = [exact[line] for line in lines[T + 1 : T + 1 + N]]
+    return ReadData(intercept == "1", regularizers, columns, targets, list(map(str, weights))), names
+
+
+def _records(path: Path, text: str, delimiter: str | None) -> Iterable[tuple[int, list[str]]]:
+    """The number and the cells of every line that is not blank; without a delimiter, blanks separate."""
+    if delimiter is None:
+        yield from ((k, line.split()) for k, line in enumerate(text.splitlines(), 1) if line.strip())
+        return
+    line = 1
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        for row in reader:
+            if len(row) > 1 or "".join(row).strip():
+                yield line, row
+            line = reader.line_num + 1
+    except (csv.Error, TypeError) as error:
+        raise ValueError(f"{path}: line {line}, delimiter {delimiter!r:.20}: {error}. Correct it.") from None
+
+
+def _read_table(path: Path, text: str, table: dict, decimal: bool) -> tuple[list[_Column], list, Callable, list | None]:
+    """Columns, labels, where the n-th label is, and the names of the columns (None without a header)."""
+    records = list(_records(path, text, table["delimiter"]))
+    top = records.pop(0)[1] if records and table["header"] else []
+    names = [cell.strip() or f"column {k}" for k, cell in enumerate(top)]
+    width, target = len(records[0][1]) if records else 0, table["target"]
+    if not 0 <= target < width or width < 2:
+        raise ValueError(f"{path}: has {width} columns, and must have features and, in column {target}, a label.")
+    for line, row in records:
+        if len(row) != len(names or records[0][1]):
+            raise ValueError(f"{path}: line {line} has {len(row)} cells, not {width}. Complete the row or remove it.")
+
+    def where(n: int, k: int = target) -> str:
+        return f"{path}: line {records[n][0]}, column {repr(names[k]) if names else k}"
+
+    def read(cell: str) -> tuple[int, int]:
+        return _exact(cell if decimal else float(cell), decimal)
+
+    cells = list(zip(*(row for _, row in records), strict=True))
+    columns = [_column(cells[k], read, lambda n, k=k: where(n, k)) for k in range(width) if k != target]
+    return columns, [cell.strip() for cell in cells[target]], where, names[:target] + names[target + 1 :] or None
+
+
+def _idx_array(path: Path, content: bytes) -> tuple[tuple[int, ...], Sequence]:
+    """Dimensions and entries: 00 00, a type, the number of dimensions, each in 32 bits, the entries; big-endian."""
+    letter = {8: "B", 9: "b", 11: "h", 12: "i", 13: "f", 14: "d"}.get(content[2] if len(content) > 3 else 0)
+    head = 4 + 4 * content[3] if letter else 0
+    if content[:2] != b"\0\0" or not 4 < head <= len(content):
+        raise ValueError(f"{path}: is no IDX file, or is cut off. Fetch it again.")
+    shape, body = struct.unpack(f">{content[3]}I", content[4:head]), content[head:]
+    count = len(body) // struct.calcsize(f">{letter}")
+    if count != math.prod(shape) or len(body) != struct.calcsize(f">{count}{letter}") or not count:
+        raise ValueError(f"{path}: promises {shape} entries, and {len(body)} bytes follow. Fetch it again.")
+    return shape, body if letter == "B" else struct.unpack(f">{count}{letter}", body)
+
+
+def _read_idx(path: Path, content: bytes, labels: Path | None, decimal: bool) -> tuple[list, Sequence, Callable]:
+    """Columns of the images, their labels (from the file beside them, as MNIST names it), and where the n-th is."""
+    shape, entries = _idx_array(path, content)
+    plain = re.sub(r"idx\d", "idx1", path.name.replace("images", "labels")).removesuffix(".gz")
+    beside = [path.with_name(name) for name in (plain, plain + ".gz") if name != path.name]
+    labels = labels or next((file for file in beside if file.is_file()), None)
+    if labels is None:
+        raise ValueError(f"{path}: the file of its labels is not beside it. Name it with --labels FILE.")
+    many, found = _idx_array(labels, _read(labels))
+    if many != shape[:1] or len(shape) < 2:
+        raise ValueError(f"{path}: images {shape} and labels {many} do not fit together. Name others.")
+    D = math.prod(shape[1:])
+    slices = [entries[d::D] for d in range(D)]
+    if isinstance(entries, bytes):
+        columns = [_Column(values, 1, 127 if bytes(values).isascii() else 255) for values in slices]
+    else:
+        columns = [
+            _column(values, lambda x: _exact(x, decimal), lambda n, d=d: f"{path}: image {n}, entry {d}")
+            for d, values in enumerate(slices)
+        ]
+    return columns, found, lambda n: f"{labels}: label {n}"
+
+
+def _of_class(classes: list, label_smoothing: str | None) -> dict[Any, str]:
+    """The target (1 − ε) t + ε/C of each class, t one-hot (S21c)."""
+    e = (
+        Fraction(label_smoothing)
+        if label_smoothing and re.fullmatch(r"\d+(/[1-9]\d*)?", label_smoothing)
+        else Fraction(2)
+    )
+    if e > 1 or not classes or len(set(classes)) < len(classes):
+        raise ValueError(
+            f"certificate: labels need classes, each once, and smoothing as a fraction p/q in [0, 1], such as 1/100; "
+            f"found {label_smoothing!r:.60}."
+        )
+    return {c: " ".join(str((1 - e) * (b == c) + e / len(classes)) for b in classes) for c in classes}
+
+
+def _targets(labels: Sequence, where: Callable[[int], str], classes: list, label_smoothing: str | None) -> list[str]:
+    """The target of each label. Where classes are integers the text 1.0 counts as 1."""
+    of_class = _of_class(classes, label_smoothing)
+    of_label = {}
+    for n, label in enumerate(labels):
+        if label not in of_label:
+            number = isinstance(label, str) and isinstance(classes[0], int)
+            known = _rationals([label], True, where(n))[0] if number else label
+            if known not in of_class:
+                raise ValueError(f"{where(n)}: the label {label!r:.60} is none of the classes {classes!r:.200}.")
+            of_label[label] = of_class[known]
+    return [of_label[label] for label in labels]
+
+
+def _sha256(data: ReadData) -> str:
+    """The hash of what was read, however a file holds it."""
+    N, D, C = len(data.targets), len(data.columns), data.targets[0].count(" ") + 1
+    head = ["jaxsoftmax-data 1", f"shape {N} {D} {C}", f"intercept {int(data.intercept)}", *data.regularizers, "X"]
+    digest = hashlib.sha256("".join(line + "\n" for line in head).encode())
+    for integers, denominator, size in data.columns:
+        width = size.bit_length() // 8 + 1
+        if isinstance(integers, bytes):
+            packed = bytearray(width * N)
+            packed[::width] = integers
+        else:
+            packed = b"".join(m.to_bytes(width, "little", signed=True) for m in integers)
+        digest.update(b"%d %d\n" % (denominator, width) + packed)
+    digest.update("".join(line + "\n" for line in ("T", *data.targets, "sample_weight", *data.weights)).encode())
+    return digest.hexdigest()
+
+
+def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, str]:
+    """The data, read as the certificate says and shown by their hash to be those that it is about; how, in words."""
+    if about["numbers"] not in ("decimal", "double"):
+        raise ValueError(f"certificate: data.numbers is {about['numbers']!r:.40}; it must be 'decimal' or 'double'.")
+    decimal, content = about["numbers"] == "decimal", _read(path)
+    classes, features = about["classes"], about["features"]
+    if labels is not None and content[:2] != b"\0\0":
+        raise ValueError(f"{path}: holds its labels itself, being no IDX file. Leave out --labels.")
+    regularizers = [_regularizer(line, decimal) for line in about["regularizers"]]
+    if content.startswith(b"jaxsoftmax-problem"):
+        how = "an exact dump"
+        data, names = _read_dump(path, _text(path, content), decimal)
+        if data.regularizers != regularizers or names != [classes and list(map(str, classes)), features]:
+            raise RefusedCertificate(f"{path}: regularizers, classes or features differ from those of the certificate.")
+        if about["label_smoothing"] is not None:
+            smoothed = _of_class(list(range(data.targets[0].count(" ") + 1)), about["label_smoothing"])
+            if not {*data.targets} <= {*smoothed.values()}:
+                raise RefusedCertificate(
+                    f"{path}: its targets are no labels smoothed by {about['label_smoothing']!r:.60}."
+                )
+    else:
+        names, how = None, f"IDX images and labels, smoothing {about['label_smoothing']}"
+        if content[:2] == b"\0\0":
+            columns, found, where = _read_idx(path, content, labels, decimal)
+        elif about["table"] and b"\0" not in content:
+            how = f"text, {about['table']}, smoothing {about['label_smoothing']}"
+            try:
+                columns, found, where, names = _read_table(path, _text(path, content), about["table"], decimal)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error} Or is it another file? The certificate is about {about['N']} samples of {about['D']} "
+                    f"features, their label in column {about['table']['target']} (from 0)."
+                ) from None
+        else:
+            raise ValueError(f"{path}: is no dump and no IDX, and the certificate describes no table. {_DUMP_IT}.")
+        if names not in (None, features):
+            raise RefusedCertificate(f"{path}: the columns are {names!r:.200}, in the certificate {features!r:.200}.")
+        targets = _targets(found, where, classes or [], about["label_smoothing"])
+        data = ReadData(about["intercept"], regularizers, columns, targets, ["1"] * len(targets))
+    shape = {"N": len(data.targets), "D": len(data.columns), "C": data.targets[0].count(" ") + 1}
+    for key, value in {**shape, "intercept": data.intercept, "sha256": _sha256(data)}.items():
+        if about[key] != value:
+            raise RefusedCertificate(
+                f"the certificate is about other data: its {key} is {about[key]!r:.80}, that of {path} is {value!r}. "
+                "Give the data that it was made from."
+            )
+    return data, how
+
+
+# ── the mathematics ──
+def _pack(values: Sequence[int], width: int) -> int:
+    return sum(value << (j * width) for j, value in enumerate(values))
+
+
+def _unpack(packed: int, C: int, width: int) -> list[int]:
+    """The C integers, each below 2^(width − 1) in magnitude, which is added to make the slots positive."""
+    half, mask = 1 << (width - 1), (1 << width) - 1
+    packed += _pack([half] * C, width)
+    return [((packed >> (j * width)) & mask) - half for j in range(C)]
+
+
+def _admissible(data: ReadData) -> dict[int, _Column]:
+    """The columns that no regulariser penalises, by index; the appended intercept is the last (S21e)."""
+    ones = [_Column(b"\1" * len(data.targets), 1, 1)] * data.intercept
+    columns = dict(enumerate([*data.columns, *ones]))
+    for line in data.regularizers:
+        name, strength, *rest = line.split(" ")
+        if name == "self" or (strength != "0" and rest[-1] == "1"):
+            return {}
+        if strength != "0":
+            columns = {d: column for d, column in columns.items() if d == len(data.columns)}
+    return columns
+
+
+def _multipliers(blocks: list[dict], columns: dict[int, _Column], N: int, C: int) -> dict[int, list[int]]:
+    """The rows of G, each up to a positive factor, once row sums and XᵀG are shown to be 0 (S10)."""
+    rows: dict[int, tuple[list[int], int]] = {}
+    sums = {d: [0] * C for d in columns}
+    common = math.lcm(*(max(block["denominator"], 1) for block in blocks))
+    for block in blocks:
+        q, numbers, values = block["denominator"], block["rows"], block["values"]
+        rising = all(a < b for a, b in zip([-1, *numbers], [*numbers, N], strict=True))
+        if q < 1 or not rising or len(values) != len(numbers) or any(len(row) != C for row in values):
+            raise ValueError(f"certificate: multipliers: need denominator > 0, rows rising to < {N}, {C} values each.")
+        for n, row in zip(numbers, values, strict=True):
+            before, p = rows.get(n, ([0] * C, 1))
+            rows[n] = [q * a + p * b for a, b in zip(before, row, strict=True)], p * q
+        size = max((column.size for column in columns.values()), default=0)
+        largest = max((abs(value) for row in values for value in row), default=0)
+        width = (len(numbers) * size * largest).bit_length() + 1
+        packed = [_pack(row, width) for row in values]
+        for d, column in columns.items():
+            total = sum(map(mul, [column.integers[n] for n in numbers], packed))
+            sums[d] = [a + common // q * b for a, b in zip(sums[d], _unpack(total, C, width), strict=True)]
+    for n, (row, _) in rows.items():
+        if sum(row):
+            raise RefusedCertificate(f"multipliers: row {n} of G does not sum to 0.")
+    for d, total in sums.items():
+        if any(total):
+            raise RefusedCertificate(f"multipliers: XᵀG is not 0 in column {d}.")
+    return {n: row for n, (row, _) in rows.items()}
+
+
+def _logits(direction: dict, columns: dict[int, _Column], N: int, C: int) -> Iterable[list[int]]:
+    """The rows of X Vᵀ, up to one positive factor."""
+    V: dict[int, list[int]] = {}
+    previous = [-1]
+    for k, entry in enumerate(direction["entries"]):
+        if len(entry) != 3 or not 0 <= entry[0] < C or entry[:2] <= previous or direction["denominator"] < 1:
+            raise ValueError(f"certificate: direction: entry {k}: needed are [c < {C}, d, p], rising, denominator > 0.")
+        c, d, p = entry
+        if d not in columns:
+            raise RefusedCertificate(f"direction: column {d} does not exist, or a regulariser penalises it.")
+        V.setdefault(d, [0] * C)[c], previous = p, [c, d]
+    least = math.lcm(*(columns[d].denominator for d in V))
+    V = {d: [p * (least // columns[d].denominator) for p in column] for d, column in V.items()}
+    width = sum(columns[d].size * max(map(abs, column)) for d, column in V.items()).bit_length() + 1
+    packed = [0] * N
+    for d, column in V.items():
+        packed = list(map(add, packed, map(mul, columns[d].integers, repeat(_pack(column, width)))))
+    return (_unpack(row, C, width) for row in packed)
+
+
+def _pairs(data: ReadData, Z: Iterable[list[int]], G: dict[int, list[int]]) -> tuple[dict, Counter, list[int]]:
+    """The first pair of each kind (has it a margin > 0, the sign of G); their numbers; the classes in no support."""
+    C = data.targets[0].count(" ") + 1
+    support = {line: [t != "0" for t in line.split(" ")] for line in dict.fromkeys(data.targets)}
+    first, pairs, absent = {}, Counter(), set(range(C))
+    for n, (line, weight, z) in enumerate(zip(data.targets, data.weights, Z, strict=True)):
+        g, top = G.get(n, [0] * C), max(z)
+        if weight == "0":
+            if any(g):
+                raise RefusedCertificate(f"multipliers: row {n} of G is not 0, and the sample has weight 0.")
+            continue
+        for j, t in enumerate(support[line]):
+            if not t:
+                pair = z[j] < top, (g[j] > 0) - (g[j] < 0)
+                pairs[pair] += 1
+                first.setdefault(pair, (n, j))
+            elif z[j] < top:
+                raise RefusedCertificate(f"direction: V leaves class {j} of sample {n} behind, where t > 0.")
+            else:
+                absent.discard(j)
+    return first, pairs, sorted(absent)
+
+
+def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
+    """Verify a certificate file about a data file.
+
+    Args:
+        certificate: path of the certificate.
+        data: path of an exact dump, of a table as the certificate describes it, or of IDX images; or of these in gzip.
+        labels: path of the IDX labels, where they are not beside the images.
+
+    Returns:
+        The verdict, proved (S9, S10, S21e).
+
+    Raises:
+        RefusedCertificate: the certificate does not prove its verdict about these data.
+        ValueError: a file cannot be read or used.
+
+    Example:
+        >>> import jaxsoftmax as js, pathlib, tempfile
+        >>> from jaxsoftmax.proof.checkers.check_existence import check
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> problem = js.Problem.from_labels([[0.0], [1.0]], ["a", "b"])
+        >>> problem.dump(folder / "data.txt")
+        >>> js.decide_existence(problem).save(folder / "certificate.json")
+        >>> check(folder / "certificate.json", folder / "data.txt").type
+        'complete'
+    """
+    path = Path(certificate)
+    stated = read_certificate(path, "existence", _FORM)
+    about, direction, multipliers = stated["data"], stated["direction"], stated["multipliers"]
+    status, kind, maximal = (stated["verdict"][key] for key in ("status", "type", "face_maximal"))
+    parts = (maximal is not None, direction is not None, multipliers is not None)
+    proved = _PROOFS.get((stated["proof"], status, kind, *parts))
+    if proved is None:
+        raise ValueError(
+            f"certificate: {status!r:.40}, {kind!r:.40} by {stated['proof']!r:.40}, where face_maximal, direction and "
+            f"multipliers are there or not ({parts}), is no known proof. Make it again."
+        )
+    found, how = load_data(about, Path(data), None if labels is None else Path(labels))
+    N, C, columns = about["N"], about["C"], _admissible(found)
+    if stated["proof"] == "coercive" and columns:
+        raise RefusedCertificate(f"coercive: no regulariser penalises column {max(columns)}.")
+    Z = repeat([0] * C, N) if direction is None else _logits(direction, columns, N, C)
+    G = {} if multipliers is None else _multipliers(multipliers, columns, N, C)
+    first, pairs, absent = _pairs(found, Z, G)
+    for (apart, sign), (n, j) in first.items():
+        right = {
+            "positive-targets": False,
+            "coercive": True,
+            "multipliers": sign > 0,
+            "complete": apart,
+            "quasi-complete": sign > 0 or (sign == 0 and (apart or not maximal)),
+            "open": True,
+        }[stated["proof"] if kind == "none" else kind]
+        if not right:
+            seen = f"t = 0, a margin {'> 0' if apart else '= 0'} and G {'=><'[sign]} 0"
+            raise RefusedCertificate(f"{stated['proof']}: class {j} of sample {n} has {seen}: not {status} {kind}.")
+    if direction is not None and (True, 0) not in pairs:
+        raise RefusedCertificate("direction: no margin is > 0.")
+    if kind == "quasi-complete" and (False, 1) not in pairs:
+        raise RefusedCertificate("multipliers: G is > 0 on no pair, so complete separation is not refuted.")
+    idle, classes = found.weights.count("0"), about["classes"] or range(C)
+    size = f"{N} samples ({idle} of weight 0), {about['D']} columns{' and an intercept' * found.intercept}, {C} classes"
+    lines = (
+        f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s",
+        f"form: {how}",
+        f"regularizers: {', '.join(found.regularizers) or 'none'}",
+        f"classes that no sample has: {', '.join(ascii(classes[j]) for j in absent) or 'none'}",
+        f"sha256: {about['sha256']}",
+        f"proved: {proved}; {pairs.total()} pairs, {pairs[True, 0]} of them have a margin > 0",
+    )
+    return Verdict(status, kind, maximal, lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the files of a command line; 0: verified, 1: refused, 2: the input cannot be used, 130: interrupted."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("certificate")
+    parser.add_argument("data", help="an exact dump, a table of text, or IDX images; each may be compressed by gzip")
+    parser.add_argument("--labels", help="the IDX file of the labels, where it is not beside the images")
+    options = parser.parse_args(argv)
+    try:
+        sys.stdout.write(f"{check(options.certificate, options.data, options.labels)}\n")
+    except ValueError as error:
+        refused = isinstance(error, RefusedCertificate)
+        sys.stderr.write(f"{'REFUSED' if refused else 'ERROR'}: {error}\n")
+        return 1 if refused else 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The data as integers, and exact arithmetic on them."""

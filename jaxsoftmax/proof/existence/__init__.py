@@ -1,0 +1,1 @@
+"""The verdict whether a minimiser exists (S9–S12)."""

@@ -1,0 +1,226 @@
+"""A verdict on existence in words: which classes are separated by what, what follows, and what can be done."""
+
+from __future__ import annotations
+
+import textwrap
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+__all__ = ["explanation", "verdict_report"]
+
+_SHOWN = 6
+
+
+def verdict_report(verdict: Any) -> str:
+    """The report that `repr` of a verdict prints."""
+    data = verdict.data
+    columns = data.given + data.intercept
+    lines = [f"Existence of a minimiser: {_headline(verdict)}"]
+    numbers = "shortest decimals" if data.decimal else "the doubles that they are"
+    active = "" if len(data.rows) == data.N else f" ({len(data.rows)} of positive weight)"
+    lines.append(
+        f"  data         {data.N} samples{active}, {columns} columns, {data.C} classes; numbers read as {numbers}"
+    )
+    for part in verdict.data.host.regularizer:
+        lines.append(f"  regularizer  {part!r}: the verdict is for loss + regularizer (S21e)")
+    lines += [_wrapped(sentence) for sentence in explanation(verdict).splitlines()]
+    lines += [_wrapped(f"witness      {text}") for text in _witness(verdict)]
+    if verdict.status.name == "UNDECIDED":  # the reason stands above
+        tried = ", ".join(name for name, _ in verdict.stages) or "nothing"
+        lines.append(_wrapped(f"tried        for {verdict.seconds:.3f} s: {tried}"))
+    else:
+        lines.append(_wrapped(f"decided      in {verdict.seconds:.3f} s: {verdict.reason}"))
+    return "\n".join(lines)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _headline(verdict: Any) -> str:
+    kind = verdict.type
+    if verdict.status.name == "NOT_ATTAINED":
+        face = {True: ", the face is proved maximal", False: ", the face is not proved maximal"}.get(
+            verdict.face_maximal, ""
+        )
+        name = {"open": "separation, not decided whether complete"}.get(kind, f"{kind} separation")
+        text = f"NOT_ATTAINED ({name}{face})"
+    else:
+        text = verdict.status.name
+    return text if verdict.proved or verdict.status.name == "UNDECIDED" else f"{text} (in floating point, not proved)"
+
+
+def _witness(verdict: Any) -> list[str]:
+    shown = []
+    if verdict.status.name == "NOT_ATTAINED" and verdict.direction is not None:
+        V = verdict.direction
+        bits = max(int(abs(v)).bit_length() for v in V.flat)
+        pairs = int((~verdict.data.support).sum())
+        shown.append(
+            f"direction V (S9): {int((V != 0).sum())} of {V.size} entries are not 0, integers of at most {bits} bits; "
+            f"it separates {int(verdict.separated.sum())} of {pairs} pairs (sample, class)"
+        )
+    G = verdict.multipliers
+    if G is not None:
+        rows = sum(len(block.rows) for block in G.blocks)
+        shown.append(f"multipliers G (S10) on {rows} rows: Gᵀ·X = 0 exactly")
+    return shown
+
+
+def explanation(verdict: Any) -> str:
+    """What a verdict means: a sentence a line.
+
+    `ExistenceVerdict.explain` is the public way to it, and has an example.
+    """
+    status = verdict.status.name
+    if status == "UNDECIDED":
+        return "\n".join(_undecided(verdict))
+    if status == "ATTAINED":
+        return "\n".join(_attained(verdict))
+    return "\n".join([_headword(verdict), *_separations(verdict), *_consequence(verdict), _remedy(verdict)])
+
+
+def _undecided(verdict: Any) -> list[str]:
+    spent = "budget was spent" in verdict.reason
+    remedies = ["a larger budget"] if spent else []
+    if not verdict.data.decimal and verdict.data.values.dtype.kind not in "biu":
+        remedies.append("decimal=True, if these numbers are decimals of a table (read as doubles their ties are lost)")
+    remedies.append("problem.smoothed('0.01'), which has a minimiser")
+    return [f"Whether a minimiser exists was not decided: {verdict.reason}.", f"Remedy: {'; or '.join(remedies)}."]
+
+
+def _attained(verdict: Any) -> list[str]:
+    what = "loss + regularizer" if verdict.data.host.regularizer else "loss"
+    why = {
+        "positive-targets": "every target probability is positive (S9)",
+        "coercive": "the regularizer grows along every direction that the gauge leaves (S21e)",
+        "multipliers": "no direction separates the classes: the multipliers G are positive on every pair of a sample "
+        "and a class that is not in its target (S10)",
+    }.get(verdict.proof, verdict.reason)
+    return [f"The {what} attains its minimum: {why}.", "Gradient descent converges without a further penalty (S16)."]
+
+
+def _headword(verdict: Any) -> str:
+    return {
+        "complete": "No minimiser exists: the classes are completely separated (S9).",
+        "quasi-complete": "No minimiser exists: the classes are separated quasi-completely (S9): some samples lie on "
+        "the boundary under every separating direction.",
+        "open": "No minimiser exists: a direction separates some samples from some classes (S9). Whether one separates "
+        "all of them was not decided.",
+    }[verdict.type]
+
+
+def _separations(verdict: Any) -> list[str]:
+    """Thresholds and silent features where there are some, else the pairs of classes that V separates."""
+    classes, columns = verdict.data.names()
+    found, lines = verdict.found, []
+    if found is not None:
+        lines += [_threshold(t, classes, columns) for t in found.thresholds[:_SHOWN]]
+        more = len(found.thresholds) - _SHOWN
+        if more > 0:
+            lines.append(f"{more} more thresholds on single features separate classes.")
+        if len(found.never):
+            c, f = found.never[0].tolist()
+            lines.append(
+                f"{len(found.never)} (class, feature) pairs of a feature that is 0 on every sample of the class and "
+                f"keeps one sign elsewhere, for example class {classes[c]} and {columns[f]}."
+            )
+        if found.absent and verdict.data.given in verdict.data.columns.tolist():
+            names = ", ".join(classes[c] for c in found.absent)
+            lines.append(f"No sample has class {names}: its intercept falls for ever.")
+    if lines and verdict.type != "complete":
+        return lines
+    return [*lines, *_pairs_of_classes(verdict, classes)][: _SHOWN + 3]
+
+
+def _threshold(threshold: Any, classes: list[str], columns: list[str]) -> str:
+    feature, theta = columns[threshold.feature], _decimal(threshold.theta)
+    above, below = threshold.above, threshold.below
+    if len(below) == 1:
+        one, rest, sign = below, above, "<"
+    else:
+        one, rest, sign = above, below, ">"
+    names = "class " + classes[one[0]] if len(one) == 1 else "classes " + ", ".join(classes[c] for c in one)
+    if len(rest) == 1:
+        others = f"class {classes[rest[0]]}"
+    elif len(one) == 1:
+        others = "the rest"
+    else:
+        others = "classes " + ", ".join(classes[c] for c in rest)
+    if threshold.strict:
+        verb = "is" if len(one) == 1 else "are"
+        return f"{names} {verb} separated from {others} by {feature} {sign} {theta}."
+    verb = "lies" if len(one) == 1 else "lie"
+    return f"{names} {verb} in {feature} {sign}= {theta}, {others} in {feature} {'>' if sign == '<' else '<'}= {theta}."
+
+
+def _pairs_of_classes(verdict: Any, classes: list[str]) -> list[str]:
+    """For one-hot targets: which classes V separates, from which classes, and how many of their samples."""
+    data, separated = verdict.data, verdict.separated[verdict.data.rows]
+    if not data.one_hot:
+        pairs = int((~data.support).sum())
+        return [f"{int(separated.sum())} of {pairs} pairs (sample, class outside its target) are separated."]
+    counts = np.zeros((data.C, data.C), int)
+    np.add.at(counts, data.codes, separated)
+    sizes = np.bincount(data.codes, minlength=data.C)
+    whole = [(a, b) for a, b in np.argwhere(counts > 0) if counts[a, b] == sizes[a]]
+    if len(whole) == data.C * (data.C - 1) or verdict.type == "complete":
+        return ["Along V every sample's own class wins against every other class."]
+    part = [(a, b) for a, b in np.argwhere(counts > 0) if counts[a, b] < sizes[a]]
+    lines = [f"All {sizes[a]} samples of class {classes[a]} are separated from class {classes[b]}." for a, b in whole]
+    lines += [
+        f"{counts[a, b]} of {sizes[a]} samples of class {classes[a]} are separated from class {classes[b]}."
+        for a, b in part
+    ]
+    if len(lines) > _SHOWN:
+        lines = [*lines[:_SHOWN], f"... and {len(lines) - _SHOWN} more pairs of classes."]
+    return lines
+
+
+def _consequence(verdict: Any) -> list[str]:
+    lines = []
+    diverging = verdict.diverging()
+    if diverging:
+        some = ", ".join(f"class {name} ({_some(features)})" for name, features in diverging[:3])
+        more = f" and {len(diverging) - 3} more classes" if len(diverging) > 3 else ""
+        lines.append(f"Along V the weights move for ever: {some}{more}; in training ‖W‖ → ∞ (S16).")
+    if verdict.infimum_estimate is not None:
+        text = f"{verdict.infimum_estimate:.10g}"
+        lines.append(f"The loss falls towards inf L = {text} and never reaches it (S11, {_estimated(verdict)}).")
+    return lines
+
+
+def _estimated(verdict: Any) -> str:
+    exact = verdict.type == "complete" and verdict.data.one_hot
+    return "exact" if exact else "estimated in float64"
+
+
+def _remedy(verdict: Any) -> str:
+    data, fix = verdict.data, ""
+    absent = data.intercept and not data.support.any(axis=0).all()
+    flags = ", penalize_intercept=True" if absent else ""  # L2 spares the intercept, along which an absent class falls
+    if verdict.type == "quasi-complete" and verdict.face_maximal:
+        fix = "; or fix the weights along V and train on what is left (the face), whose minimum exists"
+    return (
+        "Remedy: smooth the targets, problem.smoothed('0.01'), after which a minimiser exists (S9); or add a penalty, "
+        f"regularizer=jaxsoftmax.L2(alpha{flags}){fix}."
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _decimal(value: Fraction) -> str:
+    """A threshold to all its digits: an integer, the double that it is, or a decimal that ends; else 17 digits."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    if Fraction(float(value)) == value:
+        return repr(float(value))
+    for places in range(1, 25):
+        if (value * 10**places).denominator == 1:
+            return str(Decimal(int(value * 10**places)).scaleb(-places))
+    return f"{float(value):.17g}"

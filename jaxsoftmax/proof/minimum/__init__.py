@@ -1,0 +1,1 @@
+"""The minimiser and the minimum, enclosed (S13–S15)."""

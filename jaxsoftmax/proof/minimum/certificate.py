@@ -1,0 +1,270 @@
+"""`Certificate`: what is proved about the minimiser of a data set, in numbers, words and a file (S13-S17)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.proof.exact.data import ExactData
+from jaxsoftmax.proof.exact.decimals import decimal_text, exponent10, float_estimate
+from jaxsoftmax.proof.existence.certificate import write_certificate
+from jaxsoftmax.proof.minimum.row_space import Dropped
+from jaxsoftmax.proof.minimum.theorem import Proof
+
+__all__ = ["Certificate"]
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Certificate:
+    """A proof that a minimiser exists near known weights, with an interval for the minimum; `repr` is the report.
+
+    Numbers are decimal strings, each rounded in the safe direction.
+
+    Attributes:
+        loss_lower, loss_upper: the minimum L* lies between them.
+        digits: significant decimals on which they agree.
+        q: S13's number; below 1, so a minimiser W* exists, unique modulo the kernel.
+        radius: ‖(W* − Ŵ) Σ‖_F is at most this, Σ = diag(2^scaling).
+        radius_euclidean: ‖W* − Ŵ‖_F is at most this.
+        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ off the kernel, on Σ_c v_c = 0: there the minimiser is, and descent from Ŵ
+            stays (an L2 penalty alone acts along the other directions, with its own curvature α).
+        curvature_euclidean_bound: the same in the Euclidean norm.
+        curvature_upper_bound: no Hessian of this problem has a larger eigenvalue (S7a).
+        condition_bound: of the Hessian on the same directions, anywhere in the ball.
+        rate_bound: a step 1/Λ of gradient descent from Ŵ multiplies the distance to the minimiser nearest to Ŵ by at
+            most this (S17).
+        data_sha256: hash of the data as read.
+        proof: weights, curvature and precision, as the file has them.
+        dropped: columns of X that are combinations of others on the samples of positive weight.
+        seconds: wall-clock time, training excluded.
+        data: the data as read exactly.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> certificate = js.certify(js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]), digits=30)
+        >>> certificate.loss_lower[:28]
+        '2.34748653512134554510850479'
+    """
+
+    loss_lower: str
+    loss_upper: str
+    digits: int
+    q: str
+    radius: str
+    radius_euclidean: str
+    curvature_bound: str
+    curvature_euclidean_bound: str
+    curvature_upper_bound: str
+    condition_bound: str
+    rate_bound: str
+    data_sha256: str
+    proof: Proof
+    dropped: tuple[Dropped, ...]
+    seconds: float
+    data: ExactData
+
+    def exact_weights(self) -> list[list[Fraction]]:
+        """Ŵ (C, D) as rationals, in the gauge Σ_c w_c = 0; dropped columns have weight 0.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> W = js.certify(problem, digits=50).exact_weights()  # log 2 apart
+            >>> W[0][0] + W[1][0], float(W[0][0] - W[1][0])
+            (Fraction(0, 1), 0.6931471805599453)
+        """
+        D = self.data.given + self.data.intercept
+        found = [[Fraction(0)] * D for _ in range(self.data.C)]
+        for c, row in enumerate(self.proof.W):
+            for k, d in enumerate(self.proof.data.columns):
+                found[c][int(d)] = Fraction(int(row[k]), 1 << self.proof.bits)
+        return found
+
+    @property
+    def W(self) -> np.ndarray:
+        """Ŵ (C, D), each entry the float64 nearest to the exact one."""
+        return np.array([[float(w) for w in row] for row in self.exact_weights()])
+
+    def weight_error_bounds(self) -> np.ndarray:
+        """(D,) float64, rounded up: |w*_cd − ŵ_cd| is at most this for every class c; 0 for dropped columns.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> bool(js.certify(problem, digits=20).weight_error_bounds()[0] < 1e-9)
+            True
+        """
+        found = np.zeros(self.data.given + self.data.intercept)
+        for d, bound in self._exact_error_bounds().items():
+            found[d] = math.nextafter(float_estimate(bound), math.inf)
+        return found
+
+    def _exact_error_bounds(self) -> dict[int, Fraction]:
+        """The same exactly, of the columns kept: r / σ_d; a double ends at 5e-324."""
+        exponents = zip(self.proof.data.columns, self.proof.curvature.exponents, strict=True)
+        return {int(d): Fraction(self.radius) / Fraction(2) ** int(e) for d, e in exponents}
+
+    def weight_digits(self) -> np.ndarray:
+        """(C, D) integers: correct significant decimals of each weight of Ŵ; -1 for dropped columns.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> bool((js.certify(problem, digits=20).weight_digits() >= 9).all())
+            True
+        """
+        found = np.full((self.data.C, self.data.given + self.data.intercept), -1)
+        exact = self.exact_weights()
+        for d, bound in self._exact_error_bounds().items():
+            for c in range(self.data.C):
+                size = abs(exact[c][d])
+                found[c, d] = max(0, exponent10(size / bound)) if size > 0 and bound > 0 else 0
+        return found
+
+    def weight_text(self, c: int, d: int) -> str:
+        """The weight of class c and column d to its correct decimal places.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> js.certify(problem, digits=40).weight_text(0, 0)[:20]  # half of log 2
+            '0.346573590279972654'
+        """
+        bound = self._exact_error_bounds().get(d, Fraction(0))
+        places = max(0, exponent10(1 / bound)) if bound > 0 else 0
+        exact = self.exact_weights()[c][d]
+        text = decimal_text(abs(exact) + Fraction(1, 2 * 10**places), places, up=False)  # to nearest, both signs alike
+        return f"-{text}" if exact < 0 else text
+
+    def directions(self) -> str:
+        """On which directions V the bounds of the curvature hold, in words.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
+            >>> js.certify(problem, np.array([[0.35], [-0.35]])).directions()
+            'off the kernel'
+        """
+        return "where Σ_c v_c = 0" if self.proof.data.alpha else "off the kernel"
+
+    def save(self, path: Any, table: dict[str, Any] | None = None) -> None:
+        """Write the certificate (JSON), which `jaxsoftmax check` and check_minimiser.py verify from the data alone.
+
+        Args:
+            path: the file; an existing one is replaced once the new one is complete.
+            table: how a text table is to be read, as for `ExistenceVerdict.save`.
+
+        Raises:
+            TypeError, ValueError: the file cannot be written.
+
+        Example:
+            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np, pathlib, tempfile
+            >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "cert.json"
+            >>> js.certify(problem, digits=20).save(path)
+            >>> js.check_certificate(path, problem).claims["digits"] >= 20
+            True
+        """
+        certificate = {
+            "format": "jaxsoftmax-minimiser",
+            "version": 1,
+            "made_by": f"jaxsoftmax {version('jaxsoftmax')}",
+            "data": self.data.described() | {"table": table},
+            "claims": self.proof.claims._asdict(),
+            "witness": self._witness(),
+        }
+        write_certificate(path, certificate)
+
+    def _witness(self) -> dict[str, Any]:
+        proof, curvature = self.proof, self.proof.curvature
+        given, own = self.data.rows, self.data.N + np.arange(len(proof.data.A) - len(self.data.rows))
+        places = np.concatenate([given, own])
+        pairs = [
+            {
+                "classes": [pair.a, pair.b],
+                "rows": None if pair.rows is None else places[pair.rows].tolist(),
+                "m": str(pair.m),
+            }
+            for pair in curvature.pairs
+        ]
+        return {
+            "bits": proof.bits,
+            "weights": [[hex(int(v)) for v in row] for row in proof.W],
+            "columns": proof.data.columns.tolist(),
+            "dropped": [_combination(one) for one in self.dropped],
+            "scaling": [int(e) for e in curvature.exponents],
+            "precision": proof.precision,
+            "curvature": {
+                "method": curvature.method,
+                "weight_bits": curvature.weight_bits,
+                "pairs": pairs if curvature.method == "pairs" else None,
+                "mu": str(curvature.mu),
+            },
+        }
+
+    def _rank(self) -> int | None:
+        """The rank of X on the samples of positive weight; None where a regulariser makes it unnecessary to know."""
+        return None if self.data.host.regularizer else len(self.proof.data.columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the claims, the hash and how they were proved."""
+        return self.proof.claims._asdict() | {
+            "curvature_method": self.proof.curvature.method,
+            "rank": self._rank(),
+            "data_sha256": self.data_sha256,
+            "seconds": self.seconds,
+        }
+
+    def __repr__(self) -> str:
+        data, proof = self.data, self.proof
+        columns, rank = data.given + data.intercept, self._rank()
+        of_rank = "" if rank is None else f" of rank {rank}"
+        lines = [
+            f"Certificate: a minimiser exists, and {self.digits} decimal digits of the minimum are proved (S13)",
+            f"  data        {data.N} samples, {columns} columns{of_rank}, {data.C} classes",
+            f"  numbers     read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
+            f"  minimum L*  {self.loss_lower}",
+            f"           <= {self.loss_upper}",
+            f"  q           {self.q} < 1 (S13), so W* exists, unique modulo the kernel of S6",
+            f"  radius      ‖W* − Ŵ‖ <= {self.radius_euclidean}; in the scaled norm {self.radius}",
+            f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} {self.directions()}; in the scaled norm "
+            f"{self.curvature_bound} ({_how(proof)})",
+            f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
+            f"  descent     a step 1/Λ from Ŵ multiplies the distance to the nearest minimiser by at most "
+            f"1 − {_gain(self.rate_bound)} (S17, S8)",
+            f"  weights     {proof.bits} binary places, {proof.steps} steps; exp, log by Arb, {proof.precision} bits",
+            f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
+        ]
+        if self.dropped:
+            lines.insert(
+                2,
+                f"  columns     without {len(self.dropped)}, exact combinations of the others on samples of positive "
+                "weight; W* is 0 there",
+            )
+        for part in data.host.regularizer:
+            lines.insert(2, f"  regularizer {part!r}: proved for loss + regularizer")
+        return "\n".join(lines)
+
+
+def _combination(one: Dropped) -> dict[str, Any]:
+    q = math.lcm(*(x.denominator for x in one.coefficients.values()))
+    entries = [[i, hex(int(x * q))] for i, x in sorted(one.coefficients.items())]
+    return {"column": one.column, "denominator": hex(q), "entries": entries}
+
+
+def _how(proof: Proof) -> str:
+    if proof.curvature.method == "full":
+        return "the whole matrix, S15"
+    return f"a spanning tree of {len(proof.curvature.pairs)} pairs of classes, S14"
+
+
+def _gain(rate: str) -> str:
+    """1 − rate, rounded down, for a report."""
+    return f"{float((1 - Fraction(rate)) * Fraction(999, 1000)):.3g}"

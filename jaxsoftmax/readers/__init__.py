@@ -1,0 +1,1 @@
+"""Files into data sets: CSV and text, IDX, NPZ, Parquet, svmlight, and saved weights."""

@@ -1,0 +1,252 @@
+"""The text format of a table: delimiter, header, numeric cells and labels, each fault named with its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from jaxsoftmax.datasets.dataset import Dataset
+from jaxsoftmax.readers.messages import LARGEST, find_target, listing, refuse_identifiers
+
+__all__ = ["read_delimited", "table_records"]
+
+_MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "<na>"}
+
+
+def _delimiter(suffix: str, text: str) -> str | None:
+    """The delimiter, found in the first line that is not empty; None means runs of blanks."""
+    stripped = text.lstrip("\r\n")
+    first_line = stripped.splitlines()[0] if stripped else ""
+    preferred = "," if suffix == ".csv" else "\t" if suffix == ".tsv" else None
+    if preferred is not None and preferred in first_line:
+        return preferred
+    for candidate in ("\t", ";", ",") if suffix == ".csv" else ("\t", ",", ";"):
+        if candidate in first_line:
+            return candidate
+    return None if len(first_line.split()) > 1 and suffix not in (".csv", ".tsv") else (preferred or ",")
+
+
+def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
+    r"""(line number, cells) of every line that is not blank; a quoted cell may span lines.
+
+    Args:
+        path: opens a message.
+        text: the decoded content.
+        delimiter: between cells; None: runs of blanks.
+
+    Raises:
+        ValueError: the quotes do not fit together; the message names the line.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.readers.csv_file import table_records
+        >>> list(table_records(Path("eggs.csv"), '3.1, wren\n\n9.5,"crow"\n', ","))
+        [(1, ['3.1', 'wren']), (3, ['9.5', 'crow'])]
+    """
+    if delimiter is None:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield number, line.split()
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        start = 1
+        for row in reader:
+            if any(cell.strip() for cell in row) or len(row) > 1:
+                yield start, row
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{path}: line {reader.line_num}: {error}. Check the quotes there.") from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_header(first: list[str], second: list[str] | None, last: list[str] | None, label: int | None) -> bool:
+    """Whether the first row holds names: cells that are no numbers where the next row has numbers, or is absent."""
+    features = [k for k in range(len(first)) if k != label]
+    words = [k for k in features if first[k].strip() and not _is_number(first[k])]
+    if words:
+        if second is None or len(second) != len(first) or len(words) == len(features):
+            return True
+        return any(_is_number(second[k]) or not second[k].strip() for k in words)
+    if second is None or last is None or label is None or label >= min(len(second), len(last)):
+        return False
+    # A frame without column names is written with the names 0, 1, 2, ... and the label's name behind them.
+    counted = [first[k].strip() for k in features] == [str(k) for k in range(len(features))] and len(features) > 1
+    word_over_numbers = not _is_number(first[label]) and _is_number(second[label]) and _is_number(last[label])
+    return word_over_numbers or (counted and not _is_number(first[label]) and first[label] != second[label])
+
+
+def _column_names(path: Path, first: list[str], header: bool) -> list[str]:
+    if not header:
+        return [f"column {k}" for k in range(len(first))]
+    names = [cell.strip() or f"column {k}" for k, cell in enumerate(first)]
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            places = f"{names.index(name)} and {k}"
+            raise ValueError(f"{path}: two columns are named {name!r} (columns {places} from 0). Rename one of them.")
+    return names
+
+
+def read_delimited(path: Path, text: str, target: str | int | None = None, suffix: str | None = None) -> Dataset:
+    r"""Read a table from text; `read_table` says which forms are understood.
+
+    Args:
+        path: the file's name, which chooses the delimiter (by its suffix) and opens every message.
+        text: the decoded content.
+        target: the label column by name or index; default: the last.
+        suffix: the one that chooses the delimiter, where it is not the path's (a compressed file).
+
+    Returns:
+        Dataset with X (N, D) float64 and y (N,) int64 or text.
+
+    Raises:
+        ValueError: a line or a cell cannot be used; the message names it, and what to do.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.readers.csv_file import read_delimited
+        >>> read_delimited(Path("eggs.csv"), "3.1,4.0,wren\n9.5,12,crow\n").X.tolist()
+        [[3.1, 4.0], [9.5, 12.0]]
+    """
+    suffix = (path.suffix if suffix is None else suffix).lower()
+    delimiter = _delimiter(suffix, text)
+    records = table_records(path, text, delimiter)
+    first_line, first = next(records, (0, []))
+    if not first:
+        raise ValueError(f"{path}: holds only blank lines. It needs a row a sample.")
+    second = next(records, None)
+    if len(first) < 2:
+        raise ValueError(
+            f"{path}: line {first_line} has one column ({first[0][:40]!r}). Features and a label are needed, delimited "
+            "by commas (.csv), tabs (.tsv), or commas, semicolons, tabs or blanks (.txt)."
+        )
+    last = _last_cells(text, first)
+    named = isinstance(target, str) and target in [cell.strip() for cell in first]
+    guess = len(first) - 1 if target is None else _index_or_none(target, len(first))
+    header = named or _is_header(first, second[1] if second else None, last, guess)
+    names = _column_names(path, first, header)
+    label = find_target(path, names, header, target)
+
+    values, labels, lines = array("d"), [], []
+    pending = [(first_line, first)] if not header else []
+    if second is not None:
+        pending.append(second)
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        yield from pending
+        yield from records
+
+    for line, row in rows():
+        if len(row) != len(names):
+            raise ValueError(
+                f"{path}: line {line} has {len(row)} cells; {'the header' if header else f'line {first_line}'} has "
+                f"{len(names)}. Complete the row or remove it (a cell that holds the delimiter needs quotes)."
+            )
+        labels.append(row.pop(label).strip())
+        lines.append(line)
+        try:
+            values.extend(map(float, row))
+        except ValueError:
+            _refuse_cell(path, line, row, [name for k, name in enumerate(names) if k != label])
+    if not labels:
+        raise ValueError(f"{path}: has a header and no rows. It needs a row a sample.")
+    features = [name for k, name in enumerate(names) if k != label]
+    X = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features)).copy()
+    if not np.isfinite(X).all():
+        n, d = (int(k) for k in np.argwhere(~np.isfinite(X))[0])
+        row = next(row for line, row in table_records(path, text, delimiter) if line == lines[n])
+        cell = row[d + (d >= label)].strip()
+        # What float() makes infinite although digits were written: not a missing value, but one out of range.
+        beyond = any(c.isdigit() for c in cell)
+        what = f"{cell[:40]!r} is beyond the largest float64, {LARGEST:.2g}" if beyond else f"the cell is {X[n, d]}"
+        remedy = "Rescale the column (other units)" if beyond else "Remove the row, or fill the cell in"
+        raise ValueError(
+            f"{path}: line {lines[n]}, column {features[d]!r}: {what}; features must be finite numbers. {remedy}."
+        )
+    notes = ()
+    if header and not first[0].strip() and label != 0 and len(labels) > 1 and bool((np.diff(X[:, 0]) == 1).all()):
+        notes = (
+            "the first column has no name and counts the rows; it is used as a feature. Remove it if it is an index.",
+        )
+    y = _labels(path, names[label], labels, lines, target is None, names)
+    table = {"delimiter": delimiter, "header": header, "target": label}
+    return Dataset(path.name, X, y, tuple(features), names[label], f"file {path.name}", notes, table)
+
+
+def _last_cells(text: str, first: list[str]) -> list[str] | None:
+    """The last line's cells by a plain split, for the header's heuristic only."""
+    line = text.rstrip().rsplit("\n", 1)[-1]
+    for delimiter in (",", "\t", ";", None):
+        cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
+        if len(cells) == len(first):
+            return cells
+    return None
+
+
+def _index_or_none(target: str | int, length: int) -> int | None:
+    try:
+        index = int(target)
+    except ValueError:
+        return None
+    return index % length if -length <= index < length else None
+
+
+def _refuse_cell(path: Path, line: int, row: list[str], features: list[str]) -> None:
+    for name, cell in zip(features, row, strict=True):
+        if _is_number(cell):
+            continue
+        where = f"{path}: line {line}, column {name!r}"
+        if cell.strip().lower() in _MISSING:
+            raise ValueError(f"{where}: the cell is missing ({cell!r}). Remove the row, or fill the cell in.") from None
+        comma = " Write decimals with a point." if _is_number(cell.replace(",", ".")) else ""
+        raise ValueError(
+            f"{where}: {cell[:40]!r} is not a number; features must be numbers.{comma} Remove the column or encode it "
+            "as numbers; if it holds the labels, name it with --target (target=)."
+        ) from None
+
+
+def _labels(path: Path, name: str, labels: list[str], lines: list[int], default: bool, names: list[str]) -> np.ndarray:
+    """Labels as int64 where every cell is an integer (1.0 counts as 1), else as text; a class each."""
+    numeric = [cell for cell in labels if _is_number(cell) and cell.lower() not in _MISSING]
+    mostly_numbers = len(numeric) > len(labels) / 2
+    for cell, line in zip(labels, lines, strict=True):
+        # "NA" or "none" may be somebody's class, but not among numbers; an empty cell and NaN never are.
+        if cell == "" or cell.lower() == "nan" or (mostly_numbers and cell.lower() in _MISSING):
+            raise ValueError(
+                f"{path}: line {line}: the label (column {name!r}) is missing ({cell!r}). "
+                "Remove the row, or fill it in."
+            )
+    if len(numeric) < len(labels):
+        y = np.array(labels)
+    else:
+        numbers = [float(cell) for cell in labels]
+        for number, cell, line in zip(numbers, labels, lines, strict=True):
+            if not math.isfinite(number) or number != math.floor(number):
+                hint = f"Name the label column with --target (target=); columns: {listing(names)}."
+                raise ValueError(
+                    f"{path}: line {line}: {'the last column' if default else 'column'} {name!r} was taken as the "
+                    f"label, and holds {cell!r}; labels must be text or integers. {hint}"
+                )
+        exact = [
+            int(cell) if cell.lstrip("+-").isdigit() else int(number)
+            for cell, number in zip(labels, numbers, strict=True)
+        ]
+        if max(map(abs, exact)) >= 2**63:
+            y = np.array(labels)
+        else:
+            y = np.array(exact, dtype=np.int64)
+    refuse_identifiers(path, y, name, names)
+    return y

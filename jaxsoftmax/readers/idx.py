@@ -1,0 +1,115 @@
+"""IDX files, the format of MNIST: a big-endian array of any shape, images beside a file of labels."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from jaxsoftmax.datasets.dataset import Dataset
+from jaxsoftmax.readers.messages import as_labels, refuse_nonfinite
+
+__all__ = ["idx_array", "is_idx", "read_idx"]
+
+_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def is_idx(name: str) -> bool:
+    """Whether a file of this name (without .gz) holds IDX: a.idx, a-idx3-ubyte, a.idx1-ubyte.
+
+    Example:
+        >>> from jaxsoftmax.readers.idx import is_idx
+        >>> [is_idx(name) for name in ("train-images-idx3-ubyte", "t10k-labels.idx1-ubyte", "a.idx", "a.csv")]
+        [True, True, True, False]
+    """
+    return re.search(r"[.-]idx(\d(-?[a-z]+)?)?$", name.lower()) is not None
+
+
+def idx_array(path: Path, content: bytes) -> np.ndarray:
+    """The array that the bytes of an IDX file hold, in native byte order.
+
+    The format: two zero bytes, the code of the type, the number of dimensions, each dimension as a 32-bit big-endian
+    integer, then the entries, big-endian, the last dimension fastest.
+
+    Raises:
+        ValueError: the magic number, the type or the length is wrong.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.readers.idx import idx_array
+        >>> idx_array(Path("a.idx"), bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9])).tolist()
+        [7, 8, 9]
+    """
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES or not content[3]:
+        raise ValueError(
+            f"{path}: is not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}, not with 00 00, a type "
+            f"code ({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of dimensions. Check its name."
+        )
+    dimensions = content[3]
+    head = 4 + 4 * dimensions
+    if len(content) < head:
+        raise ValueError(f"{path}: is cut off in its header of {head} bytes ({len(content)} found). Fetch it again.")
+    shape = struct.unpack(f">{dimensions}I", content[4:head])
+    dtype = np.dtype(_DTYPES[content[2]])
+    wanted = head + math.prod(shape) * dtype.itemsize
+    if len(content) != wanted:
+        fault = "is cut off" if len(content) < wanted else "is too long"
+        raise ValueError(
+            f"{path}: {fault}: its header promises {' x '.join(map(str, shape))} entries, {wanted} bytes in all, and "
+            f"it has {len(content)}. Fetch it again."
+        )
+    return np.frombuffer(content, dtype, offset=head).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def read_idx(path: Path, content: bytes, target: str | int | None, load: Callable[[Path], bytes]) -> Dataset:
+    """Read images (N, …) from IDX with the labels (N,) of the file beside them; the values are used as stored.
+
+    Args:
+        path: of the images.
+        content: its bytes, decompressed.
+        target: the path of the labels; None: as MNIST names it, `images` replaced by `labels` and `idx3` by `idx1`.
+        load: reads and decompresses another file.
+
+    Raises:
+        ValueError: a file is damaged, is not what it should be, or the counts differ.
+        FileNotFoundError: there is no file of labels.
+    """
+    images = idx_array(path, content)
+    if images.ndim < 2 or not images.size:
+        raise ValueError(
+            f"{path}: holds an array of shape {images.shape}; images (N, rows, columns) are needed. Name the file of "
+            "images; its labels are found beside it, or named with --target (target=)."
+        )
+    beside = Path(str(target)) if target is not None else _labels_beside(path)
+    y = idx_array(beside, load(beside))
+    if y.ndim != 1:
+        raise ValueError(f"{beside}: holds an array of shape {y.shape}; labels (N,) are needed. Name another file.")
+    if len(y) != len(images):
+        raise ValueError(
+            f"{beside}: has {len(y)} labels, and {path.name} has {len(images)} images. Name the labels of these images "
+            "with --target (target=)."
+        )
+    X = images.reshape(len(images), -1).astype(np.float64)
+    inner = images.shape[1:]
+    names = [f"x{d}" for d in range(X.shape[1])]
+    if len(inner) > 1:
+        names = ["pixel_" + "_".join(map(str, place)) for place in np.ndindex(*inner)]
+    refuse_nonfinite(path, X, lambda n, d: f"image {n}, {names[d]}")
+    labels = as_labels(beside, y, lambda n: f"label {n}").astype(np.int64)
+    return Dataset(path.name, X, labels, tuple(names), beside.name, f"files {path.name} and {beside.name}")
+
+
+def _labels_beside(path: Path) -> Path:
+    """The file of labels by MNIST's convention, compressed or not."""
+    name = re.sub(r"idx\d", "idx1", path.name.replace("images", "labels"))
+    plain = re.sub(r"\.gz$", "", name)
+    candidates = [path.with_name(found) for found in dict.fromkeys((name, plain, plain + ".gz")) if found != path.name]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    tried = f" ({candidates[0].name} is not beside it)" if "images" in path.name else ""
+    raise ValueError(f"{path}: the file of its labels was not found{tried}. Name it with --target FILE (target=).")

@@ -1,0 +1,118 @@
+"""What the readers of files share: the label column, finite features and whole labels, each fault named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+__all__ = [
+    "LARGEST",
+    "as_float64",
+    "as_labels",
+    "find_target",
+    "listing",
+    "refuse_identifiers",
+    "refuse_nonfinite",
+]
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+def listing(names: Sequence[str]) -> str:
+    """The first dozen names, and how many there are."""
+    return ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
+
+
+def find_target(path: Path, names: Sequence[str], header: bool, target: str | int | None) -> int:
+    """The index of the label column: by name, by index (negative ones count from the end), or the last.
+
+    Raises:
+        ValueError: no such column.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.readers.messages import find_target
+        >>> find_target(Path("eggs.csv"), ["width", "bird", "length"], True, "-2")
+        1
+    """
+    if target is None:
+        return len(names) - 1
+    if isinstance(target, str) and target in names:
+        return list(names).index(target)
+    try:
+        index = int(target)
+    except ValueError:
+        where = f"columns: {listing(names)}" if header else f"the file has no header; give an index 0…{len(names) - 1}"
+        raise ValueError(f"{path}: target: no column is named {target!r}; {where}.") from None
+    if not -len(names) <= index < len(names):
+        raise ValueError(
+            f"{path}: target: index {index} is out of range; the file has {len(names)} columns, "
+            f"0…{len(names) - 1}: {listing(names)}."
+        )
+    return index % len(names)
+
+
+def as_float64(path: Path, X: np.ndarray, place: Callable[[tuple[int, ...]], str]) -> np.ndarray:
+    """X in float64, whose every integer must be one that a double holds; `place(index)` says where an entry is.
+
+    Raises:
+        ValueError: an integer beyond 2**53 would be rounded.
+
+    Example:
+        >>> import numpy as np
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.readers.messages import as_float64
+        >>> as_float64(Path("a.npz"), np.array([[3]]), str)
+        array([[3.]])
+    """
+    F = X.astype(np.float64)
+    if X.dtype.kind in "iu" and X.dtype.itemsize == 8:
+        for index in map(tuple, np.argwhere(np.abs(F) >= 2.0**53).tolist()):
+            if int(F[index]) != int(X[index]):
+                raise ValueError(
+                    f"{path}: {place(index)} is the integer {int(X[index])}, which no float64 holds exactly. Rescale "
+                    "or shift the column, or store it as floats if the rounding is meant."
+                )
+    return F
+
+
+def refuse_nonfinite(path: Path, X: np.ndarray, place: Callable[[int, int], str]) -> None:
+    """Name the first entry of X that is not finite; `place(n, d)` says where it is."""
+    if not np.isfinite(X).all():
+        n, d = (int(k) for k in np.argwhere(~np.isfinite(X))[0])
+        raise ValueError(
+            f"{path}: {place(n, d)} is {X[n, d]}; features must be finite. Remove the row, or fill the entry in."
+        )
+
+
+def as_labels(path: Path, y: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
+    """Labels (N,) from an array: text and integers as they are, whole floats as int64.
+
+    Raises:
+        ValueError: a label is no integer, or the array holds neither numbers nor text.
+    """
+    if y.dtype.kind == "f":
+        whole = np.isfinite(y) & (y == np.floor(y)) & (np.abs(y) < 2.0**63)
+        if not whole.all():
+            n = int(np.argmin(whole))
+            raise ValueError(f"{path}: {place(n)} is {y[n]}; labels must be text or integers.")
+        return y.astype(np.int64)
+    if y.dtype.kind not in "iubUS":
+        raise ValueError(f"{path}: {place(0)} has dtype {y.dtype}; labels must be text or integers.")
+    return y.astype(np.str_) if y.dtype.kind == "S" else y
+
+
+def refuse_identifiers(path: Path, y: np.ndarray, name: str, names: Sequence[str]) -> None:
+    """A column in which all of twenty cells or more differ is no class.
+
+    Raises:
+        ValueError: they do.
+    """
+    count = len(np.unique(y))
+    if count == len(y) and count >= 20:
+        raise ValueError(
+            f"{path}: column {name!r} was taken as the label, and all its {count} cells differ: an identifier, not a "
+            f"class. Name the label column with --target (target=); columns: {listing(names)}."
+        )

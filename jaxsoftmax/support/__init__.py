@@ -1,0 +1,1 @@
+"""What every room stands on: validation at the boundary, and files written whole."""

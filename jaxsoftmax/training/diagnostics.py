@@ -1,0 +1,213 @@
+"""What can be said at the end point of a run, in float64: S13's q, the gap, S17's local rate, separation (S12).
+
+Everything here is an evaluation in floating point, not a proof: the numbers are right up to rounding, for which q makes
+an allowance. The stored device numbers are taken as they are (a float32 problem is widened exactly).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsoftmax.calculus.bounds.steps import contraction_rate, max_logit_range
+from jaxsoftmax.calculus.loss.derivatives import gradient
+from jaxsoftmax.calculus.loss.hessian import hessian
+from jaxsoftmax.calculus.loss.null_space import helmert, null_space
+from jaxsoftmax.calculus.loss.objective import logits
+from jaxsoftmax.calculus.loss.penalties import penalised_columns, penalty_gradient, penalty_hvp
+from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
+from jaxsoftmax.problem.dtypes import widened
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
+
+DENSE_LIMIT = 1500  # C·D up to which the dense Hessian is formed and diagonalised (a few seconds at the limit)
+
+
+class EndPoint(NamedTuple):
+    """Float64 evaluations at W; None where the dense Hessian was not formed."""
+
+    q: float | None  # S13's β‖g‖/μ, inf where μ is not resolved
+    gap: float | None  # λ²/2, λ the Newton decrement
+    spread: float | None  # range ρ of the logits of the full Newton step (S8)
+
+
+def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray | None = None) -> float:
+    """S13's β = √2 max_n ‖Σ⁻¹x_n‖ over the samples that take part and the self-regulariser's samples γ e_d.
+
+    With log-cosh also 2γ max_d (1/σ_d² (C − 1)/C + 1/(C τ_d²))^½ over its columns, τ = `gauge_scale` (σ when None): the
+    norm is then ‖V‖² = Σ_d σ_d² ‖v_d − v̄_d‖² + τ_d² C v̄_d² over the whole space, and by Cauchy and Schwarz this times
+    ‖V‖ bounds 2γ |v_cd|, the entry's part of ρ (S8, S21b). It is 2γ max_d 1/σ_d where τ = σ, and 2γ where both are 1.
+    """
+    X, s = np.asarray(problem.X, np.float64), np.asarray(problem.sample_weight, np.float64)
+    X = X[s > 0] / scale
+    largest = float(np.sqrt(np.max(np.sum(X * X, axis=1), initial=0.0)))
+    for penalty in problem.regularizer:
+        if isinstance(penalty, SelfRegularizer):
+            largest = max(largest, abs(float(penalty.gamma)) / float(scale.min()))
+    beta, C = math.sqrt(2.0) * largest, problem.C
+    entry = np.sqrt((C - 1) / C / scale**2 + 1 / C / (scale if gauge_scale is None else gauge_scale) ** 2)
+    for penalty in _log_cosh(problem):
+        beta = max(beta, 2 * float(penalty.gamma) * float(np.max(penalised_columns(penalty, problem) * entry)))
+    return beta
+
+
+def _log_cosh(problem: Problem) -> list[LogCosh]:
+    """The log-cosh terms that are there (α > 0)."""
+    return [p for p in problem.regularizer if isinstance(p, LogCosh) and float(p.alpha) > 0]
+
+
+def existence_ratio(eigenvalues: np.ndarray, kernel_dim: int, beta: float, norms: np.ndarray, rounding: float) -> float:
+    """q = β‖g‖/μ (S13) with μ the smallest eigenvalue outside the kernel less the rounding of the eigenvalues.
+
+    Args:
+        eigenvalues: those of Σ⁻¹HΣ⁻¹ on {1ᵀV = 0}, ascending. H is non-negative there (S5) with a kernel of the
+        predicted
+            dimension (S6), so μ is the one after it.
+        kernel_dim: that dimension.
+        beta: S13's β.
+        norms: (‖gΣ⁻¹‖² of the part of g with 1ᵀg = 0, Σ_d (1ᵀg_d)²/(C a_d) of the gauge part). On the gauge directions
+            the Hessian is the diagonal a_d of the L2 penalties (S21a) and nothing there moves a difference of logits,
+            so their norm may be weighted at will: with weights a_d/μ it has curvature μ and dual square μ Σ g²/a_d.
+        rounding: what to subtract from the eigenvalue.
+
+    Returns:
+        q, inf where μ is below the rounding.
+    """
+    inner, gauge = float(norms[0]), float(norms[1])
+    if kernel_dim >= eigenvalues.size:
+        return 0.0 if inner == gauge == 0.0 else math.inf
+    mu = float(eigenvalues[kernel_dim]) - rounding
+    return beta * math.sqrt(inner + mu * gauge) / mu if mu > 0 else math.inf
+
+
+def _off_the_gauge(M: np.ndarray, C: int) -> np.ndarray:
+    """The (CD, CD) matrix on {1ᵀV = 0} in Helmert coordinates, ((C − 1)D, (C − 1)D)."""
+    Q, D = helmert(C), M.shape[0] // C
+    half = np.tensordot(Q, M.reshape(C, D, C * D), axes=1).reshape(-1, C, D)
+    whole = np.tensordot(Q, half, axes=(1, 1)).transpose(1, 0, 2)
+    return whole.reshape((C - 1) * D, (C - 1) * D)
+
+
+def _gauge_part(problem: Problem, g: np.ndarray) -> float:
+    """Σ_d (1ᵀg_d)²/(C a_d) over the columns that L2 penalties hold, a_d their total strength; 0 elsewhere (S3)."""
+    held = np.zeros(problem.D)
+    for penalty in problem.regularizer:
+        if isinstance(penalty, L2):
+            held += float(penalty.alpha) * penalised_columns(penalty, problem)
+    sums = g.sum(axis=0)[held > 0]
+    return float(np.sum(sums * sums / held[held > 0])) / problem.C
+
+
+def _ratio_off_the_gauge(
+    problem: Problem, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray, kernel_dim: int
+) -> float:
+    """S13's q on {1ᵀV = 0}, on which all penalties but log-cosh leave the Hessian a block of its own (S21)."""
+    eigenvalues = np.linalg.eigvalsh(_off_the_gauge(scaled, problem.C))
+    # eigvalsh is backward stable: n·eps·λ_max covers it, and the rounding of the entries at the same order.
+    rounding = scaled.shape[0] * np.finfo(float).eps * float(eigenvalues[-1])
+    inner = (g - g.mean(axis=0)) / scale
+    norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
+    return existence_ratio(eigenvalues, kernel_dim, radius_factor(problem, scale), norms, rounding)
+
+
+def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray) -> float:
+    """S13's q with log-cosh (S21b), whose Hessian couples the gauge directions with the rest: the whole space is used.
+
+    Coordinates: rows of an orthogonal C × C matrix whose last row is 1ᵀ/√C; in them the features are scaled by σ, in
+    the last row by τ instead. σ makes differences of logits comparable; the gauge directions move none, so τ_d² is
+    their own curvature h̄_d = Σ_c h_cd/C over the mean scaled curvature of the rest, which makes the two comparable.
+    (Any positive τ is right, with β for this norm, `radius_factor`; a poor one only makes q larger.) The data cancel in
+    the last row (S3), so it is formed from the penalties' curvatures h and slopes alone: no rounding of the data there.
+    """
+    C, D = g.shape
+    Q = helmert(C)
+    last = np.full((1, C), 1 / math.sqrt(C))
+    acting = wide.replace(regularizer=tuple(p for p in wide.regularizer if isinstance(p, (L2, LogCosh))))
+    point = jax.numpy.asarray(W)
+    slopes = np.asarray(penalty_gradient(point, acting))
+    h = np.asarray(penalty_hvp(point, acting, jax.numpy.ones_like(point)))  # their Hessians are diagonal
+    inside = _off_the_gauge(scaled, C)
+    typical = float(np.mean(np.diag(inside)))
+    mean = h.mean(axis=0)
+    tau = np.where(mean > 0, np.sqrt(mean / typical) if typical > 0 else 1.0, scale)
+    beside = (Q * last) @ h / (scale * tau)  # (C - 1, D): entry ((k, d), (gauge, d)); others vanish
+    beside = (beside[:, :, None] * np.eye(D)).reshape(-1, D)
+    whole = np.block([[inside, beside], [beside.T, np.diag(mean / tau**2)]])
+    if not np.all(np.isfinite(whole)):
+        return math.inf
+    eigenvalues = np.linalg.eigvalsh(whole)
+    rounding = C * D * np.finfo(float).eps * float(eigenvalues[-1])
+    dual = np.vstack([(Q @ g) / scale, last @ slopes / tau])
+    norms = np.array([np.sum(dual * dual), 0.0])
+    return existence_ratio(eigenvalues, null_space(wide).dim, radius_factor(wide, scale, tau), norms, rounding)
+
+
+def evaluate(problem: Problem, W: Any) -> EndPoint:
+    """The float64 evaluations at W; nothing but None when C·D > DENSE_LIMIT.
+
+    S13 in its scaled form: ‖V‖_Σ = ‖VΣ‖ with Σ powers of two near the columns' root mean squares, ‖g‖_* = ‖gΣ⁻¹‖.
+    """
+    if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
+        return EndPoint(None, None, None)
+    scale = feature_scale(problem)
+    k = null_space(problem)
+    with jax.enable_x64(True):
+        wide = widened(problem)
+        W64 = np.asarray(W, np.float64)
+        g = np.asarray(gradient(W64, wide))
+        H = np.asarray(hessian(W64, wide).to_dense())
+        V = -np.asarray(solve_on_complement(jax.numpy.asarray(H), jax.numpy.asarray(g), complement_projectors(wide, k)))
+        spread = float(max_logit_range(wide, jax.numpy.asarray(V)))
+    inverse = np.tile(1.0 / scale, problem.C)
+    scaled = H * inverse[:, None] * inverse[None, :]
+    gauge_dim = k.gauge.shape[1]
+    if not np.all(np.isfinite(scaled)):
+        return EndPoint(math.inf, None, None)
+    if _log_cosh(problem):
+        with jax.enable_x64(True):
+            q = _whole_space_ratio(wide, W64, scaled, g, scale)
+    else:
+        q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - gauge_dim)
+    return EndPoint(q, max(0.0, -0.5 * float(np.sum(g * V))), spread)
+
+
+def descent_rate(problem: Problem, W: Any, step: float) -> float | None:
+    """S17's factor max|1 − ηλ| over the eigenvalues λ of H(W) on 𝒦⊥; None where they are not formed or not resolved."""
+    if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
+        return None
+    k = null_space(problem)
+    with jax.enable_x64(True):
+        H = np.asarray(hessian(np.asarray(W, np.float64), widened(problem)).to_dense())
+    n = H.shape[0]
+    if k.dim >= n or not np.all(np.isfinite(H)):
+        return None
+    values = np.linalg.eigvalsh(H)
+    low, high = float(values[k.dim]), float(values[-1])
+    resolved = low > n * np.finfo(float).eps * high
+    return contraction_rate(step, low, high) if resolved else None
+
+
+def separates(problem: Problem, W: Any) -> bool:
+    """Whether W classifies every sample with a positive margin: then no minimiser exists (S9, S12).
+
+    For one-hot targets without a regulariser only (False otherwise). A margin counts when it exceeds the rounding of
+    the logits, 2·γ_D Σ_d |x_nd w_cd|, so that up to rounding of this evaluation the statement is about W itself.
+    """
+    if problem.regularizer or not np.all(np.isfinite(W)):
+        return False
+    T, s = np.asarray(problem.T), np.asarray(problem.sample_weight)
+    T, live = T[s > 0], s > 0
+    if not np.all(np.count_nonzero(T, axis=1) == 1):
+        return False
+    W = np.asarray(W, problem.dtype)
+    Z = np.asarray(logits(W, problem), np.float64)[live]
+    rows = np.arange(Z.shape[0])
+    own = np.argmax(T, axis=1)
+    mine = Z[rows, own].copy()
+    Z[rows, own] = -np.inf
+    size = np.max(np.abs(np.asarray(problem.X, np.float64)[live]) @ np.abs(W.T.astype(np.float64)), axis=1)
+    allowance = 2 * problem.D * float(np.finfo(problem.dtype).eps) * size
+    return bool(np.all(mine - Z.max(axis=1) > allowance))

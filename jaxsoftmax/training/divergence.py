@@ -1,0 +1,55 @@
+"""What `fit` says when the weights diverge: the proved verdict on the data, as a warning with the remedy (S9, S16)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from jaxsoftmax.problem.problem import Problem
+
+__all__ = ["NoMinimizerWarning", "verdict_on_divergence"]
+
+
+class NoMinimizerWarning(UserWarning):
+    """Training diverges: the loss has no minimiser (S9), or none that was reached.
+
+    Example:
+        >>> import jaxsoftmax as js, warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     result = js.fit(js.Problem.from_labels([[1.0], [2.0]], ["a", "b"]))
+        >>> caught[0].category is js.NoMinimizerWarning, result.existence.type
+        (True, 'complete')
+    """
+
+
+def verdict_on_divergence(problem: Problem, seconds: float, stacklevel: int = 3) -> Any:
+    """Decide existence within about the time that the run took, and warn with the verdict; returns it, or None.
+
+    None where the problem no longer has its data as given (one rebuilt by JAX).
+    """
+    if problem.host is None or problem.host.regularizer is None:
+        warnings.warn(
+            "fit: the weights diverge, no minimiser is suspected. Pass the Problem that was constructed to "
+            "jaxsoftmax.decide_existence for a proof.",
+            NoMinimizerWarning,
+            stacklevel=stacklevel,
+        )
+        return None
+    from jaxsoftmax.proof.existence.decide import decide_existence  # needed only here, and costs its imports
+
+    verdict = decide_existence(problem, budget=max(1.0, seconds))
+    if verdict.attained:
+        text = (
+            "fit: the weights diverge although a minimiser exists (proved, S10): it is far away or badly conditioned. "
+            "Centre and scale the features, or use method='newton'."
+        )
+    elif verdict.attained is None:
+        text = (
+            "fit: the weights diverge; whether a minimiser exists was not decided in that time. Ask "
+            "jaxsoftmax.decide_existence(problem), which takes longer; or smooth the targets, problem.smoothed('0.01')."
+        )
+    else:
+        text = "fit: the weights diverge. " + "\n  ".join(verdict.explain().splitlines())
+    warnings.warn(text, NoMinimizerWarning, stacklevel=stacklevel)
+    return verdict

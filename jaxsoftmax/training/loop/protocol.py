@@ -1,0 +1,108 @@
+"""What the loop and a training method say to each other: the point, the proposal, the oracle and the protocol.
+
+A *method* is a small hashable object without arrays: it is a static argument of the compiled loop, so two that compare
+equal share one compilation. Arrays that it computes once on the host are its `constants`, arrays that change its state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import jax
+
+from jaxsoftmax.calculus.loss.fused import fused_hvp_from_probabilities, fused_value_and_gradient
+from jaxsoftmax.calculus.loss.objective import loss_on_arrays
+from jaxsoftmax.calculus.loss.penalties import penalty_gradient, penalty_hvp, penalty_value
+from jaxsoftmax.calculus.loss.rules import softmax_rows
+from jaxsoftmax.linalg.blocks import Placement
+from jaxsoftmax.linalg.products import sample_logits
+from jaxsoftmax.problem.problem import Problem
+
+Array = jax.Array
+
+
+class Point(NamedTuple):
+    """The present point of the loop, as a method sees it."""
+
+    W: Array
+    value: Array
+    gradient: Array
+    idle: Array  # consecutive steps that improved neither the loss nor the gradient norm
+
+
+class Proposal(NamedTuple):
+    """What a method wants to do at W: the next weights, and what it knows about the present ones.
+
+    `spread` is the range ρ of the full step's logits (S8) and `decrement` λ² = gᵀH⁺g; None where a method does not
+    compute them. `ready` is the method's own condition for ending with GRADIENT_TOLERANCE (in addition to the test),
+    `halt` its own reason to stop here (see `Method.halt_words`). `evaluated` is the loss and gradient at the next
+    weights, where the method has them already.
+    """
+
+    W: Array
+    step_size: Array
+    state: Any
+    spread: Array | None = None
+    decrement: Array | None = None
+    ready: Array | None = None
+    halt: Array | None = None
+    evaluated: tuple[Array, Array] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Oracle:
+    """What may be asked about the objective inside the compiled loop.
+
+    Attributes:
+        problem: traced.
+        where: how its rows lie.
+        scale: (D,) a_d of `stopping.gradient_scale`.
+    """
+
+    problem: Problem
+    where: Placement
+    scale: Array
+
+    def value(self, W: Array) -> Array:
+        """L(W) alone (S1, S21); differentiable."""
+        return loss_on_arrays(W, self.problem)
+
+    def value_and_gradient(self, W: Array) -> tuple[Array, Array]:
+        """(L(W), ∇L(W)), X read once (S1, S2, S21)."""
+        value, gradient = fused_value_and_gradient(W, self.problem, self.where)
+        value = value + penalty_value(W, self.problem)
+        return value.astype(W.dtype), (gradient + penalty_gradient(W, self.problem)).astype(W.dtype)
+
+    def hessian_at(self, W: Array) -> Callable[[Array], Array]:
+        """V -> H(W) V with the probabilities at W computed once (S4, S21)."""
+        Y = softmax_rows(sample_logits(W, self.problem.X))
+
+        def product(V: Array) -> Array:
+            return fused_hvp_from_probabilities(Y, self.problem, V, self.where) + penalty_hvp(W, self.problem, V)
+
+        return product
+
+
+class Method(Protocol):
+    """A training method: hashable, compared by value, no arrays inside."""
+
+    name: ClassVar[str]
+    default_steps: ClassVar[int]
+    patience: ClassVar[int]  # idle steps after which the run has STALLED
+    monotone: ClassVar[bool]  # the theory promises that no step raises the loss: one that does is refused
+    linear: ClassVar[bool]  # near a minimiser the gradient contracts by a factor a step, which can be measured
+    halt_words: ClassVar[str]  # what the method's own stop means; "" where it has none
+
+    def constants(self, problem: Problem, key: Any) -> Any:
+        """Arrays computed once on the host from concrete data (and a random key); traced by the loop."""
+        ...
+
+    def begin(self, point: Point, oracle: Oracle, constants: Any) -> Any:
+        """The method's state at the start (a pytree of arrays)."""
+        ...
+
+    def propose(self, point: Point, oracle: Oracle, constants: Any, state: Any) -> Proposal:
+        """The next weights."""
+        ...

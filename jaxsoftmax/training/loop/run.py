@@ -1,0 +1,282 @@
+"""The one compiled training loop: stopping, history, rollback and status codes, the same for every method.
+
+Two compiled functions, each traced once for a method and the shapes: `start` evaluates the first point, `advance` is
+one `lax.while_loop` over steps. The method is static; the problem, the start, the tolerance, the step limit and the
+method's constants are traced, so changing any of them (shapes and dtypes kept) traces nothing.
+
+`run` calls `advance` in chunks of steps that take about a quarter of a second, and between chunks the host reports
+progress and hears Ctrl-C. A chunk costs the host some 0.1 ms, so this is far below one percent of a long run, and
+chunks change no number: the loop's whole memory is its carry.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.linalg.blocks import Placement
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
+from jaxsoftmax.training.loop.stopping import (
+    attains_for_certain,
+    frobenius,
+    gradient_scale,
+    loss_rounding,
+    scaled_gradient,
+)
+
+Array = jax.Array
+
+RUNNING, GRADIENT_TOLERANCE, STEP_LIMIT, DIVERGING, STALLED, NONFINITE, INTERRUPTED, HALTED = range(8)
+
+HISTORY_ROWS = 1024  # rows of the history buffer; a power of two, so that thinning by two keeps whole strides
+HISTORY_COLUMNS = ("loss", "gradient_norm", "weight_norm", "step_size")
+
+# A method whose direction keeps moving every sample's logits by this much while the gradient is already below the
+# tolerance is running away: next to a minimiser the move goes to zero (quadratically for Newton).
+RUNAWAY_RANGE = 0.5
+RUNAWAY_STEPS = 3
+
+CHUNK_SECONDS = 0.25
+FIRST_CHUNK = 16  # steps, at most; fewer where one pass over the data is slow
+FIRST_CHUNK_WORK = 3e8  # N·D·C·steps
+
+
+class Progress(NamedTuple):
+    """Where a run stands, as the host sees it between two chunks of steps."""
+
+    step: int
+    max_steps: int
+    loss: float
+    scaled_gradient: float
+    seconds: float
+
+
+class Limits(NamedTuple):
+    """When to stop, scalars that are traced.
+
+    `tolerance`: the scaled gradient must reach it (and the method be `ready`). `max_steps`. `runaway_below`: only below
+    this scaled gradient may a run that keeps moving be called DIVERGING.
+    """
+
+    tolerance: Any
+    max_steps: Any
+    runaway_below: Any
+
+
+class Carry(NamedTuple):
+    """The loop's whole memory, on the device. `history` has HISTORY_ROWS rows of which the first `rows` are filled."""
+
+    W: Array
+    value: Array
+    gradient: Array
+    state: Any
+    status: Array
+    step: Array
+    idle: Array
+    runaway: Array
+    best_value: Array
+    best_norm: Array
+    decrement: Array
+    spread: Array
+    step_size: Array
+    history: Array
+    rows: Array
+    stride: Array
+    scale: Array  # a_d of the stopping test; the next two never change in a run
+    attains: Array
+
+
+def _held(state: Any, like: Any, name: str) -> Any:
+    """`state` with the dtypes of `like` and no weak types, so that every step and every chunk is the same trace.
+
+    Raises:
+        TypeError: the method's state changes its structure or a shape from one step to the next.
+    """
+    if jax.tree.structure(state) != jax.tree.structure(like):
+        raise TypeError(f"method: the state of {name} changes its structure in a step. It must keep one structure.")
+
+    def cast(new: Array, old: Array) -> Array:
+        if jnp.shape(new) != jnp.shape(old):
+            raise TypeError(
+                f"method: an array in the state of {name} changes its shape in a step, from {jnp.shape(old)} to "
+                f"{jnp.shape(new)}. It must keep one shape."
+            )
+        if jnp.issubdtype(jnp.asarray(old).dtype, jax.dtypes.extended):  # a random key
+            return new
+        return jax.lax.convert_element_type(new, jnp.asarray(old).dtype)
+
+    return jax.tree.map(cast, state, like)
+
+
+def _record(carry: Carry, norm: Array, step_size: Array) -> Carry:
+    """Write the present point into the history if its step number is a multiple of the stride.
+
+    When the buffer is full every second row is dropped and the stride doubles, so the rows always are the steps
+    0, stride, 2·stride, …: a run of any length fits and stays evenly spaced.
+    """
+
+    def thin(c: Carry) -> Carry:
+        kept = c.history[::2]
+        history = jnp.concatenate([kept, jnp.zeros_like(kept)])
+        return c._replace(history=history, rows=c.rows // 2, stride=c.stride * 2)
+
+    def write(c: Carry) -> Carry:
+        c = jax.lax.cond(c.rows >= HISTORY_ROWS, thin, lambda c: c, c)
+        row = jnp.stack([c.value, norm, frobenius(c.W), step_size]).astype(c.history.dtype)
+        # After thinning the step may no longer be due: it is then not written.
+        due = c.step % c.stride == 0
+        history = jnp.where(due, c.history.at[c.rows].set(row), c.history)
+        return c._replace(history=history, rows=c.rows + due.astype(c.rows.dtype))
+
+    return jax.lax.cond(carry.step % carry.stride == 0, write, lambda c: c, carry)
+
+
+@partial(jax.jit, static_argnames=("method", "where"))
+def start(method: Method, where: Placement, problem: Problem, W0: Array, constants: Any) -> Carry:
+    """The loop's memory before the first step, W0 (C, D) in the compute dtype."""
+    dtype = W0.dtype
+    oracle = Oracle(problem, where, gradient_scale(problem))
+    value, gradient = oracle.value_and_gradient(W0)
+    norm = frobenius(gradient)
+    zero = jnp.zeros((), jnp.int32)
+    nan = jnp.asarray(jnp.nan, dtype)
+    state = method.begin(Point(W0, value, gradient, zero), oracle, constants)
+    return Carry(
+        W=W0,
+        value=value,
+        gradient=gradient,
+        state=_held(state, state, method.name),
+        status=jnp.where(jnp.isfinite(value) & jnp.isfinite(norm), RUNNING, NONFINITE).astype(jnp.int32),
+        step=zero,
+        idle=zero,
+        runaway=zero,
+        best_value=value,
+        best_norm=norm,
+        decrement=nan,
+        spread=nan,
+        step_size=nan,
+        history=jnp.zeros((HISTORY_ROWS, len(HISTORY_COLUMNS)), dtype),
+        rows=zero,
+        stride=zero + 1,
+        scale=oracle.scale,
+        attains=attains_for_certain(problem),
+    )
+
+
+@partial(jax.jit, static_argnames=("method", "where"))
+def advance(
+    method: Method, where: Placement, problem: Problem, carry: Carry, constants: Any, until: Array, limits: Limits
+) -> Carry:
+    """Take steps until one of the endings, or until step number `until`."""
+    oracle = Oracle(problem, where, carry.scale)
+    dtype = carry.W.dtype
+
+    def proceed(carry: Carry) -> Array:
+        return (carry.status == RUNNING) & (carry.step < until)
+
+    def move(carry: Carry, proposal: Proposal) -> Carry:
+        if proposal.evaluated is None:
+            value, gradient = oracle.value_and_gradient(proposal.W)
+        else:
+            value, gradient = proposal.evaluated
+        norm = frobenius(gradient)
+        finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.all(jnp.isfinite(proposal.W))
+        idle = jnp.where((value < carry.best_value) | (norm < carry.best_norm), 0, carry.idle + 1).astype(jnp.int32)
+        refused = jnp.zeros((), bool)
+        if method.monotone:
+            refused = value > carry.value + 2 * loss_rounding(carry.W, carry.value, problem, carry.scale)
+        status = jnp.where(refused | (idle >= method.patience), STALLED, RUNNING)
+        status = jnp.where(finite, status, NONFINITE).astype(jnp.int32)
+        here = carry._replace(
+            W=proposal.W,
+            value=value,
+            gradient=gradient,
+            state=_held(proposal.state, carry.state, method.name),
+            step=carry.step + 1,
+            idle=idle,
+            best_value=jnp.minimum(carry.best_value, value),
+            best_norm=jnp.minimum(carry.best_norm, norm),
+        )
+        # Roll back: a step that left the finite numbers, or broke a promise of descent, was never taken.
+        after = jax.lax.cond(finite & ~refused, lambda: here, lambda: carry)
+        return after._replace(status=status)
+
+    def body(carry: Carry) -> Carry:
+        point = Point(carry.W, carry.value, carry.gradient, carry.idle)
+        proposal = method.propose(point, oracle, constants, carry.state)
+        step_size = proposal.step_size.astype(dtype)
+        carry = _record(carry, frobenius(carry.gradient), step_size)._replace(step_size=step_size)
+        small = scaled_gradient(carry.gradient, carry.scale)
+        status = jnp.where(carry.step >= limits.max_steps, STEP_LIMIT, RUNNING)
+        if proposal.halt is not None:
+            status = jnp.where(proposal.halt, HALTED, status)
+        if proposal.decrement is not None:
+            carry = carry._replace(decrement=proposal.decrement.astype(dtype))
+        if proposal.spread is not None:
+            moving = (small <= limits.runaway_below) & (proposal.spread >= RUNAWAY_RANGE) & ~carry.attains
+            runaway = jnp.where(moving, carry.runaway + 1, 0).astype(jnp.int32)
+            carry = carry._replace(spread=proposal.spread.astype(dtype), runaway=runaway)
+            status = jnp.where(runaway >= RUNAWAY_STEPS, DIVERGING, status)
+        reached = small <= limits.tolerance
+        if proposal.ready is not None:
+            reached = reached & proposal.ready
+        status = jnp.where(reached, GRADIENT_TOLERANCE, status).astype(jnp.int32)
+        return jax.lax.cond(status != RUNNING, lambda c, p: c._replace(status=status), move, carry, proposal)
+
+    return jax.lax.while_loop(proceed, body, carry)
+
+
+def run(
+    method: Method,
+    where: Placement,
+    problem: Problem,
+    W0: Array,
+    limits: Limits,
+    constants: Any,
+    progress: Callable[[Progress], None] | None = None,
+) -> Carry:
+    """Run `method` from W0 until one of the endings; the carry as NumPy arrays.
+
+    Ctrl-C (KeyboardInterrupt, also one that `progress` raises) ends the run with status INTERRUPTED and what was done
+    up to the last whole chunk. `progress` is called after each chunk, in the thread of the caller.
+    """
+    began = time.perf_counter()
+    carry = start(method, where, problem, W0, constants)
+    # One step more than the limit: the last pass through the loop takes no step, it sees that the limit is reached.
+    last, done, status, interrupted = int(limits.max_steps) + 1, 0, RUNNING, False
+    first = size = int(np.clip(FIRST_CHUNK_WORK / (problem.N * problem.D * problem.C), 1, FIRST_CHUNK))
+    while True:
+        before = time.perf_counter()
+        try:
+            after = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
+            status, done = int(after.status), int(after.step)  # waits for the chunk
+            carry = after
+            if progress is not None:
+                progress(_progress(carry, limits, began))
+        except KeyboardInterrupt:
+            interrupted = True
+        if status != RUNNING or interrupted:
+            break
+        # Compilation makes the first chunk look slow, so a chunk never gets smaller than the first one.
+        elapsed = max(time.perf_counter() - before, 1e-6)
+        size = int(min(8 * size, max(first, size * CHUNK_SECONDS / elapsed)))
+    carry = jax.tree.map(np.asarray, carry._replace(state=()))
+    return carry._replace(status=np.int32(INTERRUPTED)) if int(carry.status) == RUNNING else carry
+
+
+def _progress(carry: Carry, limits: Limits, began: float) -> Progress:
+    small, seconds = scaled_gradient_of(carry), time.perf_counter() - began
+    return Progress(int(carry.step), int(limits.max_steps), float(carry.value), small, seconds)
+
+
+def scaled_gradient_of(carry: Carry) -> float:
+    """The number that the tolerance is compared with, on the host."""
+    gradient, scale = np.asarray(carry.gradient), np.asarray(carry.scale)
+    return float(np.max(np.abs(gradient[:, scale > 0]) / scale[scale > 0], initial=0.0))

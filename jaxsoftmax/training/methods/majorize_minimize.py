@@ -1,0 +1,45 @@
+"""The fixed-Hessian step of S19 ("mm"): W ← W − 2∇L(W)(XᵀSX)⁺, monotone and without a step size.
+
+Each step minimises Böhning's quadratic upper bound of the loss [B], so the loss falls at every step from any start, and
+near a minimiser the iterates contract by 1 − λ_min(M⁺H) <= 1 − 2 min_n λ₂(S(y_n)) a step: scaling or mixing features
+changes nothing. The factor is computed once (calculus/bounds/bohning.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
+from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+
+Array = jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class MajorizeMinimize:
+    """The method object for `loop.run`; it has no options."""
+
+    name: ClassVar[str] = "mm"
+    default_steps: ClassVar[int] = 10_000
+    patience: ClassVar[int] = 100  # as for "gd", in the metric of M
+    monotone: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    halt_words: ClassVar[str] = ""
+
+    def constants(self, problem: Problem, key: Any) -> Majorant:
+        """M⁺, on the host in float64."""
+        return majorant(problem, null_space(problem))
+
+    def begin(self, point: Point, oracle: Oracle, constants: Majorant) -> tuple[()]:
+        """No state."""
+        return ()
+
+    def propose(self, point: Point, oracle: Oracle, constants: Majorant, state: Any) -> Proposal:
+        """W − M⁺∇L(W)."""
+        return Proposal(point.W - apply_inverse(constants, point.gradient), jnp.ones_like(point.value), state)

@@ -1,0 +1,44 @@
+"""Dense Newton on 𝒦⊥ ("newton"), globalised by generalised self-concordance (S8).
+
+The direction solves H V = −g: a solution exists because g ∈ 𝒦⊥, unique up to the kernel 𝒦 (S6), and
+`calculus/loss/projected_solve.py` finds it. The step length is the longest that keeps S8's promise (damping.py). Near
+a minimiser the steps are Newton's and the error is squared by each; where none exists ρ does not go to 0, and the
+loss falls by a steady factor a step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from jaxsoftmax.calculus.loss.hessian import hessian
+from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors, solve_on_complement
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.methods.damping import damped_move
+
+
+@dataclasses.dataclass(frozen=True)
+class Newton:
+    """The method object for `loop.run`; it has no options."""
+
+    name: ClassVar[str] = "newton"
+    default_steps: ClassVar[int] = 200
+    patience: ClassVar[int] = 5
+    monotone: ClassVar[bool] = True
+    linear: ClassVar[bool] = False
+    halt_words: ClassVar[str] = ""
+
+    def constants(self, problem: Problem, key: Any) -> ComplementProjectors:
+        """Scales and kernel projectors, on the host in float64 (concrete data needed)."""
+        return complement_projectors(problem, null_space(problem))
+
+    def begin(self, point: Point, oracle: Oracle, constants: ComplementProjectors) -> tuple[()]:
+        """No state."""
+        return ()
+
+    def propose(self, point: Point, oracle: Oracle, constants: ComplementProjectors, state: Any) -> Proposal:
+        """The damped Newton step."""
+        H = hessian(point.W, oracle.problem).to_dense()
+        return damped_move(point, oracle, -solve_on_complement(H, point.gradient, constants), state)

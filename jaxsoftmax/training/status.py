@@ -1,0 +1,113 @@
+"""How a run ended: the status and its meaning in words, from the loop's code and the end point's evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.diagnostics import EndPoint
+from jaxsoftmax.training.loop.protocol import Method
+from jaxsoftmax.training.loop.run import (
+    DIVERGING,
+    GRADIENT_TOLERANCE,
+    HALTED,
+    HISTORY_COLUMNS,
+    INTERRUPTED,
+    NONFINITE,
+    RUNAWAY_RANGE,
+    STALLED,
+    STEP_LIMIT,
+    Carry,
+)
+
+
+def history_table(raw: Carry) -> dict[str, np.ndarray]:
+    """The filled rows with their step numbers, and the end point last."""
+    rows, stride, last = int(raw.rows), int(raw.stride), int(raw.step)
+    steps = np.arange(rows) * stride
+    table = np.asarray(raw.history[:rows], np.float64)
+    if rows == 0 or steps[-1] != last:
+        end = [raw.value, _norm(raw.gradient), _norm(raw.W), np.nan]
+        table, steps = np.vstack([table, np.asarray(end, np.float64)]), np.append(steps, last)
+    columns = [steps, *table.T]
+    return dict(zip(("step", *HISTORY_COLUMNS), columns, strict=True))
+
+
+def judge(
+    problem: Problem,
+    method: Method,
+    raw: Carry,
+    scaled_gradient: float,
+    end: EndPoint,
+    separated: bool,
+    history: dict[str, np.ndarray],
+    default: float,
+) -> tuple[int, str]:
+    """The status and its meaning in words.
+
+    The loop's own code is overruled in one direction only, towards claiming less: a separating W, or a run that came to
+    rest at a point from which Newton's step is still long, becomes DIVERGING. DIVERGING where S13's q < 1 cannot be (a
+    minimiser exists), so there the gradient tolerance stands.
+    """
+    status = int(raw.status)
+    if status == NONFINITE and not np.isfinite(raw.value):
+        return status, "The loss or its gradient is not finite at W0."
+    if status == NONFINITE:
+        return status, f"A step of {method.name} left the finite numbers; this is the last good point."
+    if status == INTERRUPTED:
+        return status, f"Interrupted after {int(raw.step)} steps; this is the last point reached."
+    if separated:
+        return DIVERGING, (
+            "No minimiser suspected: every sample is already classified with a positive margin (complete separation), "
+            "so scaling W up lowers the loss without end."
+        )
+    certain = bool(raw.attains)
+    solved = end.q is not None and end.q < 1
+    if status == DIVERGING and solved:
+        status = GRADIENT_TOLERANCE
+    at_rest = status in (GRADIENT_TOLERANCE, STALLED, HALTED) and scaled_gradient <= default
+    stalled = status in (STALLED, HALTED) and _weights_grow(history)
+    if (at_rest or stalled) and not solved and not certain and _runs_away(end, history):
+        status = DIVERGING
+    if status == DIVERGING:
+        return status, (
+            "No minimiser suspected: the run comes to rest, but the weights still grow and the loss still falls."
+        )
+    if status == STEP_LIMIT:
+        words = "The step limit was reached before the gradient tolerance."
+    elif status == HALTED:
+        # Not STALLED, which would say that the loss cannot fall further.
+        status, words = STEP_LIMIT, method.halt_words
+    elif status == STALLED:
+        words = "The loss cannot fall further in this precision; the gradient is above the tolerance."
+    else:
+        words = "The scaled gradient reached the tolerance."
+    if solved:
+        return status, words + " Converged: S13's q < 1 was evaluated here, so a minimiser exists nearby."
+    if certain:
+        return (
+            status,
+            words + " A minimiser exists (S9, S21); S13's q < 1 was not reached, so its distance is not known.",
+        )
+    return status, words + " Whether a minimiser exists is not decided (S13's q < 1 was not reached)."
+
+
+def _runs_away(end: EndPoint, history: dict[str, np.ndarray]) -> bool:
+    """Whether the end point is no minimum in sight: the full Newton step still moves logits by RUNAWAY_RANGE or more.
+
+    Without the dense Hessian: whether the weights still grew.
+    """
+    return end.spread >= RUNAWAY_RANGE if end.spread is not None else _weights_grow(history)
+
+
+def _weights_grow(history: dict[str, np.ndarray]) -> bool:
+    """Whether ‖W‖ grew by a thousandth over the last half of the steps while the loss fell, in a run worth the name."""
+    steps, norms, loss = history["step"], history["weight_norm"], history["loss"]
+    middle = int(np.searchsorted(steps, steps[-1] / 2))
+    return bool(steps[-1] >= 100 and norms[-1] > 1.001 * norms[middle] and loss[-1] < loss[middle])
+
+
+def _norm(x: Any) -> float:
+    return float(np.linalg.norm(np.asarray(x, np.float64)))

@@ -1,0 +1,1 @@
+"""The job `verify`: every statement checked on one data set, as rows."""

@@ -1,0 +1,92 @@
+"""S5, S6 and S7 observed through eigenvalues: those of S(y) sample by sample, and those of H that the probe found.
+
+Eigenvalues are known to the probe's resolution. Where that decides, the row says so and neither passes nor fails.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from jaxsoftmax.calculus.bounds.curvature import condition_bound_two_classes, lambda2_bound
+from jaxsoftmax.calculus.loss.objective import probabilities
+from jaxsoftmax.evidence.crosscheck import tolerances
+from jaxsoftmax.evidence.spectrum.report import Convexity, ConvexityReport
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.verification.row import Check, columns, compare, not_run
+
+SOFTMAX_ROWS = 200  # samples whose S(y) is diagonalised
+
+__all__ = ["check_curvature", "check_softmax_covariance"]
+
+
+def check_softmax_covariance(problem: Problem, W: np.ndarray, at: str) -> list[Check]:
+    """S7a and S7b for S(y) = diag(y) - yyᵀ itself, by diagonalising it for some of the samples."""
+    Y = np.asarray(probabilities(W, problem), np.float64)
+    Y = Y[np.linspace(0, len(Y) - 1, min(len(Y), SOFTMAX_ROWS)).astype(int)]
+    C = problem.C
+    S = Y[:, :, None] * np.eye(C) - Y[:, :, None] * Y[:, None, :]
+    values = np.linalg.eigvalsh(S)
+    ordered = np.sort(Y, axis=1)
+    # A symmetric eigensolver errs by about C·eps·‖S‖, ‖S‖ <= 1/2; rows of Y sum to 1 up to C·eps of their dtype.
+    allowance = 4 * C * float(np.finfo(problem.dtype).eps)
+    between = np.maximum(values[:, 1:] - ordered[:, 1:], ordered[:, :-1] - values[:, 1:]).max()
+    excess = np.max(np.asarray(lambda2_bound(Y), np.float64) - values[:, 1])
+    what = f"eigenvalues of S(y) interlace sorted y, {len(Y)} samples"
+    return [
+        compare("S7a", f"largest eigenvalue of S(y), {len(Y)} samples", at, values[:, -1].max(), "<=", 0.5, allowance),
+        compare("S7b", f"{what}: largest excess", at, between, "<=", 0.0, allowance),
+        compare("S7b", "lower bound of λ₂(S(y)) minus λ₂: largest", at, excess, "<=", 0.0, allowance),
+    ]
+
+
+def check_curvature(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Check]:
+    """S5, S6 and S7a, c, d against the eigenvalues that the probe found at W."""
+    low, high, fog = float(probe.lambda_min), float(probe.lambda_max), float(probe.resolution)
+    resolved = bool(probe.resolved)
+    unclear = f"rounding decides: float64 resolves {fog:.1e} here"
+    rows = []
+    if np.isfinite(low):
+        row = compare("S5", "smallest eigenvalue of H off the kernel", at, low, ">=", 0.0, fog)
+        refuted = probe.verdict is Convexity.REFUTED
+        passed = not refuted if resolved or refuted else None
+        rows.append(dataclasses.replace(row, passed=passed, note="" if resolved else probe.reason))
+    found, predicted = float(probe.kernel_dim), float(probe.kernel_dim_predicted)
+    row = compare("S6", f"kernel dimension of H, rank of X {int(probe.rank)}", at, found, "=", predicted, 0.0)
+    rows.append(row if row.passed else dataclasses.replace(row, passed=None, note=probe.reason))
+    rows.append(compare("S7a", "largest eigenvalue of H", at, high, "<=", float(probe.lambda_max_bound), fog))
+    if probe.lambda_min_bound > 0:
+        row = compare("S7c", "smallest eigenvalue off the kernel", at, low, ">=", float(probe.lambda_min_bound), fog)
+        rows.append(row if resolved else dataclasses.replace(row, passed=None, note=unclear))
+    bounds = [("S7c", "condition of H off the kernel", float(probe.condition_bound))]
+    if problem.C == 2 and not problem.regularizer:
+        bounds.append(("S7d", "condition, two classes", float(condition_bound_two_classes(W, problem))))
+        rows += _two_classes(problem, W, at, probe)
+    for statement, what, bound in bounds:
+        if not resolved:
+            rows.append(not_run(statement, what, at, unclear))
+        elif np.isfinite(bound):
+            ratio = high / low
+            rows.append(compare(statement, what, at, ratio, "<=", bound, 2 * ratio * (fog / low + fog / high)))
+    return rows
+
+
+def _two_classes(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Check]:
+    """S7d: the extreme eigenvalues of H off the kernel are those of 2 Σ_n s_n y_n1 y_n2 x_n x_nᵀ off its kernel."""
+    (X, s), Y = columns(problem), np.asarray(probabilities(W, problem), np.float64)
+    values = np.linalg.eigvalsh(2 * (X * (s * Y[:, 0] * Y[:, 1])[:, None]).T @ X)
+    values = values[problem.D - int(probe.rank) :]
+    # Two matrices, each within the probe's resolution of the exact one; and Y is of the compute dtype.
+    relative = float(tolerances.probability_tolerance(W, problem).max()) * 4
+    rows = []
+    for what, mine, theirs in (("largest", values[-1:], probe.lambda_max), ("smallest", values[:1], probe.lambda_min)):
+        if mine.size:
+            allowance = 2 * float(probe.resolution) + relative * float(2 * (s @ (X**2).sum(axis=1)))
+            text = f"{what} eigenvalue of H off the kernel = that of 2 Σ s y₁ y₂ xx'"
+            row = compare("S7d", text, at, float(theirs), "=", float(mine[0]), allowance)
+            if row.passed and allowance > 0.5 * abs(float(mine[0])):
+                # Such a row could not fail: half or twice the value would be let through.
+                row = not_run("S7d", text, at, f"rounding decides: {float(mine[0]):.2e} ± {allowance:.1e}")
+            rows.append(row)
+    return rows

@@ -1,0 +1,336 @@
+"""The main job: cross-check the derivatives, train, probe and check the statements on data; `verify` and its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.datasets.dataset import Dataset
+from jaxsoftmax.evidence.crosscheck.compare import CrossCheckReport, crosscheck_problem
+from jaxsoftmax.evidence.spectrum.probe import DENSE_LIMIT, probe_convexity
+from jaxsoftmax.evidence.spectrum.report import ConvexityReport
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
+from jaxsoftmax.proof.minimum.certificate import Certificate
+from jaxsoftmax.training.registry import check_method, named_method
+from jaxsoftmax.training.result import Fit
+from jaxsoftmax.verification.advice import conditioning_advice, existence_words, fit_findings
+from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
+from jaxsoftmax.verification.row import Check, crosscheck_rows, draw, plain
+from jaxsoftmax.verification.rows_curvature import check_curvature, check_softmax_covariance
+from jaxsoftmax.verification.rows_derivatives import check_positivity_and_kernel, check_self_concordance
+from jaxsoftmax.verification.rows_descent import check_descent, check_rate
+from jaxsoftmax.verification.rows_existence import check_existence_verdict, fit_quietly, verdict_on
+from jaxsoftmax.verification.rows_minimum import certificate_on, check_minimiser_certificate
+
+__all__ = ["DatasetReport", "VerifyReport", "environment", "verify", "verify_prepared", "version"]
+
+LOGIT_SPREAD = 2.0  # standard deviation of the logits at the random W: softmax neither flat nor saturated
+SECOND_PROBE_LIMIT = 1000  # C·D up to which the random W is probed too
+PROBE_WORK = 1e9  # N·D·C up to which the probe by products is run: a few hundred of them, minutes on two cores
+DESCENT_WORK = 3e9  # N·D·C·steps spent on S16
+FIT_WORK = 1e11  # N·D·C·steps given to a first-order method that was asked for
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetReport:
+    """Everything found on one data set.
+
+    Attributes:
+        name: of the data set.
+        problem: sizes, classes, dtype and options, JSON-ready.
+        checks: the rows, in the order of the statements.
+        findings: what a reader should know that is no check, one text each.
+        crosscheck: `CrossCheckReport` at a random W.
+        crosscheck_at_fit: the same at the fitted W.
+        fit: the `Fit`.
+        convexity: `ConvexityReport` at the fitted W, or None where N·D·C is too large for a probe.
+        existence: `ExistenceVerdict` on the data, or None for a problem without its data as given.
+        certificate: `Certificate` of the minimiser, or None where nothing is proved about it; a row says why.
+        seconds: wall time, compilation included.
+    """
+
+    name: str
+    problem: dict[str, Any]
+    checks: tuple[Check, ...]
+    findings: tuple[str, ...]
+    crosscheck: CrossCheckReport
+    crosscheck_at_fit: CrossCheckReport
+    fit: Fit
+    convexity: ConvexityReport | None
+    existence: ExistenceVerdict | None
+    certificate: Certificate | None
+    seconds: float
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The rows that failed."""
+        return tuple(check for check in self.checks if check.passed is False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; the keys of DESIGN.md, and the rows, findings and seconds."""
+        return {
+            "problem": plain(self.problem),
+            "crosscheck": self.crosscheck.to_dict(),
+            "crosscheck_at_fit": self.crosscheck_at_fit.to_dict(),
+            "fit": self.fit.to_dict(),
+            "convexity": None if self.convexity is None else self.convexity.to_dict(),
+            "existence": None if self.existence is None else self.existence.to_dict(),
+            "certificate": None if self.certificate is None else self.certificate.to_dict(),
+            "checks": [check.to_dict() for check in self.checks],
+            "findings": list(self.findings),
+            "seconds": self.seconds,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyReport:
+    """What `verify` found; its ``repr`` is the report.
+
+    Attributes:
+        version: of jaxsoftmax.
+        environment: versions, platform and device.
+        datasets: a `DatasetReport` each, the primary one first.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> report = js.verify((np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1]))
+        >>> report.passed, report.datasets[0].fit.converged
+        (True, True)
+    """
+
+    version: str
+    environment: dict[str, Any]
+    datasets: tuple[DatasetReport, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return not any(data.failed for data in self.datasets)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: version, environment, the first data set's keys, and the remaining data sets under "others"."""
+        first, *others = (data.to_dict() for data in self.datasets)
+        return {"version": self.version, "environment": dict(self.environment)} | first | {"others": others}
+
+    def __repr__(self) -> str:
+        from jaxsoftmax.verification.render import as_text
+
+        return as_text(self)
+
+
+def verify(
+    data: Problem | Dataset | tuple[Any, Any] | None = None,
+    *,
+    label_smoothing: Any = None,
+    l2: float = 0.0,
+    dtype: str | None = None,
+    seed: int = 0,
+    method: Any = "auto",
+    progress: Callable[[str], None] | None = None,
+) -> VerifyReport:
+    """Check S1-S10 and S13-S17 on data: derivatives, existence, training, curvature, the minimum, one row a check.
+
+    All hand rules are compared with autodiff and 50 digits at a random W and at the fitted W; the fit is by Newton
+    where the dense Hessian is feasible. Float64 is used in a scope of its own; JAX's global switch is not touched.
+
+    Args:
+        data: a `Problem`; a `Dataset`; a pair (X, y) of features (N, D) and labels (N,) or probabilities (N, C); or
+            None for the embedded digits (pixels divided by 16) and iris. An intercept is added except to a `Problem`.
+        label_smoothing: ε of S21(c), exact ("0.01" or 0.01 is 1/100). None: 0.01 for embedded data, otherwise none.
+        l2: α >= 0 of S21(a); the intercept is not penalised. Not for a `Problem`, which has its own.
+        dtype: "float64" (the default) or "float32"; not for a `Problem`.
+        seed: of the random W and directions, an integer >= 0.
+        method: of the fit, as `fit` takes it, or "sgd", "adam" or "lbfgs" with default settings.
+        progress: called with a line of text before each long step.
+
+    Returns:
+        A `VerifyReport`.
+
+    Raises:
+        TypeError, ValueError: as `Problem` raises them; an option is out of range, or does not go with a `Problem`.
+
+    Example:
+        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> report = js.verify((np.array([[0.0], [1.0], [2.0], [3.0]]), list("abab")), l2=0.1)
+        >>> [check for check in report.datasets[0].checks if check.passed is False]
+        []
+    """
+    prepared = prepare(data, label_smoothing=label_smoothing, l2=l2, dtype=dtype)
+    check_options(label_smoothing=label_smoothing, l2=l2, dtype=dtype or "float64", seed=seed)
+    check_method(method)
+    return verify_prepared(prepared, seed, progress, method)
+
+
+def verify_prepared(
+    prepared: tuple[Prepared, ...],
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+    method: Any = "auto",
+) -> VerifyReport:
+    """`verify` for problems made by `prepare`: nothing here fails because of the data.
+
+    Example:
+        >>> from jaxsoftmax.verification.run import verify_prepared
+        >>> from jaxsoftmax.verification.inputs import prepare
+        >>> verify_prepared(prepare(([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]))).passed
+        True
+    """
+    tell = progress or (lambda line: None)
+    with jax.enable_x64(True):
+        reports = tuple(_one(each, seed, tell, method) for each in prepared)
+        return VerifyReport(version(), environment(), reports)
+
+
+def version() -> str:
+    """The installed version of jaxsoftmax.
+
+    Example:
+        >>> from jaxsoftmax.verification.run import version
+        >>> version()[0].isdigit()
+        True
+    """
+    return _version_of("jaxsoftmax") or "not installed"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, platform and device, for the record.
+
+    Example:
+        >>> from jaxsoftmax.verification.run import environment
+        >>> sorted(environment())
+        ['device', 'jax', 'jaxlib', 'numpy', 'platform', 'python', 'python_flint']
+    """
+    device = jax.devices()[0]
+    return {
+        "python": platform.python_version(),
+        "jax": _version_of("jax"),
+        "jaxlib": _version_of("jaxlib"),
+        "numpy": np.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+        "device": f"{jax.device_count()} {device.device_kind} device{'s' * (jax.device_count() > 1)}",
+        "python_flint": _version_of("python-flint"),
+    }
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any) -> DatasetReport:
+    """All checks on one problem."""
+    begin = time.perf_counter()
+    problem, name = prepared.problem, prepared.about["name"]
+    N, D, C = problem.shape
+    rng = np.random.default_rng(seed)
+    key = jax.random.key(seed)
+    W = draw(problem, rng, LOGIT_SPREAD)
+    tell(f"{name}: cross-checking the derivatives at a random W")
+    crosscheck = crosscheck_problem(problem, W, key=key)
+    tell(f"{name}: training")
+    second_order = method in ("auto", "newton", "newton-cg")
+    steps = None if second_order else int(min(10_000, max(100, FIT_WORK / (N * D * C))))
+    result = fit_quietly(problem, named_method(method, problem), max_steps=steps)
+    if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
+        raise KeyboardInterrupt
+    fitted = np.asarray(result.W, np.float64)
+    at = "fitted W" if result.converged else "last W"
+    tell(f"{name}: cross-checking the derivatives at the {at}")
+    crosscheck_at_fit = crosscheck_problem(problem, fitted, key=key)
+    checks = crosscheck_rows(crosscheck, crosscheck_at_fit, at)
+
+    tell(f"{name}: deciding whether a minimiser exists")
+    verdict = verdict_on(problem, prepared.decimal, result.existence)
+    checks += check_existence_verdict(problem, verdict, result, W)
+
+    dense = C * D <= DENSE_LIMIT
+    affordable = dense or N * D * C <= PROBE_WORK
+    probe = None
+    for where, point in (("random W", W), (at, fitted)):
+        tell(f"{name}: probing the curvature at the {where}")
+        checks += check_positivity_and_kernel(problem, point, where, rng)
+        checks += check_softmax_covariance(problem, point, where)
+        if affordable and (point is fitted or C * D <= SECOND_PROBE_LIMIT):
+            probe = probe_convexity(problem, point, progress=lambda line: tell(f"{name}: {line}"))
+            checks += check_curvature(problem, point, where, probe)
+        checks += check_self_concordance(problem, point, where, rng)
+    if not affordable:
+        note = f"not run: N·D·C = {N * D * C:.1e} > {PROBE_WORK:.0e} (probe by products)"
+        checks += [
+            Check(s, "eigenvalues of H", at, None, "", None, 0.0, None, note) for s in ("S5", "S6", "S7a", "S7c")
+        ]
+    tell(f"{name}: proving the minimum")
+    certificate, why = certificate_on(problem, prepared.decimal, result, verdict)
+    checks += check_minimiser_certificate(problem, certificate, why, result, probe, at)
+    tell(f"{name}: gradient descent")
+    checks += check_descent(problem, int(min(200, max(20, DESCENT_WORK / (N * D * C)))))
+    reason = "" if result.converged else "not run: no minimiser was reached"
+    if not dense:
+        reason = f"not run: C·D = {C * D} > {DENSE_LIMIT} (dense eigenvectors)"
+    checks += check_rate(problem, fitted, probe, reason)
+
+    findings = [*prepared.notes, *_findings(result, problem, verdict, crosscheck, probe)]
+    if prepared.shown_raw is not None:
+        tell(f"{name}: without smoothing")
+        sentence, rows = _without_smoothing(name, prepared.shown_raw, prepared.decimal, W)
+        findings.append(sentence)
+        checks += rows
+    rank = None if probe is None else int(probe.rank)
+    order = sorted(checks, key=lambda check: _order(check.statement))
+    return DatasetReport(
+        name=name,
+        problem=describe(prepared, seed, rank),
+        checks=tuple(order),
+        findings=tuple(findings),
+        crosscheck=crosscheck,
+        crosscheck_at_fit=crosscheck_at_fit,
+        fit=result,
+        convexity=probe,
+        existence=verdict,
+        certificate=certificate,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _order(statement: str) -> tuple[int, str]:
+    digits = "".join(c for c in statement if c.isdigit())
+    return int(digits or 0), statement
+
+
+def _findings(
+    result: Fit,
+    problem: Problem,
+    verdict: ExistenceVerdict | None,
+    crosscheck: CrossCheckReport,
+    probe: ConvexityReport | None,
+) -> list[str]:
+    out = fit_findings(result, problem, verdict)
+    out += [f"cross-check: {diagnosis}" for diagnosis in crosscheck.diagnoses]
+    if probe is not None and probe.verdict.value == "UNRESOLVED":
+        advice = conditioning_advice(problem)
+        said = any(advice in text for text in out)
+        out.append(f"convexity: {probe.reason}" + ("" if said else f" {advice}"))
+    return out
+
+
+def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Check]]:
+    """What is proved about the one-hot labels, where smoothing had made a minimiser exist, and what training does."""
+    result = fit_quietly(problem)
+    verdict = verdict_on(problem, decimal, result.existence)
+    said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
+    sentence = (
+        f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "
+        f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: {result.converged}."
+    )
+    return sentence, check_existence_verdict(problem, verdict, result, W, "without smoothing")

@@ -1,0 +1,412 @@
+"""checker/diagnosis*.py: every name is given to an error of its kind, to no other, and to nothing that is right."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from helpers.derivatives.mutants import MUTANTS
+from helpers.derivatives.zoo import CASES
+from jaxsoftmax.checker.compare.autodiff import find_truth
+from jaxsoftmax.checker.diagnosis.case import Case, number, scale_fit
+from jaxsoftmax.checker.diagnosis.causes import other_data, stopped
+from jaxsoftmax.checker.diagnosis.factors import constant_factor, leaf_factor, regulariser
+from jaxsoftmax.checker.diagnosis.flat import flatten
+from jaxsoftmax.checker.diagnosis.guesses import NAMES, name_diagnoses
+from jaxsoftmax.checker.diagnosis.kinks import near_ties
+from jaxsoftmax.checker.diagnosis.layout import gauge, permutation, shift, transpose
+from jaxsoftmax.checker.diagnosis.places import direction, entries, one_leaf, one_slice
+from jaxsoftmax.checker.diagnosis.terms import additive_terms, wrong_term
+from jaxsoftmax.checker.inputs.arguments import read_point
+from jaxsoftmax.checker.inputs.budget import Clock, as_budget
+from jaxsoftmax.checker.inputs.context import Session, Suspect
+from jaxsoftmax.checker.inputs.tracing import Traced
+
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
+# Differences of the synthetic cases below are exact or rounded a few times, of numbers below 100.
+TOLERANCE = 1e-12
+
+
+def total(x, *args):
+    return sum(jnp.sum(jnp.asarray(leaf) ** 3) for leaf in jax.tree.leaves(x))
+
+
+def session_of(at, fun=total, args=()):
+    point, args = read_point(at), jax.tree.map(jnp.asarray, args)
+    traced = Traced("fun", fun, point, args, twice=True)
+    return Session(point, traced, args, np.random.default_rng(0), Clock(as_budget(None)))
+
+
+def case_of(at, ours, theirs, kind="gradient", fun=total, args=()):
+    """A gradient (tree like at) or a matrix as a case, without a check around it."""
+    session = session_of(at, fun, args)
+    leaves = [[np.asarray(a, np.float64) for a in jax.tree.leaves(q)] for q in (ours, theirs)]
+    tolerance = [np.full(np.shape(a), TOLERANCE) for a in leaves[0]]
+    return Case(session, Suspect(kind, kind, *leaves, tolerance, True, session.fun))
+
+
+def guesses_of(case):
+    """What the whole procedure says of one case."""
+    session, suspect = case.session, case.suspect
+    truth = find_truth(session)
+    session.suspects.append(suspect)
+    session.add("", suspect.name, truth.route, [np.ones(1)], [np.zeros(1)], [np.zeros(1)], paths=[""])
+    return name_diagnoses(session, truth)
+
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((4, 5))
+G = RNG.standard_normal((4, 5))
+
+
+def test_a_factor_is_named_with_its_value_and_its_meaning():
+    """ours = c theirs: c by least squares, told apart from its neighbours by the tolerance."""
+    text = constant_factor(case_of(X, 0.5 * G, G))
+    assert text is not None and "half of" in text and "0.5000" in text
+    text = constant_factor(case_of(X, G / 20, G))
+    assert text is not None and "1/20 (a size of at)" in text
+    text = constant_factor(case_of(X, 1.001 * G, G))
+    assert text is not None and "1.001 times" in text
+
+
+def test_a_factor_must_hold_in_every_entry_and_zero_is_none():
+    almost = 0.5 * G
+    almost[2, 3] += 1e-9
+    assert constant_factor(case_of(X, almost, G)) is None
+    assert str(constant_factor(case_of(X, 0 * G, G))).startswith("stop gradient: ")
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_factors_of_tiny_and_huge_numbers_are_found(scale):
+    """Squares of 1e200 are out of range; the fit works in units of the largest entry."""
+    c, spread, entries = scale_fit([0.5 * scale * G], [scale * G], [scale * 1e-12]) or (0.0, 0.0, 0)
+    assert c == pytest.approx(0.5) and 0 < spread < 1e-10 and entries == G.size
+
+
+def test_a_single_entry_has_only_known_factors():
+    """Every pair of numbers has a quotient, so that alone is no finding."""
+    one = np.ones(1)
+    assert "twice" in str(constant_factor(case_of(one, [2.0], [1.0])))
+    assert constant_factor(case_of(one, [2.7], [1.0])) is None
+
+
+def test_one_leaf_by_a_factor_is_told_from_one_leaf_otherwise():
+    at = {"a": X, "b": X[0], "c": X[:, 0]}
+    right = {"a": G, "b": G[0], "c": G[:, 0]}
+    text = leaf_factor(case_of(at, right | {"b": -G[0]}, right))
+    assert text is not None and text.startswith("one leaf: only ['b'] is wrong, it is minus the right one")
+    other = case_of(at, right | {"b": np.sin(G[0])}, right)
+    assert leaf_factor(other) is None
+    assert one_leaf(other) == "one leaf: only ['b'] is wrong in gradient; the other 2 leaves agree"
+    assert one_leaf(case_of(at, right | {"b": -G[0], "a": -G}, right)) is None
+
+
+def test_a_term_of_the_parameters_is_a_regulariser_missing_or_too_much():
+    """ours − theirs = c x on the leaves that fail; c with its sign in words."""
+    text = regulariser(case_of(X, G - 0.3 * X, G))
+    assert text is not None and "a term 0.3 * parameters is missing" in text
+    at, right = {"W": X, "b": X[0]}, {"W": G, "b": G[0]}
+    text = regulariser(case_of(at, {"W": G + 0.2 * X, "b": G[0]}, right))
+    assert text is not None and "a term 0.2 * parameters on ['W'] is too much" in text
+    column = G.copy()
+    column[:, 4] += 0.7 * X[:, 4]
+    text = regulariser(case_of(X, column, G))
+    assert text is not None and "index 4 of axis 1" in text
+    assert regulariser(case_of(X, G - 0.3 * np.tanh(X), G)) is None
+
+
+def test_a_regulariser_in_a_hessian_is_a_multiple_of_the_identity():
+    H = RNG.standard_normal((20, 20))
+    H = H + H.T
+    text = regulariser(case_of(X, [H - 0.25 * np.eye(20)], [H], "hessian"))
+    assert text is not None and "0.25" in text
+    assert regulariser(case_of(X, [H - np.diag(np.arange(20.0))], [H], "hessian")) is None
+
+
+def test_layouts_are_recognised_and_told_apart():
+    """Transpose in place or reshaped, shifts by one, permutations of rows and columns: each verified on every entry."""
+    square = RNG.standard_normal((4, 4))
+    assert "transposed" in str(transpose(case_of(square, square.T.copy() * 2, square * 2)))
+    assert "reshaped" in str(transpose(case_of(X, G.T.reshape(4, 5), G)))
+    assert "shifted by -1 along axis 1" in str(shift(case_of(X, np.roll(G, -1, axis=1), G)))
+    order = [2, 0, 3, 1]
+    assert "axis 0: its entries are [2, 0, 3, 1]" in str(permutation(case_of(X, G[order], G)))
+    assert "axis 1" in str(permutation(case_of(X, G[:, ::-1], G)))
+    text = str(shift(case_of(X[0], np.append(9.0, G[0, :-1]), G[0])))
+    assert "shifted by 1 along axis 0, all but the end" in text
+    for guess in (transpose, shift, permutation):
+        assert guess(case_of(X, G + 0.1 * RNG.standard_normal(G.shape), G)) is None
+
+
+def test_a_matrix_can_be_the_transpose_and_a_hessian_stacked_by_columns():
+    J = RNG.standard_normal((20, 20))
+    assert "transpose of the right matrix" in str(transpose(case_of(X, [J.T], [J], "hessian")))
+    order = np.arange(20).reshape(4, 5).T.ravel()
+    assert "column by column" in str(permutation(case_of(X, [J[np.ix_(order, order)]], [J], "hessian")))
+
+
+def test_a_gauge_is_a_constant_along_an_axis():
+    """g − mean(g) removes a mean that belongs there; adding 1 v' leaves one where a projection is missing."""
+    assert "removes its mean" in str(gauge(case_of(X, G - G.mean(axis=0), G)))
+    centred = G - G.mean(axis=1, keepdims=True)
+    assert "a projection is missing" in str(gauge(case_of(X, centred + np.arange(4.0)[:, None], centred)))
+    assert gauge(case_of(X, G + np.outer(np.arange(4.0), np.arange(5.0)), G)) is None
+
+
+def test_an_error_along_the_parameters_of_a_scale_invariant_function_is_a_missing_projection():
+    """Euler: <∇f, x> = 0 when f(cx) = f(x); c x added to such a gradient is no regulariser."""
+    tangent = G - X * np.vdot(X, G) / np.vdot(X, X)
+    assert "gauge" in str(regulariser(case_of(X, tangent + 0.3 * X, tangent)))
+    assert "missing regulariser" in str(regulariser(case_of(X, G + 0.3 * X, G)))
+
+
+def test_entries_and_slices_are_placed():
+    at, right = {"W": X, "b": X[0]}, {"W": G, "b": G[0]}
+    one = G.copy()
+    one[3, 2] += 0.5
+    text = entries(case_of(at, {"W": one, "b": G[0]}, right))
+    assert text is not None and "1 of 25 entries is wrong: ['W'][3, 2]" in text
+    row = G.copy()
+    row[2] = 0
+    case = case_of(at, {"W": row, "b": G[0]}, right)
+    assert entries(case) is None
+    assert one_slice(case) == "row: only ['W'][2, :] of gradient is wrong, it is 0; the rest agrees"
+    column = G.copy()
+    column[:, 1] *= 3
+    assert "[:, 1]" in str(one_slice(case_of(at, {"W": column, "b": G[0]}, right)))
+    assert one_slice(case_of(at, {"W": G + 1, "b": G[0]}, right)) is None
+
+
+def test_an_error_of_rank_one_is_a_direction():
+    H, u = RNG.standard_normal((20, 20)), RNG.standard_normal(20)
+    assert "rank one" in str(direction(case_of(X, [H + np.outer(u, u)], [H], "hessian")))
+    two = np.outer(u, u) + np.outer(np.arange(20.0), np.arange(20.0))
+    assert direction(case_of(X, [H + two], [H], "hessian")) is None
+
+
+def model(x, A, y, s, lam):
+    """Σ s (A x − y)⁴/4 + lam Σ log cosh x + Σ sin x: three terms, weights, data."""
+    r = A @ x - y
+    return jnp.sum(s * r**4) / 4 + lam * jnp.sum(jnp.log(jnp.cosh(x))) + jnp.sum(jnp.sin(x))
+
+
+def model_gradient(x, A, y, s, lam, signs=(1, 1, 1)):
+    return signs[0] * A.T @ (s * (A @ x - y) ** 3) + signs[1] * lam * np.tanh(x) + signs[2] * np.cos(x)
+
+
+A, Y, S, LAM = RNG.standard_normal((7, 5)), RNG.standard_normal(7), RNG.uniform(0.5, 2, 7), 0.8
+
+
+def modelled(gradient, at=X[0], args=(A, Y, S, LAM), fun=model, right=model_gradient):
+    return case_of(at, gradient, right(at, *args), fun=fun, args=args)
+
+
+@pytest.mark.parametrize(
+    ("signs", "said"),
+    [((1, 0, 1), "is missing"), ((1, -1, 1), "with the wrong sign"), ((1, 1, 3), "3 times"), ((1, 0, -2), "and")],
+)
+def test_terms_of_the_function_are_told_apart(signs, said, x64):
+    """ours = Σ c_k ∇T_k with the terms of the jaxpr."""
+    case = modelled(model_gradient(X[0], A, Y, S, LAM, signs))
+    flat = flatten(case.session)
+    assert len(additive_terms(flat)) == 3
+    text = wrong_term(case, flat, None)
+    assert text is not None and text.startswith("wrong term: ") and said in text
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "said"),
+    [
+        ((A, Y, 1 + 0 * S, LAM), "sample weight", "args[2] (shape (7,)) is left out"),
+        ((A, Y, S * S, LAM), "sample weight", "squared"),
+        ((A, Y, np.sqrt(S), LAM), "sample weight", "square root"),
+        ((A, 0 * Y, S, LAM), "wrong term", "args[1] (shape (7,)) is left out"),
+        ((A, -Y, S, LAM), "wrong term", "wrong sign"),
+    ],
+)
+def test_data_that_was_replaced_is_found(args, name, said, x64):
+    """ours is the derivative with one array as ones, zeros, its square, root or negative."""
+    case = modelled(model_gradient(X[0], *args))
+    text = other_data(case, flatten(case.session), None)
+    assert text is not None and text.startswith(f"{name}: ") and said in text
+
+
+def spread_out(x):
+    return jnp.sum((x - jnp.mean(x)) ** 3) / jnp.sqrt(jnp.sum(x**2))
+
+
+def test_a_value_held_constant_is_found(x64):
+    """The derivative of f(x, stop(z)), for the norm in a denominator."""
+    x = X[0]
+    size = np.linalg.norm(x)
+    d = x - x.mean()
+    inner = 3 * d**2 - 3 * np.mean(d**2)
+    theirs = inner / size - np.sum(d**3) * x / size**3
+    case = case_of(x, inner / size, theirs, fun=spread_out)
+    text = stopped(case, flatten(case.session), None)
+    assert text is not None and text.startswith("stop gradient: ")
+
+
+def test_two_values_held_constant_are_found(x64):
+    x = X[0]
+    theirs = np.asarray(jax.grad(spread_out)(x))
+    size = np.linalg.norm(x)
+    case = case_of(x, 3 * (x - x.mean()) ** 2 / size, theirs, fun=spread_out)
+    assert stopped(case, flatten(case.session), None) is not None
+
+
+def truncated(x):
+    """x appears in each of five steps; only the first four are held constant by the wrong rule."""
+    return jnp.sum(jax.lax.scan(lambda c, _: (jnp.sin(c) * 1.3, None), x, None, length=5)[0])
+
+
+def test_loops_are_unrolled_for_it(x64):
+    """A carry inside a scan held constant: here x itself before the last step gives zeros, so a sum is added."""
+
+    def fun(x):
+        return truncated(x) + jnp.sum(x**2)
+
+    case = case_of(X[0], 2 * X[0], np.asarray(jax.grad(fun)(X[0])), fun=fun)
+    assert stopped(case, flatten(case.session, unroll=True), None) is not None
+
+
+def test_a_hessian_is_explained_like_a_gradient(x64):
+    hessian = np.asarray(jax.hessian(model)(X[0], A, Y, S, LAM))
+    unweighted = np.asarray(jax.hessian(model)(X[0], A, Y, 1 + 0 * S, LAM))
+    case = case_of(X[0], [unweighted], [hessian], "hessian", model, (A, Y, S, LAM))
+    assert str(other_data(case, flatten(case.session), None)).startswith("sample weight: ")
+    curvature = np.diag(LAM / np.cosh(X[0]) ** 2)
+    case = case_of(X[0], [hessian - 2 * curvature], [hessian], "hessian", model, (A, Y, S, LAM))
+    assert "wrong sign" in str(wrong_term(case, flatten(case.session), None))
+
+
+def test_a_near_tie_is_found_with_the_entries_that_depend_on_it(x64):
+    def fun(x):
+        return jnp.sum(jnp.maximum(x[:3], 0.5)) + jnp.abs(x[3])
+
+    at = np.array([0.5 + 1e-9, 2.0, -1.0, 3.0])
+    case = case_of(at, np.ones(4), np.zeros(4), fun=fun)
+    (found,) = near_ties(case, flatten(case.session))
+    assert "max" in found[0] and found[2][0].tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_unexplained_error_gets_no_name(seed):
+    """Errors drawn at random, of several sizes: nothing is claimed (one leaf, all entries wrong, no structure)."""
+    rng = np.random.default_rng(seed)
+    with jax.enable_x64(True):
+        right = np.asarray(jax.grad(model)(X[0], A, Y, S, LAM))
+    for size in (1e-6, 1e-2, 10.0):
+        case = modelled(right + size * rng.standard_normal(5), right=lambda *_: right)
+        assert guesses_of(case) == []
+
+
+def test_an_unexplained_hessian_gets_no_name():
+    with jax.enable_x64(True):
+        right = np.asarray(jax.hessian(model)(X[0], A, Y, S, LAM))
+    noise = RNG.standard_normal((5, 5))
+    case = case_of(X[0], [right + noise + noise.T], [right], "hessian", model, (A, Y, S, LAM))
+    assert guesses_of(case) == []
+
+
+def test_fits_carry_their_uncertainty():
+    """|Δc| <= Σ |d| t / Σ d²: an error of t in the only entry of d = 2 moves c by t/2."""
+    assert scale_fit([np.array([1.0])], [np.array([2.0])], [0.1]) == (0.5, pytest.approx(0.05), 1)
+    assert scale_fit([np.array([1.0])], [np.array([0.0])], [0.1]) is None
+    assert number(0.5, 0.05) == "0.5000 ± 5e-02"
+
+
+def quartic(x, c):
+    return jnp.sum(c * x**4)
+
+
+def whole(gradient=None, at=None, **rules):
+    at = np.array([0.5, -1.5, 2.0, 0.7], np.float32) if at is None else at
+    given = {"gradient": gradient} if gradient is not None else {}
+    return js.crosscheck(quartic, at, args=(np.float32([1, 2, 3, 4]),), **given, **rules)
+
+
+def names(report):
+    return [diagnosis.name for diagnosis in report.diagnoses]
+
+
+def test_a_report_carries_the_names_and_a_right_rule_has_none():
+    assert names(whole(lambda x, c: 4 * c * x**3)) == []
+    assert names(whole(lambda x, c: 4 * x**3)) == ["sample weight"]
+    # The right value where sinh and cosh are finite: tanh(1000 x) is the sign of x to all digits.
+    signed = lambda x, c: 4 * c * jnp.abs(x) ** 3 * jnp.sinh(1e3 * x) / jnp.cosh(1e3 * x)  # noqa: E731
+    assert names(whole(signed))[0] == "nonfinite"
+
+
+def test_a_demoted_rule_is_named_by_its_dtype():
+    low = lambda x, c: (4 * c * x**3).astype(jnp.bfloat16).astype(x.dtype)  # noqa: E731
+    assert names(whole(low)) == ["dtype"]
+
+
+def test_a_rule_that_is_wrong_in_its_own_dtype_alone_is_not_called_demoted():
+    """The formula in float64 is right, what runs is half of it: a factor, which no rounding explains."""
+
+    def split(x, c):
+        return (4 if x.dtype == np.float64 else 2) * c * x**3
+
+    assert names(whole(split)) == ["constant factor"]
+    assert names(whole(lambda x, c: 2 * c * x**3, dtype_policy="working")) == ["constant factor"]
+
+
+def test_the_wrong_side_of_a_kink_nearby_is_a_kink():
+    """At x = 1e-9 the slope of max(x, 0) is 1; a rule with a tolerance of 1e-6 says 0."""
+    at = np.float32([1e-9, -1.0, 2.0, 0.5, -0.25])
+    report = js.crosscheck(
+        lambda x: jnp.sum(jnp.maximum(x, 0) * jnp.arange(1.0, 6)),
+        at,
+        gradient=lambda x: jnp.where(x > 1e-6, 1.0, 0.0) * jnp.arange(1.0, 6),
+    )
+    assert names(report)[0] == "kink"
+
+
+def test_a_wrong_rule_of_the_function_itself_is_named_once():
+    @jax.custom_jvp
+    def cube(x):
+        return x**3
+
+    cube.defjvp(lambda primals, tangents: (cube(*primals), primals[0] ** 2 * tangents[0]))
+    report = js.crosscheck(lambda x: jnp.sum(cube(x)), np.float32([0.5, -1.5, 2.0]))
+    assert names(report) == ["constant factor"] and "a third of" in report.diagnoses[0]
+
+
+def test_second_order_findings_have_their_names():
+    right = lambda x, v, c: 12 * c * x**2 * v  # noqa: E731
+    assert names(whole(hvp=right)) == []
+    assert names(whole(hvp=lambda x, v, c: right(x, v, c) + v * v))[0] == "nonlinear"
+    skew = lambda x, c: jnp.diag(12 * c * x**2) + jnp.triu(jnp.outer(x, jnp.sin(x)), 1)  # noqa: E731
+    assert names(whole(hessian=skew))[0] == "asymmetric"
+
+
+def test_a_false_claim_of_convexity_is_indefinite():
+    report = js.crosscheck(lambda x: jnp.sum(jnp.sin(x)), np.float32([1.0, 2.0]), gradient=jnp.cos, psd=True)
+    assert names(report) == ["indefinite"]
+
+
+def test_all_names_are_in_the_list():
+    assert {m.diagnosis for m in MUTANTS} - {"unnamed"} <= set(NAMES)
+
+
+def drawn(entry):
+    """The example with JAX arrays for data: products of NumPy arrays would be constants of a rule's trace."""
+    example = entry.make(np.random.default_rng(0), np.float32)
+    return replace(example, args=jax.tree.map(jnp.asarray, example.args))
+
+
+def named(example, psd=False):
+    report = js.crosscheck(example.fun, example.at, args=example.args, key=jax.random.key(0), psd=psd, **example.rules)
+    return [diagnosis.name for diagnosis in report.diagnoses if diagnosis.name != "resolution"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", CASES, ids=lambda entry: entry.name)
+def test_no_right_rule_gets_a_name(entry):
+    assert named(drawn(entry)) == []

@@ -1,0 +1,505 @@
+"""The running error analysis: sound on every entry of real float32 computations, and tight where it can be.
+
+Each case is a function that runs once as a float32 program and once in float64 with errors, from the same float32
+numbers. Soundness needs no tolerance of its own: |f32 - f64| <= u error, plus the smallest normal for an output that
+was flushed, plus the float64 run's own rounding (2^-29 of the float32 bound, and dropped: the bound is never that
+close). Second-order terms are as small as u error / |value|, below 1e-3 in every case.
+"""
+
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxsoftmax.checker.roundoff import interpreter as rounding
+from jaxsoftmax.checker.roundoff.calls import Call, options_of, sum_growth
+from jaxsoftmax.checker.roundoff.interpreter import with_errors
+
+pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
+
+U32 = 2.0**-24
+TINY32 = float(np.finfo(np.float32).tiny)
+SEEDS = range(3)
+
+
+def softmax_loss(w, b, x, y):
+    scores = jax.nn.log_softmax(x @ w.T + b)
+    return -jnp.mean(jnp.take_along_axis(scores, y[:, None], 1)) + 0.01 * jnp.sum(w**2)
+
+
+def layer_norm(x, gain, bias):
+    centred = x - x.mean(-1, keepdims=True)
+    scale = lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    return jnp.sum(jnp.sin(centred * scale * gain + bias))
+
+
+def attention(q, k, v):
+    scores = q @ k.T / jnp.sqrt(q.shape[1])
+    scores = jnp.where(jnp.tril(jnp.ones(scores.shape, bool)), scores, -jnp.inf)
+    return jnp.sum(jnp.tanh(jax.nn.softmax(scores) @ v))
+
+
+def recurrent(w, u, xs):
+    def step(h, x):
+        h = jnp.tanh(w @ h + u @ x)
+        return h, h
+
+    return jnp.sum(lax.scan(step, jnp.zeros(w.shape[0], w.dtype), xs)[1] ** 2)
+
+
+def log_determinant(a):
+    return 2 * jnp.sum(jnp.log(jnp.diag(jnp.linalg.cholesky(a @ a.T + 5 * jnp.eye(len(a))))))
+
+
+def pooled_convolution(w, x):
+    out = jax.nn.relu(lax.conv_general_dilated(x, w, (1, 1), "SAME"))
+    return jnp.sum(lax.reduce_window(out, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID") ** 2)
+
+
+def branches(x):
+    return lax.cond(x[0] > 0, lambda x: jnp.sum(x**3), lambda x: jnp.sum(jnp.exp(x)), x)
+
+
+def loop(x):
+    return lax.fori_loop(0, 20, lambda i, c: 1.1 * jnp.sin(c) + x, x)
+
+
+def triangular(t, b):
+    return jnp.sum(jax.scipy.linalg.solve_triangular(jnp.tril(t) + 10 * jnp.eye(len(b)), b, lower=True) ** 2)
+
+
+def outer_loop(x):
+    def inner(c, row):
+        return lax.scan(lambda d, b: (0.9 * d + jnp.sin(b), d), c, row)[0], c
+
+    return jnp.sum(lax.scan(inner, 0.0, x)[1] ** 2)
+
+
+ORDINARY = 1000.0
+NOT_TIGHT = float("inf")
+N = np.random.Generator.standard_normal
+# name: (function, arguments from a generator, how much larger than the largest error the largest bound may be)
+CASES = {
+    # a mean of 100 errors, each bounded by its worst case, of which chance leaves a tenth
+    "softmax loss": (
+        jax.value_and_grad(softmax_loss, (0, 1)),
+        lambda r: (N(r, (5, 20)), N(r, 5), N(r, (100, 20)), r.integers(0, 5, 100)),
+        1e4,
+    ),
+    "softmax loss at zero": (
+        jax.value_and_grad(softmax_loss, (0, 1)),
+        lambda r: (np.zeros((5, 20)), np.zeros(5), N(r, (999, 20)), r.integers(0, 5, 999)),
+        ORDINARY,
+    ),
+    "layer norm": (
+        jax.grad(layer_norm, (0, 1, 2)),
+        lambda r: (N(r, (10, 32)), N(r, 32), N(r, 32)),
+        ORDINARY,
+    ),
+    # its products of absolute values add what the softmax's centring cancels
+    "attention": (jax.grad(attention, (0, 1, 2)), lambda r: (N(r, (20, 8)), N(r, (20, 8)), N(r, (20, 8))), 1e4),
+    "logsumexp Hessian": (jax.hessian(jax.nn.logsumexp), lambda r: (5 * N(r, 20),), ORDINARY),
+    # XLA sums in a tree; the bound allows any order
+    "sum of a million": (jnp.sum, lambda r: (r.uniform(size=10**6),), 1e5),
+    # |L^-1| and |L| lose the cancellation of inverse and factor, twice
+    "Cholesky log-determinant": (jax.grad(log_determinant), lambda r: (N(r, (15, 15)),), 1e5),
+    # the absolute values of W multiplied through 30 steps grow where W itself contracts
+    "recurrent net": (
+        jax.grad(recurrent, (0, 1)),
+        lambda r: (0.3 * N(r, (10, 10)), N(r, (10, 4)), N(r, (30, 4))),
+        NOT_TIGHT,
+    ),
+    "fori loop": (loop, lambda r: (N(r, 10),), ORDINARY),
+    "nested scans": (jax.grad(outer_loop), lambda r: (N(r, (4, 5)),), ORDINARY),
+    "cond": (jax.grad(branches), lambda r: (N(r, 10),), ORDINARY),
+    "cond under vmap": (jax.vmap(jax.grad(branches)), lambda r: (N(r, (4, 10)),), ORDINARY),
+    "cumsum": (jax.grad(lambda x: jnp.sum(jnp.cumsum(x) ** 2)), lambda r: (N(r, 1000),), ORDINARY),
+    "convolution and pooling": (
+        jax.grad(pooled_convolution, (0, 1)),
+        lambda r: (N(r, (4, 3, 3, 3)), N(r, (2, 3, 16, 16))),
+        ORDINARY,
+    ),
+    "embedding": (
+        jax.grad(lambda e, i: jnp.sum(jnp.sin(e[i]) ** 2)),
+        lambda r: (N(r, (10, 5)), r.integers(0, 10, 300)),
+        ORDINARY,
+    ),
+    "huge scale": (
+        jax.grad(lambda x: jnp.sum(jnp.exp(1e3 * x) * 1e-20)),
+        lambda r: (0.05 * r.uniform(size=100),),
+        ORDINARY,
+    ),
+    "tiny scale": (jax.grad(lambda x: jnp.sum(x**4)), lambda r: (1e-11 * N(r, 100),), ORDINARY),
+    "triangular solve": (jax.grad(triangular, (0, 1)), lambda r: (N(r, (30, 30)), N(r, 30)), ORDINARY),
+    "sort": (lambda x: jnp.sort(jnp.sin(x)) * jnp.arange(100.0), lambda r: (N(r, 100),), ORDINARY),
+    "remat": (jax.grad(lambda x: jnp.sum(jax.checkpoint(lambda v: jnp.sin(jnp.exp(v)))(x))), lambda r: (N(r, 9),), 1e3),
+    # equal terms added in sequence round the same way every time; JAX 0.12 adds them in blocks, and errs far less
+    "product with ones": (lambda x: x @ jnp.ones(len(x), x.dtype), lambda r: (np.full(10**5, r.uniform()),), NOT_TIGHT),
+    "scatter of equals": (
+        lambda x: jnp.zeros(3, x.dtype).at[jnp.zeros(10**5, int)].add(x),
+        lambda r: (np.full(10**5, r.uniform()),),
+        ORDINARY,
+    ),
+    "masked logsumexp": (
+        jax.grad(lambda x: jax.nn.logsumexp(jnp.where(x > 0, x, -jnp.inf))),
+        lambda r: (N(r, 20),),
+        ORDINARY,
+    ),
+}
+CASES["while under vmap"] = (
+    jax.vmap(lambda x: lax.while_loop(lambda c: c < 10, lambda c: 1.3 * c + 0.1, x)),
+    lambda r: (r.uniform(0.1, 3, 5),),
+    ORDINARY,
+)
+GENERIC = {
+    "solve": (
+        jax.grad(lambda a, b: jnp.sum(jnp.linalg.solve(a, b) ** 2), (0, 1)),
+        lambda r: (N(r, (30, 30)) + 10 * np.eye(30), N(r, 30)),
+        ("custom_linear_solve", "lu"),
+    ),
+    "eigenvalues": (
+        jax.grad(lambda a: jnp.sum(jnp.linalg.eigvalsh(a @ a.T) ** 1.5)),
+        lambda r: (N(r, (10, 10)),),
+        ("eigh",),
+    ),
+    "singular values": (
+        jax.grad(lambda a: jnp.sum(jnp.sin(jnp.linalg.svd(a, compute_uv=False)))),
+        lambda r: (N(r, (10, 10)),),
+        ("svd",),
+    ),
+    "QR": (jnp.linalg.qr, lambda r: (N(r, (10, 10)),), ("qr",)),
+}
+
+
+def as_float32(tree):
+    return jax.tree.map(lambda v: jnp.asarray(v, jnp.float32 if np.asarray(v).dtype.kind == "f" else jnp.int32), tree)
+
+
+def widened(tree):
+    return [np.asarray(v, np.float64 if v.dtype == jnp.float32 else None) for v in jax.tree.leaves(tree)]
+
+
+class Judge:
+    """A function run both ways: float32 outputs, float64 outputs, errors in units of u."""
+
+    def __init__(self, fun, args):
+        self.fun = jax.jit(fun)
+        leaves = widened(as_float32(args))
+        with jax.enable_x64(True):
+            jaxpr = jax.make_jaxpr(fun)(*leaves)
+            self.run = jax.jit(lambda *v: with_errors(jaxpr, v, **options_of(jnp.float32)))
+
+    def __call__(self, args):
+        args = as_float32(args)
+        single = [np.asarray(o, np.float64) for o in jax.tree.leaves(self.fun(*args))]
+        with jax.enable_x64(True):
+            outs, errors, generic = self.run(*widened(args))
+        errors = [np.zeros(o.shape) if e is None else np.asarray(e) for o, e in zip(outs, errors, strict=True)]
+        return single, [np.asarray(o) for o in outs], errors, generic
+
+
+def unsound(single, double, errors):
+    """How many entries differ by more than their bound."""
+    rows = zip(single, double, errors, strict=True)
+    return sum(int(np.sum(~(np.abs(s - d) <= U32 * e + TINY32))) for s, d, e in rows)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_entry_lies_within_its_bound_and_the_bound_is_tight(name):
+    """with_errors: |f32 - f64| <= u error for every entry, three seeds; largest bound <= factor x largest error."""
+    fun, make, factor = CASES[name]
+    judge = Judge(fun, make(np.random.default_rng(0)))
+    bounds, seen = 0.0, 0.0
+    for seed in SEEDS:
+        single, double, errors, generic = judge(make(np.random.default_rng(seed)))
+        assert unsound(single, double, errors) == 0 and generic == ()
+        bounds = np.maximum(bounds, [U32 * np.max(e) for e in errors])
+        seen = np.maximum(seen, [np.max(np.abs(s - d)) for s, d in zip(single, double, strict=True)])
+    assert np.all(bounds <= factor * seen)
+
+
+@pytest.mark.parametrize("name", GENERIC)
+def test_factorizations_are_estimated_and_reported_by_name(name):
+    """generic_rule: sampled responses cover the float32 error, and `generic` names the primitives."""
+    fun, make, names = GENERIC[name]
+    judge = Judge(fun, make(np.random.default_rng(0)))
+    for seed in SEEDS:
+        single, double, errors, generic = judge(make(np.random.default_rng(seed)))
+        assert unsound(single, double, errors) == 0
+        assert generic == names
+
+
+UNARY = {
+    "exp": (jnp.exp, -80, 80),
+    "exp2": (jnp.exp2, -120, 120),
+    "expm1": (jnp.expm1, -10, 10),
+    "log": (jnp.log, 1e-3, 4),
+    "log1p": (jnp.log1p, -0.99, 4),
+    "sqrt": (jnp.sqrt, 0, 9),
+    "rsqrt": (lax.rsqrt, 1e-3, 9),
+    "cbrt": (jnp.cbrt, -9, 9),
+    "sin": (jnp.sin, -30, 30),
+    "cos": (jnp.cos, -30, 30),
+    "tan": (jnp.tan, -30, 30),
+    "tanh": (jnp.tanh, -9, 9),
+    "logistic": (jax.nn.sigmoid, -80, 80),
+    "erf": (lax.erf, -4, 4),
+    "erfc": (lax.erfc, -4, 9),
+    "erf_inv": (lax.erf_inv, -1, 1),
+    "asin": (jnp.arcsin, -1, 1),
+    "acos": (jnp.arccos, -1, 1),
+    "atan": (jnp.arctan, -9, 9),
+    "sinh": (jnp.sinh, -9, 9),
+    "cosh": (jnp.cosh, -9, 9),
+    "asinh": (jnp.arcsinh, -90, 90),
+    "acosh": (jnp.arccosh, 1, 9),
+    "atanh": (jnp.arctanh, -1, 1),
+    "lgamma": (lax.lgamma, 0.1, 30),
+    "digamma": (lax.digamma, 0.1, 30),
+    "i0e": (lax.bessel_i0e, -30, 30),
+    "i1e": (lax.bessel_i1e, -30, 30),
+}
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_the_table_of_function_errors_covers_this_machine(name):
+    """UNARY: k u|out| covers XLA's float32 function at 20000 points (rounded to float32, hence exact arguments)."""
+    fun, low, high = UNARY[name]
+    points = np.float32(np.random.default_rng(0).uniform(low, high, 20000))
+    assert unsound(*Judge(fun, (points,))((points,))[:3]) == 0
+
+
+def test_a_float64_softmax_gradient_lies_within_its_bound_of_the_exact_one():
+    """with_errors in float64, u = 2^-53: gradient of logsumexp against 50 decimal digits, every entry."""
+    x = 5 * np.random.default_rng(0).standard_normal(12)
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(jax.grad(jax.nn.logsumexp))(x)
+        (got,), (error,), _ = with_errors(jaxpr, [x])
+        got, error = np.asarray(got), np.asarray(error)
+    with localcontext(prec=50):
+        weights = [Decimal(float(v)).exp() for v in x]
+        gaps = np.array([float(abs(Decimal(float(g)) - w / sum(weights))) for g, w in zip(got, weights, strict=True)])
+    assert np.all(gaps <= 2.0**-53 * error)
+    assert np.max(2.0**-53 * error) <= 1000 * np.max(gaps)
+
+
+def test_a_float64_quotient_of_sums_lies_within_its_bound_of_the_exact_one():
+    """with_errors in float64: (sum x^3)/(sum x^2) against exact rational arithmetic."""
+    x = np.random.default_rng(1).standard_normal(300)
+    with jax.enable_x64(True):
+        fun = jax.jit(lambda v: jnp.sum(v**3) / jnp.sum(v**2))
+        (out,), (error,), _ = with_errors(jax.make_jaxpr(fun)(x), [x])
+        got, error = float(out), float(error)
+    terms = [Fraction(float(v)) for v in x]
+    exact = sum(t**3 for t in terms) / sum(t**2 for t in terms)
+    gap = float(abs(Fraction(got) - exact))
+    assert gap <= 2.0**-53 * error
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("name", ["softmax loss", "layer norm", "attention", "embedding", "cumsum", "tiny scale"])
+def test_half_precisions_lie_within_their_bounds_too(name, dtype):
+    """options_of: u = 2^-8 and 2^-11, their tiny and huge; an overflow of float16 has an error of inf.
+
+    XLA computes parts of these in float32, which errs less.
+    """
+    fun, make, _ = CASES[name]
+    halves = [
+        jnp.asarray(a, dtype if np.asarray(a).dtype.kind == "f" else None) for a in make(np.random.default_rng(0))
+    ]
+    low = [np.asarray(o, np.float64) for o in jax.tree.leaves(jax.jit(fun)(*halves))]
+    wide = [np.asarray(a, np.float64 if a.dtype == dtype else None) for a in halves]
+    options = options_of(dtype)
+    u = 2.0 ** -options["digits"]
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(fun)(*wide)
+        outs, errors, _ = jax.jit(lambda *v: with_errors(jaxpr, v, **options))(*wide)
+        for half, out, error in zip(low, map(np.asarray, outs), map(np.asarray, errors), strict=True):
+            assert np.all(np.abs(half - out) <= u * (error + options["tiny_over_u"]))
+
+
+def errors_of(fun, *args, **options):
+    with jax.enable_x64(True):
+        args = [np.asarray(a, np.float64) for a in args]
+        _, errors, generic = with_errors(jax.make_jaxpr(fun)(*args), args, **options)
+        return [None if e is None else np.asarray(e) for e in errors], generic
+
+
+def test_what_is_exact_carries_no_error():
+    """None for inputs, structure, powers of two, selections and integers; also through scan, while and cond."""
+    x = np.arange(1.0, 5.0)
+
+    def exact(v):
+        picked = jnp.where(v > 2, 2 * v, -v)[::-1].reshape(2, 2).T
+        carried = lax.scan(lambda c, a: (a, c), 0.0, v)
+        swapped = lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[2], c[1]), (0, v, -v))
+        chosen = lax.cond(v[0] > 0, lambda a: a, lambda a: 4 * a, v)
+        return picked, carried, swapped, chosen, jnp.argsort(v), jnp.max(v)
+
+    errors, generic = errors_of(exact, x)
+    assert errors == [None] * len(errors) and generic == ()
+
+
+def test_inputs_carry_given_errors():
+    """input_errors: e passes through sin with slope |cos|, beside the function's own rounding."""
+    (without,), _ = errors_of(jnp.sin, 0.5)
+    (given,), _ = errors_of(jnp.sin, 0.5, input_errors=[np.float64(100.0)])
+    np.testing.assert_allclose(given - without, 100 * np.cos(0.5), rtol=1e-14)
+
+
+def test_a_constant_that_the_working_precision_rounds_carries_its_rounding():
+    """constant_error: 0.1 errs by 0.1 u in float32, not in float64; 1025 needs 11 digits; both times x and rounded."""
+    for constant, digits, own in ((0.1, 24, 0.1), (0.1, 53, 0.0), (1025.0, 24, 0.0), (1025.0, None, 1025.0)):
+        (error,), _ = errors_of(lambda x, c=constant: c * x, 3.0, digits=digits)
+        np.testing.assert_allclose(error, 3 * own + 3 * constant, rtol=1e-14)  # one product and one addition in float64
+
+
+def test_underflow_costs_the_smallest_normal():
+    """tiny_over_u: a product of 1e-30 and 1e-30 errs by tiny, that is tiny/u units; an exact zero by nothing."""
+    (small, zero), _ = errors_of(lambda a, b: (a * b, a * 0.0), 1e-30, 1e-30, tiny_over_u=TINY32 / U32, digits=24)
+    assert small == TINY32 / U32
+    assert zero is None or zero == 0
+
+
+def test_rounded_factors_widen_a_matrix_product_only():
+    """matmul_units: TF32's 2^13 counts twice a term in products, not in sums."""
+    a = np.full((1, 4), 1.5)
+    (plain, total), _ = errors_of(lambda v: (v @ v.T, jnp.sum(v)), a)
+    (coarse, same), _ = errors_of(lambda v: (v @ v.T, jnp.sum(v)), a, matmul_units=2.0**13)
+    assert total == same
+    np.testing.assert_allclose(coarse - plain, 2 * 2.0**13 * 9.0, rtol=1e-12)  # sum |a||b| = 4 x 2.25
+
+
+# name: a function of two vectors in (0, 1). The bound of what an operand's error becomes, not of the function's own.
+CARRIED = {
+    "abs": lambda x, y: jnp.abs(-x),
+    "cholesky": lambda x, y: jnp.linalg.cholesky(jnp.diag(1 + x) + 0.1 * jnp.outer(y, y)),
+    "clamp": lambda x, y: jnp.clip(x, 0.3, 0.6),
+    "concatenate": lambda x, y: jnp.concatenate([x, y])[::-1],
+    "cummax": lambda x, y: lax.cummax(x),
+    "cummin": lambda x, y: lax.cummin(x),
+    "cumprod": lambda x, y: jnp.cumprod(1 + x),
+    "cumlogsumexp": lambda x, y: lax.cumlogsumexp(x),
+    "cumsum": lambda x, y: jnp.cumsum(x * y),
+    "cos": lambda x, y: jnp.cos(x),
+    "div": lambda x, y: x / y,
+    "dynamic_update_slice": lambda x, y: lax.dynamic_update_slice(x, y[:2], (jnp.argmax(x) % 3,)),
+    "fft": lambda x, y: jnp.abs(jnp.fft.fft(x)[1:]) ** 2,
+    "gather": lambda x, y: x.at[jnp.array([0, 2, 99])].get(mode="fill", fill_value=3.0),
+    "integer_pow": lambda x, y: x**-3,
+    "inverse fft": lambda x, y: jnp.real(jnp.fft.ifft(x * jnp.exp(1j * y))),
+    "log": lambda x, y: jnp.log(x),
+    "max": lambda x, y: jnp.maximum(x, y),
+    "pad": lambda x, y: jnp.pad(x, 2, constant_values=y[0]),
+    "pow": lambda x, y: x**y,
+    "reduce_max": lambda x, y: jnp.max(x),
+    "reduce_min": lambda x, y: jnp.min(x),
+    "reduce_prod": lambda x, y: jnp.prod(1 + x),
+    "reduce_window_max": lambda x, y: lax.reduce_window(x, -jnp.inf, lax.max, (2,), (1,), "SAME"),
+    "reduce_window_sum": lambda x, y: lax.reduce_window(x, 0.0, lax.add, (2,), (1,), "SAME"),
+    "rem": lambda x, y: jnp.fmod(1 + 5 * x, 1 + y),
+    "rsqrt": lambda x, y: lax.rsqrt(x),
+    "scatter": lambda x, y: x.at[jnp.array([1, 3])].set(y[:2]),
+    "scatter-sub": lambda x, y: x.at[jnp.array([1, 1])].subtract(y[:2]),
+    "select_and_scatter_add": jax.grad(
+        lambda x, y: lax.reduce_window(x, -jnp.inf, lax.max, (2,), (2,), "SAME") @ y[:3]
+    ),
+    "sort": lambda x, y: jnp.stack(lax.sort((x, y), num_keys=1)),
+    "sqrt": lambda x, y: jnp.sqrt(x),
+    "square": lambda x, y: jnp.square(x),
+    "sub": lambda x, y: x - y,
+    "tanh": lambda x, y: jnp.tanh(x),
+    "top_k": lambda x, y: lax.top_k(x, 3)[0],
+    "tanh gradient": jax.grad(lambda x, y: jnp.sum(jnp.tanh(x) * y)),
+    "triangular solve": lambda x, y: jax.scipy.linalg.solve_triangular(
+        jnp.diag(1 + x) + jnp.eye(6, k=-1), y, lower=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_what_an_operand_errs_by_is_carried_through(name):
+    """Each rule's propagated part: operands moved by +-1e-4 of themselves (1700 u) move the output within the bound.
+
+    The bound holds to first order: second order adds a share of 1e-4 times the curvature, at most 1e-2 here. Of eight
+    draws of signs the largest movement comes within a factor of 30 of the largest bound.
+    """
+    fun = CARRIED[name]
+    rng = np.random.default_rng(7)
+    x, y = rng.uniform(0.1, 0.9, (2, 6))
+    sizes = [1e-4 * x, 1e-4 * y]
+    errors, _ = errors_of(fun, x, y, input_errors=[s / U32 for s in sizes])
+    seen = 0.0
+    with jax.enable_x64(True):
+        exact = np.asarray(fun(jnp.asarray(x), jnp.asarray(y)))
+        for _ in range(8):
+            moved = [jnp.asarray(v + s * rng.choice([-1, 1], 6)) for v, s in zip((x, y), sizes, strict=True)]
+            gap = np.abs(np.asarray(fun(*moved)) - exact)
+            assert np.all(gap <= 1.01 * U32 * errors[0])
+            seen = max(seen, np.max(gap))
+    assert U32 * np.max(errors[0]) <= 30 * seen
+
+
+def test_infinite_slopes_at_exact_zeros_and_masked_branches_stay_finite():
+    """times, slope_times: sqrt at an exact 0 errs by 0; a masked logsumexp has no NaN among its errors."""
+    (root,), _ = errors_of(jnp.sqrt, 0.0)
+    (masked,), _ = errors_of(lambda x: jax.nn.logsumexp(jnp.where(x > 0, x, -jnp.inf)), [1.0, -1.0, 2.0])
+    assert root == 0 and np.isfinite(masked)
+
+
+def test_a_primitive_without_a_derivative_gets_infinity_and_its_name():
+    """generic_rule: a pure_callback has no jvp; its error is inf and its name is reported, nothing raises."""
+
+    def fun(x):
+        return jax.pure_callback(lambda v: np.sin(v), jax.ShapeDtypeStruct((), jnp.float64), x) + x
+
+    (error,), generic = errors_of(fun, 0.5)
+    assert error == np.inf and generic == ("pure_callback",)
+
+
+def test_the_growth_of_a_sum_is_the_smaller_of_worst_case_and_square_root():
+    """sum_growth: n - 1 for few terms, 4 + 2 sqrt(n) for many, 0 for one or none."""
+    assert [sum_growth(n) for n in (0, 1, 2, 5)] == [0, 0, 1, 4]
+    assert sum_growth(10**6) == 2004
+
+
+@pytest.mark.parametrize("broken", ["mul", "dot_general", "select_n", "scatter-add", "reduce_sum"])
+def test_a_rule_that_forgets_what_it_carries_is_noticed(broken, monkeypatch):
+    """The soundness cases guard each rule: without its propagated errors some entry leaves its bound.
+
+    The input errs by 1e-4 of itself, 1700 units, which only propagation can know of; second order is 1e-8.
+    """
+    honest = rounding.RULES[broken]
+
+    def forgetful(call: Call, outs):
+        return honest(Call(call.primitive, call.params, call.values, [None] * len(call.values), *rest(call)), outs)
+
+    def rest(call):
+        return call.arithmetic, call.generic
+
+    def fun(x):
+        y = jnp.sin(x)
+        return {
+            "mul": lambda: y * x,
+            "dot_general": lambda: jnp.dot(y, x),
+            "select_n": lambda: jnp.where(x > 0, y, -y),
+            "scatter-add": lambda: jnp.zeros(3).at[jnp.array([0, 1, 1])].add(y),
+            "reduce_sum": lambda: jnp.sum(y),
+        }[broken]()
+
+    x = np.array([0.3, 0.7, 1.1])
+    moved = x * (1 + 1e-4)
+
+    def sound():
+        (error,), _ = errors_of(fun, x, input_errors=[1e-4 * x / U32])
+        with jax.enable_x64(True):
+            gap = np.abs(np.asarray(fun(jnp.asarray(moved))) - np.asarray(fun(jnp.asarray(x))))
+        return error is not None and bool(np.all(gap <= U32 * error))
+
+    assert sound()
+    monkeypatch.setitem(rounding.RULES, broken, forgetful)
+    assert not sound()

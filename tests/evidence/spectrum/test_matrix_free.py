@@ -1,0 +1,206 @@
+"""S5, S6, S7: the matrix-free probe against dense eigenvalues, its kernel, its density and its lines."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.evidence.spectrum import midpoints as line_probes
+
+RNG = np.random.default_rng(31)
+X = np.round(RNG.normal(size=(40, 4)) * 1024) / 1024  # combinations with dyadic factors are exact
+DEFICIENT = np.column_stack([X[:, :3], X[:, :3] @ [1.0, -2.0, 0.5]])
+EPS = float(np.finfo(float).eps)
+LABELS = np.arange(40) % 3
+WEIGHTS = RNG.normal(size=(3, 5))
+
+
+def made(data=X, regularizer=None, **more):
+    return js.Problem.from_labels(data, LABELS, regularizer=regularizer, **more)
+
+
+@pytest.mark.parametrize(
+    ("data", "regularizer"),
+    [
+        (X, None),
+        (DEFICIENT, None),
+        (DEFICIENT, js.L2(0.3)),
+        pytest.param(DEFICIENT, js.SelfRegularizer(1.5), marks=pytest.mark.slow),
+    ],
+    ids=["full", "deficient", "L2", "self"],
+)
+def test_both_methods_find_the_same_spectrum(data, regularizer):
+    """S5, S6, S7, S21: extreme eigenvalues, kernel, verdict and bounds; λ_min to the iteration's own 1e-4."""
+    with jax.enable_x64(True):
+        problem = made(data, regularizer)
+        dense, free = (js.probe_convexity(problem, WEIGHTS, method=m) for m in ("dense", "matrix-free"))
+    assert (dense.method, free.method) == ("dense", "matrix-free")
+    for report in (dense, free):
+        assert report.verdict.value == "CONSISTENT"
+        assert report.kernel_dim == report.kernel_dim_predicted
+        assert 0 <= report.lambda_min_bound <= report.lambda_min * (1 + 1e-12)
+        assert report.lambda_min_bound > 0 or isinstance(regularizer, js.L2)  # S21a: a free intercept needs full rank
+        assert report.lambda_min_interval == (report.lambda_min_bound, report.lambda_min)
+        assert report.residual_estimate == max(report.residual_min_estimate, report.residual_max_estimate)
+        assert report.midpoint_excess_measured <= 1
+        assert report.form_min_measured >= 0
+        assert report.products > 0
+    assert free.lambda_max == pytest.approx(dense.lambda_max, rel=1e-8)
+    assert free.lambda_min == pytest.approx(dense.lambda_min, rel=1e-3)
+    # The resolution of evidence/spectrum/probe.py: κ·eps·tr H for the products, the rest a few eps·λ_max.
+    density = dense.spectral_density
+    products = (16 + 8 * np.log2(3) + np.sqrt(40)) * EPS * density.moment(1) * len(density.nodes)
+    for report in (dense, free):
+        assert products * (1 - 1e-9) <= report.resolution <= products + 40 * EPS * dense.lambda_max
+    assert free.lambda_min >= dense.lambda_min * (1 - 1e-9)  # a Rayleigh quotient of the same matrix
+
+
+def test_density_has_the_moments_of_the_eigenvalues():
+    """Quadrature: mean and mean square within five standard errors; every node inside [0, Λ] (S7a)."""
+    with jax.enable_x64(True):
+        problem = made()
+        dense, free = (js.probe_convexity(problem, WEIGHTS, method=m) for m in ("dense", "matrix-free"))
+    exact, found = dense.spectral_density, free.spectral_density
+    assert found.weights.sum() == pytest.approx(1, abs=1e-12)
+    assert found.nodes.min() >= 0
+    assert found.nodes.max() <= free.lambda_max_bound
+    for power in (1, 2):
+        mean, square = exact.moment(power), exact.moment(2 * power)
+        # Var of vᵀHᵖv/‖v‖² for a random v in d dimensions is 2 (mean of squares − mean²)/(d + 2); 8 chains.
+        error = np.sqrt(2 * (square - mean**2) / (len(exact.nodes) + 2) / 8)
+        assert abs(found.moment(power) - mean) <= 5 * error
+    step = np.diff(np.log10(found.grid))[0]
+    assert found.density.sum() * step == pytest.approx(1, abs=0.02)  # three widths of tails on each side
+    median = np.sort(exact.nodes)[len(exact.nodes) // 2]
+    assert abs(found.mass_below(median * 1.001) - exact.mass_below(median * 1.001)) < 0.35
+
+
+def test_like_scales_resolve_what_units_hide():
+    """S6, Sylvester: units over 2^40 put λ_min far below eps·Λ; scaled features decide, and λ_min keeps its digits."""
+    units = 2.0 ** np.array([14, 0, -26, 0])
+    with jax.enable_x64(True):
+        problem = made(X * units)
+        W = np.zeros((3, 5))
+        report = js.probe_convexity(problem, W, method="matrix-free")
+        # The truth in the same units, from a matrix of moderate condition: 1/λ_max of the inverse, scaled exactly.
+        scale = np.append(units, 1.0)
+        plain = np.asarray(js.hessian(W, made()).to_dense())
+        Q = np.kron(js.helmert(3), np.eye(5))
+        inverse = np.linalg.inv(Q @ plain @ Q.T) / np.tile(scale, 2)[:, None] / np.tile(scale, 2)
+    exact = 1 / np.linalg.eigvalsh((inverse + inverse.T) / 2)[-1]
+    assert report.lambda_min < 1e-20 * report.lambda_max
+    assert report.verdict.value == "CONSISTENT"
+    assert "like scale" in report.reason
+    assert report.kernel_dim == report.kernel_dim_predicted
+    assert report.lambda_min == pytest.approx(exact, rel=1e-2)
+    assert 0 < report.lambda_min_bound <= exact
+
+
+def test_a_run_away_point_is_unresolved_matrix_free_too():
+    """S6: far out on separated data no scaling resolves the smallest eigenvalue, and nothing is claimed."""
+    with jax.enable_x64(True):
+        problem = js.Problem.from_labels(X, np.digitize(X[:, 0], [-0.4, 0.4]))
+        report = js.probe_convexity(problem, js.fit(problem, "newton").W * 100, method="matrix-free")
+    assert report.verdict.value == "UNRESOLVED"
+    assert report.witness is None
+    assert report.lambda_min_interval is None
+    assert report.to_dict()["lambda_min_interval"] == "unresolved"
+    assert "unresolved" in repr(report)
+
+
+def test_float32_says_what_it_resolves():
+    """Section 7.5: computed in float32 the same problem has float32's resolution, and agrees to it."""
+    problem = made(dtype="float32")
+    W = WEIGHTS.astype(np.float32)
+    for method in ("dense", "matrix-free"):
+        wide = js.probe_convexity(problem, W, method=method)
+        narrow = js.probe_convexity(problem, W, method=method, dtype="float32")
+        assert (wide.dtype, narrow.dtype) == ("float64", "float32")
+        assert narrow.resolution > 1e6 * wide.resolution
+        assert narrow.verdict.value == "CONSISTENT"
+        assert narrow.lambda_max == pytest.approx(wide.lambda_max, abs=narrow.resolution)
+        assert narrow.lambda_min == pytest.approx(wide.lambda_min, abs=narrow.resolution)
+        assert "float32 resolves" in repr(narrow)
+
+
+def test_no_curvature_off_the_kernel():
+    """S6: one sample; 𝒦⊥ is one-dimensional for two classes. And X = 0: H = 0, 𝒦⊥ = {0}."""
+    with jax.enable_x64(True):
+        one = js.Problem(np.array([[2.0, 1.0, 0.0]]), np.array([[0.5, 0.5]]))
+        report = js.probe_convexity(one, np.zeros((2, 3)), method="matrix-free")
+        assert report.kernel_dim == report.kernel_dim_predicted == 5
+        assert report.lambda_min == pytest.approx(report.lambda_max, rel=1e-12)
+        assert report.lambda_max == pytest.approx(2.5, rel=1e-12)  # 2 y₁ y₂ ‖x‖² (S7d)
+        nothing = js.Problem(np.zeros((2, 2)), np.full((2, 2), 0.5))
+        report = js.probe_convexity(nothing, np.zeros((2, 2)), method="matrix-free")
+    assert report.verdict.value == "CONSISTENT"
+    assert np.isnan(report.lambda_min)
+    assert report.kernel_dim == 4
+
+
+def test_midpoints_refute_a_loss_that_is_not_convex(monkeypatch):
+    """S5: −L is concave: every midpoint lies above its chord, by far more than rounding; the witness is the line."""
+    with jax.enable_x64(True):
+        problem = made()
+        true_loss = line_probes.loss
+        monkeypatch.setattr(line_probes, "loss", lambda W, p: -true_loss(W, p))
+        report = js.probe_convexity(problem, WEIGHTS, method="dense")
+        assert report.verdict.value == "REFUTED"
+        assert report.midpoint_excess_measured > 1e3
+        assert report.witness.shape == (3, 5)
+        monkeypatch.setattr(line_probes, "loss", true_loss)
+        V = report.witness
+        V = V / float(js.max_logit_range(problem, V))
+        ends = [float(js.loss(WEIGHTS + t * V, problem)) for t in (-1, 0, 1)]
+    assert -ends[1] > (-ends[0] - ends[2]) / 2
+
+
+def test_same_key_same_report_and_progress_is_told():
+    lines = []
+    problem = made(dtype="float32")
+    first, second, other = (
+        js.probe_convexity(problem, WEIGHTS, method="matrix-free", key=jax.random.key(seed), progress=lines.append)
+        for seed in (5, 5, 6)
+    )
+    assert first.to_dict() | {"seconds": 0} == second.to_dict() | {"seconds": 0}
+    assert first.residual_min_estimate != other.residual_min_estimate
+    assert any("Lanczos" in line for line in lines)
+    assert json.loads(json.dumps(first.to_dict()))["method"] == "matrix-free"
+    leaves, tree = jax.tree.flatten(first)
+    assert repr(jax.tree.unflatten(tree, leaves)) == repr(first)
+
+
+def test_an_interrupt_passes_through():
+    def stop(line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        js.probe_convexity(made(), np.zeros((3, 5)), method="matrix-free", progress=stop)
+
+
+def test_bad_options_are_named():
+    problem, W = made(), np.zeros((3, 5))
+    with pytest.raises(ValueError, match=r"method: got 'lanczos'; choose one of auto, dense, matrix-free"):
+        js.probe_convexity(problem, W, method="lanczos")
+    with pytest.raises(ValueError, match=r"dtype: got 'bfloat16'"):
+        js.probe_convexity(problem, W, dtype="bfloat16")
+    with pytest.raises(TypeError, match=r"key: got 3, an int; one JAX random key"):
+        js.probe_convexity(problem, W, key=3)
+    with pytest.raises(TypeError, match=r"problem: got"):
+        js.probe_convexity(W, problem)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(jax.default_backend() != "gpu", reason="no GPU here")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_on_a_gpu_the_two_methods_agree(dtype):
+    """S5, S6: products on the device, vectors on the host."""
+    with jax.enable_x64(True):
+        problem = made(DEFICIENT)
+        dense, free = (js.probe_convexity(problem, WEIGHTS, method=m, dtype=dtype) for m in ("dense", "matrix-free"))
+    assert dense.verdict.value == free.verdict.value == "CONSISTENT"
+    assert free.kernel_dim == free.kernel_dim_predicted
+    assert free.lambda_min == pytest.approx(dense.lambda_min, rel=1e-3, abs=free.resolution)
+    assert free.lambda_max == pytest.approx(dense.lambda_max, rel=1e-6)

@@ -1,0 +1,76 @@
+"""Notebooks: every script runs and its claims hold; the .ipynb beside it has the same cells, executed, and no more."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.house import ROOT
+
+FOLDER = ROOT / "notebooks"
+SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+NAMES = [script.stem for script in SCRIPTS]
+
+
+def stored(script: Path) -> list[dict]:
+    """The cells of the .ipynb beside a script."""
+    return json.loads(script.with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"]
+
+
+def execute(*arguments: Path) -> subprocess.CompletedProcess:
+    for needed in ("jupytext", "nbclient", "ipykernel", "matplotlib"):
+        pytest.importorskip(needed)
+    command = [sys.executable, str(FOLDER / "execute.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+def test_there_are_notebooks_and_each_is_named_in_their_readme():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert len(NAMES) >= 3
+    assert all(f"({name}.ipynb)" in text for name in NAMES)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_script_and_notebook_hold_the_same_cells(script):
+    jupytext = pytest.importorskip("jupytext")
+    source = [(cell.cell_type, cell.source) for cell in jupytext.read(script).cells]
+    assert source == [(cell["cell_type"], "".join(cell["source"])) for cell in stored(script)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_notebook_was_executed_from_top_to_bottom(script):
+    """Counts 1, 2, 3, …; no error and nothing on stderr (warnings); no path of a machine; the claims printed last."""
+    code = [cell for cell in stored(script) if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
+    words = "".join("".join(output.get("text", output.get("data", {}).get("text/plain", ""))) for output in outputs)
+    assert not re.search(r"/(home|tmp|usr|Users|root)/|site-packages|[A-Z]:\\", words)
+    assert "assert not failed" in "".join(code[-1]["source"])
+    assert re.search(r"All \d+ claims hold\.", "".join(code[-1]["outputs"][-1]["text"]))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_notebook_is_small(script):
+    assert script.with_suffix(".ipynb").stat().st_size < 400 * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_script_runs_and_its_claims_hold(script):
+    done = execute(script)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_a_false_claim_fails_the_run(tmp_path):
+    script = tmp_path / "00_false.py"
+    script.write_text("# %%\nassert 1 + 1 == 3, 'arithmetic'\n", encoding="utf-8")
+    done = execute(script)
+    assert done.returncode == 1
+    assert "arithmetic" in done.stderr
+    assert not list(tmp_path.glob("*.ipynb"))

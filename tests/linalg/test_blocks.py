@@ -1,0 +1,111 @@
+"""S1, S2, S4 by the fused kernels: blocks of rows with a remainder give the whole sums, and their derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from helpers import twins
+from jaxsoftmax.calculus.loss import fused
+from jaxsoftmax.linalg import blocks
+
+# 131 rows: with few bytes a block the loop runs over two blocks of 64 rows, and 3 rows remain.
+N, D, C = 131, 3, 5
+SMALL, WHOLE = blocks.Placement(True, 1), blocks.Placement(False, 1)
+_value_and_gradient = jax.jit(fused.fused_value_and_gradient, static_argnums=2)
+_hvp = jax.jit(fused.fused_hvp, static_argnums=3)
+_hvp_cached = jax.jit(fused.fused_hvp_from_probabilities, static_argnums=3)
+
+
+@pytest.fixture(scope="module")
+def setup():
+    rng = np.random.default_rng(7)
+    X, W, V = rng.normal(size=(N, D)), rng.normal(size=(C, D)), rng.normal(size=(C, D))
+    T, s = rng.dirichlet(np.ones(C), size=N), rng.uniform(0, 2, size=N)
+    T[::2] = np.eye(C)[rng.integers(0, C, size=len(T[::2]))]
+    s[::5] = 0
+    with jax.enable_x64(True):
+        problem = js.Problem(X, T, sample_weight=s)
+    return problem, W, V, twins.Data(X, np.asarray(problem.T), s)
+
+
+def test_rows_are_split_into_the_blocks_that_this_file_is_about():
+    """The sizes above really exercise the loop and the remainder; a close divisor is preferred to a remainder."""
+    assert blocks._block_rows(N, D, 8, SMALL.block_bytes, None) == 64
+    assert blocks._block_rows(200, D, 8, 1, None) == 50
+    assert blocks._block_rows(131, D, 8, 1 << 30, None) == 131
+    assert blocks._block_rows(131, D, 8, 1 << 30, 100) == 100
+    seen = []
+    total = blocks.sum_blocks(
+        SMALL, lambda x: seen.append(x.shape) or jnp.sum(x, axis=0), (), (jnp.ones((N, D)),), jnp.zeros(D)
+    )
+    np.testing.assert_array_equal(np.asarray(total), N)
+    assert set(seen) == {(64, D), (3, D)}
+
+
+@pytest.mark.parametrize("where", [SMALL, WHOLE], ids=["blocks", "whole"])
+def test_fused_sums_are_S1_S2_S4(setup, where):
+    """S1, S2, S4: value, gradient and products, by blocks and whole, with and without cached probabilities."""
+    problem, W, V, data = setup
+    with jax.enable_x64(True):
+        W_, V_ = jnp.asarray(W), jnp.asarray(V)
+        value, gradient = _value_and_gradient(W_, problem, where)
+        product = _hvp(W_, problem, V_, where)
+        cached = _hvp_cached(js.probabilities(W_, problem), problem, V_, where)
+        value, gradient, product, cached = (np.asarray(a) for a in (value, gradient, product, cached))
+    eps = 2 * twins.EPS64
+    assert abs(value - twins.loss(W, data)) <= twins.loss_tolerance(W, data, eps)
+    assert np.all(np.abs(gradient - twins.gradient(W, data)) <= twins.gradient_tolerance(W, data, eps))
+    for ours in (product, cached):
+        assert np.all(np.abs(ours - twins.hvp(W, data, V)) <= twins.hvp_tolerance(W, data, V, eps))
+
+
+def test_derivatives_of_the_fused_functions_are_the_next_statements(setup):
+    """S2, S4, S8: D value = gradient, D gradient = product with H, D product = third derivative; in s, T and X too."""
+    problem, W, V, data = setup
+    rng = np.random.default_rng(8)
+    U = rng.normal(size=(C, D))
+    with jax.enable_x64(True):
+        W_, V_, U_ = (jnp.asarray(a) for a in (W, V, U))
+
+        def parts(w, x, t, s):
+            return _value_and_gradient(w, problem.replace(X=x, T=t, sample_weight=s), SMALL)
+
+        @jax.jit
+        def derivatives(w, p):
+            at = w, p.X, p.T, p.sample_weight
+            along_w = jax.jvp(lambda w: parts(w, *at[1:]), (w,), (V_,))[1]
+            by_inputs = jax.grad(lambda *a: jnp.vdot(parts(*a)[1], U_), argnums=(0, 1, 2, 3))(*at)
+            value_by_inputs = jax.grad(lambda *a: parts(*a)[0], argnums=(0, 1, 2, 3))(*at)
+            product = jax.grad(lambda w: jnp.vdot(_hvp(w, p, V_, SMALL), U_))(w)
+            y = js.probabilities(w, p)
+            linear = jax.grad(lambda v: jnp.vdot(_hvp_cached(y, p, v, SMALL), U_))(V_)
+            return along_w, by_inputs, value_by_inputs, product, linear
+
+        out = jax.tree.map(np.asarray, derivatives(W_, problem))
+    along_w, by_inputs, value_by_inputs, product, linear = out
+    eps = 2 * twins.EPS64
+    # Derivatives by other routes sum the same terms; ten times the tolerance of one covers their order.
+    allowed = 10 * twins.hvp_tolerance(W, data, V, eps)
+    assert along_w[0] == pytest.approx(np.sum(twins.gradient(W, data) * V), rel=1e-11, abs=0)
+    assert np.all(np.abs(along_w[1] - twins.hvp(W, data, V)) <= allowed)
+    np.testing.assert_allclose(by_inputs[0], twins.hvp(W, data, U), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(linear, twins.hvp(W, data, U), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(value_by_inputs[0], twins.gradient(W, data), rtol=1e-10, atol=1e-12)
+    # ⟨∇L, U⟩ = Σ s (y - t)ᵀ U x and L = Σ s t (-log y): their derivatives in x, t and s by hand.
+    Z, Uz = W @ data.X.T, (U @ data.X.T).T
+    Y = np.array([twins.softmax(z) for z in Z.T])
+    neg_log = np.array([-twins.log_softmax(z) for z in Z.T])
+    R, s = Y - data.T, data.s[:, None]
+    centred = Y * (Uz - np.sum(Y * Uz, axis=1, keepdims=True))
+    tight = {"rtol": 1e-10, "atol": 1e-11}
+    np.testing.assert_allclose(by_inputs[1], s * (R @ U + centred @ W), **tight)
+    # T moves with its row sum free: (Σt) y - t has the derivative (Σdt) y - dt.
+    np.testing.assert_allclose(by_inputs[2], s * (np.sum(Y * Uz, axis=1, keepdims=True) - Uz), **tight)
+    np.testing.assert_allclose(by_inputs[3], np.sum(R * Uz, axis=1), **tight)
+    np.testing.assert_allclose(value_by_inputs[1], s * (R @ W), **tight)
+    np.testing.assert_allclose(value_by_inputs[2], s * neg_log, **tight)
+    np.testing.assert_allclose(value_by_inputs[3], np.sum(data.T * neg_log, axis=1), **tight)
+    # d/dW ⟨H[V], U⟩ = D³L[·, V, U]; its pairing with V is D³L[U, V, V].
+    np.testing.assert_allclose(np.sum(product * V), twins.third_derivative(W, data, U, V), rtol=1e-10)

@@ -1,0 +1,252 @@
+"""The compiled loop: scale-free stopping, traces, history, rollback (S2, S9, S16, S21)."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.linalg.blocks import placement
+from jaxsoftmax.problem.dtypes import widened
+from jaxsoftmax.training import status as endings
+from jaxsoftmax.training.loop import run as loop
+from jaxsoftmax.training.loop import stopping
+from jaxsoftmax.training.loop.protocol import Proposal
+
+RNG = np.random.default_rng(20240)
+X = RNG.normal(size=(12, 3)).astype(np.float32)
+T = RNG.dirichlet(np.ones(3), size=12).astype(np.float32)
+TRACES: list[str] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Scripted:
+    """Gradient descent at a fixed step that counts its traces and misbehaves at a given step."""
+
+    mishap: str = ""
+    at: int = 3
+    patience: ClassVar[int] = 20
+    monotone: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    halt_words: ClassVar[str] = "Scripted."
+    name: ClassVar[str] = "scripted"
+
+    def constants(self, problem, key):
+        return np.float32(0.05)
+
+    def begin(self, point, oracle, constants):
+        return jnp.zeros((), jnp.int32)
+
+    def propose(self, point, oracle, constants, state):
+        TRACES.append(self.mishap)
+        now = state == self.at
+        W = point.W - constants * point.gradient
+        if self.mishap == "nan":
+            W = jnp.where(now, jnp.nan, W)
+        elif self.mishap == "ascend":
+            W = jnp.where(now, point.W + 5 * point.gradient, W)
+        elif self.mishap == "stand":
+            W = jnp.where(state >= self.at, point.W, W)
+        halt = (state >= self.at) if self.mishap == "halt" else None
+        return Proposal(W, constants.astype(point.W.dtype), state + 1, halt=halt)
+
+
+def go(method, problem, tolerance=0.0, steps=50, W0=None, progress=None):
+    W0 = jnp.zeros((problem.C, problem.D), problem.dtype) if W0 is None else jnp.asarray(W0, problem.dtype)
+    kind = problem.dtype.type
+    limits = loop.Limits(kind(tolerance), np.int32(steps), kind(0))
+    return loop.run(method, placement(problem), problem, W0, limits, method.constants(problem, None), progress)
+
+
+def scaled(problem, W):
+    g = js.gradient(W, problem)
+    return float(stopping.scaled_gradient(g, stopping.gradient_scale(problem)))
+
+
+W1 = RNG.normal(size=(3, 3)).astype(np.float32)
+
+
+def test_scaled_gradient_is_at_most_one_and_does_not_see_units_weights_or_repetition():
+    """S2: |y - t| <= 1 bounds every entry by a_d, and both sides scale alike. Powers of two, so to rounding only."""
+    base = scaled(js.Problem(X, T), W1)
+    assert 0 < base <= 1
+    units = np.float32([2**10, 1, 2**-7])
+    # Rounding: N + D + a few operations per entry, each at most eps relative to a_d.
+    close = pytest.approx(base, abs=30 * float(np.finfo(np.float32).eps))
+    assert scaled(js.Problem(X * units, T), W1 / units) == close
+    assert scaled(js.Problem(X, T, sample_weight=np.full(12, 8.0, np.float32)), W1) == close
+    assert scaled(js.Problem(np.vstack([X, X]), np.vstack([T, T])), W1) == close
+
+
+def test_scaled_gradient_leaves_out_columns_that_no_sample_has():
+    """S6: a column of zeros has gradient 0 and scale 0; 0/0 must not become NaN."""
+    Z = X.copy()
+    Z[:, 1] = 0
+    assert np.isfinite(scaled(js.Problem(Z, T), W1)) and scaled(js.Problem(Z, T), W1) > 0
+
+
+def test_gradient_scale_counts_regularisers():
+    """S21 a, b, d: α on penalised columns (the intercept left out), |γ| on every column."""
+    y = np.arange(12) % 3
+    plain = stopping.gradient_scale(js.Problem.from_labels(X, y))
+    ridge = stopping.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.L2(2.0)))
+    own = stopping.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.SelfRegularizer(-0.5)))
+    np.testing.assert_allclose(ridge - plain, [2, 2, 2, 0], atol=1e-5)
+    np.testing.assert_allclose(own - plain, 0.5, atol=1e-5)
+    cosh = loop.gradient_scale(js.Problem.from_labels(X, y, regularizer=js.LogCosh(2.0, 5.0)))
+    np.testing.assert_allclose(cosh - plain, [2, 2, 2, 0], atol=1e-5)
+
+
+def test_everything_but_the_method_and_the_shapes_is_traced_once():
+    """Tolerance, step limit, penalties and data of the same shape trace nothing."""
+    method = Scripted("count")
+    TRACES.clear()
+    ridge = js.Problem(X, T, regularizer=js.L2(0.1))
+    go(method, ridge)
+    first = TRACES.count("count")
+    assert first >= 1
+    go(method, ridge, tolerance=1e-3)
+    go(method, ridge, steps=7)
+    go(method, js.Problem(X, T, regularizer=js.L2(3.0)))
+    go(method, js.Problem(X[::-1] * 2, T, sample_weight=np.arange(12.0), regularizer=js.L2(0.1)))
+    go(Scripted("count"), ridge)
+    assert TRACES.count("count") == first
+
+
+def test_history_of_a_long_run_is_thinned_evenly():
+    """5000 steps fit into 1024 rows: steps 0, stride, 2·stride, …, with the values of an unthinned twin."""
+    problem = js.Problem(X, T)
+    raw = go(Patient(), problem, tolerance=-1.0, steps=300)
+    table = endings.history_table(raw)
+    assert table["step"].tolist() == list(range(301))
+    long = go(Patient(), problem, tolerance=-1.0, steps=5000)
+    thin = endings.history_table(long)
+    stride = int(long.stride)
+    assert stride == 8 and int(long.rows) <= loop.HISTORY_ROWS
+    assert thin["step"].tolist() == [*range(0, 5001, stride)]
+    shared = thin["step"][thin["step"] <= 300]
+    np.testing.assert_array_equal(thin["loss"][: shared.size], table["loss"][shared])
+    np.testing.assert_array_equal(thin["weight_norm"][: shared.size], table["weight_norm"][shared])
+
+
+@dataclasses.dataclass(frozen=True)
+class Patient(Scripted):
+    """The same steps without stalling at the rounding level."""
+
+    patience: ClassVar[int] = 10**6
+
+
+@pytest.mark.parametrize(("mishap", "status"), [("nan", loop.NONFINITE), ("ascend", loop.STALLED)])
+def test_a_bad_step_is_rolled_back(mishap, status):
+    """A step into NaN, or one that breaks S16's promise of descent, was never taken: the last good point stays."""
+    problem = js.Problem(X, T)
+    bad, good = go(Scripted(mishap), problem), go(Scripted(), problem, steps=3)
+    assert bad.status == status and bad.step == 3
+    np.testing.assert_array_equal(bad.W, good.W)
+    assert bad.value == good.value == pytest.approx(float(js.loss(bad.W, problem)), rel=1e-6)
+
+
+def test_standing_still_is_stalled_after_patience():
+    raw = go(Scripted("stand"), js.Problem(X, T))
+    assert raw.status == loop.STALLED and raw.step == 3 + Scripted.patience
+
+
+def test_nonfinite_start_is_reported_without_a_step():
+    raw = go(Scripted(), js.Problem(X, T), W0=np.full((3, 3), np.nan))
+    assert raw.status == loop.NONFINITE and raw.step == 0
+
+
+def test_loss_rounding_bounds_the_error_of_a_float32_loss():
+    """The allowance beyond which a rise refutes S16, against the same loss in float64."""
+    for scale in (1.0, 30.0, 1000.0):
+        W = (scale * W1).astype(np.float32)
+        problem = js.Problem(X, T)
+        value = js.loss(W, problem)
+        bound = float(stopping.loss_rounding(jnp.asarray(W), value, problem, stopping.gradient_scale(problem)))
+        with jax.enable_x64(True):
+            truth = float(js.loss(W.astype(float), widened(problem)))
+        assert abs(float(value) - truth) <= bound <= 0.05 * max(1.0, scale)
+
+
+def test_attainment_by_theorem_alone():
+    """S9, S21: positive targets, a full penalty, the self-regulariser; L2 beside a free intercept, no class absent."""
+    y = np.arange(12) % 3
+
+    def known(**options):
+        return bool(stopping.attains_for_certain(js.Problem.from_labels(X, y, **options)))
+
+    assert not known()
+    assert known(label_smoothing=0.1)
+    assert known(regularizer=js.L2(0.1))
+    assert known(regularizer=js.L2(0.1), intercept=False)
+    assert not known(regularizer=js.L2(0.0), intercept=False)
+    assert not known(regularizer=js.L2(0.1), classes=[0, 1, 2, 3])
+    assert known(regularizer=js.L2(0.1, penalize_intercept=True), classes=[0, 1, 2, 3])
+    assert known(regularizer=js.LogCosh(0.1, 2.0))
+    assert not known(regularizer=js.LogCosh(0.0, 2.0), intercept=False)
+    assert not known(regularizer=js.LogCosh(0.1, 2.0), classes=[0, 1, 2, 3])
+    assert known(regularizer=js.LogCosh(0.1, 2.0, penalize_intercept=True), classes=[0, 1, 2, 3])
+    assert known(regularizer=js.SelfRegularizer(0.1))
+    one = np.float32([[1, 0, 0]] + [[0.5, 0.25, 0.25]] * 11)
+    s = np.ones(12, np.float32)
+    assert not bool(stopping.attains_for_certain(js.Problem(X, one)))
+    s[0] = 0  # a sample of weight 0 takes no part
+    assert bool(stopping.attains_for_certain(js.Problem(X, one, sample_weight=s)))
+
+
+def test_a_methods_own_stop_is_reported_where_it_stands():
+    raw = go(Scripted("halt"), js.Problem(X, T))
+    assert raw.status == loop.HALTED and raw.step == 3
+
+
+def test_chunks_change_no_number():
+    """A run in one chunk and one whose host looked in between are the same, bit by bit; progress sees it grow."""
+    seen = []
+    problem = js.Problem(X, T)
+    whole = go(Patient(), problem, tolerance=-1.0, steps=300)
+    again = go(Patient(), problem, tolerance=-1.0, steps=300, progress=seen.append)
+    for one, other in zip(whole[:-2], again[:-2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    steps = [p.step for p in seen]
+    assert len(steps) >= 2 and steps == sorted(set(steps)) and steps[-1] == 300
+    last = seen[-1]
+    assert last.max_steps == 300 and last.loss == whole.value and last.seconds > 0
+    assert last.scaled_gradient == pytest.approx(float(loop.scaled_gradient_of(whole)), rel=0)
+
+
+def test_ctrl_c_keeps_what_is_done():
+    """KeyboardInterrupt while a chunk is under way: the point reached, status INTERRUPTED, history up to there."""
+    problem = js.Problem(X, T)
+    calls = []
+    real = loop.advance
+
+    def pressed(*args):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(args)
+        return real(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "advance", pressed)
+        raw = go(Patient(), problem, tolerance=-1.0, steps=10**6)
+    assert raw.status == loop.INTERRUPTED and 0 < raw.step < 10**6
+    table = endings.history_table(raw)
+    assert table["step"][-1] == raw.step and np.all(np.isfinite(table["loss"]))
+    same = go(Patient(), problem, tolerance=-1.0, steps=int(raw.step))
+    np.testing.assert_array_equal(raw.W, same.W)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifty(Scripted):
+    """A method whose state grows."""
+
+    def propose(self, point, oracle, constants, state):
+        return super().propose(point, oracle, constants, state)._replace(state=jnp.zeros(2, jnp.int32))
+
+
+def test_a_state_that_changes_its_shape_is_named():
+    with pytest.raises(TypeError, match=r"state of scripted changes its shape in a step, from \(\) to \(2,\)"):
+        go(Shifty("shape"), js.Problem(X, T))

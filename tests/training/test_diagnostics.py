@@ -1,0 +1,166 @@
+"""S13 at the end point: the ball holds the minimiser, q < 1 never fires without one; S12's separation test."""
+
+import math
+
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.calculus.loss.projected_solve import feature_scale
+from jaxsoftmax.training import diagnostics as endpoint
+
+RNG = np.random.default_rng(20244)
+X = RNG.normal(size=(20, 2)) * [1.0, 100.0]
+MIXED = np.arange(20) % 3
+SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
+
+
+@pytest.mark.parametrize(
+    "regularizer", [None, js.L2(0.2), pytest.param(js.SelfRegularizer(1.7), marks=pytest.mark.slow)]
+)
+def test_the_ball_of_s13_holds_the_minimiser(x64, regularizer):
+    """S13: ‖W* - Ŵ‖_Σ <= r = -log(1 - q)/β and L(Ŵ) - L(W*) <= (μ/β²)[q + (1 - q)log(1 - q)], near minimisers."""
+    problem = js.Problem.from_labels(X, MIXED, regularizer=regularizer)
+    best = js.fit(problem, "newton")
+    scale = feature_scale(problem)
+    beta = endpoint.radius_factor(problem, scale)
+    k = js.null_space(problem)
+    fired = 0
+    for size in (1e-4, 1e-3, 1e-2):
+        W = best.W + np.asarray(k.project(RNG.normal(size=(3, 3)))) * size / scale
+        end = endpoint.evaluate(problem, W)
+        if not end.q < 1:
+            continue
+        fired += 1
+        radius = -math.log1p(-end.q) / beta
+        # ‖·‖_Σ of the part off the gauge: the gauge part is in the kernel, or has a norm of its own (L2).
+        away = (W - best.W) * scale
+        away = away - away.mean(axis=0)
+        assert np.linalg.norm(away) <= radius
+        if regularizer is not None and k.dim == 1:
+            continue  # μ is not to be had from q alone when the penalty's gauge part joins in
+        g = np.asarray(js.gradient(W, problem))
+        mu = beta * np.linalg.norm(g / scale) / end.q
+        gap = mu / beta**2 * (end.q + (1 - end.q) * math.log1p(-end.q))
+        assert float(js.loss(W, problem)) - best.loss <= gap + 1e-12
+        assert end.gap == pytest.approx(float(js.loss(W, problem)) - best.loss, rel=0.2)
+    assert fired >= 1
+
+
+def test_q_is_that_of_a_problem_solved_by_hand(x64):
+    """S13 by hand: one sample x = 2 with bias-free targets (a, 1 - a) at W = 0: H = diag-block 2[[1,-1],[-1,1]]/2."""
+    problem = js.Problem([[2.0]], [[0.6, 0.4]])
+    end = endpoint.evaluate(problem, np.zeros((2, 1)))
+    # g = (-0.2, 0.2), H = x² S(1/2, 1/2) = [[1, -1], [-1, 1]]: μ = 2, β = √2·2, q = 2√2·0.2√2/2 = 0.4.
+    assert end.q == pytest.approx(0.4, rel=1e-12)
+    assert end.gap == pytest.approx(0.5 * 0.08 / 2, rel=1e-12)
+    assert endpoint.descent_rate(problem, np.zeros((2, 1)), 0.25) == pytest.approx(1 - 0.25 * 2, rel=1e-12)
+    # Newton's V = (0.1, -0.1): range of V x = 0.4.
+    assert end.spread == pytest.approx(0.4, rel=1e-12)
+    scaled = endpoint.evaluate(js.Problem([[2.0**21]], [[0.6, 0.4]]), np.zeros((2, 1)))
+    assert scaled.q == pytest.approx(0.4, rel=1e-12)
+
+
+def test_q_with_log_cosh_is_that_of_a_problem_solved_by_hand(x64):
+    """S13, S21b by hand: the sample above with log-cosh at W = 0, where its Hessian is h = αγ times the identity.
+
+    In the coordinates (1, -1)/√2 and (1, 1)/√2: H = diag(2 + h, h), σ = 2, so the first is (2 + h)/4 when scaled; τ² =
+    h/((2 + h)/4) makes the second the same, which is μ. β = max(√2, 2γ (1/8 + 1/(2τ²))^½), ‖g‖_* = 0.2√2/2.
+    """
+    for gamma in (0.125, 3.0):
+        alpha = 0.5
+        problem = js.Problem([[2.0]], [[0.6, 0.4]], regularizer=js.LogCosh(alpha, gamma))
+        mu = (2 + alpha * gamma) / 4
+        beta = max(math.sqrt(2), 2 * gamma * math.sqrt(1 / 8 + mu / (2 * alpha * gamma)))
+        end = endpoint.evaluate(problem, np.zeros((2, 1)))
+        assert end.q == pytest.approx(beta * 0.1 * math.sqrt(2) / mu, rel=1e-12)
+    assert beta > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("parts", "whole"), [(("cosh",), False), (("cosh", "l2", "self"), True)])
+def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
+    """S13, S21b: ‖W* - Ŵ‖ <= r in the norm of q, gauge part included, on separated data with columns of any unit.
+
+    The norm is Σ σ²‖v - v̄‖² + τ² C v̄², τ² = mean curvature of the column / mean scaled curvature off the gauge.
+    """
+    pieces = {"cosh": js.LogCosh(0.3, 2.0, whole), "l2": js.L2(0.1, whole), "self": js.SelfRegularizer(0.7)}
+    problem = js.Problem.from_labels(X, SEPARATED, regularizer=tuple(pieces[p] for p in parts))
+    best, k, scale = js.fit(problem, "newton"), js.null_space(problem), feature_scale(problem)
+    assert best.converged
+    fired = 0
+    for size in (1e-5, 1e-4, 1e-3, 1e-2):
+        W = best.W + np.asarray(k.project(RNG.normal(size=(3, 3)))) * size / scale
+        q = endpoint.evaluate(problem, W).q
+        H = np.asarray(js.hessian(W, problem).to_dense()).reshape(3, 3, 3, 3)
+        inside = np.einsum("cded->ced", H) - np.einsum("cded->ed", H) / 3  # (I - J) H on equal features
+        typical = np.mean(np.einsum("ccd->d", inside) / 2 / scale**2)
+        h = 0.6 / np.cosh(2 * W) ** 2 + (0.1 if "l2" in parts else 0.0)
+        tau = np.sqrt(h.mean(axis=0) / typical)
+        if not whole:
+            tau[-1] = scale[-1]
+        beta = endpoint.radius_factor(problem, scale, tau)
+        # q from the definition: μ and ‖g‖_* in that norm, by the dense matrix in orthonormal class coordinates.
+        turn = np.vstack([js.helmert(3), np.full((1, 3), 3**-0.5)])
+        weights = np.vstack([scale, scale, tau])
+        M = np.kron(turn, np.eye(3)) @ H.reshape(9, 9) @ np.kron(turn, np.eye(3)).T
+        mu = np.linalg.eigvalsh(M / np.outer(weights, weights))[k.dim]
+        dual = np.linalg.norm(turn @ np.asarray(js.gradient(W, problem)) / weights)
+        assert q == pytest.approx(beta * dual / mu, rel=1e-6)
+        if q < 1:
+            fired += 1
+            away = W - best.W
+            norm = np.sum((away - away.mean(axis=0)) ** 2 * scale**2) + 3 * np.sum(away.mean(axis=0) ** 2 * tau**2)
+            assert math.sqrt(norm) <= -math.log1p(-q) / beta * (1 + 1e-9)
+    assert fired >= 2
+
+
+def test_samples_of_weight_zero_do_not_enter_q(x64):
+    """THEORY 0: β's maximum is over samples of positive weight."""
+    s, outlier = np.ones(20), X.copy()
+    s[3], outlier[3] = 0, 1e6
+    W = np.zeros((3, 3))
+    with_it = endpoint.evaluate(js.Problem.from_labels(outlier, MIXED, sample_weight=s), W)
+    without = endpoint.evaluate(js.Problem.from_labels(np.delete(X, 3, 0), np.delete(MIXED, 3)), W)
+    assert with_it.q == pytest.approx(without.q, rel=1e-10)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 30.0, 1000.0])
+def test_q_never_fires_without_a_minimiser(x64, size):
+    """S13's contrapositive: on separated data q >= 1 at every W."""
+    problem = js.Problem.from_labels(X, SEPARATED)
+    direction = js.fit(problem, "newton", max_steps=8).W
+    for W in (size * direction, size * RNG.normal(size=(3, 3)) / feature_scale(problem)):
+        assert not endpoint.evaluate(problem, W).q < 1
+
+
+def test_existence_ratio_makes_an_allowance_for_rounding():
+    values = np.array([-1e-17, 1e-16, 2.0, 5.0])
+    g = np.array([0.25, 0.0])
+    assert endpoint.existence_ratio(values, 2, 3.0, g, 0.5) == 1.0
+    assert endpoint.existence_ratio(values, 1, 3.0, g, 1e-15) == math.inf
+    assert endpoint.existence_ratio(values, 4, 3.0, 0 * g, 1e-15) == 0.0
+    assert endpoint.existence_ratio(values, 2, 3.0, np.array([0.25, 1.0]), 0.5) == pytest.approx(2 * math.sqrt(1.75))
+
+
+def test_separation_needs_every_margin_beyond_rounding(x64):
+    """S12: one-hot targets without regulariser; a margin of rounding size, a tie or a soft row is no certificate."""
+    problem = js.Problem.from_labels(X, SEPARATED)
+    W = js.fit(problem, "newton").W
+    assert endpoint.separates(problem, W)
+    assert not endpoint.separates(problem, -W)
+    assert not endpoint.separates(problem, np.zeros((3, 3)))
+    assert not endpoint.separates(problem, np.ones((3, 3)) + 1e-17 * W)
+    assert not endpoint.separates(js.Problem.from_labels(X, SEPARATED, label_smoothing=0.01), W)
+    assert not endpoint.separates(js.Problem.from_labels(X, SEPARATED, regularizer=js.L2(0.1)), W)
+    s = np.ones(20)
+    s[0] = 0
+    wrong = SEPARATED.copy()
+    wrong[0] = (wrong[0] + 1) % 3
+    assert not endpoint.separates(js.Problem.from_labels(X, wrong), W)
+    assert endpoint.separates(js.Problem.from_labels(X, wrong, sample_weight=s), W)
+
+
+def test_large_problems_are_not_diagonalised():
+    wide = np.zeros((2, 800), np.float32)
+    assert endpoint.evaluate(js.Problem(wide, np.eye(2, dtype=np.float32)), np.zeros((2, 800))).q is None
