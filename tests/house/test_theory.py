@@ -6,7 +6,7 @@ import re
 import pytest
 
 import jaxsoftmax as js
-from house import PACKAGE, ROOT, modules, tags, tree
+from helpers.house import PACKAGE, ROOT, modules, tags, tree
 
 THEORY = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
 _TAG = r"S\d+|7\.\d+"
