@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
 from jaxsoftmax.readers.messages import LARGEST, find_target, listing, refuse_identifiers
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["read_delimited", "table_records"]
 
@@ -62,7 +63,7 @@ def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tupl
                 yield start, row
             start = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{path}: line {reader.line_num}: {error}. Check the quotes there.") from None
+        raise WrongValue(path, f"line {reader.line_num}: {error}", "check the quotes there") from None
 
 
 def _is_number(cell: str) -> bool:
@@ -96,7 +97,7 @@ def _column_names(path: Path, first: list[str], header: bool) -> list[str]:
     for k, name in enumerate(names):
         if name in names[:k]:
             places = f"{names.index(name)} and {k}"
-            raise ValueError(f"{path}: two columns are named {name!r} (columns {places} from 0). Rename one of them.")
+            raise WrongValue(path, f"two columns are named {name!r} (columns {places} from 0)", "rename one of them")
     return names
 
 
@@ -126,12 +127,14 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
     records = table_records(path, text, delimiter)
     first_line, first = next(records, (0, []))
     if not first:
-        raise ValueError(f"{path}: holds only blank lines. It needs a row a sample.")
+        raise WrongValue(path, "holds only blank lines", "it needs a row a sample")
     second = next(records, None)
     if len(first) < 2:
-        raise ValueError(
-            f"{path}: line {first_line} has one column ({first[0][:40]!r}). Features and a label are needed, delimited "
-            "by commas (.csv), tabs (.tsv), or commas, semicolons, tabs or blanks (.txt)."
+        raise WrongValue(
+            path,
+            f"line {first_line} has one column ({first[0][:40]!r})",
+            "features and a label are needed, delimited by commas (.csv), tabs (.tsv), or commas, semicolons, tabs "
+            "or blanks (.txt)",
         )
     last = _last_cells(text, first)
     named = isinstance(target, str) and target in [cell.strip() for cell in first]
@@ -151,9 +154,11 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
 
     for line, row in rows():
         if len(row) != len(names):
-            raise ValueError(
-                f"{path}: line {line} has {len(row)} cells; {'the header' if header else f'line {first_line}'} has "
-                f"{len(names)}. Complete the row or remove it (a cell that holds the delimiter needs quotes)."
+            raise WrongValue(
+                path,
+                f"line {line} has {len(row)} cells",
+                f"{'the header' if header else f'line {first_line}'} has {len(names)}. Complete the row or remove "
+                "it (a cell that holds the delimiter needs quotes)",
             )
         labels.append(row.pop(label).strip())
         lines.append(line)
@@ -162,7 +167,7 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         except ValueError:
             _refuse_cell(path, line, row, [name for k, name in enumerate(names) if k != label])
     if not labels:
-        raise ValueError(f"{path}: has a header and no rows. It needs a row a sample.")
+        raise WrongValue(path, "has a header and no rows", "it needs a row a sample")
     features = [name for k, name in enumerate(names) if k != label]
     X = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features)).copy()
     if not np.isfinite(X).all():
@@ -173,8 +178,8 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         beyond = any(c.isdigit() for c in cell)
         what = f"{cell[:40]!r} is beyond the largest float64, {LARGEST:.2g}" if beyond else f"the cell is {X[n, d]}"
         remedy = "Rescale the column (other units)" if beyond else "Remove the row, or fill the cell in"
-        raise ValueError(
-            f"{path}: line {lines[n]}, column {features[d]!r}: {what}; features must be finite numbers. {remedy}."
+        raise WrongValue(
+            path, f"line {lines[n]}, column {features[d]!r}: {what}", f"features must be finite numbers. {remedy}"
         )
     notes = ()
     if header and not first[0].strip() and label != 0 and len(labels) > 1 and bool((np.diff(X[:, 0]) == 1).all()):
@@ -210,11 +215,13 @@ def _refuse_cell(path: Path, line: int, row: list[str], features: list[str]) -> 
             continue
         where = f"{path}: line {line}, column {name!r}"
         if cell.strip().lower() in _MISSING:
-            raise ValueError(f"{where}: the cell is missing ({cell!r}). Remove the row, or fill the cell in.") from None
+            raise WrongValue(where, f"the cell is missing ({cell!r})", "remove the row, or fill the cell in") from None
         comma = " Write decimals with a point." if _is_number(cell.replace(",", ".")) else ""
-        raise ValueError(
-            f"{where}: {cell[:40]!r} is not a number; features must be numbers.{comma} Remove the column or encode it "
-            "as numbers; if it holds the labels, name it with --target (target=)."
+        raise WrongValue(
+            where,
+            f"{cell[:40]!r} is not a number",
+            f"features must be numbers.{comma} Remove the column or encode it as numbers; if it holds the labels, "
+            "name it with --target (target=)",
         ) from None
 
 
@@ -225,9 +232,8 @@ def _labels(path: Path, name: str, labels: list[str], lines: list[int], default:
     for cell, line in zip(labels, lines, strict=True):
         # "NA" or "none" may be somebody's class, but not among numbers; an empty cell and NaN never are.
         if cell == "" or cell.lower() == "nan" or (mostly_numbers and cell.lower() in _MISSING):
-            raise ValueError(
-                f"{path}: line {line}: the label (column {name!r}) is missing ({cell!r}). "
-                "Remove the row, or fill it in."
+            raise WrongValue(
+                path, f"line {line}: the label (column {name!r}) is missing ({cell!r})", "remove the row, or fill it in"
             )
     if len(numeric) < len(labels):
         y = np.array(labels)

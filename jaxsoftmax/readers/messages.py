@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxsoftmax.support.errors import WrongValue
+
 __all__ = [
     "LARGEST",
     "as_float64",
@@ -45,11 +47,12 @@ def find_target(path: Path, names: Sequence[str], header: bool, target: str | in
         index = int(target)
     except ValueError:
         where = f"columns: {listing(names)}" if header else f"the file has no header; give an index 0…{len(names) - 1}"
-        raise ValueError(f"{path}: target: no column is named {target!r}; {where}.") from None
+        raise WrongValue(path, f"target: no column is named {target!r}", where) from None
     if not -len(names) <= index < len(names):
-        raise ValueError(
-            f"{path}: target: index {index} is out of range; the file has {len(names)} columns, "
-            f"0…{len(names) - 1}: {listing(names)}."
+        raise WrongValue(
+            path,
+            f"target: index {index} is out of range",
+            f"the file has {len(names)} columns, 0…{len(names) - 1}: {listing(names)}",
         )
     return index % len(names)
 
@@ -71,9 +74,10 @@ def as_float64(path: Path, X: np.ndarray, place: Callable[[tuple[int, ...]], str
     if X.dtype.kind in "iu" and X.dtype.itemsize == 8:
         for index in map(tuple, np.argwhere(np.abs(F) >= 2.0**53).tolist()):
             if int(F[index]) != int(X[index]):
-                raise ValueError(
-                    f"{path}: {place(index)} is the integer {int(X[index])}, which no float64 holds exactly. Rescale "
-                    "or shift the column, or store it as floats if the rounding is meant."
+                raise WrongValue(
+                    path,
+                    f"{place(index)} is the integer {int(X[index])}, which no float64 holds exactly",
+                    "rescale or shift the column, or store it as floats if the rounding is meant",
                 )
     return F
 
@@ -82,8 +86,8 @@ def refuse_nonfinite(path: Path, X: np.ndarray, place: Callable[[int, int], str]
     """Name the first entry of X that is not finite; `place(n, d)` says where it is."""
     if not np.isfinite(X).all():
         n, d = (int(k) for k in np.argwhere(~np.isfinite(X))[0])
-        raise ValueError(
-            f"{path}: {place(n, d)} is {X[n, d]}; features must be finite. Remove the row, or fill the entry in."
+        raise WrongValue(
+            path, f"{place(n, d)} is {X[n, d]}", "features must be finite. Remove the row, or fill the entry in"
         )
 
 
@@ -97,10 +101,10 @@ def as_labels(path: Path, y: np.ndarray, place: Callable[[int], str]) -> np.ndar
         whole = np.isfinite(y) & (y == np.floor(y)) & (np.abs(y) < 2.0**63)
         if not whole.all():
             n = int(np.argmin(whole))
-            raise ValueError(f"{path}: {place(n)} is {y[n]}; labels must be text or integers.")
+            raise WrongValue(path, f"{place(n)} is {y[n]}", "labels must be text or integers")
         return y.astype(np.int64)
     if y.dtype.kind not in "iubUS":
-        raise ValueError(f"{path}: {place(0)} has dtype {y.dtype}; labels must be text or integers.")
+        raise WrongValue(path, f"{place(0)} has dtype {y.dtype}", "labels must be text or integers")
     return y.astype(np.str_) if y.dtype.kind == "S" else y
 
 
@@ -112,7 +116,9 @@ def refuse_identifiers(path: Path, y: np.ndarray, name: str, names: Sequence[str
     """
     count = len(np.unique(y))
     if count == len(y) and count >= 20:
-        raise ValueError(
-            f"{path}: column {name!r} was taken as the label, and all its {count} cells differ: an identifier, not a "
-            f"class. Name the label column with --target (target=); columns: {listing(names)}."
+        raise WrongValue(
+            path,
+            f"column {name!r} was taken as the label, and all its {count} cells differ: an identifier, not a "
+            "class. Name the label column with --target (target=)",
+            f"columns: {listing(names)}",
         )

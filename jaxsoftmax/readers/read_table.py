@@ -17,6 +17,7 @@ from jaxsoftmax.readers.csv_file import read_delimited
 from jaxsoftmax.readers.idx import is_idx, read_idx
 from jaxsoftmax.readers.messages import as_float64, as_labels, refuse_nonfinite
 from jaxsoftmax.readers.parquet_svmlight import read_parquet, read_svmlight
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["read_table", "table_text"]
 
@@ -89,7 +90,7 @@ def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
 def _load(path: Path) -> tuple[str, bytes]:
     """The file's name without the suffix of a compression, and its bytes, decompressed."""
     if path.is_dir():
-        raise ValueError(f"{path}: is a directory. Name one file in it.")
+        raise WrongValue(path, "is a directory", "name one file in it")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file. Check the path (relative paths start at {Path.cwd()}).")
     try:
@@ -103,11 +104,11 @@ def _load(path: Path) -> tuple[str, bytes]:
         try:
             content = decompress(content)
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-            raise ValueError(
-                f"{path}: is not {path.suffix} data, or is damaged ({str(error)[:80]}). Fetch or compress it again."
+            raise WrongValue(
+                path, f"is not {path.suffix} data, or is damaged ({str(error)[:80]})", "fetch or compress it again"
             ) from None
     if not content:
-        raise ValueError(f"{path}: is empty (0 bytes). It needs a row a sample.")
+        raise WrongValue(path, "is empty (0 bytes)", "it needs a row a sample")
     return name, content
 
 
@@ -151,19 +152,19 @@ def _read_npz(path: Path, content: bytes, target: str | int | None) -> Dataset:
             if "X" not in keys or wanted not in keys:
                 missing = "X" if "X" not in keys else wanted if target is not None else "y (or T)"
                 found = ", ".join(keys) or "none"
-                raise ValueError(
-                    f"{path}: has no array {missing}; arrays found: {found}. Save X (N, D) and y (N,) or T (N, C)."
+                raise WrongValue(
+                    path, f"has no array {missing}", f"arrays found: {found}. Save X (N, D) and y (N,) or T (N, C)"
                 )
             X, y = _npz_array(path, stored, "X"), _npz_array(path, stored, wanted)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
         raise ValueError(damaged) from None
     if X.ndim != 2 or X.dtype.kind not in "fiub" or 0 in X.shape:
-        raise ValueError(
-            f"{path}: X: shape {X.shape}, dtype {X.dtype}; needed: a numeric matrix (N, D), a row a sample."
+        raise WrongValue(
+            path, f"X: shape {X.shape}, dtype {X.dtype}", "needed: a numeric matrix (N, D), a row a sample"
         )
     if y.ndim not in (1, 2) or len(y) != len(X):
-        raise ValueError(
-            f"{path}: {wanted}: shape {y.shape}; needed: ({len(X)},) labels or ({len(X)}, C) probabilities."
+        raise WrongValue(
+            path, f"{wanted}: shape {y.shape}", f"needed: ({len(X)},) labels or ({len(X)}, C) probabilities"
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -180,8 +181,9 @@ def _npz_array(path: Path, stored: np.lib.npyio.NpzFile, key: str) -> np.ndarray
         return np.asarray(stored[key])
     except ValueError as error:
         if "pickle" in str(error):
-            raise ValueError(
-                f"{path}: array {key} holds Python objects, and unpickling a file is not safe. "
-                "Save it as numbers or text."
+            raise WrongValue(
+                path,
+                f"array {key} holds Python objects, and unpickling a file is not safe",
+                "save it as numbers or text",
             ) from None
         raise ValueError(f"{path}: array {key} cannot be read ({error}).") from None

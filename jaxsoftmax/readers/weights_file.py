@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.readers.messages import listing
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["load_weights", "save_weights"]
 
@@ -48,25 +49,28 @@ def load_weights(path: Path, problem: Problem) -> np.ndarray:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (AttributeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError):
-        raise ValueError(f"{path}: is not an NPZ file of weights. Write one with fit --weights.") from None
+        raise WrongValue(path, "is not an NPZ file of weights", "write one with fit --weights") from None
     W = arrays.get("W")
     if W is None or W.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{path}: has no numeric array W (found: {', '.join(arrays) or 'none'}). Write one with fit --weights."
+        raise WrongValue(
+            path, f"has no numeric array W (found: {', '.join(arrays) or 'none'})", "write one with fit --weights"
         )
     if W.shape != (problem.C, problem.D):
-        raise ValueError(
-            f"{path}: W has shape {W.shape}; these data need (C, D) = ({problem.C}, {problem.D}), the intercept last. "
-            "Name the weights of a fit of these data."
+        raise WrongValue(
+            path,
+            f"W has shape {W.shape}",
+            f"these data need (C, D) = ({problem.C}, {problem.D}), the intercept last. Name the weights of a fit "
+            "of these data",
         )
     if not np.isfinite(W).all():
         c, d = (int(k) for k in np.argwhere(~np.isfinite(W))[0])
-        raise ValueError(f"{path}: W[{c}, {d}] is {W[c, d]}; finite weights are needed. Fit again.")
+        raise WrongValue(path, f"W[{c}, {d}] is {W[c, d]}", "finite weights are needed. Fit again")
     for key, ours in (("classes", problem.classes), ("feature_names", problem.feature_names)):
         if key in arrays and ours is not None and [str(k) for k in arrays[key].tolist()] != [str(k) for k in ours]:
             theirs = listing([str(k) for k in arrays[key].tolist()])
-            raise ValueError(
-                f"{path}: its {key} are {theirs}; those of these data are {listing([str(k) for k in ours])}. Name the "
-                "weights of a fit of these data."
+            raise WrongValue(
+                path,
+                f"its {key} are {theirs}",
+                f"those of these data are {listing([str(k) for k in ours])}. Name the weights of a fit of these data",
             )
     return W
