@@ -15,7 +15,7 @@ ATTRIBUTE = "__crosscheck__"
 # The arguments of crosscheck after the function.
 OPTIONS = ("at", "gradient", "value_and_gradient", "hvp", "hessian", "jvp", "vjp", "args", "key", "budget")
 OPTIONS += ("dtype_policy", "psd", "twin")
-_HOW = "Decorate it with @js.declare_example(at=..., gradient=...), the arguments of js.crosscheck"
+_HOW = "decorate it with @js.declare_example(at=..., gradient=...), the arguments of js.crosscheck"
 
 Fun = TypeVar("Fun")
 
@@ -105,7 +105,7 @@ def declared_example(fun: Any) -> dict[str, Any]:
     else:
         made = " is"
     if not isinstance(example, Mapping):
-        raise WrongType(name, f"its {ATTRIBUTE}{made} {show(example)}, {kind_of(example)}", f"a dict is needed. {_HOW}")
+        raise WrongType(name, f"its {ATTRIBUTE}{made} {show(example)}, {kind_of(example)}", f"give a dict: {_HOW}")
     return _checked(example, name)
 
 
@@ -113,8 +113,8 @@ def _checked(arguments: Mapping[str, Any], name: str) -> dict[str, Any]:
     for given in arguments:
         if given not in OPTIONS:
             near = difflib.get_close_matches(str(given), OPTIONS, 1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(OPTIONS)}."
-            raise TypeError(f"{name}: {show(given)} is no argument of js.crosscheck; {hint}")
+            hint = f"did you mean {near[0]}?" if near else f"give some of {', '.join(OPTIONS)}"
+            raise WrongType(name, f"{show(given)} is no argument of js.crosscheck", hint)
     if "at" not in arguments:
         raise WrongType(name, "at is missing", "give the point at which to check, a pytree with float leaves")
     return dict(arguments)

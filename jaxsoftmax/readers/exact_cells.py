@@ -1,4 +1,4 @@
-"""Tables read as decimals: each cell must be the shortest decimal of its float64, or the data are not those in text."""
+"""Reads a text table again for cells with more digits than a float64 holds: as decimals they would be other numbers."""
 
 from __future__ import annotations
 
@@ -62,9 +62,6 @@ def refuse_rounded_cells(path: Path, table: dict[str, Any], names: tuple[str, ..
             continue  # the quick way through large tables
         for name, cell in zip(names, row, strict=True):
             if not is_shortest(cell):
-                raise WrongValue(
-                    path,
-                    f"line {line}, column {name!r}: {cell.strip()[:60]!r} has more digits than a float64 holds, "
-                    f"which is {float(cell)!r}: a verdict about decimals would be about other data",
-                    "shorten the cell, or use --binary, which reads each cell as the float64 nearest to it",
-                )
+                given = f"{cell.strip()[:60]!r} has more digits than a float64 holds, which is {float(cell)!r}"
+                remedy = "shorten the cell, or take each number as the float64 nearest to it"
+                raise WrongValue(path, f"line {line}, column {name!r}: {given}", remedy)

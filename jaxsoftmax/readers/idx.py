@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: a big-endian array of any shape, images beside a file of labels."""
+"""Reads IDX files, the format of MNIST: an array of any shape, the images beside a file of their labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
-from jaxsoftmax.readers.messages import as_labels, refuse_nonfinite
+from jaxsoftmax.readers.columns import as_labels, refuse_nonfinite
 from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["idx_array", "is_idx", "read_idx"]
@@ -46,12 +46,9 @@ def idx_array(path: Path, content: bytes) -> np.ndarray:
         [7, 8, 9]
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES or not content[3]:
-        raise WrongValue(
-            path,
-            f"is not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}, not with 00 00, a type code "
-            f"({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of dimensions",
-            "check its name",
-        )
+        start = content[:4].hex(" ") or "nothing"
+        wanted = f"00 00, a type code ({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of dimensions"
+        raise WrongValue(path, f"is not an IDX file: it starts with {start}, not with {wanted}", "check its name")
     dimensions = content[3]
     head = 4 + 4 * dimensions
     if len(content) < head:
@@ -61,12 +58,8 @@ def idx_array(path: Path, content: bytes) -> np.ndarray:
     wanted = head + math.prod(shape) * dtype.itemsize
     if len(content) != wanted:
         fault = "is cut off" if len(content) < wanted else "is too long"
-        raise WrongValue(
-            path,
-            f"{fault}: its header promises {' x '.join(map(str, shape))} entries, {wanted} bytes in all, and it "
-            f"has {len(content)}",
-            "fetch it again",
-        )
+        sizes = f"its header promises {' x '.join(map(str, shape))} entries, {wanted} bytes in all"
+        raise WrongValue(path, f"{fault}: {sizes}, and it has {len(content)}", "fetch it again")
     return np.frombuffer(content, dtype, offset=head).reshape(shape).astype(dtype.newbyteorder("="))
 
 
@@ -85,22 +78,15 @@ def read_idx(path: Path, content: bytes, target: str | int | None, load: Callabl
     """
     images = idx_array(path, content)
     if images.ndim < 2 or not images.size:
-        raise WrongValue(
-            path,
-            f"holds an array of shape {images.shape}",
-            "images (N, rows, columns) are needed. Name the file of images; its labels are found beside it, or named "
-            "with --target (target=)",
-        )
+        given = f"holds an array of shape {images.shape}, not images (N, rows, columns)"
+        raise WrongValue(path, given, "name the file of images, beside which that of its labels is found")
     beside = Path(str(target)) if target is not None else _labels_beside(path)
     y = idx_array(beside, load(beside))
     if y.ndim != 1:
-        raise WrongValue(beside, f"holds an array of shape {y.shape}", "labels (N,) are needed. Name another file")
+        raise WrongValue("target", f"{beside} has the shape {y.shape}, not (N,)", "name the file of the labels")
     if len(y) != len(images):
-        raise WrongValue(
-            beside,
-            f"has {len(y)} labels, and {path.name} has {len(images)} images",
-            "name the labels of these images with --target (target=)",
-        )
+        given = f"{beside} has {len(y)} labels, and {path.name} has {len(images)} images"
+        raise WrongValue("target", given, "name the labels of these images")
     X = images.reshape(len(images), -1).astype(np.float64)
     inner = images.shape[1:]
     names = [f"x{d}" for d in range(X.shape[1])]
@@ -120,4 +106,4 @@ def _labels_beside(path: Path) -> Path:
         if candidate.is_file():
             return candidate
     tried = f" ({candidates[0].name} is not beside it)" if "images" in path.name else ""
-    raise WrongValue(path, f"the file of its labels was not found{tried}", "name it with --target FILE (target=)")
+    raise WrongValue("target", f"the labels of {path} were not found{tried}", "name the file that holds them")
