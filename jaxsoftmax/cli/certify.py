@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,7 +118,7 @@ def _prepare(call: Certify) -> tuple[Prepared, Dataset, bool]:
     """The problem, the table that it comes from, and whether its numbers are read as decimals."""
     if call.digits is None and call.method is not None:
         raise UnusableInput("--method: it says how --digits proves the curvature; give --digits too, or leave it out.")
-    if call.digits is not None and find_spec("flint") is None:
+    if call.digits is not None and importlib.util.find_spec("flint") is None:
         raise UnusableInput("--digits: python-flint is not installed; run: pip install 'jaxsoftmax[exact]'")
     with refusing():
         one_of("method", call.method or "auto", ("auto", "pairs", "full"))

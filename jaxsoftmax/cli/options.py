@@ -64,8 +64,8 @@ def say(message: str) -> None:
         >>> from jaxsoftmax.cli.options import say
         >>> say("error: --tol: got -1.0; give a number >= 0.")
     """
-    lines = textwrap.wrap(f"jaxsoftmax: {message}", 80, break_long_words=False, break_on_hyphens=False)
-    print("\n  ".join(lines), file=sys.stderr)  # noqa: T201
+    options = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    print(textwrap.fill(f"jaxsoftmax: {message}", 80, **options), file=sys.stderr)  # noqa: T201
 
 
 def check_writable(option: str, path: Path | None) -> None:

@@ -147,4 +147,4 @@ def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
     if all(isinstance(entry, numbers.Real) and not isinstance(entry, bool) for entry in entries):
         return np.array([float(entry) for entry in entries])
     kinds = sorted({type(entry).__name__ for entry in entries})
-    raise WrongType(name, f"labels of types {', '.join(kinds)}", "give only integers, booleans or text, str(label)")
+    raise WrongType(name, f"labels of types {', '.join(kinds)}", "give all integers, all booleans or all text")
