@@ -17,7 +17,15 @@ from jaxsoftmax.proof.minimum.certificate import Certificate
 from jaxsoftmax.proof.minimum.objective import proof_data
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
 from jaxsoftmax.proof.minimum.theorem import NotProved, prove_minimum
-from jaxsoftmax.support.validation import is_traced, kind_of, positive_int, require_problem, show
+from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import (
+    flag,
+    kind_of,
+    one_of,
+    positive_int,
+    refuse_no_function,
+    require_concrete,
+)
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Status
@@ -70,21 +78,16 @@ def certify(
 
     Source: S13-S17; Sun & Tran-Dinh, Math. Program. 178 (2019); Rump, BIT 46 (2006).
     """
-    require_problem(problem)
-    if is_traced(problem.X):
-        raise TypeError("problem: its arrays are traced; a proof is about concrete data. Call it outside jit.")
+    require_concrete(problem)
     digits = positive_int("digits", digits)
-    if method not in ("auto", "pairs", "full"):
-        raise ValueError(f"method: got {show(method)}; give 'auto', 'pairs' or 'full'.")
-    if not isinstance(decimal, (bool, np.bool_)):
-        raise TypeError(f"decimal: got {show(decimal)}, {kind_of(decimal)}. Give True or False.")
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress: got {show(progress)}, {kind_of(progress)}; give a function of one argument.")
+    one_of("method", method, ("auto", "pairs", "full"))
+    decimal = flag("decimal", decimal)
+    refuse_no_function("progress", progress)
     tell = progress or (lambda _: None)
     _refuse_memory(problem, digits)
     if importlib.util.find_spec("flint") is None:
         raise ImportError("certify: needs python-flint. Run: pip install 'jaxsoftmax[exact]'")
-    data = ExactData(problem, bool(decimal))
+    data = ExactData(problem, decimal)
     everything = proof_data(data)
     start = _start(problem, W, tell)
     began = time.perf_counter()
@@ -120,14 +123,12 @@ def _certificate(data: ExactData, proof: Any, dropped: list, began: float) -> Ce
 
 def _refuse_memory(problem: Problem, digits: int) -> None:
     if digits > _MOST_DIGITS:
-        raise ValueError(f"digits: got {digits}; a certificate holds at most {_MOST_DIGITS}. Ask for fewer.")
+        raise WrongValue("digits", f"got {digits}", f"a certificate holds at most {_MOST_DIGITS}")
     N, _, C = problem.shape
     size = N * C * (64 + digits * 0.42 * 3)  # bytes of a Python integer of 3.3 bits a digit, thrice
     if size > _MOST_BYTES:
-        raise ValueError(
-            f"digits: {digits} would take {size / 1e9:.3g} GB for the probabilities of {N} x {C}, more than "
-            f"{_MOST_BYTES / 1e9:.3g} GB. Ask for fewer."
-        )
+        given = f"{digits} would take {size / 1e9:.3g} GB for the probabilities of {N} x {C}"
+        raise WrongValue("digits", given, f"give fewer: at most {_MOST_BYTES / 1e9:.3g} GB are used")
 
 
 def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
@@ -135,12 +136,10 @@ def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
     if W is not None:
         found = np.asarray(W)
         if found.dtype.kind not in "fiu" or found.shape != (problem.C, problem.D):
-            raise ValueError(
-                f"W: got {kind_of(W)}; real weights ({problem.C}, {problem.D}) of this problem are "
-                "needed. Pass fit.W of a fit of the same problem, or leave it out."
-            )
+            needed = f"give fit.W, real, of shape ({problem.C}, {problem.D}), of a fit of this problem, or leave it out"
+            raise WrongValue("W", f"got {kind_of(W)}", needed)
         if not np.isfinite(found.astype(np.float64)).all():
-            raise ValueError("W: holds NaN or infinities. Pass fit.W of a fit that ended at finite weights.")
+            raise WrongValue("W", "holds NaN or infinities", "pass fit.W of a fit that ended at finite weights")
         return found.astype(np.float64)
     tell("training")
     with jax.enable_x64(True), warnings.catch_warnings():

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, show
 
 __all__ = ["ATTRIBUTE", "OPTIONS", "declare_example", "declared_example"]
@@ -14,7 +15,7 @@ ATTRIBUTE = "__crosscheck__"
 # The arguments of crosscheck after the function.
 OPTIONS = ("at", "gradient", "value_and_gradient", "hvp", "hessian", "jvp", "vjp", "args", "key", "budget")
 OPTIONS += ("dtype_policy", "psd", "twin")
-_HOW = "Decorate it with @js.declare_example(at=..., gradient=...), the arguments of js.crosscheck"
+_HOW = "decorate it with @js.declare_example(at=..., gradient=...), the arguments of js.crosscheck"
 
 Fun = TypeVar("Fun")
 
@@ -48,21 +49,25 @@ def declare_example(make: Callable[[], Mapping[str, Any]] | None = None, /, **ar
     if make is None:
         example: Any = _checked(arguments, "declare_example")
     elif arguments:
-        raise TypeError(f"declare_example: got a function and {', '.join(arguments)}; give one or the other.")
+        raise WrongType("declare_example", f"got a function and {', '.join(arguments)}", "give one or the other")
     elif callable(make):
         example = make
     else:
-        raise TypeError(
-            f"declare_example: got {show(make)}, {kind_of(make)}; give the arguments of js.crosscheck by name "
-            "(at=..., gradient=...), or a function without arguments that returns them as a dict."
+        raise WrongType(
+            "declare_example",
+            f"got {show(make)}, {kind_of(make)}",
+            "give the arguments of js.crosscheck by name (at=..., gradient=...), or a function without arguments "
+            "that returns them as a dict",
         )
 
     def declare(fun: Fun) -> Fun:
         try:
             setattr(fun, ATTRIBUTE, example)
         except AttributeError:
-            raise TypeError(
-                f"declare_example: {show(fun)}, {kind_of(fun)}, takes no attributes. Wrap it in a function of your own."
+            raise WrongType(
+                "declare_example",
+                f"{show(fun)}, {kind_of(fun)}, takes no attributes",
+                "wrap it in a function of your own",
             ) from None
         return fun
 
@@ -93,14 +98,14 @@ def declared_example(fun: Any) -> dict[str, Any]:
     name = getattr(fun, "__name__", None) or show(fun)
     example = getattr(fun, ATTRIBUTE, None)
     if example is None:
-        raise ValueError(f"{name}: no example is declared for it. {_HOW}.")
+        raise WrongValue(name, "no example is declared for it", _HOW)
     made = " returned"
     if callable(example):
         example = example()
     else:
         made = " is"
     if not isinstance(example, Mapping):
-        raise TypeError(f"{name}: its {ATTRIBUTE}{made} {show(example)}, {kind_of(example)}; a dict is needed. {_HOW}.")
+        raise WrongType(name, f"its {ATTRIBUTE}{made} {show(example)}, {kind_of(example)}", f"give a dict: {_HOW}")
     return _checked(example, name)
 
 
@@ -108,8 +113,8 @@ def _checked(arguments: Mapping[str, Any], name: str) -> dict[str, Any]:
     for given in arguments:
         if given not in OPTIONS:
             near = difflib.get_close_matches(str(given), OPTIONS, 1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(OPTIONS)}."
-            raise TypeError(f"{name}: {show(given)} is no argument of js.crosscheck; {hint}")
+            hint = f"did you mean {near[0]}?" if near else f"give some of {', '.join(OPTIONS)}"
+            raise WrongType(name, f"{show(given)} is no argument of js.crosscheck", hint)
     if "at" not in arguments:
-        raise TypeError(f"{name}: at is missing; give the point at which to check, a pytree with float leaves.")
+        raise WrongType(name, "at is missing", "give the point at which to check, a pytree with float leaves")
     return dict(arguments)

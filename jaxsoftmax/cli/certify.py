@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import tempfile
@@ -19,7 +20,7 @@ from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.readers.exact_cells import refuse_rounded_cells
 from jaxsoftmax.readers.idx import is_idx
 from jaxsoftmax.readers.read_table import read_table
-from jaxsoftmax.support.validation import positive_int, show
+from jaxsoftmax.support.validation import one_of, positive_int
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
 from jaxsoftmax.verification.render import problem_lines, title
 from jaxsoftmax.verification.run import environment, version
@@ -107,28 +108,28 @@ def _refuse_files(call: Certify) -> None:
         if path is None:
             continue
         if option != "--json" and path.exists() and not path.is_file():
-            raise UnusableInput(f"{option}: {path} is no plain file, and would be replaced. Name a file.")
+            raise UnusableInput(f"{option}: {path} is no plain file, and would be replaced; name a file.")
         other = taken.setdefault(path.resolve(), option)
         if other != option:
-            raise UnusableInput(f"{option}: {path} is also {other}. Name another file.")
+            raise UnusableInput(f"{option}: {path} is also {other}; name another file.")
 
 
 def _prepare(call: Certify) -> tuple[Prepared, Dataset, bool]:
     """The problem, the table that it comes from, and whether its numbers are read as decimals."""
     if call.digits is None and call.method is not None:
-        raise UnusableInput(
-            "--method: is that of the curvature and goes with --digits. Give --digits, or leave it out."
-        )
-    if call.method not in (None, "auto", "pairs", "full"):
-        raise UnusableInput(f"--method: got {show(call.method)}; give auto, pairs or full.")
+        raise UnusableInput("--method: it says how --digits proves the curvature; give --digits too, or leave it out.")
+    if call.digits is not None and importlib.util.find_spec("flint") is None:
+        raise UnusableInput("--digits: python-flint is not installed; run: pip install 'jaxsoftmax[exact]'")
     with refusing():
+        one_of("method", call.method or "auto", ("auto", "pairs", "full"))
         if call.digits is not None:
             positive_int("digits", call.digits)
         check_options(label_smoothing=call.label_smoothing, l2=call.l2, dtype="float64", seed=0)
         data = read_table(call.data, call.target)
         decimal = data.table is not None and not call.binary
         if decimal:
-            refuse_rounded_cells(call.data, data.table or {}, data.feature_names)
+            with refusing(remedy="shorten the cell, or give --binary, which reads each cell as the nearest float64"):
+                refuse_rounded_cells(call.data, data.table or {}, data.feature_names)
         (prepared,) = prepare(data, label_smoothing=call.label_smoothing, l2=call.l2)
     return prepared, data, decimal
 

@@ -5,12 +5,11 @@ Nothing here imports JAX or NumPy: a check of a small certificate takes millisec
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxsoftmax.cli.options import UnusableInput
+from jaxsoftmax.cli.options import UnusableInput, say
 from jaxsoftmax.cli.scopes import interruptible
 from jaxsoftmax.proof.checkers.check_existence import RefusedCertificate
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
@@ -40,7 +39,7 @@ def run_check(call: Recheck) -> int:
     try:
         verdict = check_certificate(call.certificate, call.data, call.labels)
     except RefusedCertificate as error:
-        print(f"jaxsoftmax: REFUSED: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        say(f"REFUSED: {error}")
         return REFUSED
     except ValueError as error:
         raise UnusableInput(str(error)) from None

@@ -14,46 +14,60 @@ __all__ = ["build"]
 
 _HELP = """The mathematics of the softmax layer, checked on data.
 
-`jaxsoftmax verify` compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, probes the
-curvature, and prints a row for each check. `jaxsoftmax fit` trains and says how the run ended; `jaxsoftmax probe`
-looks at the curvature at a point. `jaxsoftmax certify` decides whether a minimiser exists, or proves where it is to any
-number of digits, and writes a certificate, which `jaxsoftmax check` verifies. `jaxsoftmax crosscheck` checks the
-derivatives of any JAX function."""
+verify compares hand-derived derivatives with autodiff and 50-digit
+arithmetic, trains, and looks at the curvature. fit trains and says how the
+run ended. probe looks at the curvature at one point. certify proves whether a
+minimiser exists, or where it is to any number of digits, in a certificate
+that check verifies. crosscheck checks the derivatives of any JAX function."""
 _FORMATS = (
     "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
 )
 
 
-Data = Annotated[str | None, typer.Argument(metavar="DATA", help=f"{_FORMATS} Left out: digits, with smoothing 0.01.")]
+Data = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA", help=f"{_FORMATS} Left out: the packaged digits, with label smoothing 0.01."
+    ),
+]
 VerifyData = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help=f"{_FORMATS} Left out: the embedded digits and iris, with smoothing 0.01, and iris without it.",
+        help=f"{_FORMATS} Left out: the packaged digits and iris, with label smoothing 0.01.",
     ),
 ]
 Target = Annotated[
     str | None,
     typer.Option(
         metavar="COL",
-        help="Label column by name, or by index from 0 (negative: from the end, -1 the last). Default: the last. "
-        "NPZ: name of the label array. IDX images: path of their labels.",
+        help="The column of the labels, by name or by index from 0 (-1: the last). Default: the last. "
+        "For NPZ: the name of the array of labels. For IDX images: the file of their labels.",
     ),
 ]
 Smoothing = Annotated[
     str | None,
     typer.Option(
         metavar="E",
-        help="Targets become (1-E)T + E/C, exactly. With E > 0 a minimiser exists. Default: 0 for a file.",
+        help="Give every class the share E/C of each target: T becomes (1-E)T + E/C. With E > 0 a minimiser exists. "
+        "Default for a file: 0.",
     ),
 ]
-Penalty = Annotated[float, typer.Option("--l2", metavar="A", help="Add (A/2)|W|², the intercept not penalised.")]
-Dtype = Annotated[str, typer.Option(metavar="float64|float32", help="The dtype of the problem.")]
-Seed = Annotated[int, typer.Option(metavar="K", help="Seed of random weights, directions and minibatches.")]
+Penalty = Annotated[
+    float, typer.Option("--l2", metavar="A", help="Add the penalty (A/2)|W|² on all weights but the intercepts.")
+]
+Dtype = Annotated[
+    str, typer.Option(metavar="float64|float32", help="Floating-point type in which the loss is computed.")
+]
+Seed = Annotated[int, typer.Option(metavar="K", help="Seed of everything random: weights, directions, minibatches.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the whole report as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors; see the exit status.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only; the exit status tells the rest.")]
 Method = Annotated[
-    str, typer.Option(metavar="NAME", help=f"Training method: {', '.join(METHOD_NAMES)}. auto: Newton where it fits.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"Training method: {', '.join(METHOD_NAMES)}. auto: Newton's, with conjugate gradients where it is large.",
+    ),
 ]
 
 
@@ -95,9 +109,10 @@ def build() -> Any:
         json_file: Json = None,
         quiet: Quiet = False,
     ) -> int:
-        """Check derivatives, training and curvature on data, statement by statement.
+        """Check the derivatives, a training run and the curvature on data.
 
-        Exit status: 0 all checks passed, 1 a check failed, 2 the input cannot be used, 130 interrupted.
+        Exit status: 0 all checks passed, 1 a check failed, 2 the input cannot be
+        used, 130 interrupted.
         """
         from jaxsoftmax.cli.runs import Call, run_verify
 
@@ -114,34 +129,39 @@ def build() -> Any:
         method: Method = "auto",
         tol: Annotated[
             float | None,
-            typer.Option(metavar="T", help="Tolerance on the scaled gradient, >= 0. Default: eps(dtype)^(2/3)."),
+            typer.Option(
+                metavar="T", help="Stop where the scaled gradient is at most T >= 0. Default: eps^(2/3) of the dtype."
+            ),
         ] = None,
         max_steps: Annotated[
             int | None,
-            typer.Option(metavar="K", help="Step limit (with --batch-size: of epochs). Default: the method's."),
+            typer.Option(metavar="K", help="Most steps (with --batch-size: epochs). Default: the method's own."),
         ] = None,
         batch_size: Annotated[
-            int | None, typer.Option(metavar="B", help="Samples a minibatch, for sgd and adam.")
+            int | None, typer.Option(metavar="B", help="Samples in a minibatch; for sgd and adam.")
         ] = None,
         learning_rate: Annotated[
             float | None,
-            typer.Option(metavar="R", help="For sgd (default 1/Λ, the step bound of S16) and adam (0.01)."),
+            typer.Option(metavar="R", help="Learning rate of sgd (default: the safe step 1/Λ, S16) and adam (0.01)."),
         ] = None,
         whiten: Annotated[
             bool,
-            typer.Option("--whiten", help="Train in features that make S19's matrix I: few steps on raw data."),
+            typer.Option("--whiten", help="Whiten the features first (S19): far fewer steps on unscaled data."),
         ] = False,
         weights: Annotated[
             Path | None,
-            typer.Option(metavar="FILE.npz", help="Save W, the classes and the feature names; probe --at reads it."),
+            typer.Option(
+                metavar="FILE.npz", help="Save the weights with the names of classes and features, for probe --at."
+            ),
         ] = None,
         json_file: Json = None,
         quiet: Quiet = False,
     ) -> int:
-        """Train, and say how the run ended: Ctrl-C stops it and keeps what is done.
+        """Train, and say how the run ended; Ctrl-C stops it and keeps what is done.
 
-        Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended otherwise (no minimiser suspected,
-        step limit, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and written).
+        Exit status: 0 the scaled gradient reached the tolerance, 1 it did not (step
+        limit, no minimiser, ...), 2 the input cannot be used, 130 interrupted (what
+        is done is printed and written).
         """
         from jaxsoftmax.cli.runs import Call, run_fit
 
@@ -159,17 +179,17 @@ def build() -> Any:
         at: Annotated[
             str,
             typer.Option(
-                metavar="zero|random|fit|FILE.npz", help="The W to probe; a file is one that fit --weights wrote."
+                metavar="POINT", help="Weights to look at: zero, random, fit, or a file that fit --weights wrote."
             ),
         ] = "fit",
         method: Method = "auto",
         json_file: Json = None,
         quiet: Quiet = False,
     ) -> int:
-        """Look at the curvature of the loss at a point: extreme eigenvalues, kernel, condition, and their bounds.
+        """Look at the curvature of the loss at one point, and at its bounds.
 
-        Exit status: 0 consistent with convexity, 1 refuted or not resolved, 2 the input cannot be used, 130
-        interrupted.
+        Exit status: 0 consistent with convexity, 1 refuted or not resolved, 2 the
+        input cannot be used, 130 interrupted.
         """
         from jaxsoftmax.cli.runs import Call, run_probe
 
@@ -179,42 +199,48 @@ def build() -> Any:
     def certify(
         data: Annotated[Path, typer.Argument(metavar="DATA", help=_FORMATS)],
         output: Annotated[
-            Path, typer.Option("--output", "-o", metavar="CERT.json", help="The certificate to write, once checked.")
+            Path,
+            typer.Option("--output", "-o", metavar="CERT.json", help="The certificate to write, once it is checked."),
         ],
         target: Target = None,
         label_smoothing: Smoothing = None,
         l2: Penalty = 0.0,
         digits: Annotated[
             int | None,
-            typer.Option(metavar="K", help="Prove where the minimiser is, and the minimum to K significant decimals."),
+            typer.Option(metavar="K", help="Prove where the minimiser is, and the minimum to K significant digits."),
         ] = None,
         method: Annotated[
             str | None,
             typer.Option(
                 metavar="auto|pairs|full",
-                help="With --digits, how curvature is proved: by pairs of classes (fast) or the full matrix (sharper).",
+                help="How --digits bounds the curvature: pairs of classes (fast) or the full matrix (sharper).",
             ),
         ] = None,
         budget: Annotated[
-            float, typer.Option(metavar="S", help="Seconds after which no further stage of the search starts.")
+            float, typer.Option(metavar="S", help="Seconds after which the search for a proof starts nothing new.")
         ] = 60.0,
         dump: Annotated[
             Path | None,
-            typer.Option(metavar="FILE", help="Also write the data as exact text, which check reads for any format."),
+            typer.Option(
+                metavar="FILE", help="Also write the data as exact text, which check reads whatever their format."
+            ),
         ] = None,
         binary: Annotated[
             bool,
-            typer.Option("--binary", help="Read numbers in text as float64 (0.1 is then a dyadic number near 1/10)."),
+            typer.Option(
+                "--binary", help="Read numbers in text as the nearest float64, not as the decimals that they are."
+            ),
         ] = False,
         json_file: Json = None,
         quiet: Quiet = False,
     ) -> int:
-        """Decide whether a minimiser exists, or with --digits prove where it is; the certificate is checked exactly.
+        """Prove whether a minimiser exists, or with --digits where it is.
 
-        Numbers in text tables are the decimals that they are (0.1 is 1/10), other formats are read as they are.
+        Numbers in text tables are the decimals that they are: 0.1 is 1/10.
 
-        Exit status: 0 proved and checked (without --digits: either verdict), 1 not proved (no certificate is written),
-        2 the input cannot be used, 130 interrupted.
+        Exit status: 0 proved and checked (without --digits: either verdict), 1 not
+        proved (no certificate is written), 2 the input cannot be used, 130
+        interrupted.
         """
         from jaxsoftmax.cli.certify import Certify, run_certify
 
@@ -228,7 +254,10 @@ def build() -> Any:
         certificate: Annotated[Path, typer.Argument(metavar="CERT.json", help="A certificate that certify wrote.")],
         data: Annotated[
             Path,
-            typer.Argument(metavar="DATA", help="The data: text table, IDX images (each plain or .gz), or exact dump."),
+            typer.Argument(
+                metavar="DATA",
+                help="The data: a text table or IDX images (plain or .gz), or what certify --dump wrote.",
+            ),
         ],
         labels: Annotated[
             Path | None, typer.Option(metavar="FILE", help="The labels of IDX images, where they are not beside them.")
@@ -237,8 +266,8 @@ def build() -> Any:
     ) -> int:
         """Verify a certificate from the data alone, in exact arithmetic, without JAX.
 
-        Exit status: 0 verified, 1 the certificate does not prove its verdict about these data, 2 a file cannot be used,
-        130 interrupted.
+        Exit status: 0 verified, 1 the certificate does not prove its verdict about
+        these data, 2 a file cannot be used, 130 interrupted.
         """
         from jaxsoftmax.cli.check import Recheck, run_check
 
@@ -256,21 +285,26 @@ def build() -> Any:
         ],
         dtype: Annotated[
             str | None,
-            typer.Option(metavar="float32|float64|both", help="Check it in this dtype. Default: the example's own."),
+            typer.Option(
+                metavar="float32|float64|both", help="Floating-point type in which to check it. Default: the example's."
+            ),
         ] = None,
         key: Annotated[
-            int, typer.Option(metavar="K", help="Seed of the probe directions, unless the example has a key.")
+            int, typer.Option(metavar="K", help="Seed of the random directions, unless the example has a key.")
         ] = 0,
         json_file: Json = None,
         plot_file: Annotated[
-            Path | None, typer.Option("--plot", metavar="FILE.png", help="Also draw the histogram of errors in ulps.")
+            Path | None,
+            typer.Option(
+                "--plot", metavar="FILE.png", help="Also draw a histogram of the errors, in units in the last place."
+            ),
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Check the hand-written derivatives of a JAX function, or its own custom rules, against independent routes.
+        """Check the derivatives of a JAX function that are written by hand.
 
-        Exit status: 0 they agree or rounding hides the difference, 1 they disagree, 2 the function cannot be checked,
-        130 interrupted.
+        Exit status: 0 they agree, or rounding hides the difference, 1 they disagree,
+        2 the function cannot be checked, 130 interrupted.
         """
         from jaxsoftmax.cli.crosscheck import Check, run_crosscheck
 

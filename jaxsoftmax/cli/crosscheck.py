@@ -19,7 +19,7 @@ __all__ = ["Check", "find_function", "run_crosscheck"]
 
 PASSED, DISAGREES = 0, 1
 DTYPES = ("float32", "float64")
-_EXAMPLE = "Give MODULE:FUNCTION or FILE.py:FUNCTION, such as mypackage.losses:huber"
+_EXAMPLE = "give MODULE:FUNCTION or FILE.py:FUNCTION, such as mypackage.losses:huber"
 
 
 class Check(NamedTuple):
@@ -43,7 +43,7 @@ def run_crosscheck(call: Check) -> int:
     check_writable("--json", call.json_file)
     check_writable("--plot", call.plot_file)
     if call.plot_file is not None and importlib.util.find_spec("matplotlib") is None:
-        raise UnusableInput("--plot: matplotlib is not installed. Run: pip install 'jaxsoftmax[plots]'")
+        raise UnusableInput("--plot: matplotlib is not installed; run: pip install 'jaxsoftmax[plots]'")
     try:
         with _import_path(call.target):
             fun = find_function(call.target)
@@ -82,8 +82,7 @@ def _check(fun: Any, call: Check, dtype: str | None) -> tuple[str, Any]:
             report = crosscheck(fun, at, **arguments)  # which refuses an `at` that has no dtypes, by name
             return dtype or _dtypes(at), report
     except (ValueError, TypeError, ImportError) as error:
-        message = str(error)
-        raise UnusableInput(message if call.target in message else f"{call.target}: {message}") from error
+        raise UnusableInput(f"{call.target}: {error}") from error
 
 
 def _cast(tree: Any, dtype: str, *, numbers: bool) -> Any:
@@ -134,7 +133,7 @@ def find_function(target: str) -> Any:
     """
     where, _, dotted = target.rpartition(":")
     if not where or not dotted:
-        raise UnusableInput(f"{target!r} names no function of a module. {_EXAMPLE}.")
+        raise UnusableInput(f"{target!r} names no function of a module; {_EXAMPLE}.")
     found: Any = _module(where)
     path = where
     for name in dotted.split("."):
@@ -144,7 +143,7 @@ def find_function(target: str) -> Any:
             raise UnusableInput(f"{path} has no attribute {name!r}; {hint}")
         found, path = getattr(found, name), f"{path}{':' if path == where else '.'}{name}"
     if not callable(found):
-        raise UnusableInput(f"{target} is not a function: it is of type {type(found).__name__}. {_EXAMPLE}.")
+        raise UnusableInput(f"{target} is not a function: it is of type {type(found).__name__}; {_EXAMPLE}.")
     return found
 
 
@@ -159,8 +158,8 @@ def _module(where: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if not where.endswith(".py") and (where == missing or where.startswith(missing + ".")):
-            remedy = "Run it where the module lies, or install its package"
-            raise UnusableInput(f"no module is named {missing!r} in {Path.cwd()} or installed. {remedy}.") from error
+            remedy = "run it where the module lies, or install its package"
+            raise UnusableInput(f"no module is named {missing!r} in {Path.cwd()} or installed; {remedy}.") from error
         raise UnusableInput(f"{where}: importing it failed, for no module is named {missing!r}.") from error
     except (Exception, SystemExit) as error:
         raise UnusableInput(f"{where}: importing it raised {type(error).__name__}: {error}") from error
@@ -200,7 +199,7 @@ def _write_json(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]
 def _write_plot(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]:
     drawable = {name: report for name, report in reports.items() if report.ulp_histogram is not None}
     if call.plot_file is not None and not drawable:
-        yield UnusableInput(f"--plot: the report on {call.target} has no ulp histogram to draw. Leave --plot out.")
+        yield UnusableInput(f"--plot: the report on {call.target} has no ulp histogram to draw; leave --plot out.")
     elif call.plot_file is not None:
         # A figure of its own, not pyplot's: no window, no backend to choose.
         from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from jaxsoftmax.cli.options import Interrupted, UnusableInput
+from jaxsoftmax.cli.options import Interrupted, UnusableInput, say
 
 __all__ = ["main"]
 
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit status; messages of a wrong call are one line on stderr.
+    """Run one command and return its exit status; a wrong call is told in one sentence on stderr.
 
     Args:
         arguments: what follows the program's name.
@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
     except ImportError as error:
         if (error.name or "").split(".")[0] not in ("typer", "rich"):
             raise
-        return _refuse(f"{error.name} is not installed. Run: pip install 'jaxsoftmax[cli]'")
+        return _refuse(f"{error.name} is not installed; run: pip install 'jaxsoftmax[cli]'")
     try:
         status = app(args=arguments, prog_name="jaxsoftmax", standalone_mode=False)
         sys.stdout.flush()
@@ -57,13 +57,13 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, Interrupted):
         return _refuse("interrupted", INTERRUPTED)
     except MemoryError:
-        return _refuse("out of memory. Use fewer rows, columns or classes.")
+        return _refuse("out of memory; use fewer rows, columns or classes.")
     except Exception as error:
         # typer carries its own copy of click, or uses click's, by version: both mark a wrong call like this.
         if hasattr(error, "format_message"):
             command = next((word for word in arguments if not word.startswith("-")), "")
             see = f"jaxsoftmax {command} --help" if command in COMMANDS else "jaxsoftmax --help"
-            return _refuse(f"{error.format_message().rstrip('.')}. See: {see}")  # type: ignore[attr-defined]
+            return _refuse(f"{error.format_message().rstrip('.')}; see {see}")  # type: ignore[attr-defined]
         if type(error).__name__ == "Abort":
             return _refuse("interrupted", INTERRUPTED)
         if type(error).__name__ == "Exit":
@@ -72,7 +72,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _refuse(message: str, status: int = UNUSABLE) -> int:
-    print(f"jaxsoftmax: error: {' '.join(str(message).split())}", file=sys.stderr)  # noqa: T201
+    say(f"error: {message}")
     return status
 
 

@@ -1,23 +1,30 @@
-"""What the commands share before anything heavy is imported: refusing a call, naming options, files to write, help."""
+"""What the commands share before anything heavy is imported: refusing a call in its own terms, files to write, help."""
 
 from __future__ import annotations
 
 import os
-import re
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
-__all__ = ["METHOD_NAMES", "Interrupted", "UnusableInput", "as_options", "check_writable", "console"]
+from jaxsoftmax.support.errors import WrongArgument
+
+__all__ = ["METHOD_NAMES", "TERMS", "Interrupted", "UnusableInput", "check_writable", "console", "in_terms", "say"]
 
 # What --help lists, without importing JAX for it.
 METHOD_NAMES = ("auto", "gd", "gd-optimal", "agd", "bb", "rychlik-bb", "mm", "newton", "newton-cg")
 METHOD_NAMES += ("sgd", "adam", "lbfgs")
-_NAMES = "smoothing|l2|dtype|seed|method|tol|max_steps|batch_size|learning_rate|whiten|target|budget|digits"
-_ARGUMENT = re.compile(rf"(^|: )({_NAMES}): ")
+
+# What the command line calls an argument of the library.
+TERMS = {"problem": "DATA", "X": "features", "y": "labels", "T": "probabilities", "l2": "--l2", "tol": "--tol"}
+TERMS |= {name: f"--{name}" for name in ("target", "dtype", "seed", "method", "whiten", "budget", "digits")}
+TERMS |= {"label_smoothing": "--label-smoothing", "max_steps": "--max-steps"}
+TERMS |= {"batch_size": "--batch-size", "learning_rate": "--learning-rate"}
 
 
 class UnusableInput(Exception):
-    """A call that cannot be carried out: one line for the user, exit status 2.
+    """A call that cannot be carried out: one sentence for the user, exit status 2.
 
     Example:
         >>> from jaxsoftmax.cli.options import UnusableInput
@@ -36,23 +43,29 @@ class Interrupted(Exception):
     """
 
 
-def as_options(message: str) -> str:
-    """The library's message about an argument as one about the option of the command line.
+def in_terms(error: Exception, remedy: str | None = None) -> str:
+    """What the library says about an argument, as a sentence about the option, with another remedy where one is given.
 
     Example:
-        >>> from jaxsoftmax.cli.options import as_options
-        >>> as_options("max_steps: got 0; an integer >= 1 is needed. Give max_steps=1 or more.")
-        '--max-steps: got 0; an integer >= 1 is needed. Give --max-steps 1 or more.'
-        >>> as_options("eggs.csv: target: no column is named 'brid'; columns: bird.")
-        "eggs.csv: --target: no column is named 'brid'; columns: bird."
+        >>> from jaxsoftmax.cli.options import in_terms
+        >>> from jaxsoftmax.support.errors import WrongValue
+        >>> in_terms(WrongValue("max_steps", "got 0", "give an integer >= 1"))
+        '--max-steps: got 0; give an integer >= 1.'
     """
-    found = _ARGUMENT.search(message)
-    if found is None:
-        return message
-    name = found[2]
-    option = "--" + name.replace("_", "-")
-    message = f"{message[: found.start()]}{found[1]}{option}: {message[found.end() :]}"
-    return re.sub(rf"(?<![\w-]){name}=(?=[\d'])", f"{option} ", message)
+    if not isinstance(error, WrongArgument):
+        return str(error)
+    return f"{TERMS.get(error.argument, error.argument)}: {error.given}; {remedy or error.remedy}."
+
+
+def say(message: str) -> None:
+    """Print a line on stderr, broken at words to fit 80 columns.
+
+    Example:
+        >>> from jaxsoftmax.cli.options import say
+        >>> say("error: --tol: got -1.0; give a number >= 0.")
+    """
+    options = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    print(textwrap.fill(f"jaxsoftmax: {message}", 80, **options), file=sys.stderr)  # noqa: T201
 
 
 def check_writable(option: str, path: Path | None) -> None:
@@ -68,11 +81,11 @@ def check_writable(option: str, path: Path | None) -> None:
     if path is None:
         return
     if path.is_dir():
-        raise UnusableInput(f"{option}: {path} is a directory. Name a file.")
+        raise UnusableInput(f"{option}: {path} is a directory; name a file.")
     if not path.parent.is_dir():
-        raise UnusableInput(f"{option}: the directory {path.parent} does not exist. Make it first.")
+        raise UnusableInput(f"{option}: the directory {path.parent} does not exist; make it first.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UnusableInput(f"{option}: {path} cannot be written (no permission). Name another file.")
+        raise UnusableInput(f"{option}: {path} cannot be written (no permission); name another file.")
 
 
 def console() -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxsoftmax.certification import certify
-from jaxsoftmax.cli.options import UnusableInput
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.decide import decide_existence
 from jaxsoftmax.proof.minimum.theorem import NotProved
@@ -53,28 +52,22 @@ def prove_existence(problem: Problem, decimal: bool, budget: float, tell: Callab
 def prove_minimiser(
     problem: Problem, decimal: bool, budget: float, tell: Callable[[str], None], digits: int, method: str
 ) -> Proved:
-    """The minimum to `digits` decimals (S13); where that fails, why, and the verdict on existence beside it.
-
-    Raises:
-        UnusableInput: python-flint is not installed.
-    """
+    """The minimum to `digits` decimals (S13); where that fails, why, and the verdict on existence beside it."""
     try:
         certificate = certify(problem, digits=digits, method=method, decimal=decimal, progress=tell)
-    except ImportError as error:
-        raise UnusableInput(str(error).replace("certify: ", "--digits: ")) from None
     except NotProved as error:
         tell("no proof; deciding whether a minimiser exists")
         verdict = decide_existence(problem, budget=budget, decimal=decimal, progress=tell)
         if verdict.attained is False:
             sentence = (
-                "NO CERTIFICATE of a minimiser: none exists. Remedy: --label-smoothing 0.01 "
-                "makes one exist; without --digits this verdict is certified."
+                "NO CERTIFICATE of a minimiser: none exists. With --label-smoothing 0.01 one exists; without --digits "
+                "this verdict is certified."
             )
             # The error's own words on that are the verdict's, which is printed beside it.
             reason = str(error).partition(". ")[0] + "."
         else:
             sentence = (
-                "NO CERTIFICATE: no proof was found. Remedy: features of like scale, or --l2; without --digits a "
+                "NO CERTIFICATE: no proof was found. Features of like scale or --l2 may help; without --digits a "
                 "proved verdict on existence is certified."
             )
             reason = str(error)

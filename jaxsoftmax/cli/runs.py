@@ -49,7 +49,7 @@ class Call(NamedTuple):
 def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
     check_writable("--json", call.json_file)
     if call.data is None and call.target is not None:
-        raise UnusableInput("--target: names a column of DATA, but no DATA is given. Name a file, or drop it.")
+        raise UnusableInput("--target: it names a column of DATA, and no DATA is given; name a file, or leave it out.")
     with refusing():
         check_options(label_smoothing=call.label_smoothing, l2=call.l2, dtype=call.dtype, seed=call.seed)
         check_method(call.method, **settings)
@@ -97,7 +97,7 @@ def run_fit(
 def run_probe(call: Call, at: str = "fit") -> int:
     """`jaxsoftmax probe`: the curvature at a point, after a fit where that is the point."""
     if at != "fit" and call.method != "auto":
-        raise UnusableInput(f"--method: goes with --at fit, and --at is {at}. Leave one of them out.")
+        raise UnusableInput(f"--method: it goes with --at fit, and --at is {at}; leave one of them out.")
     prepared = _prepare(call)[0]
     problem, begin, result, found = prepared.problem, time.perf_counter(), None, list(prepared.notes)
     with jax.enable_x64(True):
@@ -110,7 +110,7 @@ def run_probe(call: Call, at: str = "fit") -> int:
         elif at == "random":
             W = draw(problem, np.random.default_rng(call.seed), LOGIT_SPREAD)
         else:
-            with refusing():
+            with refusing(remedy="give zero, random, fit, or a file that fit --weights wrote for these data"):
                 W = load_weights(Path(at), problem).astype(problem.dtype)
         if result is not None and result.status.name == "INTERRUPTED":
             _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": None}, found)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxsoftmax.cli.options import Interrupted, UnusableInput, as_options
+from jaxsoftmax.cli.options import TERMS, Interrupted, UnusableInput, in_terms
 
 __all__ = ["interruptible", "refusing", "replacing", "spinner", "write_json", "writing"]
 
@@ -33,27 +33,27 @@ def interruptible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def refusing(*, library: bool = True) -> Iterator[None]:
-    """Turn what the library says about an argument into one line about the option.
+def refusing(*, library: bool = True, remedy: str | None = None) -> Iterator[None]:
+    """Turn what the library says about an argument into a sentence about the option.
 
     Args:
-        library: False in the long runs, where only what names an option is the user's doing.
+        library: False in the long runs, where only what names an option is the user's doing, anything else our fault.
+        remedy: instead of the library's, where the command line has another.
 
     Example:
         >>> from jaxsoftmax.cli.scopes import refusing
+        >>> from jaxsoftmax.support.errors import WrongValue
         >>> with refusing():
-        ...     raise ValueError("tol: got -1.0; a number >= 0 is needed.")
+        ...     raise WrongValue("tol", "got -1.0", "give a number >= 0")
         Traceback (most recent call last):
-        jaxsoftmax.cli.options.UnusableInput: --tol: got -1.0; a number >= 0 is needed.
+        jaxsoftmax.cli.options.UnusableInput: --tol: got -1.0; give a number >= 0.
     """
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
-        message = as_options(str(error))
-        # In the long runs only what names an option is the user's doing; anything else is a fault of ours.
-        if not library and not message.startswith(("--", "problem: ")):
+        if not library and getattr(error, "argument", None) not in TERMS:
             raise
-        raise UnusableInput(message) from None
+        raise UnusableInput(in_terms(error, remedy)) from None
 
 
 @contextlib.contextmanager

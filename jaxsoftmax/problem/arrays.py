@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import X64_REMEDY, is_traced, kind_of, show, x64_is_on
 
 BFLOAT16 = np.dtype(jnp.bfloat16)
@@ -31,22 +32,23 @@ def to_numpy(value: Any, name: str) -> tuple[np.ndarray, list[str] | None]:
         ValueError: ragged rows, masked entries, or integers that a double cannot hold.
     """
     if is_traced(value):
-        raise TypeError(
-            f"{name}: got a traced value. A Problem is validated where it is built: build it outside jit and pass it "
-            f"in (it is a pytree), or substitute the traced array with problem.replace({name}=...)."
+        raise WrongType(
+            name,
+            "got a traced value",
+            f"build the Problem outside jit and pass it in (it is a pytree), or use problem.replace({name}=...)",
         )
     names, fresh = None, True
     if isinstance(value, jax.Array):
         _require_real(value.dtype, value, name)
         if not value.is_fully_addressable:
-            raise ValueError(
-                f"{name}: parts of this JAX array live in other processes. Give one that this process holds."
+            raise WrongValue(
+                name, "parts of this JAX array live in other processes", "give one that this process holds"
             )
         array = np.asarray(value)
     elif np.ma.isMaskedArray(value):
         if np.ma.getmaskarray(value).any():
             where = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(value))[0])
-            raise ValueError(f"{name}: entry {where} is masked (missing). Fill it in or drop its sample.")
+            raise WrongValue(name, f"entry {where} is masked (missing)", "fill it in or drop its sample")
         array, fresh = np.asarray(value.data), False
     elif "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
         array = value.toarray()
@@ -82,14 +84,14 @@ def _from_anything(value: Any, name: str) -> np.ndarray:
             # NumPy turns [2**53 + 1, 0.5] into floats without a word; look at the integers as given.
             for index, entry in np.ndenumerate(np.asarray(value, dtype=object)):
                 if isinstance(entry, (int, np.integer)) and int(float(entry)) != int(entry):
-                    raise ValueError(_inexact(name, index, entry))
+                    raise _inexact(name, index, entry)
         return array
     except OverflowError as error:
-        raise ValueError(f"{name}: holds an integer that no double can hold ({error}). Rescale it first.") from error
+        raise WrongValue(name, f"holds an integer that no double can hold ({error})", "rescale it first") from error
+    except WrongValue:
+        raise
     except (ValueError, TypeError, RuntimeError, BufferError) as error:
-        if str(error).startswith(f"{name}:"):
-            raise
-        raise ValueError(f"{name}: cannot be made an array ({error}). Give rows of equal length.") from error
+        raise WrongValue(name, f"cannot be made an array ({error})", "give rows of equal length") from error
 
 
 def _from_frame(frame: Any, name: str) -> tuple[list[str], np.ndarray]:
@@ -114,25 +116,23 @@ def _require_real(dtype: Any, value: Any, name: str) -> None:
     kind = dtype.kind if isinstance(dtype, np.dtype) else "V"
     if kind in "biu" or (kind == "f" and dtype.itemsize <= 8):
         return
-    reason = {
-        "O": "Python objects (text, missing values or ragged rows among them?). Encode text as numbers, fill in or "
-        "drop missing values, then use .astype(float)",
-        "U": "text. Encode it as numbers (one column a category), then use .astype(float)",
-        "S": "bytes. Encode them as numbers, then use .astype(float)",
-        "c": "complex numbers. Use their .real and .imag as two columns",
-        "M": "dates. Use numbers, such as days since a fixed date",
-        "m": "durations. Use numbers, such as seconds",
-        "f": "extended-precision floats. Use .astype('float64')",
-    }.get(kind, "of a type that has no real numbers here. Use float32, float64 or bfloat16")
-    raise TypeError(f"{name}: {kind_of(value)} holds {reason}.")
+    reason = {  # kind -> what it holds, remedy
+        "O": ("Python objects", "encode text as numbers, fill in missing values, then use .astype(float)"),
+        "U": ("text", "encode it as numbers (one column a category), then use .astype(float)"),
+        "S": ("bytes", "encode them as numbers, then use .astype(float)"),
+        "c": ("complex numbers", "use their .real and .imag as two columns"),
+        "M": ("dates", "use numbers, such as days since a fixed date"),
+        "m": ("durations", "use numbers, such as seconds"),
+        "f": ("extended-precision floats", "use .astype('float64')"),
+    }
+    found, remedy = reason.get(kind, ("no real numbers", "use float32, float64 or bfloat16"))
+    raise WrongType(name, f"got {kind_of(value)}, which holds {found}", remedy)
 
 
-def _inexact(name: str, index: tuple, entry: Any) -> str:
+def _inexact(name: str, index: tuple, entry: Any) -> WrongValue:
     where = index[0] if len(index) == 1 else tuple(int(i) for i in index)
-    return (
-        f"{name}: entry {where} is the integer {int(entry)}, which no double holds exactly. Rescale or shift that "
-        "column, or convert it to float yourself if the rounding is meant."
-    )
+    given = f"entry {where} is the integer {int(entry)}, which no double holds exactly"
+    return WrongValue(name, given, "rescale or shift that column, or convert it to float if the rounding is meant")
 
 
 def _require_exact_integers(array: np.ndarray, name: str) -> None:
@@ -142,7 +142,7 @@ def _require_exact_integers(array: np.ndarray, name: str) -> None:
     for index in np.argwhere(large):
         entry = int(array[tuple(index)])
         if int(float(entry)) != entry:
-            raise ValueError(_inexact(name, tuple(int(i) for i in index), entry))
+            raise _inexact(name, tuple(int(i) for i in index), entry)
 
 
 def require_finite(array: np.ndarray, name: str, given: np.ndarray | None = None) -> None:
@@ -159,11 +159,13 @@ def require_finite(array: np.ndarray, name: str, given: np.ndarray | None = None
     index = tuple(int(i) for i in np.argwhere(~finite)[0])
     where = index[0] if len(index) == 1 else index
     if given is None:
-        missing = "Drop the sample or fill in a value"
-        raise ValueError(f"{name}: entry {where} is {float(array[index])}; every entry must be finite. {missing}.")
-    raise ValueError(
-        f"{name}: entry {where} is {show(given[index])}, beyond the largest {array.dtype}. Rescale that column, or use "
-        "dtype='float64'."
+        raise WrongValue(
+            name, f"entry {where} is {float(array[index])}", "every entry must be finite: fill it in or drop the sample"
+        )
+    raise WrongValue(
+        name,
+        f"entry {where} is {show(given[index])}, beyond the largest {array.dtype}",
+        "rescale that column, or choose the dtype 'float64'",
     )
 
 
@@ -190,18 +192,16 @@ def choose_dtypes(X: Any, host: np.ndarray, dtype: Any) -> tuple[np.dtype, np.dt
         except TypeError:
             storage = np.dtype(object)
         if storage not in (np.float32, np.float64, BFLOAT16):
-            raise TypeError(f"dtype: got {show(dtype)}. Give 'float32', 'float64' or 'bfloat16' (X only).")
+            raise WrongType("dtype", f"got {show(dtype)}", "give 'float32', 'float64' or 'bfloat16' (X only)")
         why = "as asked"
         if storage == np.float32 and is_jax and given == BFLOAT16:
             storage = BFLOAT16  # a device array is kept as it is
     if storage == np.float64 and not x64_is_on():
-        raise ValueError(f"dtype: float64 was asked for, but x64 is off. {X64_REMEDY}, or use dtype='float32'.")
+        raise WrongValue("dtype", "got float64, but x64 is off", f"{X64_REMEDY}, or choose 'float32'")
     if is_jax and given != storage:
-        also = f" {X64_REMEDY} to keep float64." if given == np.float64 and not x64_is_on() else ""
-        raise TypeError(
-            f"X: {kind_of(X)}, but the compute dtype is {storage} ({why}). Use X.astype({storage.name!r}), or "
-            f"np.asarray(X) to let it convert.{also}"
-        )
+        also = f"; to keep float64, {X64_REMEDY}" if given == np.float64 and not x64_is_on() else ""
+        given = f"got {kind_of(X)}, but the compute dtype is {storage} ({why})"
+        raise WrongType("X", given, f"use X.astype({storage.name!r}), or np.asarray(X) to let it convert{also}")
     return (np.dtype("float32") if storage == BFLOAT16 else storage), storage, why
 
 

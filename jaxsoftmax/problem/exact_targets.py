@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.problem.arrays import BFLOAT16, require_finite
+from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import is_traced, kind_of, show
 
 
@@ -33,17 +34,19 @@ def exact_smoothing(value: Any, name: str = "label_smoothing") -> Fraction:
     elif isinstance(value, (float, np.floating, np.integer)):
         text = str(value)
     if isinstance(text, bool) or not isinstance(text, (str, int, Fraction)):
-        raise TypeError(f"{name}: got {show(value)}, {kind_of(value)}. Give a number or text: 0.01, '0.01', '1/100'.")
-    remedy = "Give a decimal or a fraction in [0, 1], such as '0.01'."
+        raise WrongType(
+            name, f"got {show(value)}, {kind_of(value)}", "give a number or text, such as '0.01' or '1/100'"
+        )
+    remedy = "give a decimal or a fraction in [0, 1], such as '0.01'"
     exponent = re.search(r"[eE]([+-]?\d+)\s*$", text) if isinstance(text, str) else None
     if exponent and abs(int(exponent[1])) > 400:  # an exact 10**(10**9) would exhaust the memory
-        raise ValueError(f"{name}: got {show(value)}; the exponent is out of range. {remedy}")
+        raise WrongValue(name, f"got {show(value)}, whose exponent is out of range", remedy)
     try:
         exact = Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{name}: got {show(value)}, which is no decimal or fraction. {remedy}") from error
+        raise WrongValue(name, f"got {show(value)}, which is no decimal or fraction", remedy) from error
     if not 0 <= exact <= 1:
-        raise ValueError(f"{name}: got {show(value)}; it must lie in [0, 1]. {remedy}")
+        raise WrongValue(name, f"got {show(value)}", remedy)
     return exact
 
 
@@ -149,9 +152,7 @@ def from_rows(T: np.ndarray) -> ExactTargets:
         eps = 0.0 if T.dtype.kind in "biu" else float(np.finfo(T.dtype).eps)
     if T.dtype.kind != "b" and (T < 0).any():
         n, i = (int(k) for k in np.argwhere(T < 0)[0])
-        raise ValueError(
-            f"T: entry ({n}, {i}) is {show(T[n, i])}; probabilities must be >= 0. Correct or drop row {n}."
-        )
+        raise WrongValue("T", f"entry ({n}, {i}) is {show(T[n, i])}, below 0", f"correct or drop row {n}")
     C = T.shape[1]
     if ((T == 0) | (T == 1)).all() and (T.sum(axis=1) == 1).all():
         return ExactTargets(C, np.argmax(T, axis=1).astype(np.int64), None)
@@ -160,14 +161,10 @@ def from_rows(T: np.ndarray) -> ExactTargets:
         total = _row_sum(row)
         if not abs(total - 1) <= tolerance:
             if total == 0:
-                raise ValueError(
-                    f"T: row {n} sums to 0, so it cannot be normalised. Drop its sample, or give it any valid row and "
-                    "sample_weight 0."
-                )
-            raise ValueError(
-                f"T: row {n} sums to {total}, not 1 (allowed: {tolerance:.3g} for {T.dtype}, {C} classes). Normalise "
-                "it, T / T.sum(axis=1, keepdims=True); for counts also pass sample_weight=T.sum(axis=1)."
-            )
+                raise WrongValue("T", f"row {n} sums to 0", "drop its sample, or give it a valid row and weight 0")
+            given = f"row {n} sums to {total}, not 1 (allowed: {tolerance:.3g} for {T.dtype}, {C} classes)"
+            remedy = "normalise it, T / T.sum(axis=1, keepdims=True); for counts also give sample_weight=T.sum(axis=1)"
+            raise WrongValue("T", given, remedy)
     return ExactTargets(C, None, T)
 
 

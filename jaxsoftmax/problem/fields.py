@@ -12,7 +12,8 @@ import numpy as np
 from jaxsoftmax.problem import arrays as _arrays
 from jaxsoftmax.problem import exact_targets as _targets
 from jaxsoftmax.problem.regularizers import as_regularizers, cast_strengths
-from jaxsoftmax.support.validation import is_traced, kind_of, require_x64, show, warn_if_miscompiling
+from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.validation import flag, is_traced, kind_of, require_x64, show, warn_if_miscompiling
 
 LEAVES = ("X", "T", "sample_weight", "regularizer")
 
@@ -45,13 +46,18 @@ def strengths(regularizer: Any, dtype: np.dtype) -> tuple[tuple, tuple | None]:
 def names_tuple(names: Any, count: int, name: str, each: str) -> tuple:
     """`count` distinct names as a tuple."""
     if isinstance(names, str) or not hasattr(names, "__len__"):
-        raise TypeError(f"{name}: got {show(names)}, {kind_of(names)}. Give a list with one name for each {each}.")
+        raise WrongType(name, f"got {show(names)}, {kind_of(names)}", f"give a list with one name for each {each}")
     names = tuple(names.tolist() if hasattr(names, "tolist") else names)
     if len(names) != count:
-        raise ValueError(f"{name}: {len(names)} names, expected {count}, one for each {each}. Give {count} names.")
+        raise WrongValue(name, f"{len(names)} names, expected {count}, one for each {each}", f"give {count} names")
     if len(set(names)) != count:
-        raise ValueError(f"{name}: {show(names)} repeats a name. Make the names distinct.")
+        raise WrongValue(name, f"{show(names)} repeats a name", "make the names distinct")
     return names
+
+
+def _other_dtype(name: str, value: jax.Array, dtype: Any) -> WrongType:
+    given = f"got {kind_of(value)}, but the problem's dtype is {dtype}"
+    return WrongType(name, given, f"use {name}.astype({str(dtype)!r})")
 
 
 def _weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | None, jax.Array]:
@@ -61,29 +67,21 @@ def _weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | 
     host, _ = _arrays.to_numpy(given, "sample_weight")
     if host.shape != (N,):
         hint = "use sample_weight[:, 0]" if host.shape == (N, 1) else "give one weight a sample"
-        raise ValueError(f"sample_weight: shape {host.shape}, expected ({N},); {hint}.")
+        raise WrongValue("sample_weight", f"shape {host.shape}, expected ({N},)", hint)
     _arrays.require_finite(host, "sample_weight")
     if host.dtype.kind != "b" and (host < 0).any():
         n = int(np.argwhere(host < 0)[0, 0])
-        raise ValueError(
-            f"sample_weight: entry {n} is {show(host[n])}; weights must be >= 0. Remove the sample or set its weight "
-            "to 0."
-        )
+        raise WrongValue("sample_weight", f"entry {n} is {show(host[n])}", "give a weight >= 0, or remove the sample")
     if not host.any():
-        raise ValueError("sample_weight: every weight is 0: no sample takes part. Give at least one positive weight.")
+        raise WrongValue("sample_weight", "every weight is 0", "give at least one positive weight")
     if isinstance(given, jax.Array) and host.dtype != dtype:
-        raise TypeError(
-            f"sample_weight: {kind_of(given)}, but the problem's dtype is {dtype}. Use "
-            f"sample_weight.astype({str(dtype)!r})."
-        )
+        raise _other_dtype("sample_weight", given, dtype)
     array = _arrays.convert(host, dtype, "sample_weight")
     lost = (host > 0) & (array < np.finfo(dtype).tiny)
     if lost.any():
         n = int(np.argwhere(lost)[0, 0])
-        raise ValueError(
-            f"sample_weight: entry {n} is {show(host[n])}, below the smallest normal {dtype}; the sample would vanish. "
-            "Rescale the weights, or set it to 0."
-        )
+        small = f"entry {n} is {show(host[n])}, below the smallest normal {dtype}"
+        raise WrongValue("sample_weight", small, "rescale the weights, or set it to 0")
     return host, given if isinstance(given, jax.Array) else _arrays.place_rows(array, X)
 
 
@@ -104,30 +102,28 @@ def problem_fields(
         TypeError, ValueError: as `Problem` documents.
     """
     warn_if_miscompiling()
-    if not isinstance(intercept, (bool, np.bool_)):
-        raise TypeError(f"intercept: got {show(intercept)}. Give True or False.")
-    intercept = bool(intercept)
+    intercept = flag("intercept", intercept)
     host_X, columns = _arrays.to_numpy(X, "X")
     if host_X.ndim != 2:
         hint = "give one row a sample"
         if host_X.ndim == 1 and host_X.size:
             hint = "use X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample"
-        raise ValueError(f"X: shape {host_X.shape}, expected (N, D); {hint}.")
+        raise WrongValue("X", f"shape {host_X.shape}, expected (N, D)", hint)
     N, given_D = host_X.shape
     if N == 0:
-        raise ValueError(f"X: shape {host_X.shape} has no samples. Give at least one row.")
+        raise WrongValue("X", f"shape {host_X.shape} has no samples", "give at least one row")
     if given_D == 0 and not intercept:
-        raise ValueError(f"X: shape {host_X.shape} has no features. Give at least one column, or intercept=True.")
+        raise WrongValue("X", f"shape {host_X.shape} has no features", "give at least one column, or intercept=True")
     if targets.N != N:
         what = "T" if T is not None else "y"
-        raise ValueError(f"{what}: {targets.N} rows for the {N} rows of X. Give one for each sample.")
+        raise WrongValue(what, f"{targets.N} rows for the {N} rows of X", "give one for each sample")
     _arrays.require_finite(host_X, "X")
     compute, storage, why = _arrays.choose_dtypes(X, host_X, dtype)
     device_X = _arrays.device_matrix(X, host_X, storage, intercept)
     device_T = targets.rounded(compute)
     if isinstance(T, jax.Array):
         if T.dtype != compute:
-            raise TypeError(f"T: {kind_of(T)}, but the problem's dtype is {compute}. Use T.astype({str(compute)!r}).")
+            raise _other_dtype("T", T, compute)
         device_T = T if (np.asarray(T) == device_T).all() else jax.device_put(device_T, T.sharding)
     else:
         device_T = _arrays.place_rows(device_T, X)
@@ -157,18 +153,14 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
     """
     unknown = sorted(set(changes) - set(LEAVES))
     if unknown:
-        raise TypeError(
-            f"replace: got {unknown[0]}=...; only {', '.join(LEAVES)} can be replaced. Build a new Problem."
-        )
+        raise WrongType("replace", f"got {unknown[0]}=...", f"give some of {', '.join(LEAVES)}, or build a new Problem")
     require_x64("problem", problem.dtype)
     new = {name: getattr(problem, name) for name in LEAVES}
     for name in changes.keys() - {"regularizer"}:
         dtype = new["X"].dtype if name == "X" else problem.dtype
         value = changes[name]
         if isinstance(value, jax.Array) and value.dtype not in (dtype, problem.dtype):
-            raise TypeError(
-                f"{name}: {kind_of(value)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r})."
-            )
+            raise _other_dtype(name, value, dtype)
         new[name] = value if isinstance(value, jax.Array) else jnp.asarray(value, dtype=dtype)
     host = problem.host if changes.keys() <= {"regularizer"} else None
     if "regularizer" in changes:
@@ -176,9 +168,10 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
         host = None if host is None else dataclasses.replace(host, regularizer=given)
     X, T, s = new["X"], new["T"], new["sample_weight"]
     if X.ndim != 2 or T.ndim != 2 or s.shape != X.shape[:1] or T.shape[0] != X.shape[0]:
-        raise ValueError(
-            f"replace: X {X.shape}, T {T.shape} and sample_weight {s.shape} do not fit together. Give (N, D), "
-            "(N, C) and (N,) with one N; X includes the intercept column."
+        raise WrongValue(
+            "replace",
+            f"X {X.shape}, T {T.shape} and sample_weight {s.shape} do not fit together",
+            "give (N, D), with the intercept column if there is one, (N, C) and (N,) with one N",
         )
     return new | {
         "intercept": problem.intercept,

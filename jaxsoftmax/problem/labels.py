@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import is_traced, kind_of, show
 
 
@@ -28,25 +29,23 @@ def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray]:
         declared = None if categories is None else _distinct(categories, "y.categories")
     labels = _labels(y, "y")
     if labels.size == 0:
-        raise ValueError("y: has no labels. Give at least one sample.")
+        raise WrongValue("y", "has no labels", "give at least one sample")
     if declared is None:
         found, codes = np.unique(labels, return_inverse=True)
     else:
         found = declared
         if found.dtype.kind != labels.dtype.kind:
-            raise TypeError(f"classes: {kind_of(found)}, but y is {kind_of(labels)}. Give both the same type.")
+            raise WrongType("classes", f"got {kind_of(found)}, but y is {kind_of(labels)}", "give both the same type")
         codes = np.minimum(np.searchsorted(found, labels), len(found) - 1)
         if (found[codes] != labels).any():
             n = int(np.argwhere(found[codes] != labels)[0, 0])
             known = show(found.tolist())
-            raise ValueError(
-                f"y: entry {n} is {show(labels[n])}, which is not among classes {known}. Add it to classes."
+            raise WrongValue(
+                "y", f"entry {n} is {show(labels[n])}, which is not among classes {known}", "add it to classes"
             )
     if len(found) < 2:
-        raise ValueError(
-            f"y: every label is {show(found.tolist()[0])}: one class. At least two are needed; name the absent ones "
-            "too, classes=[...]."
-        )
+        given = f"every label is {show(found.tolist()[0])}: one class"
+        raise WrongValue("y", given, "give two or more, absent ones by classes=[...]")
     codes = codes.reshape(-1).astype(np.int64)
     codes.setflags(write=False)
     found.setflags(write=False)
@@ -57,7 +56,7 @@ def _distinct(classes: Any, name: str = "classes") -> np.ndarray:
     labels = _labels(classes, name)
     found = np.unique(labels)
     if len(found) != len(labels):
-        raise ValueError(f"{name}: {show(labels.tolist())} names a class twice. Name each class once.")
+        raise WrongValue(name, f"{show(labels.tolist())} names a class twice", "name each class once")
     return found
 
 
@@ -73,28 +72,28 @@ def _categories(y: Any) -> Any:
 def _labels(y: Any, name: str) -> np.ndarray:
     """A fresh 1-D array of int64, bool or text labels."""
     if is_traced(y):
-        raise TypeError(f"{name}: got a traced value. Build the Problem outside jit and pass it in (it is a pytree).")
+        raise WrongType(name, "got a traced value", "build the Problem outside jit and pass it in (it is a pytree)")
     if hasattr(y, "to_numpy"):
         y = y.to_numpy()
     if np.ma.isMaskedArray(y) and np.ma.getmaskarray(y).any():
         n = int(np.argwhere(np.ma.getmaskarray(y))[0, 0])
-        raise ValueError(f"{name}: entry {n} is masked (missing). Drop that sample or label it.")
+        raise WrongValue(name, f"entry {n} is masked (missing)", "drop that sample or label it")
     if isinstance(y, jax.Array) and not isinstance(y.dtype, np.dtype):
-        raise TypeError(f"{name}: {kind_of(y)} holds no labels. Give integers or text.")
+        raise WrongType(name, f"got {kind_of(y)}", "give integers or text")
     try:
         # Through objects for lists: NumPy would turn ["a", 1] and ["a", nan] into text without a word.
         array = np.array(y, dtype=object) if isinstance(y, (list, tuple)) else np.array(y)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{name}: cannot be made a 1-D array ({error}). Give one label a sample.") from error
+        raise WrongValue(name, f"cannot be made a 1-D array ({error})", "give one label a sample") from error
     if array.ndim != 1:
-        hint = "Give a 1-D array with one label a sample"
+        hint = "give a 1-D array with one label a sample"
         if array.ndim == 2:
             hint = (
-                f"Use its one column, such as {name}[:, 0]"
+                f"use its one column, such as {name}[:, 0]"
                 if array.shape[1] == 1
-                else "For rows of probabilities use Problem(X, T)"
+                else "for rows of probabilities use Problem(X, T)"
             )
-        raise ValueError(f"{name}: shape {array.shape}, expected (N,). {hint}.")
+        raise WrongValue(name, f"shape {array.shape}, expected (N,)", hint)
     if array.dtype.kind in "OT":
         array = _from_objects(array.astype(object), name)
     if array.dtype.kind == "S":
@@ -104,33 +103,29 @@ def _labels(y: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "f":
         return _from_floats(array, name)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name}: {kind_of(array)}. Labels are integers, booleans or text; convert with .astype(str).")
+        raise WrongType(name, f"got {kind_of(array)}", "give integers, booleans or text, such as .astype(str)")
     if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
         _overflow(name, int(np.argmax(array)), int(array.max()))
     return array.astype(np.int64)
 
 
 def _overflow(name: str, n: int, value: Any) -> None:
-    raise ValueError(f"{name}: entry {n} is {value}, beyond 64-bit signed integers. Use text labels or smaller codes.")
+    raise WrongValue(name, f"entry {n} is {value}, beyond 64-bit signed integers", "use text labels or smaller codes")
 
 
 def _from_floats(array: np.ndarray, name: str) -> np.ndarray:
     """Integral floats as integers; NaN means missing and a fraction means a continuous target."""
     if not np.isfinite(array).all():
         n = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise ValueError(f"{name}: entry {n} is {float(array[n])} (missing). Drop that sample or label it.")
+        raise WrongValue(name, f"entry {n} is {float(array[n])} (missing)", "drop that sample or label it")
     if (array != np.floor(array)).any():
         n = int(np.argwhere(array != np.floor(array))[0, 0])
-        raise ValueError(
-            f"{name}: entry {n} is {float(array[n])}: the labels are continuous. Labels are integers, booleans or "
-            "text; bin the values first, or use Problem(X, T) for probabilities."
-        )
+        given = f"entry {n} is {float(array[n])}: the labels are continuous"
+        raise WrongValue(name, given, "bin the values first, or use Problem(X, T) for probabilities")
     if (np.abs(array) > 2.0**53).any():
         n = int(np.argmax(np.abs(array)))
-        raise ValueError(
-            f"{name}: entry {n} is {float(array[n])}: beyond 2**53 a float names no single integer. Use integers "
-            "or text."
-        )
+        given = f"entry {n} is {float(array[n])}: beyond 2**53 a float names no single integer"
+        raise WrongValue(name, given, "use integers or text")
     return array.astype(np.int64)
 
 
@@ -139,7 +134,7 @@ def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
     for n, entry in enumerate(entries):
         missing = entry is None or type(entry).__name__ in ("NAType", "NaTType")
         if missing or (isinstance(entry, float) and entry != entry):
-            raise ValueError(f"{name}: entry {n} is {show(entry)} (missing). Drop that sample or label it.")
+            raise WrongValue(name, f"entry {n} is {show(entry)} (missing)", "drop that sample or label it")
     if all(isinstance(entry, str) for entry in entries):
         return np.array(entries, dtype=str)
     if all(isinstance(entry, bool) for entry in entries):
@@ -152,6 +147,4 @@ def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
     if all(isinstance(entry, numbers.Real) and not isinstance(entry, bool) for entry in entries):
         return np.array([float(entry) for entry in entries])
     kinds = sorted({type(entry).__name__ for entry in entries})
-    raise TypeError(
-        f"{name}: labels of types {', '.join(kinds)}. Give all integers, all booleans or all text, str(label)."
-    )
+    raise WrongType(name, f"labels of types {', '.join(kinds)}", "give all integers, all booleans or all text")

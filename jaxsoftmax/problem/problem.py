@@ -13,6 +13,7 @@ from jaxsoftmax.problem import exact_targets as _targets
 from jaxsoftmax.problem import labels as _labels
 from jaxsoftmax.problem.dump import problem_report, write_dump
 from jaxsoftmax.problem.fields import LEAVES, HostData, names_tuple, problem_fields, replaced_fields
+from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import require_x64, show
 
 
@@ -97,11 +98,10 @@ class Problem:
         rows, columns = _arrays.to_numpy(T, "T")
         if rows.ndim != 2:
             hint = "for class labels use Problem.from_labels(X, y)" if rows.ndim == 1 else "give one row a sample"
-            raise ValueError(f"T: shape {rows.shape}, expected (N, C); {hint}.")
+            raise WrongValue("T", f"shape {rows.shape}, expected (N, C)", hint)
         if rows.shape[1] < 2:
-            raise ValueError(
-                f"T: shape {rows.shape}: fewer than two classes. Give a column for each class, absent ones included."
-            )
+            given = f"shape {rows.shape}: fewer than two classes"
+            raise WrongValue("T", given, "give a column for each class, absent ones included")
         names = columns if classes is None else classes
         if names is not None:
             names = np.array(names_tuple(names, rows.shape[1], "classes", "column of T"))
@@ -303,14 +303,15 @@ class Problem:
         """
         host = self._need_host("dump")
         if host.regularizer is None:
-            raise ValueError("dump: a regulariser's strength was traced, so its number is unknown. Dump outside jit.")
+            raise WrongValue("dump", "a regulariser's strength was traced, without a number", "dump outside jit")
         write_dump(path, host, self.intercept, self.classes, self.feature_names, decimal)
 
     def _need_host(self, method: str) -> HostData:
         if self.host is None:
-            raise ValueError(
-                f"{method}: this Problem was rebuilt by JAX (or by replace) and no longer has the data as given. Call "
-                f"{method} on the Problem that was constructed."
+            raise WrongValue(
+                method,
+                "this Problem was rebuilt by JAX (or by replace), without the data as given",
+                f"call {method} on the Problem that was constructed",
             )
         return self.host
 

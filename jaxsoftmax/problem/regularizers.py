@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.support.validation import is_traced, kind_of, nonnegative_real, positive_real, real_number, show
+from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.validation import flag, is_traced, kind_of, nonnegative_real, positive_real, real_number, show
 
 
 def _plain(value: Any) -> Any:
@@ -22,13 +23,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (jax.Array, np.ndarray, np.generic)) and not is_traced(value) and value.shape == ():
         return np.asarray(value).item()
     return value
-
-
-def _flag(value: Any) -> bool:
-    """`value` as the bool of penalize_intercept, or a TypeError."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"penalize_intercept: got {show(value)}. Give True or False.")
-    return bool(value)
 
 
 class _Regularizer:
@@ -74,7 +68,7 @@ class L2(_Regularizer):
 
     def __post_init__(self) -> None:
         nonnegative_real("alpha", self.alpha)
-        object.__setattr__(self, "penalize_intercept", _flag(self.penalize_intercept))
+        object.__setattr__(self, "penalize_intercept", flag("penalize_intercept", self.penalize_intercept))
 
     def __repr__(self) -> str:
         return f"L2(alpha={_plain(self.alpha)}, penalize_intercept={self.penalize_intercept})"
@@ -127,7 +121,7 @@ class LogCosh(_Regularizer):
     def __post_init__(self) -> None:
         nonnegative_real("alpha", self.alpha)
         positive_real("gamma", self.gamma)
-        object.__setattr__(self, "penalize_intercept", _flag(self.penalize_intercept))
+        object.__setattr__(self, "penalize_intercept", flag("penalize_intercept", self.penalize_intercept))
 
     def __repr__(self) -> str:
         return (
@@ -177,9 +171,7 @@ class SelfRegularizer(_Regularizer):
     def __post_init__(self) -> None:
         real_number("gamma", self.gamma)
         if not is_traced(self.gamma) and self.gamma == 0:
-            raise ValueError(
-                "gamma: got 0; the extra samples gamma * e_d would vanish. Give another gamma, or leave it out."
-            )
+            raise WrongValue("gamma", "got 0", "give another number, or leave this penalty out")
 
     def __repr__(self) -> str:
         return f"SelfRegularizer(gamma={_plain(self.gamma)})"
@@ -204,9 +196,10 @@ def as_regularizers(value: Any) -> tuple:
     """
     parts = () if value is None else (value,) if isinstance(value, _Regularizer) else value
     if not isinstance(parts, (tuple, list)) or not all(isinstance(part, _Regularizer) for part in parts):
-        raise TypeError(
-            f"regularizer: got {show(value)}, {kind_of(value)}. Give js.L2(alpha), js.LogCosh(alpha, gamma), "
-            "js.SelfRegularizer(gamma), their sum, or a tuple of them."
+        raise WrongType(
+            "regularizer",
+            f"got {show(value)}, {kind_of(value)}",
+            "give js.L2(alpha), js.LogCosh(alpha, gamma), js.SelfRegularizer(gamma), their sum, or a tuple of them",
         )
     return tuple(parts)
 
@@ -225,10 +218,8 @@ def cast_strengths(parts: tuple, dtype: np.dtype) -> tuple:
         with np.errstate(over="ignore"):
             rounded = np.asarray(number).astype(dtype)
         if not np.isfinite(rounded) or (number != 0 and abs(rounded) < np.finfo(dtype).tiny):
-            raise ValueError(
-                f"regularizer: strength {number} is outside the normal range of {dtype}. Rescale it, or use "
-                "dtype='float64'."
-            )
+            given = f"strength {number} is outside the normal range of {dtype}"
+            raise WrongValue("regularizer", given, "rescale it, or choose the dtype 'float64'")
         return jnp.asarray(rounded)
 
     return jax.tree.map(cast, parts)

@@ -1,4 +1,4 @@
-"""The text format of a table: delimiter, header, numeric cells and labels, each fault named with its line."""
+"""Reads CSV, TSV and other text tables: delimiter, header, numbers and labels, each fault named with its line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
-from jaxsoftmax.readers.messages import LARGEST, find_target, listing, refuse_identifiers
+from jaxsoftmax.readers.columns import LARGEST, find_target, missing_cell, no_feature, no_label, refuse_identifiers
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["read_delimited", "table_records"]
 
@@ -62,7 +63,7 @@ def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tupl
                 yield start, row
             start = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{path}: line {reader.line_num}: {error}. Check the quotes there.") from None
+        raise WrongValue(path, f"line {reader.line_num}: {error}", "check the quotes there") from None
 
 
 def _is_number(cell: str) -> bool:
@@ -96,7 +97,7 @@ def _column_names(path: Path, first: list[str], header: bool) -> list[str]:
     for k, name in enumerate(names):
         if name in names[:k]:
             places = f"{names.index(name)} and {k}"
-            raise ValueError(f"{path}: two columns are named {name!r} (columns {places} from 0). Rename one of them.")
+            raise WrongValue(path, f"two columns are named {name!r} (columns {places} from 0)", "rename one of them")
     return names
 
 
@@ -126,13 +127,11 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
     records = table_records(path, text, delimiter)
     first_line, first = next(records, (0, []))
     if not first:
-        raise ValueError(f"{path}: holds only blank lines. It needs a row a sample.")
+        raise WrongValue(path, "holds only blank lines", "give a file with a row a sample")
     second = next(records, None)
     if len(first) < 2:
-        raise ValueError(
-            f"{path}: line {first_line} has one column ({first[0][:40]!r}). Features and a label are needed, delimited "
-            "by commas (.csv), tabs (.tsv), or commas, semicolons, tabs or blanks (.txt)."
-        )
+        given = f"line {first_line} has one column ({first[0][:40]!r}), and features and a label are needed"
+        raise WrongValue(path, given, "separate the columns by commas, tabs, semicolons or, in a .txt file, blanks")
     last = _last_cells(text, first)
     named = isinstance(target, str) and target in [cell.strip() for cell in first]
     guess = len(first) - 1 if target is None else _index_or_none(target, len(first))
@@ -151,10 +150,9 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
 
     for line, row in rows():
         if len(row) != len(names):
-            raise ValueError(
-                f"{path}: line {line} has {len(row)} cells; {'the header' if header else f'line {first_line}'} has "
-                f"{len(names)}. Complete the row or remove it (a cell that holds the delimiter needs quotes)."
-            )
+            first_has = f"{'the header' if header else f'line {first_line}'} has {len(names)}"
+            remedy = "complete the row or remove it (a cell that holds the delimiter needs quotes)"
+            raise WrongValue(path, f"line {line} has {len(row)} cells, {first_has}", remedy)
         labels.append(row.pop(label).strip())
         lines.append(line)
         try:
@@ -162,7 +160,7 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         except ValueError:
             _refuse_cell(path, line, row, [name for k, name in enumerate(names) if k != label])
     if not labels:
-        raise ValueError(f"{path}: has a header and no rows. It needs a row a sample.")
+        raise WrongValue(path, "has a header and no rows", "give a file with a row a sample")
     features = [name for k, name in enumerate(names) if k != label]
     X = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features)).copy()
     if not np.isfinite(X).all():
@@ -171,17 +169,15 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         cell = row[d + (d >= label)].strip()
         # What float() makes infinite although digits were written: not a missing value, but one out of range.
         beyond = any(c.isdigit() for c in cell)
-        what = f"{cell[:40]!r} is beyond the largest float64, {LARGEST:.2g}" if beyond else f"the cell is {X[n, d]}"
-        remedy = "Rescale the column (other units)" if beyond else "Remove the row, or fill the cell in"
-        raise ValueError(
-            f"{path}: line {lines[n]}, column {features[d]!r}: {what}; features must be finite numbers. {remedy}."
-        )
+        what = f"{cell[:40]!r} is beyond the largest float64 ({LARGEST:.2g})" if beyond else f"the cell is {X[n, d]}"
+        remedy = "rescale the column (other units)" if beyond else "remove the row, or fill the cell in"
+        raise WrongValue(path, f"line {lines[n]}, column {features[d]!r}: {what}, not finite", remedy)
     notes = ()
     if header and not first[0].strip() and label != 0 and len(labels) > 1 and bool((np.diff(X[:, 0]) == 1).all()):
         notes = (
             "the first column has no name and counts the rows; it is used as a feature. Remove it if it is an index.",
         )
-    y = _labels(path, names[label], labels, lines, target is None, names)
+    y = _labels(path, names[label], labels, lines, names)
     table = {"delimiter": delimiter, "header": header, "target": label}
     return Dataset(path.name, X, y, tuple(features), names[label], f"file {path.name}", notes, table)
 
@@ -208,38 +204,29 @@ def _refuse_cell(path: Path, line: int, row: list[str], features: list[str]) -> 
     for name, cell in zip(features, row, strict=True):
         if _is_number(cell):
             continue
-        where = f"{path}: line {line}, column {name!r}"
+        where = f"line {line}, column {name!r}: {cell[:40]!r}"
         if cell.strip().lower() in _MISSING:
-            raise ValueError(f"{where}: the cell is missing ({cell!r}). Remove the row, or fill the cell in.") from None
-        comma = " Write decimals with a point." if _is_number(cell.replace(",", ".")) else ""
-        raise ValueError(
-            f"{where}: {cell[:40]!r} is not a number; features must be numbers.{comma} Remove the column or encode it "
-            "as numbers; if it holds the labels, name it with --target (target=)."
-        ) from None
+            raise missing_cell(path, where) from None
+        if _is_number(cell.replace(",", ".")):
+            raise WrongValue(path, f"{where} has a decimal comma", "write decimals with a point") from None
+        raise no_feature(path, f"{where} is no number") from None
 
 
-def _labels(path: Path, name: str, labels: list[str], lines: list[int], default: bool, names: list[str]) -> np.ndarray:
+def _labels(path: Path, name: str, labels: list[str], lines: list[int], names: list[str]) -> np.ndarray:
     """Labels as int64 where every cell is an integer (1.0 counts as 1), else as text; a class each."""
     numeric = [cell for cell in labels if _is_number(cell) and cell.lower() not in _MISSING]
     mostly_numbers = len(numeric) > len(labels) / 2
     for cell, line in zip(labels, lines, strict=True):
         # "NA" or "none" may be somebody's class, but not among numbers; an empty cell and NaN never are.
         if cell == "" or cell.lower() == "nan" or (mostly_numbers and cell.lower() in _MISSING):
-            raise ValueError(
-                f"{path}: line {line}: the label (column {name!r}) is missing ({cell!r}). "
-                "Remove the row, or fill it in."
-            )
+            raise missing_cell(path, f"line {line}: the label {cell!r} (column {name!r})")
     if len(numeric) < len(labels):
         y = np.array(labels)
     else:
         numbers = [float(cell) for cell in labels]
         for number, cell, line in zip(numbers, labels, lines, strict=True):
             if not math.isfinite(number) or number != math.floor(number):
-                hint = f"Name the label column with --target (target=); columns: {listing(names)}."
-                raise ValueError(
-                    f"{path}: line {line}: {'the last column' if default else 'column'} {name!r} was taken as the "
-                    f"label, and holds {cell!r}; labels must be text or integers. {hint}"
-                )
+                raise no_label(path, name, f"holds {cell!r} in line {line}", names)
         exact = [
             int(cell) if cell.lstrip("+-").isdigit() else int(number)
             for cell, number in zip(labels, numbers, strict=True)

@@ -1,4 +1,4 @@
-"""Tables read as decimals: each cell must be the shortest decimal of its float64, or the data are not those in text."""
+"""Reads a text table again for cells with more digits than a float64 holds: as decimals they would be other numbers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxsoftmax.readers.csv_file import table_records
 from jaxsoftmax.readers.read_table import table_text
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["is_shortest", "refuse_rounded_cells"]
 
@@ -61,8 +62,6 @@ def refuse_rounded_cells(path: Path, table: dict[str, Any], names: tuple[str, ..
             continue  # the quick way through large tables
         for name, cell in zip(names, row, strict=True):
             if not is_shortest(cell):
-                raise ValueError(
-                    f"{path}: line {line}, column {name!r}: {cell.strip()[:60]!r} has more digits than a float64 "
-                    f"holds, which is {float(cell)!r}: a verdict about decimals would be about other data. Shorten the "
-                    "cell, or use --binary, which reads each cell as the float64 nearest to it."
-                )
+                given = f"{cell.strip()[:60]!r} has more digits than a float64 holds, which is {float(cell)!r}"
+                remedy = "shorten the cell, or take each number as the float64 nearest to it"
+                raise WrongValue(path, f"line {line}, column {name!r}: {given}", remedy)

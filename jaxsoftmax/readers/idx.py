@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: a big-endian array of any shape, images beside a file of labels."""
+"""Reads IDX files, the format of MNIST: an array of any shape, the images beside a file of their labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
-from jaxsoftmax.readers.messages import as_labels, refuse_nonfinite
+from jaxsoftmax.readers.columns import as_labels, refuse_nonfinite
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["idx_array", "is_idx", "read_idx"]
 
@@ -45,23 +46,20 @@ def idx_array(path: Path, content: bytes) -> np.ndarray:
         [7, 8, 9]
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES or not content[3]:
-        raise ValueError(
-            f"{path}: is not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}, not with 00 00, a type "
-            f"code ({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of dimensions. Check its name."
-        )
+        start = content[:4].hex(" ") or "nothing"
+        wanted = f"00 00, a type code ({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of dimensions"
+        raise WrongValue(path, f"is not an IDX file: it starts with {start}, not with {wanted}", "check its name")
     dimensions = content[3]
     head = 4 + 4 * dimensions
     if len(content) < head:
-        raise ValueError(f"{path}: is cut off in its header of {head} bytes ({len(content)} found). Fetch it again.")
+        raise WrongValue(path, f"is cut off in its header of {head} bytes ({len(content)} found)", "fetch it again")
     shape = struct.unpack(f">{dimensions}I", content[4:head])
     dtype = np.dtype(_DTYPES[content[2]])
     wanted = head + math.prod(shape) * dtype.itemsize
     if len(content) != wanted:
         fault = "is cut off" if len(content) < wanted else "is too long"
-        raise ValueError(
-            f"{path}: {fault}: its header promises {' x '.join(map(str, shape))} entries, {wanted} bytes in all, and "
-            f"it has {len(content)}. Fetch it again."
-        )
+        sizes = f"its header promises {' x '.join(map(str, shape))} entries, {wanted} bytes in all"
+        raise WrongValue(path, f"{fault}: {sizes}, and it has {len(content)}", "fetch it again")
     return np.frombuffer(content, dtype, offset=head).reshape(shape).astype(dtype.newbyteorder("="))
 
 
@@ -80,19 +78,15 @@ def read_idx(path: Path, content: bytes, target: str | int | None, load: Callabl
     """
     images = idx_array(path, content)
     if images.ndim < 2 or not images.size:
-        raise ValueError(
-            f"{path}: holds an array of shape {images.shape}; images (N, rows, columns) are needed. Name the file of "
-            "images; its labels are found beside it, or named with --target (target=)."
-        )
+        given = f"holds an array of shape {images.shape}, not images (N, rows, columns)"
+        raise WrongValue(path, given, "name the file of images, beside which that of its labels is found")
     beside = Path(str(target)) if target is not None else _labels_beside(path)
     y = idx_array(beside, load(beside))
     if y.ndim != 1:
-        raise ValueError(f"{beside}: holds an array of shape {y.shape}; labels (N,) are needed. Name another file.")
+        raise WrongValue("target", f"{beside} has the shape {y.shape}, not (N,)", "name the file of the labels")
     if len(y) != len(images):
-        raise ValueError(
-            f"{beside}: has {len(y)} labels, and {path.name} has {len(images)} images. Name the labels of these images "
-            "with --target (target=)."
-        )
+        given = f"{beside} has {len(y)} labels, and {path.name} has {len(images)} images"
+        raise WrongValue("target", given, "name the labels of these images")
     X = images.reshape(len(images), -1).astype(np.float64)
     inner = images.shape[1:]
     names = [f"x{d}" for d in range(X.shape[1])]
@@ -112,4 +106,4 @@ def _labels_beside(path: Path) -> Path:
         if candidate.is_file():
             return candidate
     tried = f" ({candidates[0].name} is not beside it)" if "images" in path.name else ""
-    raise ValueError(f"{path}: the file of its labels was not found{tried}. Name it with --target FILE (target=).")
+    raise WrongValue("target", f"the labels of {path} were not found{tried}", "name the file that holds them")

@@ -1,4 +1,4 @@
-"""Parquet through polars and svmlight through scikit-learn, the libraries of the extra `tables`, as a Dataset."""
+"""Reads Parquet by polars and svmlight by scikit-learn, the libraries of the extra `tables`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
-from jaxsoftmax.readers.messages import (
+from jaxsoftmax.readers.columns import (
     as_float64,
     as_labels,
     find_target,
     listing,
+    missing_cell,
+    no_feature,
+    no_label,
     refuse_identifiers,
     refuse_nonfinite,
 )
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["read_parquet", "read_svmlight"]
 
 DENSE_ENTRIES = 2**30  # 8 GiB: an svmlight file may name a column in the billions
 _PANDAS_INDEX = "__index_level_"
+_LINE = "write a line a sample: label index:value index:value …, the indices rising"
 
 
 def _missing(path: Path, what: str, package: str) -> ImportError:
@@ -50,7 +55,7 @@ def read_parquet(path: Path, content: bytes, target: str | int | None) -> Datase
         if isinstance(error, MemoryError):
             raise
         first = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path}: is not a Parquet file, or is damaged ({first}). Write it again.") from None
+        raise WrongValue(path, f"is not a Parquet file, or is damaged ({first})", "write it again") from None
     notes = ()
     index = [name for name in frame.columns if name.startswith(_PANDAS_INDEX)]
     if index:  # what pandas stores of a frame's index, behind the columns
@@ -58,9 +63,10 @@ def read_parquet(path: Path, content: bytes, target: str | int | None) -> Datase
         notes = ("the index that pandas stored with the table is left out.",)
     names = frame.columns
     if len(names) < 2 or not frame.height:
-        raise ValueError(
-            f"{path}: has {frame.height} rows and {len(names)} columns ({listing(names) or 'none'}). It needs a row a "
-            "sample, features and a label."
+        raise WrongValue(
+            path,
+            f"has {frame.height} rows and {len(names)} columns ({listing(names) or 'none'})",
+            "give a row a sample, features and a label",
         )
     label = find_target(path, names, True, target)
     features = [name for k, name in enumerate(names) if k != label]
@@ -68,26 +74,23 @@ def read_parquet(path: Path, content: bytes, target: str | int | None) -> Datase
     for name in features:
         column = frame[name]
         if not (column.dtype.is_numeric() or column.dtype == polars.Boolean):
-            raise ValueError(
-                f"{path}: column {name!r} is of type {column.dtype}; features must be numbers. Remove the column or "
-                "encode it as numbers; if it holds the labels, name it with --target (target=)."
-            )
+            raise no_feature(path, f"the column {name!r} is of type {column.dtype}")
         _refuse_null(path, name, column)
         cells = column.to_numpy() if column.dtype.is_integer() else column.cast(polars.Float64).to_numpy()
         columns.append(as_float64(path, cells, lambda index, name=name: f"row {index[0]}, column {name!r}"))
     X = np.column_stack(columns)
     refuse_nonfinite(path, X, lambda n, d: f"row {n}, column {features[d]!r}")
-    y = _label_column(path, polars, frame[names[label]], names, target is None)
+    y = _label_column(path, polars, frame[names[label]], names)
     return Dataset(path.name, X, y, tuple(features), names[label], f"file {path.name}", notes)
 
 
 def _refuse_null(path: Path, name: str, column: Any) -> None:
     if column.null_count():
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise ValueError(f"{path}: row {row}, column {name!r}: the cell is missing. Remove the row, or fill it in.")
+        raise missing_cell(path, f"row {row}, column {name!r}: the cell")
 
 
-def _label_column(path: Path, polars: Any, column: Any, names: list[str], default: bool) -> np.ndarray:
+def _label_column(path: Path, polars: Any, column: Any, names: list[str]) -> np.ndarray:
     name = column.name
     _refuse_null(path, name, column)
     if isinstance(column.dtype, (polars.Categorical, polars.Enum)):
@@ -96,19 +99,12 @@ def _label_column(path: Path, polars: Any, column: Any, names: list[str], defaul
         y = np.array(column.to_list(), dtype=np.str_)
     elif column.dtype.is_integer() or column.dtype.is_float() or column.dtype == polars.Boolean:
         y = column.to_numpy()
-        if y.dtype.kind == "f" and not (np.isfinite(y) & (y == np.floor(y))).all():
-            taken = "the last column" if default else "column"
-            bad = y[~(np.isfinite(y) & (y == np.floor(y)))][0]
-            raise ValueError(
-                f"{path}: {taken} {name!r} was taken as the label, and holds {bad}; labels must be text or integers. "
-                f"Name the label column with --target (target=); columns: {listing(names)}."
-            )
+        whole = np.isfinite(y) & (y == np.floor(y)) if y.dtype.kind == "f" else np.True_
+        if not whole.all():
+            raise no_label(path, name, f"holds {y[~whole][0]}", names)
         y = as_labels(path, y, lambda n: f"row {n}, column {name!r}")
     else:
-        raise ValueError(
-            f"{path}: column {name!r} is of type {column.dtype}; labels must be text or integers. Name the label "
-            f"column with --target (target=); columns: {listing(names)}."
-        )
+        raise no_label(path, name, f"is of type {column.dtype}", names)
     refuse_identifiers(path, y, name, names)
     return y
 
@@ -132,23 +128,22 @@ def read_svmlight(path: Path, content: bytes, target: str | int | None) -> Datas
     except ImportError:
         raise _missing(path, "reading svmlight", "scikit-learn") from None
     if target is not None:
-        raise ValueError(f"{path}: target: got {target!r}; in an svmlight file the label opens each line. Drop it.")
+        given = f"got {target!r}, and in {path} (svmlight) the label opens each line"
+        raise WrongValue("target", given, "leave it out")
     try:
         X, y = load_svmlight_file(io.BytesIO(content), zero_based=True)[:2]  # pyright: ignore[reportArgumentType]
     except (ValueError, OverflowError, TypeError) as error:
         line, fault = _faulty_line(content)
         words = f"line {line}: {fault}" if line else f"is not svmlight text ({' '.join(str(error).split())[:120]})"
-        raise ValueError(f"{path}: {words}. A line reads: label index:value index:value …, indices rising.") from None
+        raise WrongValue(path, words, _LINE) from None
     N, columns = X.shape
     first = int(X.indices.min()) if X.nnz else 0
     start = 0 if first == 0 else 1  # "auto" of scikit-learn: no index 0 anywhere means that they start at 1
     if not N or not X.nnz:
-        raise ValueError(f"{path}: has {N} lines and no feature. It needs a line a sample: label index:value …")
+        raise WrongValue(path, f"has {N} lines and no feature", _LINE)
     if N * (columns - start) > DENSE_ENTRIES:
-        raise ValueError(
-            f"{path}: {N} samples with indices up to {columns - 1} are {N * columns * 8 / 2**30:.0f} GiB as a dense "
-            "matrix, which is what the library works on. Keep fewer features or samples."
-        )
+        size = f"{N} samples with indices up to {columns - 1} are {N * columns * 8 / 2**30:.0f} GiB as a dense matrix"
+        raise WrongValue(path, f"{size}, as the library needs it", "keep fewer features or samples")
     dense = np.asarray(X[:, start:].toarray(), np.float64)
     names = tuple(f"feature {k}" for k in range(start, columns))
     refuse_nonfinite(path, dense, lambda n, d: f"sample {n}, {names[d]}")

@@ -1,4 +1,4 @@
-"""Reads a file into a Dataset: CSV, TSV, text, NPZ, Parquet, svmlight or IDX; a fault is named with its remedy."""
+"""Reads a file of any format (CSV, TSV, text, NPZ, Parquet, svmlight, IDX) into a Dataset, NPZ files itself."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
+from jaxsoftmax.readers.columns import as_float64, as_labels, refuse_nonfinite
 from jaxsoftmax.readers.csv_file import read_delimited
 from jaxsoftmax.readers.idx import is_idx, read_idx
-from jaxsoftmax.readers.messages import as_float64, as_labels, refuse_nonfinite
 from jaxsoftmax.readers.parquet_svmlight import read_parquet, read_svmlight
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["read_table", "table_text"]
 
-_EXPORT = "Export the table as CSV text in UTF-8, or as NPZ with arrays X and y."
+_EXPORT = "export the table as CSV text in UTF-8, or as NPZ with arrays X and y"
 _COMPRESSED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 _SVMLIGHT = {".svm", ".svmlight", ".libsvm"}
 _PARQUET = {".parquet", ".pq"}
@@ -28,11 +29,11 @@ _NOT_READ = {  # suffix -> what it is
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "a spreadsheet"),
     **dict.fromkeys((".feather", ".arrow", ".ipc", ".orc", ".avro"), "a columnar file other than Parquet"),
     **dict.fromkeys((".h5", ".hdf5", ".nc", ".mat", ".zarr"), "an HDF5 or MATLAB container"),
-    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "a pickle, and unpickling a file is not safe"),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "a pickle, not safe to open"),
     **dict.fromkeys((".sav", ".dta", ".sas7bdat", ".rds", ".rdata"), "a statistics package's file"),
     **dict.fromkeys((".json", ".jsonl", ".ndjson", ".xml", ".arff", ".yaml", ".yml"), "not a plain table"),
     **dict.fromkeys((".db", ".sqlite", ".sqlite3", ".duckdb"), "a database"),
-    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".zst"), "an archive; unpack it"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".zst"), "an archive"),
     **dict.fromkeys((".npy", ".pt", ".safetensors"), "an array without its labels"),
 }
 
@@ -82,20 +83,20 @@ def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
     if is_idx(name):
         return read_idx(path, content, target, lambda other: _load(other)[1])
     if suffix in _NOT_READ:
-        raise ValueError(f"{path}: {suffix} is {_NOT_READ[suffix]}; it is not read. {_EXPORT}")
+        raise WrongValue(path, f"{suffix} is {_NOT_READ[suffix]}, which is not read", _EXPORT)
     return read_delimited(path, _decode(path, content), target, suffix)
 
 
 def _load(path: Path) -> tuple[str, bytes]:
     """The file's name without the suffix of a compression, and its bytes, decompressed."""
     if path.is_dir():
-        raise ValueError(f"{path}: is a directory. Name one file in it.")
+        raise WrongValue(path, "is a directory", "name one file in it")
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file. Check the path (relative paths start at {Path.cwd()}).")
+        raise FileNotFoundError(f"{path}: no such file; check the path (relative ones start at {Path.cwd()}).")
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror or error}).") from None
+        raise WrongValue(path, f"cannot be read ({error.strerror or error})", "check its permissions") from None
     name = path.name
     decompress = _COMPRESSED.get(path.suffix.lower())
     if decompress is not None:
@@ -103,11 +104,11 @@ def _load(path: Path) -> tuple[str, bytes]:
         try:
             content = decompress(content)
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-            raise ValueError(
-                f"{path}: is not {path.suffix} data, or is damaged ({str(error)[:80]}). Fetch or compress it again."
+            raise WrongValue(
+                path, f"is not {path.suffix} data, or is damaged ({str(error)[:80]})", "fetch or compress it again"
             ) from None
     if not content:
-        raise ValueError(f"{path}: is empty (0 bytes). It needs a row a sample.")
+        raise WrongValue(path, "is empty (0 bytes)", "give a file with a row a sample")
     return name, content
 
 
@@ -130,41 +131,36 @@ def table_text(path: Path) -> str:
 
 def _decode(path: Path, content: bytes) -> str:
     if b"\0" in content[:4096] or content[:2] in (b"\x1f\x8b", b"PK") or b"\0" in content:
-        compressed = content[:2] == b"\x1f\x8b"
-        remedy = "It is compressed by gzip: add .gz to its name." if compressed else _EXPORT
-        raise ValueError(f"{path}: is not text (binary bytes found). {remedy}")
+        remedy = "it is compressed by gzip: add .gz to its name" if content[:2] == b"\x1f\x8b" else _EXPORT
+        raise WrongValue(path, "is not text (binary bytes found)", remedy)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}: line {line} is not UTF-8 (byte 0x{content[error.start]:02x}). {_EXPORT}") from None
+        raise WrongValue(path, f"line {line} is not UTF-8 (byte 0x{content[error.start]:02x})", _EXPORT) from None
 
 
 def _read_npz(path: Path, content: bytes, target: str | int | None) -> Dataset:
-    damaged = f"{path}: is not an NPZ archive, or is damaged. Save it with numpy.savez(path, X=X, y=y)."
+    damaged = WrongValue(path, "is not an NPZ archive, or is damaged", "save it with numpy.savez(path, X=X, y=y)")
     if not zipfile.is_zipfile(io.BytesIO(content)):
-        raise ValueError(damaged)
+        raise damaged
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             keys = list(stored.files)
             wanted = str(target) if target is not None else "y" if "y" in keys else "T"
             if "X" not in keys or wanted not in keys:
                 missing = "X" if "X" not in keys else wanted if target is not None else "y (or T)"
-                found = ", ".join(keys) or "none"
-                raise ValueError(
-                    f"{path}: has no array {missing}; arrays found: {found}. Save X (N, D) and y (N,) or T (N, C)."
-                )
+                given = f"has no array {missing}, only {', '.join(keys) or 'none'}"
+                raise WrongValue(path, given, "save X (N, D) and y (N,) or T (N, C)")
             X, y = _npz_array(path, stored, "X"), _npz_array(path, stored, wanted)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
-        raise ValueError(damaged) from None
+        raise damaged from None
     if X.ndim != 2 or X.dtype.kind not in "fiub" or 0 in X.shape:
-        raise ValueError(
-            f"{path}: X: shape {X.shape}, dtype {X.dtype}; needed: a numeric matrix (N, D), a row a sample."
-        )
+        given = f"X has shape {X.shape}, dtype {X.dtype}"
+        raise WrongValue(path, given, "save a numeric matrix (N, D), a row a sample")
     if y.ndim not in (1, 2) or len(y) != len(X):
-        raise ValueError(
-            f"{path}: {wanted}: shape {y.shape}; needed: ({len(X)},) labels or ({len(X)}, C) probabilities."
-        )
+        needed = f"save ({len(X)},) labels or ({len(X)}, C) probabilities"
+        raise WrongValue(path, f"{wanted} has shape {y.shape}", needed)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     X = as_float64(path, X, lambda index: f"X[{index[0]}, {index[1]}]")
@@ -179,9 +175,4 @@ def _npz_array(path: Path, stored: np.lib.npyio.NpzFile, key: str) -> np.ndarray
     try:
         return np.asarray(stored[key])
     except ValueError as error:
-        if "pickle" in str(error):
-            raise ValueError(
-                f"{path}: array {key} holds Python objects, and unpickling a file is not safe. "
-                "Save it as numbers or text."
-            ) from None
-        raise ValueError(f"{path}: array {key} cannot be read ({error}).") from None
+        raise WrongValue(path, f"the array {key} cannot be read ({error})", "save it as numbers or text") from None

@@ -1,4 +1,4 @@
-"""Weights in an NPZ file: W with its classes and feature names, so that they fit no other data by mistake."""
+"""Saves weights to an NPZ file and reads them, with the classes and feature names that they belong to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.readers.messages import listing
+from jaxsoftmax.readers.columns import listing
+from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["load_weights", "save_weights"]
+
+_REMEDY = "give weights of a fit of these data, as save_weights writes them"
 
 
 def save_weights(path: Path, W: np.ndarray, problem: Problem) -> None:
@@ -39,34 +42,27 @@ def load_weights(path: Path, problem: Problem) -> np.ndarray:
     """The W of such a file, (C, D), after a comparison of its classes and columns with the problem's.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is damaged, has no W, or belongs to other data.
+        ValueError: there is no such file, it is damaged, has no W, or belongs to other data.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Give zero, random, fit, or a file that fit --weights wrote.")
+        raise WrongValue(path, "no such file", _REMEDY)
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (AttributeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError):
-        raise ValueError(f"{path}: is not an NPZ file of weights. Write one with fit --weights.") from None
+        raise WrongValue(path, "is not an NPZ file of weights", _REMEDY) from None
     W = arrays.get("W")
     if W is None or W.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{path}: has no numeric array W (found: {', '.join(arrays) or 'none'}). Write one with fit --weights."
-        )
+        raise WrongValue(path, f"has no numeric array W (found: {', '.join(arrays) or 'none'})", _REMEDY)
     if W.shape != (problem.C, problem.D):
-        raise ValueError(
-            f"{path}: W has shape {W.shape}; these data need (C, D) = ({problem.C}, {problem.D}), the intercept last. "
-            "Name the weights of a fit of these data."
-        )
+        needed = f"(C, D) = ({problem.C}, {problem.D}), the intercept last"
+        raise WrongValue(path, f"W has shape {W.shape}; these data need {needed}", _REMEDY)
     if not np.isfinite(W).all():
         c, d = (int(k) for k in np.argwhere(~np.isfinite(W))[0])
-        raise ValueError(f"{path}: W[{c}, {d}] is {W[c, d]}; finite weights are needed. Fit again.")
+        raise WrongValue(path, f"W[{c}, {d}] is {W[c, d]}, not finite", _REMEDY)
     for key, ours in (("classes", problem.classes), ("feature_names", problem.feature_names)):
         if key in arrays and ours is not None and [str(k) for k in arrays[key].tolist()] != [str(k) for k in ours]:
             theirs = listing([str(k) for k in arrays[key].tolist()])
-            raise ValueError(
-                f"{path}: its {key} are {theirs}; those of these data are {listing([str(k) for k in ours])}. Name the "
-                "weights of a fit of these data."
-            )
+            given = f"its {key} are {theirs}, those of these data {listing([str(k) for k in ours])}"
+            raise WrongValue(path, given, _REMEDY)
     return W

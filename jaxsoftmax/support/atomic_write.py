@@ -1,6 +1,6 @@
 """Files that are written whole or not at all: the path is checked, the text goes beside it, then takes its name.
 
-Imports nothing of ours: the command that checks certificates starts without JAX.
+Imports no JAX: the command that checks certificates starts without it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from jaxsoftmax.support.errors import WrongType, WrongValue
+
 
 def as_path(path: Any, name: str = "path") -> Path:
     """A path to a file from text or a path object.
@@ -20,12 +22,10 @@ def as_path(path: Any, name: str = "path") -> Path:
         ValueError: empty, or with a NUL.
     """
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
-        raise TypeError(
-            f"{name}: got {path!r:.60}, a {type(path).__name__}. Give the path of a file, as text or a Path."
-        )
+        raise WrongType(name, f"got {path!r:.60}, a {type(path).__name__}", "give the path of a file")
     text = os.fspath(path)
     if not text or "\0" in text:
-        raise ValueError(f"{name}: got {text!r:.60}, which names no file. Give the path of a file.")
+        raise WrongValue(name, f"got {text!r:.60}, which names no file", "give the path of a file")
     return Path(text)
 
 
@@ -38,10 +38,9 @@ def write_text(path: Any, lines: Iterable[str], encoding: str) -> None:
     """
     path = as_path(path)
     if path.is_dir():
-        raise ValueError(f"path: {str(path)!r} is a directory. Name a file in it.")
+        raise WrongValue("path", f"{str(path)!r} is a directory", "name a file in it")
     if not path.parent.is_dir():
-        what = "is no directory" if path.parent.exists() else "does not exist. Create it first"
-        raise ValueError(f"path: the folder of {str(path)!r} {what}.")
+        raise WrongValue("path", f"{str(path.parent)!r} is no directory", "create it first")
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "x", encoding=encoding, newline="\n") as file:

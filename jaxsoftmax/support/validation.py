@@ -12,6 +12,7 @@ import importlib.metadata
 import math
 import numbers
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -19,9 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxsoftmax.support.errors import WrongType, WrongValue
+
 # Releases whose compiler is known to return wrong numbers for what this package and its checks compute.
 MISCOMPILING = {"0.10.2": "jax-ml/jax#39103: sums of products under vmap on CPU"}
-X64_REMEDY = "Wrap the call in `with jax.enable_x64(True):`"
+X64_REMEDY = "wrap the call in `with jax.enable_x64(True):`"
 
 
 @functools.cache
@@ -73,9 +76,9 @@ def positive_int(name: str, value: Any) -> int:
         ValueError: an integer below 1.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}: got {show(value)}, {kind_of(value)}; an integer >= 1 is needed. Give a Python int.")
+        raise WrongType(name, f"got {show(value)}, {kind_of(value)}", "give an integer >= 1")
     if value < 1:
-        raise ValueError(f"{name}: got {show(value)}; an integer >= 1 is needed. Give {name}=1 or more.")
+        raise WrongValue(name, f"got {show(value)}", "give an integer >= 1")
     return int(value)
 
 
@@ -88,19 +91,19 @@ def real_number(name: str, value: Any) -> Any:
     """
     if isinstance(value, (jax.Array, np.ndarray, np.generic)):
         if np.dtype(value.dtype).kind not in "iuf" and value.dtype != jnp.bfloat16:
-            raise TypeError(f"{name}: got {kind_of(value)}; one real number is needed. Give a Python float.")
+            raise WrongType(name, f"got {kind_of(value)}", "give one real number")
         if value.shape != ():
-            raise ValueError(f"{name}: got an array of shape {value.shape}; one real number is needed. Give a scalar.")
+            raise WrongValue(name, f"got an array of shape {value.shape}", "give one real number")
         if is_traced(value):
             return value
     elif isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}: got {show(value)}, {kind_of(value)}; one real number is needed. Give a Python float.")
+        raise WrongType(name, f"got {show(value)}, {kind_of(value)}", "give one real number")
     try:
         finite = math.isfinite(value)
     except OverflowError:  # an integer or fraction beyond all doubles
         finite = False
     if not finite:
-        raise ValueError(f"{name}: got {show(value)}; a finite number is needed. Give a finite {name}.")
+        raise WrongValue(name, f"got {show(value)}", "give a finite number")
     return value
 
 
@@ -113,7 +116,7 @@ def nonnegative_real(name: str, value: Any) -> Any:
     """
     value = real_number(name, value)
     if not is_traced(value) and value < 0:
-        raise ValueError(f"{name}: got {show(value)}; it must be >= 0. Give 0 for none of it, or a positive number.")
+        raise WrongValue(name, f"got {show(value)}", "give a number >= 0")
     return value
 
 
@@ -126,7 +129,7 @@ def positive_real(name: str, value: Any) -> Any:
     """
     value = real_number(name, value)
     if not is_traced(value) and not value > 0:
-        raise ValueError(f"{name}: got {show(value)}; it must be > 0. Give a positive number.")
+        raise WrongValue(name, f"got {show(value)}", "give a number > 0")
     return value
 
 
@@ -142,7 +145,7 @@ def random_generator(key: Any, name: str = "key") -> np.random.Generator:
     shape = getattr(key, "shape", None)
     if is_traced(key) or not ((typed and shape == ()) or (dtype == np.uint32 and shape in ((2,), (4,)))):
         given = kind_of(key) if isinstance(key, (jax.Array, np.ndarray)) else f"{show(key)}, {kind_of(key)}"
-        raise TypeError(f"{name}: got {given}; one JAX random key is needed. Give jax.random.key(0).")
+        raise WrongType(name, f"got {given}", "give one JAX random key, such as jax.random.key(0)")
     if typed:
         key = jax.random.key_data(key)
     return np.random.default_rng(np.asarray(key).ravel().tolist())
@@ -155,7 +158,7 @@ def require_x64(name: str, dtype: Any) -> None:
         ValueError: `dtype` is float64 and x64 is off.
     """
     if np.dtype(dtype) == np.float64 and not x64_is_on():
-        raise ValueError(f"{name}: dtype is float64 but x64 is off here. {X64_REMEDY}, or build with dtype='float32'.")
+        raise WrongValue(name, "dtype is float64 but x64 is off here", f"{X64_REMEDY}, or build with dtype='float32'")
 
 
 def require_problem(problem: Any) -> None:
@@ -165,10 +168,53 @@ def require_problem(problem: Any) -> None:
         TypeError: `problem` has not the parts of a Problem.
     """
     if not all(hasattr(problem, part) for part in ("sample_weight", "regularizer", "intercept")):
-        raise TypeError(
-            f"problem: got {kind_of(problem)}; a jaxsoftmax.Problem is needed, made by Problem(X, T) or "
-            "Problem.from_labels(X, y). In functions of weights W comes first, then the problem."
+        raise WrongType(
+            "problem",
+            f"got {kind_of(problem)}",
+            "give a jaxsoftmax.Problem, made by Problem(X, T) or Problem.from_labels(X, y); weights W come before it",
         )
+
+
+def require_concrete(problem: Any, *more: Any) -> None:
+    """Refuse what is no Problem, and arrays that JAX is tracing where numbers are needed.
+
+    Raises:
+        TypeError: `problem` has not the parts of a Problem, or an array is traced.
+    """
+    require_problem(problem)
+    if any(map(is_traced, jax.tree.leaves((problem, more)))):
+        raise WrongType("problem", "its arrays are traced, without numbers", "call outside jit, grad and vmap")
+
+
+def flag(name: str, value: Any) -> bool:
+    """`value` as a Python bool.
+
+    Raises:
+        TypeError: not a bool.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise WrongType(name, f"got {show(value)}, {kind_of(value)}", "give True or False")
+    return bool(value)
+
+
+def one_of(name: str, value: Any, known: Iterable[str]) -> None:
+    """Refuse what is none of the words that an argument may be.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if value not in (known := tuple(known)):
+        raise WrongValue(name, f"got {show(value)}", f"give one of {', '.join(map(repr, known))}")
+
+
+def refuse_no_function(name: str, value: Any) -> None:
+    """Refuse what cannot be called, nor is None.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if value is not None and not callable(value):
+        raise WrongType(name, f"got {show(value)}, {kind_of(value)}", "give a function of one argument")
 
 
 def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
@@ -203,24 +249,18 @@ def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
     if not isinstance(W, jax.Array):
         W = _numeric(W, name)
     elif W.dtype != dtype:
-        raise TypeError(
-            f"{name}: {kind_of(W)}, but the problem's dtype is {dtype}. Use {name}.astype({str(dtype)!r})"
-            + (
-                f", or build the problem with dtype={str(W.dtype)!r}."
-                if str(W.dtype) in ("float32", "float64")
-                else "."
-            )
-        )
+        given = f"got {kind_of(W)}, but the problem's dtype is {dtype}"
+        raise WrongType(name, given, f"use {name}.astype({str(dtype)!r})")
     if W.shape != shape:
         given = tuple(W.shape)
-        hint = f"{name} is (classes, features), the intercept column last. Give {shape}"
+        hint = f"give {shape}, one row a class, one column a feature, the intercept last"
         if given == shape[::-1]:
-            hint = f"This looks transposed: use {name}.T"
+            hint = f"it looks transposed: use {name}.T"
         elif given == (shape[0], shape[1] - 1) and problem.intercept:
-            hint = "The intercept column is missing: append one column for it, last"
+            hint = "the intercept column is missing: append one column for it, last"
         elif given == (shape[0] * shape[1],):
-            hint = f"This looks flattened: use {name}.reshape({shape[0]}, {shape[1]})"
-        raise ValueError(f"{name}: shape {given}, expected (C, D) = {shape}. {hint}.")
+            hint = f"it looks flattened: use {name}.reshape({shape[0]}, {shape[1]})"
+        raise WrongValue(name, f"shape {given}, expected (C, D) = {shape}", hint)
     if isinstance(W, jax.Array):
         return W
     with np.errstate(over="ignore"):
@@ -228,10 +268,8 @@ def as_weights(W: Any, problem: Any, name: str = "W") -> jax.Array:
     overflowed = np.isinf(converted) & (np.abs(W) < np.inf)
     if overflowed.any():
         c, d = (int(i) for i in np.argwhere(overflowed)[0])
-        raise ValueError(
-            f"{name}: entry ({c}, {d}) is {show(W[c, d])}, beyond the largest {dtype}. Rescale the features, or build "
-            "the problem with dtype='float64'."
-        )
+        given = f"entry ({c}, {d}) is {show(W[c, d])}, beyond the largest {dtype}"
+        raise WrongValue(name, given, "rescale the features, or build the problem with dtype='float64'")
     return jnp.asarray(converted)
 
 
@@ -240,7 +278,7 @@ def _numeric(value: Any, name: str) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{name}: cannot be made an array ({error}). Give rows of equal length.") from error
+        raise WrongValue(name, f"cannot be made an array ({error})", "give rows of equal length") from error
     if array.dtype.kind not in "biuf" and array.dtype != jnp.bfloat16:
-        raise TypeError(f"{name}: {kind_of(array)}; real numbers are needed. Convert it to float first.")
+        raise WrongType(name, f"got {kind_of(array)}", "convert it to real numbers (float) first")
     return array

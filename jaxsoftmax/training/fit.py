@@ -18,7 +18,19 @@ from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import LogCosh
-from jaxsoftmax.support.validation import as_weights, is_traced, kind_of, positive_int, real_number, require_x64, show
+from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.validation import (
+    as_weights,
+    flag,
+    kind_of,
+    nonnegative_real,
+    one_of,
+    positive_int,
+    refuse_no_function,
+    require_concrete,
+    require_x64,
+    show,
+)
 from jaxsoftmax.training import diagnostics as endpoint
 from jaxsoftmax.training import status as endings
 from jaxsoftmax.training.divergence import verdict_on_divergence
@@ -56,32 +68,28 @@ def _choose(method: Any, problem: Problem, batch_size: Any, key: Any) -> Any:
     names = f"'auto', {', '.join(map(repr, METHODS))}"
     if isinstance(method, str):
         if batch_size is not None:
-            raise ValueError(
-                f"batch_size: got {show(batch_size)} with method={method!r}, which uses all samples at each step. "
-                "Leave it out, or give an optax transformation, e.g. method=optax.sgd(1e-3)."
+            raise WrongValue(
+                "batch_size",
+                f"got {show(batch_size)}, but the method {method!r} uses all samples at each step",
+                "leave it out, or give an optax transformation as the method",
             )
         if method == "auto":
             method = "newton" if problem.C * problem.D <= NEWTON_LIMIT else "newton-cg"
-        if method not in METHODS:
-            raise ValueError(f"method: {show(method)} is not known; give one of {names}, or an optax transformation.")
+        one_of("method", method, METHODS)
         return METHODS[method]
     if not (callable(getattr(method, "init", None)) and callable(getattr(method, "update", None))):
-        hint = " Call it first, e.g. optax.sgd(1e-3)." if callable(method) else ""
-        raise TypeError(
-            f"method: got {show(method)}, {kind_of(method)}; give one of {names}, or an optax transformation.{hint}"
-        )
+        hint = "call it first, as in optax.sgd(1e-3)" if callable(method) else "an optax transformation"
+        raise WrongType("method", f"got {show(method)}, {kind_of(method)}", f"give {names}, or {hint}")
     from jaxsoftmax.training.methods.optax_adapter import Transformation
 
     if batch_size is None:
         return Transformation(method)
     size = positive_int("batch_size", batch_size)
     if size > problem.N:
-        raise ValueError(
-            f"batch_size: got {size}, more than the N = {problem.N} samples. Give at most {problem.N}, or leave it out "
-            "for full batches."
-        )
+        given = f"got {size}, more than the N = {problem.N} samples"
+        raise WrongValue("batch_size", given, f"give at most {problem.N}, or leave it out for full batches")
     if key is None:
-        raise ValueError("key: None, but minibatches are drawn at random. Give key=jax.random.key(0), any seed.")
+        raise WrongValue("key", "got None, but minibatches are drawn at random", "give jax.random.key(0), any seed")
     return Transformation(method, size)
 
 
@@ -89,24 +97,19 @@ def _key(key: Any) -> Any:
     """A typed random key from a typed or a raw one."""
     if key is None:
         return None
-    remedy = "Make one with jax.random.key(0)."
     if isinstance(key, jax.Array) and jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.shape != ():
-            raise ValueError(f"key: an array of keys of shape {key.shape}; one key is needed. Give key[0].")
+            raise WrongValue("key", f"got keys of shape {key.shape}", "give one key, such as key[0]")
         return key
     if isinstance(key, (jax.Array, np.ndarray)) and key.dtype == np.uint32 and key.shape == (2,):
         return jax.random.wrap_key_data(jax.numpy.asarray(key))
-    raise TypeError(f"key: got {show(key)}, {kind_of(key)}; a JAX random key is needed. {remedy}")
+    raise WrongType("key", f"got {show(key)}, {kind_of(key)}", "give a JAX random key, such as jax.random.key(0)")
 
 
 def _tolerance(tol: Any, default: float) -> float:
     if tol is None:
         return default
-    if real_number("tol", tol) < 0:
-        raise ValueError(
-            f"tol: got {show(tol)}; the tolerance on the scaled gradient must be >= 0. Leave it out for {default:.2g}."
-        )
-    return float(tol)
+    return float(nonnegative_real("tol", tol))
 
 
 def fit(
@@ -176,25 +179,19 @@ def fit(
     Source: S8, S13, S16, S17, S19, S20; gradient descent without a regulariser: Rychlik, arXiv:1903.12600.
     """
     if not isinstance(problem, Problem):
-        raise TypeError(f"problem: got {show(problem)}; give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y).")
-    if is_traced(problem.X):
-        raise TypeError(
-            "problem: its arrays are traced; fit runs on concrete data. Call it outside jit, grad and vmap."
-        )
+        raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
+    require_concrete(problem)
     require_x64("problem", problem.dtype)
     began = time.perf_counter()
     key = _key(key)
     chosen = _choose(method, problem, batch_size, key)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress: got {show(progress)}, {kind_of(progress)}; give a function of one argument.")
+    refuse_no_function("progress", progress)
     default = float(np.finfo(problem.dtype).eps) ** (2 / 3)
     tolerance = _tolerance(tol, default)
     most = chosen.default_steps if max_steps is None else min(positive_int("max_steps", max_steps), 2**31 - 2)
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
-    if not isinstance(whiten, (bool, np.bool_)):
-        raise TypeError(f"whiten: got {show(whiten)}, {kind_of(whiten)}. Give True or False.")
-    if whiten and problem.regularizer:
-        raise ValueError("whiten: a penalty is not diagonal in whitened features. Use method='mm' or a Newton method.")
+    if flag("whiten", whiten) and problem.regularizer:
+        raise WrongValue("whiten", "a penalty is not diagonal in whitened features", "choose the method 'mm', say")
     kind = np.dtype(problem.dtype).type
     limits = loop.Limits(kind(tolerance), np.int32(most), kind(default))
     A = whitening(problem, null_space(problem)) if whiten else np.zeros((0, problem.D))

@@ -7,7 +7,8 @@ from typing import Any
 
 from jaxsoftmax.calculus.bounds.steps import descent_step_bound
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.support.validation import positive_real, show
+from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import one_of, positive_real, show
 from jaxsoftmax.training.fit import METHODS
 
 __all__ = ["OPTAX_METHODS", "check_method", "named_method"]
@@ -28,13 +29,14 @@ def check_method(method: Any, learning_rate: Any = None, batch_size: Any = None)
         >>> check_method("adam", learning_rate=0.1)
     """
     known = ("auto", *METHODS, *OPTAX_METHODS)
-    if isinstance(method, str) and method not in known:
-        raise ValueError(f"method: {show(method)} is not known; give one of {', '.join(map(repr, known))}.")
+    if isinstance(method, str):
+        one_of("method", method, known)
     for name, value in (("learning_rate", learning_rate), ("batch_size", batch_size)):
         if value is not None and method not in WITH_LEARNING_RATE:
-            raise ValueError(
-                f"{name}: goes with the methods {' and '.join(WITH_LEARNING_RATE)}, not with {show(method)}. Leave it "
-                "out, or choose one of these."
+            raise WrongValue(
+                name,
+                f"goes with the methods {' and '.join(WITH_LEARNING_RATE)}, not with {show(method)}",
+                "leave it out, or choose one of these",
             )
     if learning_rate is not None:
         positive_real("learning_rate", learning_rate)

@@ -13,7 +13,8 @@ from jaxsoftmax.datasets.embedded import load_digits, load_iris
 from jaxsoftmax.problem.exact_targets import exact_smoothing
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import L2
-from jaxsoftmax.support.validation import nonnegative_real, show
+from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.validation import nonnegative_real, one_of, show
 
 EMBEDDED_SMOOTHING = "0.01"
 
@@ -66,10 +67,9 @@ def check_options(*, label_smoothing: Any, l2: Any, dtype: Any, seed: Any) -> No
     if label_smoothing is not None:
         exact_smoothing(label_smoothing)
     nonnegative_real("l2", l2)
-    if dtype not in ("float64", "float32"):
-        raise ValueError(f"dtype: got {show(dtype)}; give 'float64' or 'float32'.")
+    one_of("dtype", dtype, ("float64", "float32"))
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed: got {show(seed)}; give an integer from 0 to 2**32 - 1.")
+        raise WrongValue("seed", f"got {show(seed)}", "give an integer from 0 to 2**32 - 1")
 
 
 def prepare(
@@ -97,9 +97,7 @@ def prepare(
             return _build(digits, **options), dataclasses.replace(_build(iris, **options), shown_raw=raw)
         if isinstance(data, Problem):
             if l2 or dtype is not None:
-                raise ValueError(
-                    "l2, dtype: a Problem has its own regularizer and dtype. Build it with those you want."
-                )
+                raise WrongValue("l2, dtype", "a Problem has its own regularizer and dtype", "build it with those")
             problem = data if label_smoothing is None else data.smoothed(label_smoothing)
             given = "its own targets" if label_smoothing is None else str(label_smoothing)
             return (Prepared(problem, {"name": "problem", "source": "a Problem", "label_smoothing": given}),)
@@ -110,7 +108,7 @@ def _as_dataset(data: Any) -> Dataset:
     if isinstance(data, Dataset):
         return data
     if not (isinstance(data, (tuple, list)) and len(data) == 2):
-        raise TypeError(f"data: got {show(data)}; give a Problem, a Dataset, a pair (X, y), or None for embedded data.")
+        raise WrongType("data", f"got {show(data)}", "give a Problem, a Dataset, a pair (X, y) or None (embedded data)")
     X, y = (np.asarray(part) for part in data)
     names = tuple(f"x{d}" for d in range(X.shape[1])) if X.ndim == 2 else ()
     return Dataset("data", X, y, names, "y", "arrays")

@@ -51,7 +51,7 @@ def certificate_on(
     if verdict is not None and verdict.attained is False:
         return None, "not run: there is no minimiser"
     if N * D**2 * C > PROOF_WORK:
-        return None, f"not run: N·D²·C = {N * D**2 * C:.1e} > {PROOF_WORK:.0e}; jaxsoftmax certify --digits does it"
+        return None, f"not run: N·D²·C = {N * D**2 * C:.1e} > {PROOF_WORK:.0e}; js.certify does it"
     try:
         return certify(problem, np.asarray(result.W, np.float64), digits=DIGITS, decimal=decimal), ""
     except NotProved as error:

@@ -50,7 +50,7 @@ def test_real_numbers_of_every_kind_are_strengths(value):
         (lambda: L2(np.nan), ValueError, ["alpha", "nan", "finite"]),
         (lambda: L2(jnp.inf), ValueError, ["alpha", "inf", "finite"]),
         (lambda: L2([0.1]), TypeError, ["alpha", "[0.1]", "real number"]),
-        (lambda: L2(np.ones(2)), ValueError, ["alpha", "(2,)", "scalar"]),
+        (lambda: L2(np.ones(2)), ValueError, ["alpha", "(2,)", "one real number"]),
         (lambda: L2("0.1"), TypeError, ["alpha", "'0.1'", "real number"]),
         (lambda: L2(True), TypeError, ["alpha", "True", "real number"]),
         (lambda: L2(1j), TypeError, ["alpha", "1j", "real number"]),
@@ -61,7 +61,7 @@ def test_real_numbers_of_every_kind_are_strengths(value):
         (lambda: LogCosh(1, np.inf), ValueError, ["gamma", "inf", "finite"]),
         (lambda: LogCosh(1, "2"), TypeError, ["gamma", "'2'", "real number"]),
         (lambda: LogCosh(1, 2, 0), TypeError, ["penalize_intercept", "0", "True or False"]),  # pyright: ignore[reportArgumentType]
-        (lambda: SelfRegularizer(0), ValueError, ["gamma", "0", "Give another gamma"]),
+        (lambda: SelfRegularizer(0), ValueError, ["gamma", "0", "give another number"]),
         (lambda: SelfRegularizer(-np.inf), ValueError, ["gamma", "-inf", "finite"]),
         (lambda: SelfRegularizer(None), TypeError, ["gamma", "None", "real number"]),
         (
@@ -77,12 +77,12 @@ def test_real_numbers_of_every_kind_are_strengths(value):
         (
             lambda: Problem([[1.0], [2.0]], np.eye(2), regularizer=L2(1e-60)),
             ValueError,
-            ["regularizer", "1e-60", "Rescale"],
+            ["regularizer", "1e-60", "rescale"],
         ),
         (
             lambda: Problem([[1.0], [2.0]], np.eye(2), regularizer=L2(1e60)),
             ValueError,
-            ["regularizer", "1e+60", "Rescale"],
+            ["regularizer", "1e+60", "rescale"],
         ),
     ],
 )

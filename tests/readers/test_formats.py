@@ -23,12 +23,12 @@ def write(folder, name, content):
 
 
 def refusal(file, target=None, error=ValueError):
-    """The one-line message with which a file is refused; it opens with a file's name."""
+    """The one-line message with which a file is refused; it names the file."""
     with pytest.raises(error) as caught:
         read_table(file, target)
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith(str(file.parent))
+    assert str(file.parent) in message
     return message
 
 
@@ -169,9 +169,9 @@ def test_labels_that_do_not_belong_to_the_images_are_named(tmp_path):
     message = refusal(images)
     assert "2 labels" in message and "3 images" in message
     other = write(tmp_path, "other.idx", idx([[1, 2]]))
-    assert "labels (N,) are needed" in refusal(images, str(other))
+    assert "(1, 2), not (N,)" in refusal(images, str(other))
     assert "no such file" in refusal(images, str(tmp_path / "absent.idx"), FileNotFoundError)
-    assert "--target FILE" in refusal(write(tmp_path, "photos.idx", idx([[1], [2]])))
+    assert "target: the labels of" in refusal(write(tmp_path, "photos.idx", idx([[1], [2]])))
     reals = write(tmp_path, "reals.idx", idx([1.0, 0.5, 1.0], 13))
     assert "label 1 is 0.5" in refusal(images, str(reals))
 
@@ -219,7 +219,7 @@ def test_parquet_is_known_by_its_content_and_leaves_the_index_of_pandas_out(tmp_
         ({"a": ["x", "y"], "k": [0, 1]}, None, ["column 'a'", "String", "numbers"]),
         ({"a": [[1.0], [2.0]], "k": [0, 1]}, None, ["column 'a'", "List"]),
         ({"a": [1.0, 2.0], "k": [0, None]}, None, ["row 1", "column 'k'", "missing"]),
-        ({"a": [1.0, 2.0], "k": [0.5, 1.0]}, None, ["the last column 'k'", "0.5", "columns: a, k"]),
+        ({"a": [1.0, 2.0], "k": [0.5, 1.0]}, None, ["the column 'k'", "0.5", "columns: a, k"]),
         ({"a": [1.0, 2.0], "k": [b"x", b"y"]}, None, ["column 'k'", "Binary"]),
         ({"a": [1.0, 2.0], "k": [0, 1]}, "fish", ["'fish'", "columns: a, k"]),
         ({"a": [1.0, 2.0], "k": [0, 1]}, "2", ["index 2", "2 columns"]),

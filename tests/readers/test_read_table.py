@@ -100,7 +100,7 @@ def test_an_unnamed_counting_column_is_reported(tmp_path):
         ("one.csv", "1\n2\n", None, ["line 1 has one column"]),
         ("ragged.csv", ROWS + "1,2\n", None, ["line 4 has 2 cells", "line 1 has 3"]),
         ("ragged_header.csv", "a,b,bird\n" + ROWS + "\n1,2,3,wren\n", None, ["line 6 has 4 cells", "header has 3"]),
-        ("text.csv", "a,b,bird\n1,2,wren\n1,red,crow\n", None, ["line 3", "column 'b'", "'red'", "--target"]),
+        ("text.csv", "a,b,bird\n1,2,wren\n1,red,crow\n", None, ["line 3", "column 'b'", "'red'", "target"]),
         ("comma.csv", "a;b;bird\n1,5;2;wren\n", None, ["line 2", "'1,5'", "point"]),
         ("missing.csv", "a,b,bird\n1,2,wren\n,3,crow\n", None, ["line 3", "column 'a'", "missing", "''"]),
         ("na.csv", "a,b,bird\n1,2,wren\n1,NA,crow\n", None, ["line 3", "column 'b'", "missing", "'NA'"]),
@@ -110,14 +110,14 @@ def test_an_unnamed_counting_column_is_reported(tmp_path):
         ("na_label.csv", "a,b,k\n1,2,0\n1,3,1\n1,3,NA\n", None, ["line 4", "label", "missing", "'NA'"]),
         ("real.csv", "a,bird,price\n1,2,3.5\n1,3,4.5\n", None, ["line 2", "'price'", "'3.5'", "a, bird, price"]),
         ("twice.csv", "a,a,bird\n1,2,wren\n", None, ["two columns", "'a'", "0 and 1"]),
-        ("unknown.csv", "a,b,bird\n1,2,wren\n", "brid", ["'brid'", "columns: a, b, bird"]),
-        ("unknown_plain.csv", ROWS, "brid", ["'brid'", "no header", "0…2"]),
+        ("unknown.csv", "a,b,bird\n1,2,wren\n", "brid", ["target", "'brid'", "columns: a, b, bird"]),
+        ("unknown_plain.csv", ROWS, "brid", ["target", "'brid'", "no header", "0 to 2"]),
         ("index.csv", "a,b,bird\n1,2,wren\n", "7", ["index 7", "3 columns"]),
         ("nul.csv", b"1,2,a\n1,\x00,b\n", None, ["not text", "CSV"]),
         ("zip.csv", gzip.compress(b"1,2,a\n", mtime=0), None, ["not text"]),
         ("latin.csv", "a,b,bird\n1,2,wren\n1,2,ä\n".encode("latin-1"), None, ["line 3", "UTF-8", "0xe4"]),
         ("quote.csv", 'a,b,bird\n1,2,"' + "x" * 140_000 + "\n", None, ["line 2", "quotes"]),
-        ("ids.csv", "a,name\n" + "".join(f"1,n{k}\n" for k in range(30)), None, ["'name'", "identifier", "--target"]),
+        ("ids.csv", "a,name\n" + "".join(f"1,n{k}\n" for k in range(30)), None, ["'name'", "target", "identifier"]),
     ],
 )
 def test_every_fault_is_one_message_with_place_and_remedy(tmp_path, name, content, target, parts):
@@ -125,7 +125,7 @@ def test_every_fault_is_one_message_with_place_and_remedy(tmp_path, name, conten
     with pytest.raises(ValueError) as caught:
         read_table(file, target)
     message = str(caught.value)
-    assert message.startswith(str(file))
+    assert str(file) in message
     assert "\n" not in message
     for part in parts:
         assert part in message
@@ -154,10 +154,10 @@ def test_npz_labels_and_probabilities(tmp_path):
     [
         ({"A": np.eye(2)}, ["no array X", "A"]),
         ({"X": np.eye(2), "z": np.ones(2)}, ["no array y", "X, z"]),
-        ({"X": np.eye(2), "y": np.array([None, 1], dtype=object)}, ["array y", "unpickling"]),
-        ({"X": np.ones(2), "y": np.ones(2)}, ["X: shape (2,)"]),
+        ({"X": np.eye(2), "y": np.array([None, 1], dtype=object)}, ["array y", "pickle"]),
+        ({"X": np.ones(2), "y": np.ones(2)}, ["X has shape (2,)"]),
         ({"X": np.ones((2, 2)) * 1j, "y": np.ones(2)}, ["complex128"]),
-        ({"X": np.eye(2), "y": np.ones(3)}, ["y: shape (3,)", "(2,)"]),
+        ({"X": np.eye(2), "y": np.ones(3)}, ["y has shape (3,)", "(2,)"]),
         ({"X": np.eye(2), "y": np.array([0.5, 1])}, ["y[0] is 0.5"]),
         ({"X": np.array([[1.0, np.nan]]), "y": np.ones(1)}, ["X[0, 1] is nan"]),
     ],

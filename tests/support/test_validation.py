@@ -14,6 +14,7 @@ import jaxsoftmax as js
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import L2
 from jaxsoftmax.support import validation as _checks
+from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import as_weights, nonnegative_real, positive_int, positive_real, show
 
 X = np.array([[0.0, 1.0], [1.0, 0.5], [2.0, -1.0]])
@@ -36,7 +37,7 @@ class Unreadable:
 
 
 BAD_X = [
-    ("nan", changed(X, (1, 0), np.nan), ValueError, ["X: entry (1, 0) is nan", "finite", "Drop the sample"]),
+    ("nan", changed(X, (1, 0), np.nan), ValueError, ["X: entry (1, 0) is nan", "finite", "drop the sample"]),
     ("inf", changed(X, (2, 1), -np.inf), ValueError, ["X: entry (2, 1) is -inf", "finite"]),
     ("nan on the device", jnp.asarray(changed(X, (1, 0), np.nan)), ValueError, ["X: entry (1, 0) is nan"]),
     (
@@ -50,30 +51,35 @@ BAD_X = [
     ("no samples", X[:0], ValueError, ["X: shape (0, 2)", "no samples", "at least one row"]),
     ("nothing", [], ValueError, ["X: shape (0,)", "(N, D)"]),
     ("object array", X.astype(object), TypeError, ["X:", "object", ".astype(float)"]),
-    ("mixed with text", [[1, "b"], [2, "c"], [3, "d"]], TypeError, ["X:", "text", "Encode"]),
+    ("mixed with text", [[1, "b"], [2, "c"], [3, "d"]], TypeError, ["X:", "text", "encode"]),
     ("a path", "iris.csv", TypeError, ["X:", "str", "text"]),
     ("nothing at all", None, TypeError, ["X:", "NoneType"]),
-    ("bytes", np.array([[b"1"], [b"2"], [b"3"]]), TypeError, ["X:", "bytes", "Encode"]),
+    ("bytes", np.array([[b"1"], [b"2"], [b"3"]]), TypeError, ["X:", "bytes", "encode"]),
     ("complex", X + 1j, TypeError, ["X:", "complex", ".real"]),
     ("complex on the device", jnp.asarray(X + 1j), TypeError, ["X:", "complex", ".real"]),
-    ("dates", np.array([["2020-01-01"]] * 3, dtype="M8[D]"), TypeError, ["X:", "dates", "Use numbers"]),
-    ("durations", np.array([[1]] * 3, dtype="m8[s]"), TypeError, ["X:", "durations", "Use numbers"]),
+    ("dates", np.array([["2020-01-01"]] * 3, dtype="M8[D]"), TypeError, ["X:", "dates", "use numbers"]),
+    ("durations", np.array([[1]] * 3, dtype="m8[s]"), TypeError, ["X:", "durations", "use numbers"]),
     ("ragged", [[1.0], [2.0, 3.0], [4.0]], ValueError, ["X:", "rows of equal length"]),
     ("unreadable", Unreadable(), ValueError, ["X:", "detach it first"]),
-    ("masked", np.ma.array(X, mask=X == 0.5), ValueError, ["X: entry (1, 1) is masked", "Fill it in"]),
+    ("masked", np.ma.array(X, mask=X == 0.5), ValueError, ["X: entry (1, 1) is masked", "fill it in"]),
     (
         "int64 no double holds",
         changed(X.astype(int), (2, 0), 2**53 + 1),
         ValueError,
-        ["entry (2, 0)", str(2**53 + 1), "Rescale"],
+        ["entry (2, 0)", str(2**53 + 1), "rescale"],
     ),
     ("uint64 no double holds", np.full((3, 1), 2**64 - 1, np.uint64), ValueError, ["entry (0, 0)", str(2**64 - 1)]),
-    ("Python int no double holds", [[2**53 + 1, 0.5]] * 3, ValueError, ["X: entry (0, 0)", str(2**53 + 1), "Rescale"]),
+    ("Python int no double holds", [[2**53 + 1, 0.5]] * 3, ValueError, ["X: entry (0, 0)", str(2**53 + 1), "rescale"]),
     ("Python int beyond 64 bits", [[2**70]] * 3, TypeError, ["X:", "objects"]),
-    ("float64 on the device", "float64", TypeError, ["X: a JAX array of dtype float64", "enable_x64(True)"]),
-    ("int32 on the device", jnp.ones((3, 2), int), TypeError, ["X: a JAX array of dtype int32", "X.astype('float32')"]),
+    ("float64 on the device", "float64", TypeError, ["X: got a JAX array of dtype float64", "enable_x64(True)"]),
+    (
+        "int32 on the device",
+        jnp.ones((3, 2), int),
+        TypeError,
+        ["X: got a JAX array of dtype int32", "X.astype('float32')"],
+    ),
     ("float16 on the device", jnp.ones((3, 2), "float16"), TypeError, ["float16", "X.astype('float32')"]),
-    ("random keys", jax.random.key(0), TypeError, ["X: a JAX array of dtype key", "Use float32"]),
+    ("random keys", jax.random.key(0), TypeError, ["X: got a JAX array of dtype key", "use float32"]),
 ]
 
 
@@ -89,18 +95,18 @@ def test_unusable_X(given, error, says):
 BAD_T = [
     ("nan", changed(T, (1, 1), np.nan), ValueError, ["T: entry (1, 1) is nan", "finite"]),
     ("inf", changed(T, (1, 1), np.inf), ValueError, ["T: entry (1, 1) is inf", "finite"]),
-    ("negative", [[1, 0], [-0.25, 1.25], [0, 1]], ValueError, ["T: entry (1, 0) is -0.25", ">= 0", "drop row 1"]),
+    ("negative", [[1, 0], [-0.25, 1.25], [0, 1]], ValueError, ["T: entry (1, 0) is -0.25", "below 0", "drop row 1"]),
     (
         "counts",
         [[1, 0], [2, 3], [0, 1]],
         ValueError,
-        ["T: row 1 sums to 5", "Normalise", "sample_weight=T.sum(axis=1)"],
+        ["T: row 1 sums to 5", "normalise", "sample_weight=T.sum(axis=1)"],
     ),
-    ("float counts", [[1, 0], [2.0, 3.0], [0, 1]], ValueError, ["T: row 1 sums to 5.0", "Normalise", "sample_weight"]),
-    ("a zero row", [[1, 0], [0.0, 0.0], [0, 1]], ValueError, ["T: row 1 sums to 0", "Drop its sample"]),
-    ("two hot", [[1, 0], [True, True], [0, 1]], ValueError, ["T: row 1 sums to 2", "Normalise"]),
-    ("beyond the tolerance", changed(T, (1, 1), 0.75 + 2.0**-47), ValueError, ["T: row 1 sums to 1.0", "Normalise"]),
-    ("an overflowing sum", np.full((3, 2), 1.7e308), ValueError, ["T: row 0 sums to inf", "Normalise"]),
+    ("float counts", [[1, 0], [2.0, 3.0], [0, 1]], ValueError, ["T: row 1 sums to 5.0", "normalise", "sample_weight"]),
+    ("a zero row", [[1, 0], [0.0, 0.0], [0, 1]], ValueError, ["T: row 1 sums to 0", "drop its sample"]),
+    ("two hot", [[1, 0], [True, True], [0, 1]], ValueError, ["T: row 1 sums to 2", "normalise"]),
+    ("beyond the tolerance", changed(T, (1, 1), 0.75 + 2.0**-47), ValueError, ["T: row 1 sums to 1.0", "normalise"]),
+    ("an overflowing sum", np.full((3, 2), 1.7e308), ValueError, ["T: row 0 sums to inf", "normalise"]),
     ("one class", np.ones((3, 1)), ValueError, ["T: shape (3, 1)", "two classes", "absent ones included"]),
     ("labels", np.array([0, 1, 0]), ValueError, ["T: shape (3,)", "Problem.from_labels(X, y)"]),
     ("text", [["a", "b"]] * 3, TypeError, ["T:", "text"]),
@@ -127,19 +133,19 @@ BAD_Y = [
     ("no labels", [], ValueError, ["y: has no labels", "at least one"]),
     ("too few", ["a", "b"], ValueError, ["y: 2 rows for the 3 rows of X"]),
     ("continuous", [0.0, 0.5, 1.0], ValueError, ["y: entry 1 is 0.5", "continuous", "bin"]),
-    ("nan", [0.0, np.nan, 1.0], ValueError, ["y: entry 1 is nan", "missing", "Drop that sample"]),
+    ("nan", [0.0, np.nan, 1.0], ValueError, ["y: entry 1 is nan", "missing", "drop that sample"]),
     ("nan array", np.array([0.0, np.nan, 1.0]), ValueError, ["y: entry 1 is nan", "missing"]),
-    ("inf array", np.array([0.0, np.inf, 1.0]), ValueError, ["y: entry 1 is inf", "Drop that sample"]),
+    ("inf array", np.array([0.0, np.inf, 1.0]), ValueError, ["y: entry 1 is inf", "drop that sample"]),
     ("None among text", ["a", None, "b"], ValueError, ["y: entry 1 is None", "missing"]),
     ("nan among text", ["a", float("nan"), "b"], ValueError, ["y: entry 1 is nan", "missing"]),
     (
         "masked",
         np.ma.array([0, 1, 2], mask=[False, False, True]),
         ValueError,
-        ["y: entry 2 is masked", "Drop that sample"],
+        ["y: entry 2 is masked", "drop that sample"],
     ),
-    ("text and numbers", ["a", 1, "b"], TypeError, ["y: labels of types int, str", "str(label)"]),
-    ("booleans and numbers", [True, 2, False], TypeError, ["y: labels of types bool, int", "str(label)"]),
+    ("text and numbers", ["a", 1, "b"], TypeError, ["y: labels of types int, str", "all text"]),
+    ("booleans and numbers", [True, 2, False], TypeError, ["y: labels of types bool, int", "all text"]),
     (
         "uint64 overflow",
         np.array([0, 2**63, 1], np.uint64),
@@ -157,7 +163,7 @@ BAD_Y = [
         TypeError,
         ["y:", "datetime64", ".astype(str)"],
     ),
-    ("objects", np.array([object(), object(), object()]), TypeError, ["y: labels of types object", "str(label)"]),
+    ("objects", np.array([object(), object(), object()]), TypeError, ["y: labels of types object", "all text"]),
     ("ragged", [[1], [1, 2], [3]], TypeError, ["y: labels of types list", "all text"]),
     ("random keys", jax.random.split(jax.random.key(0), 3), TypeError, ["y:", "key", "integers or text"]),
 ]
@@ -173,7 +179,7 @@ BAD_OPTIONS = [
         "negative weight",
         {"sample_weight": [1, -1.0, 1]},
         ValueError,
-        ["sample_weight: entry 1 is -1.0", ">= 0", "Remove"],
+        ["sample_weight: entry 1 is -1.0", ">= 0", "remove"],
     ),
     ("zero weights", {"sample_weight": [0, 0, 0]}, ValueError, ["sample_weight: every weight is 0", "positive"]),
     ("nan weight", {"sample_weight": [1, 1, np.nan]}, ValueError, ["sample_weight: entry 2 is nan", "finite"]),
@@ -192,7 +198,7 @@ BAD_OPTIONS = [
     ),
     ("text weights", {"sample_weight": ["1", "1", "1"]}, TypeError, ["sample_weight:", "text"]),
     ("object weights", {"sample_weight": np.ones(3, object)}, TypeError, ["sample_weight:", "object"]),
-    ("vanishing weight", {"sample_weight": [1, 1e-60, 1]}, ValueError, ["sample_weight: entry 1 is 1e-60", "Rescale"]),
+    ("vanishing weight", {"sample_weight": [1, 1e-60, 1]}, ValueError, ["sample_weight: entry 1 is 1e-60", "rescale"]),
     ("overflowing weight", {"sample_weight": [1, 1e60, 1]}, ValueError, ["sample_weight: entry 1 is 1e+60", "float32"]),
     (
         "device weights",
@@ -207,12 +213,12 @@ BAD_OPTIONS = [
         "float64 while x64 is off",
         {"dtype": "float64"},
         ValueError,
-        ["dtype: float64", "x64 is off", "jax.enable_x64(True)"],
+        ["dtype: got float64", "x64 is off", "jax.enable_x64(True)"],
     ),
     ("intercept", {"intercept": 1}, TypeError, ["intercept: got 1", "True or False"]),
     ("short names", {"feature_names": ["a"]}, ValueError, ["feature_names: 1 names, expected 2", "column of X"]),
     ("repeated names", {"feature_names": ["a", "a"]}, ValueError, ["feature_names:", "repeats", "distinct"]),
-    ("names as one text", {"feature_names": "ab"}, TypeError, ["feature_names:", "'ab'", "Give a list"]),
+    ("names as one text", {"feature_names": "ab"}, TypeError, ["feature_names:", "'ab'", "give a list"]),
     ("one class declared twice", {"classes": ["a", "a"]}, ValueError, ["classes:", "name"]),
 ]
 
@@ -233,7 +239,7 @@ BAD_LABEL_OPTIONS = [
     ("smoothing flag", {"label_smoothing": True}, TypeError, ["label_smoothing: got True", "0.01"]),
     ("smoothing list", {"label_smoothing": [0.1]}, TypeError, ["label_smoothing: got [0.1]", "0.01"]),
     ("smoothing array", {"label_smoothing": np.ones(2)}, TypeError, ["smoothing:", "(2,)", "0.01"]),
-    ("a label that classes lack", {"classes": ["a", "c"]}, ValueError, ["y: entry 1 is 'b'", "['a', 'c']", "Add it"]),
+    ("a label that classes lack", {"classes": ["a", "c"]}, ValueError, ["y: entry 1 is 'b'", "['a', 'c']", "add it"]),
     ("classes of another type", {"classes": [0, 1]}, TypeError, ["classes:", "int64", "same type"]),
     ("missing class", {"classes": ["a", "b", None]}, ValueError, ["classes: entry 2 is None", "missing"]),
 ]
@@ -281,7 +287,7 @@ def test_methods_that_need_the_data_as_given_say_when_they_are_gone(tmp_path):
         "dump": lambda: rebuilt.dump(tmp_path / "p.txt"),
     }.items():
         assert_says(call, ValueError, [f"{name}:", "rebuilt by JAX", "that was constructed"])
-    assert_says(lambda: Problem(X, T).dump(tmp_path / "none" / "p.txt"), ValueError, ["path:", "none", "Create it"])
+    assert_says(lambda: Problem(X, T).dump(tmp_path / "none" / "p.txt"), ValueError, ["path:", "none", "create it"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -338,7 +344,7 @@ def test_a_float64_problem_is_not_used_while_x64_is_off():
     ("call", "error", "says"),
     [
         (lambda: positive_int("steps", 0), ValueError, ["steps: got 0", ">= 1"]),
-        (lambda: positive_int("steps", 1.0), TypeError, ["steps: got 1.0", "a float", "Python int"]),
+        (lambda: positive_int("steps", 1.0), TypeError, ["steps: got 1.0", "a float", "integer >= 1"]),
         (lambda: positive_int("steps", True), TypeError, ["steps: got True", "integer"]),
         (lambda: nonnegative_real("tol", -1e-9), ValueError, ["tol: got -1e-09", ">= 0"]),
         (lambda: nonnegative_real("tol", "1"), TypeError, ["tol: got '1'", "real number"]),
@@ -382,8 +388,9 @@ def assert_says(call, error, says):
     """The call raises exactly `error`, and its one-line message has every part."""
     with pytest.raises(error) as caught:
         call()
-    assert type(caught.value) is error
+    assert type(caught.value) is {ValueError: WrongValue, TypeError: WrongType}[error]
     message = str(caught.value)
+    assert message == f"{caught.value.argument}: {caught.value.given}; {caught.value.remedy}."
     assert "\n" not in message
     assert len(message) < 400
     for part in says:

@@ -145,7 +145,7 @@ def test_findings_say_what_is_proved_and_the_remedy_once(separated):
     assert words.startswith("NOT_ATTAINED, complete, proved: no minimiser exists")
     assert "Remedy" not in words
     first, second = fit_findings(result, problem)
-    assert "Remedy: --label-smoothing 0.01" in first
+    assert "Remedy: label smoothing (0.01, say)" in first
     assert second == existence_words(result.existence)
     # A minimiser exists after all: no smoothing is advised.
     attained = case([0, 1, 0, 1])[1]
@@ -154,4 +154,4 @@ def test_findings_say_what_is_proved_and_the_remedy_once(separated):
     assert second.startswith("ATTAINED, proved: the loss attains its minimum")
     short = SimpleNamespace(**vars(result) | {"status": js.Status.STEP_LIMIT})
     assert "Remedy: more steps" in fit_findings(short, problem, attained)[0]
-    assert "Remedy: --label-smoothing" in fit_findings(short, problem, verdict)[0]
+    assert "Remedy: label smoothing" in fit_findings(short, problem, verdict)[0]

@@ -109,7 +109,7 @@ def test_why_there_is_no_certificate_is_a_row(proved, monkeypatch):
     far = dataclasses.replace(result, W=1000 * np.asarray(result.W))
     reasons.append((certificate_on(problem, True, far, None), "not proved: "))
     monkeypatch.setattr(certificate_checks, "PROOF_WORK", 1)
-    reasons.append((certificate_on(problem, True, result, None), "jaxsoftmax certify --digits does it"))
+    reasons.append((certificate_on(problem, True, result, None), "js.certify does it"))
     for (certificate, reason), words in reasons:
         assert certificate is None and words in reason
         (row,) = check_minimiser_certificate(problem, certificate, reason, result, probe, "fitted W")

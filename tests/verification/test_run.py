@@ -97,7 +97,7 @@ def test_no_minimiser_is_a_finding_and_no_failed_check():
     assert report.passed
     (one,) = report.datasets
     assert not one.fit.converged
-    assert any("--label-smoothing" in text for text in one.findings)
+    assert any("label smoothing" in text for text in one.findings)
     assert one.existence is not None and one.existence.status is js.Existence.NOT_ATTAINED
     assert sum("no minimiser exists" in text for text in one.findings) == 1
     assert [row.passed for row in one.checks if row.statement == "S17"] == [None]

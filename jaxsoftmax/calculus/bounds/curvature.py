@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxsoftmax.calculus.loss.penalties import penalised_columns
@@ -25,7 +24,7 @@ from jaxsoftmax.linalg.enclosures import (
 )
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
-from jaxsoftmax.support.validation import as_weights, is_traced, require_problem
+from jaxsoftmax.support.validation import as_weights, require_concrete
 
 # exp and log are good to an ulp or two in practice, not by proof: this covers them and the few operations around them.
 EXP_SLACK = 2.0**-40
@@ -38,11 +37,9 @@ class SingularValueBounds(NamedTuple):
     upper: float
 
 
-def _concrete(problem: Problem, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _concrete(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """(X, s) in float64 over the samples of positive weight."""
-    require_problem(problem)
-    if any(is_traced(leaf) for leaf in jax.tree.leaves(problem)):
-        raise TypeError(f"problem: {name}() is a rigorous bound on concrete data; call it outside jit.")
+    require_concrete(problem)
     s = np.asarray(problem.sample_weight).astype(np.float64)
     return np.asarray(problem.X).astype(np.float64)[s > 0], s[s > 0]
 
@@ -67,7 +64,7 @@ def singular_value_bounds(problem: Problem) -> SingularValueBounds:
         >>> lower <= 3 <= lower * (1 + 1e-12), upper * (1 - 1e-12) <= 4 <= upper
         (True, True)
     """
-    found = nonzero_singular_value_bounds(*_concrete(problem, "singular_value_bounds"))
+    found = nonzero_singular_value_bounds(*_concrete(problem))
     return SingularValueBounds(found.lower, found.upper)
 
 
@@ -119,7 +116,7 @@ def curvature_bound(problem: Problem) -> float:
 
     Source: [B].
     """
-    high = largest_singular_value_bound(*_concrete(problem, "curvature_bound"))
+    high = largest_singular_value_bound(*_concrete(problem))
     return (0.5 * high * high + _entrywise_top(problem) + 0.5 * _gamma_squared(problem)) * UP
 
 
@@ -184,7 +181,7 @@ def flattest_softmax_bound(W: Any, problem: Problem) -> float:
         >>> round(flattest_softmax_bound(np.zeros((2, 2)), problem), 9)
         0.5
     """
-    X, _ = _concrete(problem, "flattest_softmax_bound")
+    X, _ = _concrete(problem)
     return _flattest(X, np.asarray(as_weights(W, problem)).astype(np.float64), problem)
 
 
@@ -205,7 +202,7 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
         >>> round(js.curvature_lower_bound(np.zeros((2, 2)), problem), 9)  # λ₂ = 1/2 at W = 0
         4.5
     """
-    X, s = _concrete(problem, "curvature_lower_bound")
+    X, s = _concrete(problem)
     W64 = np.asarray(as_weights(W, problem)).astype(np.float64)
     gamma2, (alpha, alpha_whole) = _gamma_squared(problem), _entrywise_floor(W64, problem)
     low, _, full_rank = nonzero_singular_value_bounds(X, s)
@@ -242,7 +239,7 @@ def samplewise_curvature_bound(W: Any, problem: Problem) -> float:
     """
     if problem.regularizer:
         return curvature_lower_bound(W, problem)
-    X, s = _concrete(problem, "samplewise_curvature_bound")
+    X, s = _concrete(problem)
     weight = _normal(s * _lambda2_of_samples(np.asarray(as_weights(W, problem)).astype(np.float64), X)) * DOWN
     if not np.all(weight > 0):
         X, weight = X[weight > 0], weight[weight > 0]

@@ -25,7 +25,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.curvature import EXP_SLACK, curvature_bound
@@ -33,7 +32,7 @@ from jaxsoftmax.calculus.loss.penalties import penalised_columns
 from jaxsoftmax.linalg.enclosures import DOWN, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
-from jaxsoftmax.support.validation import as_weights, is_traced, require_problem
+from jaxsoftmax.support.validation import as_weights, require_concrete
 
 
 class _Start(NamedTuple):
@@ -46,10 +45,8 @@ class _Start(NamedTuple):
     excess: float  # E >= Δ + R(W₀) - R(0)
 
 
-def _start(problem: Problem, W0: Any, name: str) -> _Start:
-    require_problem(problem)
-    if any(is_traced(leaf) for leaf in (*jax.tree.leaves(problem), W0)):
-        raise TypeError(f"problem: {name}() is a rigorous bound on concrete data; call it outside jit.")
+def _start(problem: Problem, W0: Any) -> _Start:
+    require_concrete(problem, W0)
     W = np.zeros((problem.C, problem.D)) if W0 is None else np.asarray(as_weights(W0, problem, "W0"), np.float64)
     if not np.all(np.isfinite(W)):
         raise ValueError("W0: has NaN or infinite entries; the loss at the start must be finite. Give finite weights.")
@@ -143,7 +140,7 @@ def log_probability_bound(problem: Problem, W0: Any = None) -> float:
         >>> round(math.exp(js.log_probability_bound(problem)), 9)  # Δ = 0, so log δ = 2 log ½
         0.25
     """
-    return _log_probability(_start(problem, W0, "log_probability_bound"))
+    return _log_probability(_start(problem, W0))
 
 
 def log_descent_gain_bound(problem: Problem, W0: Any = None) -> float:
@@ -165,7 +162,7 @@ def log_descent_gain_bound(problem: Problem, W0: Any = None) -> float:
         >>> round(math.exp(js.log_descent_gain_bound(problem)), 9)  # δ σ² / (½ σ²) = 2 δ
         0.5
     """
-    start = _start(problem, W0, "log_descent_gain_bound")
+    start = _start(problem, W0)
     Lambda = curvature_bound(problem)
     gains = [_log_data_curvature(start, problem)] if Lambda > 0 else [-math.inf]
     held = [p for p in problem.regularizer if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
-from jaxsoftmax.support.validation import is_traced, require_problem
+from jaxsoftmax.support.validation import require_concrete
 
 Array = jax.Array
 
@@ -190,10 +190,7 @@ def null_space(problem: Problem) -> NullSpace:
         >>> js.null_space(js.Problem.from_labels(X, [0, 1, 2], intercept=False)).dim  # D + (C-1)(D-R) = 3 + 2·1
         5
     """
-    require_problem(problem)
-    leaves = jax.tree.leaves(problem)
-    if any(is_traced(leaf) for leaf in leaves):
-        raise TypeError("problem: null_space() needs concrete arrays (its dimension is a shape); call it outside jit.")
+    require_concrete(problem)
     weight = np.asarray(problem.sample_weight)
     X = np.asarray(problem.X).astype(np.float64)[weight > 0]
     D = X.shape[1]

@@ -49,7 +49,14 @@ from jaxsoftmax.evidence.spectrum.report import Convexity, ConvexityReport
 from jaxsoftmax.linalg.enclosures import UP
 from jaxsoftmax.problem.dtypes import narrowed, widened
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.support.validation import as_weights, is_traced, random_generator, require_problem, show
+from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import (
+    as_weights,
+    one_of,
+    random_generator,
+    require_concrete,
+    show,
+)
 
 DENSE_LIMIT = 3000
 METHODS = ("auto", "dense", "matrix-free")
@@ -95,25 +102,19 @@ def probe_convexity(
 
     Source: S5 is the second theorem of Rychlik, arXiv:1903.12600.
     """
-    require_problem(problem)
-    if method not in METHODS:
-        raise ValueError(f"method: got {show(method)}; choose one of {', '.join(METHODS)}.")
-    if dtype not in ("float64", "float32"):
-        raise ValueError(f"dtype: got {show(dtype)}; give 'float64' or 'float32'.")
+    require_concrete(problem)
+    one_of("method", method, METHODS)
+    one_of("dtype", dtype, ("float64", "float32"))
     size = problem.C * problem.D
     if method == "auto":
         method = "dense" if size <= DENSE_LIMIT else "matrix-free"
     if method == "dense" and size > DENSE_LIMIT:
-        raise ValueError(
-            f"method: 'dense', but C*D = {problem.C}*{problem.D} = {size} exceeds {DENSE_LIMIT}, the limit of the "
-            "dense probe. Use method='matrix-free'."
-        )
-    if is_traced(problem.X):
-        raise TypeError("problem: its arrays are traced; the probe needs concrete data. Call it outside jit and vmap.")
+        given = f"got 'dense', but C*D = {problem.C}*{problem.D} = {size} exceeds {DENSE_LIMIT}"
+        raise WrongValue("method", given, "give 'matrix-free'")
     W = np.asarray(as_weights(W, problem), np.float64)
     if not np.all(np.isfinite(W)):
         bad = np.argwhere(~np.isfinite(W))[0]
-        raise ValueError(f"W: entry ({bad[0]}, {bad[1]}) is {show(W[tuple(bad)])}; the probe needs finite weights.")
+        raise WrongValue("W", f"entry ({bad[0]}, {bad[1]}) is {show(W[tuple(bad)])}", "give finite weights")
     rng = random_generator(key)
     tell = progress or (lambda line: None)
     begin = time.perf_counter()

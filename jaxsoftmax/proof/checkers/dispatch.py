@@ -11,6 +11,7 @@ from typing import Any
 
 from jaxsoftmax.proof.checkers import check_existence, check_minimiser
 from jaxsoftmax.support.atomic_write import as_path
+from jaxsoftmax.support.errors import WrongType, WrongValue
 
 __all__ = ["check_certificate"]
 
@@ -53,7 +54,7 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
     Source: S9, S10, S13, S21e.
     """
     if labels is not None and not isinstance(labels, (str, os.PathLike)):
-        raise TypeError(f"labels: got {type(labels).__name__}; give the path of a file, or None.")
+        raise WrongType("labels", f"got {type(labels).__name__}", "give the path of a file, or None")
     path = as_path(path)
     head = _head(path)
     check = CHECKERS.get(head.get("format", "jaxsoftmax-existence"))
@@ -65,7 +66,9 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
     if isinstance(data, (str, os.PathLike)):
         return check(path, data, labels)
     if not hasattr(data, "dump"):
-        raise TypeError(f"data: got {type(data).__name__}; give the path of a data file, or the Problem.")
+        raise WrongType("data", f"got {type(data).__name__}", "give the path of a data file, or the Problem")
+    if labels is not None:
+        raise WrongValue("labels", "got a file, but a Problem has its own", "leave it out")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "problem.txt"
         described = head.get("data")
@@ -73,7 +76,7 @@ def check_certificate(path: Any, data: Any, labels: Any = None) -> Any:
         try:
             return check(path, file, labels)
         except ValueError as error:
-            raise type(error)(str(error).replace(str(file), "the Problem").replace("--labels", "labels")) from None
+            raise type(error)(str(error).replace(str(file), "the Problem")) from None
 
 
 def _head(path: Any) -> dict[str, Any]:

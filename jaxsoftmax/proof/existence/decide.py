@@ -13,7 +13,12 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.existence.stages import Search
 from jaxsoftmax.proof.existence.verdict import Existence, ExistenceVerdict
-from jaxsoftmax.support.validation import is_traced, kind_of, positive_real, require_problem, show
+from jaxsoftmax.support.validation import (
+    flag,
+    positive_real,
+    refuse_no_function,
+    require_concrete,
+)
 
 __all__ = ["decide_existence"]
 
@@ -69,17 +74,12 @@ def decide_existence(
     Source: S9-S12, S21e; Albert & Anderson, Biometrika 71 (1984); Nwaigwe & Rychlik, arXiv:2012.04576.
     """
     began = time.perf_counter()
-    require_problem(problem)
-    if is_traced(problem.X):
-        raise TypeError("problem: its arrays are traced; a verdict is about concrete data. Call it outside jit.")
+    require_concrete(problem)
     seconds = _seconds(budget)
-    for name, flag in (("exact", exact), ("decimal", decimal)):
-        if not isinstance(flag, (bool, np.bool_)):
-            raise TypeError(f"{name}: got {show(flag)}, {kind_of(flag)}. Give True or False.")
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress: got {show(progress)}, {kind_of(progress)}; give a function of one argument.")
-    data = ExactData(problem, bool(decimal))
-    search = Search(data, bool(exact), began + seconds, progress or (lambda _: None))
+    exact, decimal = flag("exact", exact), flag("decimal", decimal)
+    refuse_no_function("progress", progress)
+    data = ExactData(problem, decimal)
+    search = Search(data, exact, began + seconds, progress or (lambda _: None))
     search.run()
     return _verdict(search, began)
 

@@ -1,4 +1,4 @@
-"""What the readers of files share: the label column, finite features and whole labels, each fault named."""
+"""Checks of the columns of a table: which holds the labels, and that features are finite and labels whole."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxsoftmax.support.errors import WrongValue
+
 __all__ = [
     "LARGEST",
     "as_float64",
     "as_labels",
     "find_target",
     "listing",
+    "missing_cell",
+    "no_feature",
+    "no_label",
     "refuse_identifiers",
     "refuse_nonfinite",
 ]
@@ -25,6 +30,23 @@ def listing(names: Sequence[str]) -> str:
     return ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
 
 
+def missing_cell(path: Path, place: str) -> WrongValue:
+    """The refusal of a cell that is empty or says that there is no value."""
+    return WrongValue(path, f"{place} is missing", "remove the row, or fill the cell in")
+
+
+def no_feature(path: Path, fault: str) -> WrongValue:
+    """The refusal of a column that holds no numbers and is not the label."""
+    remedy = "remove the column, encode it as numbers, or choose it as the target if it holds the labels"
+    return WrongValue(path, f"{fault}; features are numbers", remedy)
+
+
+def no_label(path: Path, name: str, fault: str, names: Sequence[str]) -> WrongValue:
+    """The refusal of a column that was taken as the label and holds none."""
+    given = f"the column {name!r} of {path}, taken as the label, {fault}; labels are text or integers"
+    return WrongValue("target", given, f"choose one of the columns: {listing(names)}")
+
+
 def find_target(path: Path, names: Sequence[str], header: bool, target: str | int | None) -> int:
     """The index of the label column: by name, by index (negative ones count from the end), or the last.
 
@@ -33,7 +55,7 @@ def find_target(path: Path, names: Sequence[str], header: bool, target: str | in
 
     Example:
         >>> from pathlib import Path
-        >>> from jaxsoftmax.readers.messages import find_target
+        >>> from jaxsoftmax.readers.columns import find_target
         >>> find_target(Path("eggs.csv"), ["width", "bird", "length"], True, "-2")
         1
     """
@@ -44,13 +66,13 @@ def find_target(path: Path, names: Sequence[str], header: bool, target: str | in
     try:
         index = int(target)
     except ValueError:
-        where = f"columns: {listing(names)}" if header else f"the file has no header; give an index 0…{len(names) - 1}"
-        raise ValueError(f"{path}: target: no column is named {target!r}; {where}.") from None
+        where = f"choose one of the columns: {listing(names)}"
+        if not header:
+            where = f"the file has no header, so give an index from 0 to {len(names) - 1}"
+        raise WrongValue("target", f"no column of {path} is named {target!r}", where) from None
     if not -len(names) <= index < len(names):
-        raise ValueError(
-            f"{path}: target: index {index} is out of range; the file has {len(names)} columns, "
-            f"0…{len(names) - 1}: {listing(names)}."
-        )
+        given = f"the index {index} is out of range; {path} has {len(names)} columns: {listing(names)}"
+        raise WrongValue("target", given, f"give an index from 0 to {len(names) - 1}, or a name")
     return index % len(names)
 
 
@@ -63,7 +85,7 @@ def as_float64(path: Path, X: np.ndarray, place: Callable[[tuple[int, ...]], str
     Example:
         >>> import numpy as np
         >>> from pathlib import Path
-        >>> from jaxsoftmax.readers.messages import as_float64
+        >>> from jaxsoftmax.readers.columns import as_float64
         >>> as_float64(Path("a.npz"), np.array([[3]]), str)
         array([[3.]])
     """
@@ -71,10 +93,8 @@ def as_float64(path: Path, X: np.ndarray, place: Callable[[tuple[int, ...]], str
     if X.dtype.kind in "iu" and X.dtype.itemsize == 8:
         for index in map(tuple, np.argwhere(np.abs(F) >= 2.0**53).tolist()):
             if int(F[index]) != int(X[index]):
-                raise ValueError(
-                    f"{path}: {place(index)} is the integer {int(X[index])}, which no float64 holds exactly. Rescale "
-                    "or shift the column, or store it as floats if the rounding is meant."
-                )
+                given = f"{place(index)} is the integer {int(X[index])}, which no float64 holds exactly"
+                raise WrongValue(path, given, "rescale or shift the column, or store it as floats to have it rounded")
     return F
 
 
@@ -82,9 +102,7 @@ def refuse_nonfinite(path: Path, X: np.ndarray, place: Callable[[int, int], str]
     """Name the first entry of X that is not finite; `place(n, d)` says where it is."""
     if not np.isfinite(X).all():
         n, d = (int(k) for k in np.argwhere(~np.isfinite(X))[0])
-        raise ValueError(
-            f"{path}: {place(n, d)} is {X[n, d]}; features must be finite. Remove the row, or fill the entry in."
-        )
+        raise WrongValue(path, f"{place(n, d)} is {X[n, d]}, not finite", "remove the row, or fill the entry in")
 
 
 def as_labels(path: Path, y: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
@@ -97,10 +115,10 @@ def as_labels(path: Path, y: np.ndarray, place: Callable[[int], str]) -> np.ndar
         whole = np.isfinite(y) & (y == np.floor(y)) & (np.abs(y) < 2.0**63)
         if not whole.all():
             n = int(np.argmin(whole))
-            raise ValueError(f"{path}: {place(n)} is {y[n]}; labels must be text or integers.")
+            raise WrongValue(path, f"{place(n)} is {y[n]}", "give labels that are text or integers")
         return y.astype(np.int64)
     if y.dtype.kind not in "iubUS":
-        raise ValueError(f"{path}: {place(0)} has dtype {y.dtype}; labels must be text or integers.")
+        raise WrongValue(path, f"{place(0)} has dtype {y.dtype}", "give labels that are text or integers")
     return y.astype(np.str_) if y.dtype.kind == "S" else y
 
 
@@ -112,7 +130,5 @@ def refuse_identifiers(path: Path, y: np.ndarray, name: str, names: Sequence[str
     """
     count = len(np.unique(y))
     if count == len(y) and count >= 20:
-        raise ValueError(
-            f"{path}: column {name!r} was taken as the label, and all its {count} cells differ: an identifier, not a "
-            f"class. Name the label column with --target (target=); columns: {listing(names)}."
-        )
+        fault = f"has {count} cells, all different: an identifier, not a class"
+        raise no_label(path, name, fault, names)

@@ -1,0 +1,38 @@
+"""How an argument is refused: which one, what was given and the remedy, as fields that the command line words anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["WrongArgument", "WrongType", "WrongValue"]
+
+
+class WrongArgument(Exception):
+    """An argument that cannot be used; raised as `WrongValue` (a ValueError) or `WrongType` (a TypeError).
+
+    Attributes:
+        argument: its name, or the file in which the fault is.
+        given: what was given, and what is wrong with it.
+        remedy: what to give instead, in words that fit a Python call and a command line alike.
+
+    Example:
+        >>> from jaxsoftmax.support.errors import WrongValue
+        >>> error = WrongValue("max_steps", "got 0", "give an integer >= 1")
+        >>> str(error), error.remedy
+        ('max_steps: got 0; give an integer >= 1.', 'give an integer >= 1')
+    """
+
+    def __init__(self, argument: Any, given: str, remedy: str) -> None:
+        super().__init__(argument, given, remedy)
+        self.argument, self.given, self.remedy = str(argument), given, remedy
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.given}; {self.remedy}."
+
+
+class WrongValue(WrongArgument, ValueError):
+    """A value of the right kind that cannot be used."""
+
+
+class WrongType(WrongArgument, TypeError):
+    """A value of the wrong kind."""
