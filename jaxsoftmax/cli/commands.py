@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsoftmax.cli.options import METHOD_NAMES
+from jaxsoftmax.training.registry import method_names
 
 __all__ = ["build"]
 
@@ -53,7 +53,7 @@ Seed = Annotated[int, typer.Option(metavar="K", help="Seed of random weights, di
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the whole report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors; see the exit status.")]
 Method = Annotated[
-    str, typer.Option(metavar="NAME", help=f"Training method: {', '.join(METHOD_NAMES)}. auto: Newton where it fits.")
+    str, typer.Option(metavar="NAME", help=f"Training method: {', '.join(method_names())}. auto: a Newton method.")
 ]
 
 

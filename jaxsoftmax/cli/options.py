@@ -7,11 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["METHOD_NAMES", "Interrupted", "UnusableInput", "as_options", "check_writable", "console"]
+__all__ = ["Interrupted", "UnusableInput", "as_options", "check_writable", "console"]
 
-# What --help lists, without importing JAX for it.
-METHOD_NAMES = ("auto", "gd", "gd-optimal", "agd", "bb", "rychlik-bb", "mm", "newton", "newton-cg")
-METHOD_NAMES += ("sgd", "adam", "lbfgs")
 _NAMES = "smoothing|l2|dtype|seed|method|tol|max_steps|batch_size|learning_rate|whiten|target|budget|digits"
 _ARGUMENT = re.compile(rf"(^|: )({_NAMES}): ")
 
