@@ -55,7 +55,7 @@ def test_one_row_makes_a_method_of_verify(toy):
 
 
 def test_the_table_and_the_help_need_no_jax():
-    code = "import jaxsoftmax.training.registry as r, sys; r.method_names(); assert not {'jax', 'numpy'} & {*sys.modules}"
+    code = "import sys, jaxsoftmax.training.registry as r; r.method_names(); assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

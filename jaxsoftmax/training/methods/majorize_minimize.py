@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
@@ -19,8 +18,6 @@ from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import LogCosh
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
-
-Array = jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
