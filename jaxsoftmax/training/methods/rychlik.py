@@ -48,7 +48,7 @@ class PublishedTrainer(Method):
     name: ClassVar[str] = "rychlik-bb"
     patience: ClassVar[int] = 2**30  # the published trainer never gives up for want of progress
     halt_words: ClassVar[str] = (
-        "The published stop: the Barzilai-Borwein step fell below 1e-5. S20: that is no test of convergence."
+        "The published stop: the Barzilai-Borwein step fell below 1e-5, which is no test of convergence (S20)."
     )
 
     def begin(self, point: Point, oracle: Oracle, constants: Any) -> _State:
