@@ -247,7 +247,7 @@ def _nothing_off_the_kernel(operator: ProbedOperator, members: _Members, rng: np
     zero = members.lost == 0
     verdict = Convexity.CONSISTENT if zero else Convexity.UNRESOLVED
     reason = (
-        "H vanishes, as predicted." if zero else f"H was predicted to vanish; one curvature is {members.largest:.3g}."
+        "H is zero, as predicted." if zero else f"H was predicted to be zero; a curvature is {members.largest:.3g}."
     )
     if members.witness is not None:
         verdict, reason = Convexity.REFUTED, f"The curvature along the witness is {members.lowest:.3g} < 0."

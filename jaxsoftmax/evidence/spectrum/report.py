@@ -141,13 +141,12 @@ class ConvexityReport:
         probes = f"least curvature along directions tried {self.form_min_measured:.3g}"
         if not math.isnan(self.midpoint_excess_measured):
             probes += f"; midpoints exceed by {self.midpoint_excess_measured:.2g} of the rounding allowance"
-        kernel = (
-            f"  null space: dimension {self.kernel_dim}, S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank}"
-        )
+        kernel = f"  null space: dimension {self.kernel_dim}, "
         if math.isnan(self.rank_tolerance):
-            kernel = f"  null space: dimension {self.kernel_dim}, {self.kernel_dim_predicted} given"
+            kernel += f"{self.kernel_dim_predicted} given"
         else:
-            kernel += f" (tolerance {self.rank_tolerance:.2g})"
+            kernel += f"S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank} "
+            kernel += f"(tolerance {self.rank_tolerance:.2g})"
         return "\n".join(
             (
                 f"Convexity probe: {self.verdict.value}. {self.reason}",
