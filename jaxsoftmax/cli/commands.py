@@ -129,7 +129,7 @@ def build() -> Any:
         ] = None,
         whiten: Annotated[
             bool,
-            typer.Option("--whiten", help="Train in features that make S19's matrix I: few steps on raw data."),
+            typer.Option("--whiten", help="Whiten the features first: far fewer steps on unscaled data (S19)."),
         ] = False,
         weights: Annotated[
             Path | None,
@@ -140,8 +140,8 @@ def build() -> Any:
     ) -> int:
         """Train, and say how the run ended: Ctrl-C stops it and keeps what is done.
 
-        Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended otherwise (no minimiser suspected,
-        step limit, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and written).
+        Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended otherwise (the weights keep
+        growing, step limit, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and written).
         """
         from jaxsoftmax.cli.runs import Call, run_fit
 

@@ -63,8 +63,7 @@ def existence_ratio(eigenvalues: np.ndarray, kernel_dim: int, beta: float, norms
 
     Args:
         eigenvalues: those of Σ⁻¹HΣ⁻¹ on {1ᵀV = 0}, ascending. H is non-negative there (S5) with a kernel of the
-        predicted
-            dimension (S6), so μ is the one after it.
+            predicted dimension (S6), so μ is the one after it.
         kernel_dim: that dimension.
         beta: S13's β.
         norms: (‖gΣ⁻¹‖² of the part of g with 1ᵀg = 0, Σ_d (1ᵀg_d)²/(C a_d) of the gauge part). On the gauge directions
