@@ -141,7 +141,8 @@ def build() -> Any:
         """Train, and say how the run ended: Ctrl-C stops it and keeps what is done.
 
         Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended otherwise (the weights keep
-        growing, step limit, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and written).
+        growing, step limit, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and
+        written).
         """
         from jaxsoftmax.cli.runs import Call, run_fit
 

@@ -55,7 +55,7 @@ def judge(
     if status == NONFINITE and not np.isfinite(raw.value):
         return status, "The loss or its gradient is not finite at W0."
     if status == NONFINITE:
-        return status, f"A step of {method.name} left the finite numbers; this is the last good point."
+        return status, f"A step of {method.name} led to infinite or undefined numbers; this is the last good point."
     if status == INTERRUPTED:
         return status, f"Interrupted after {int(raw.step)} steps; this is the last point reached."
     if separated:
