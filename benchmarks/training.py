@@ -19,7 +19,7 @@ from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.registry import METHODS
 
-OWN_METHODS = [name for name, row in METHODS.items() if "optax" not in row.where]
+OWN_METHODS = [name for name, row in METHODS.items() if "optax" not in row.module]
 GAP = 1e-8
 SECOND_ORDER = ("newton", "newton-cg", "mm")
 WHITENED = ("gd", "gd-optimal", "agd", "bb", "rychlik-bb")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pkgutil
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -13,27 +13,32 @@ __all__ = ["AUTO", "METHODS", "Row", "check_method", "choose", "method_names"]
 
 
 class Row(NamedTuple):
-    """Where a method lives ("module:name", imported on first use), and which arguments of `choose` it is made from."""
+    """Where a method lives, imported on first use, and which arguments of `choose` it is made from."""
 
-    where: str
+    module: str
+    name: str
     takes: tuple[str, ...] = ()
 
 
 METHODS = {
-    "gd": Row("jaxsoftmax.training.methods.gradient_descent:GradientDescent"),
-    "gd-optimal": Row("jaxsoftmax.training.methods.optimal_descent:OptimalDescent"),
-    "agd": Row("jaxsoftmax.training.methods.accelerated:AcceleratedDescent"),
-    "bb": Row("jaxsoftmax.training.methods.barzilai_borwein:BarzilaiBorwein"),
-    "rychlik-bb": Row("jaxsoftmax.training.methods.rychlik:PublishedTrainer"),
-    "mm": Row("jaxsoftmax.training.methods.majorize_minimize:MajorizeMinimize"),
-    "newton": Row("jaxsoftmax.training.methods.newton:Newton"),
-    "newton-cg": Row("jaxsoftmax.training.methods.newton_cg:NewtonCG"),
-    "sgd": Row("jaxsoftmax.training.methods.optax_adapter:sgd", ("problem", "learning_rate", "batch_size", "whiten")),
-    "adam": Row("jaxsoftmax.training.methods.optax_adapter:adam", ("learning_rate", "batch_size")),
-    "lbfgs": Row("jaxsoftmax.training.methods.optax_adapter:lbfgs"),
+    "gd": Row("jaxsoftmax.training.methods.gradient_descent", "GradientDescent"),
+    "gd-optimal": Row("jaxsoftmax.training.methods.optimal_descent", "OptimalDescent"),
+    "agd": Row("jaxsoftmax.training.methods.accelerated", "AcceleratedDescent"),
+    "bb": Row("jaxsoftmax.training.methods.barzilai_borwein", "BarzilaiBorwein"),
+    "rychlik-bb": Row("jaxsoftmax.training.methods.rychlik", "PublishedTrainer"),
+    "mm": Row("jaxsoftmax.training.methods.majorize_minimize", "MajorizeMinimize"),
+    "newton": Row("jaxsoftmax.training.methods.newton", "Newton"),
+    "newton-cg": Row("jaxsoftmax.training.methods.newton_cg", "NewtonCG"),
+    "sgd": Row(
+        "jaxsoftmax.training.methods.optax_adapter", "sgd", ("problem", "learning_rate", "batch_size", "whiten")
+    ),
+    "adam": Row("jaxsoftmax.training.methods.optax_adapter", "adam", ("learning_rate", "batch_size")),
+    "lbfgs": Row("jaxsoftmax.training.methods.optax_adapter", "lbfgs"),
 }
 AUTO = ("newton", "newton-cg")  # "auto" is the first of these that suits the problem; the last suits every one
-_OWN_TRANSFORMATION = Row("jaxsoftmax.training.methods.optax_adapter:Transformation", ("transformation", "batch_size"))
+_OWN_TRANSFORMATION = Row(
+    "jaxsoftmax.training.methods.optax_adapter", "Transformation", ("transformation", "batch_size")
+)
 
 
 def method_names() -> tuple[str, ...]:
@@ -119,8 +124,8 @@ def choose(
 
 def _row(method: Any) -> Row:
     """The row of a name that is known ("auto" takes no settings), or of an optax transformation."""
-    return METHODS.get(method, Row("")) if isinstance(method, str) else _OWN_TRANSFORMATION
+    return METHODS.get(method, Row("", "")) if isinstance(method, str) else _OWN_TRANSFORMATION
 
 
 def _made(row: Row, given: dict[str, Any]) -> Method:
-    return pkgutil.resolve_name(row.where)(**{name: given[name] for name in row.takes})
+    return getattr(import_module(row.module), row.name)(**{name: given[name] for name in row.takes})

@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxsoftmax.training.loop.protocol import Method, Proposal
 from jaxsoftmax.training.registry import METHODS
 
-OWN_METHODS = tuple(name for name, row in METHODS.items() if "optax" not in row.where)
+OWN_METHODS = tuple(name for name, row in METHODS.items() if "optax" not in row.module)
 
 
 @dataclasses.dataclass(frozen=True)
