@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jaxsoftmax.cli.options import METHOD_NAMES
+from jaxsoftmax.training.registry import method_names
 
 __all__ = ["build"]
 
@@ -26,9 +26,7 @@ _FORMATS = (
 
 Data = Annotated[
     str | None,
-    typer.Argument(
-        metavar="DATA", help=f"{_FORMATS} Left out: the packaged digits, with label smoothing 0.01."
-    ),
+    typer.Argument(metavar="DATA", help=f"{_FORMATS} Left out: the packaged digits, with label smoothing 0.01."),
 ]
 VerifyData = Annotated[
     str | None,
@@ -66,7 +64,7 @@ Method = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help=f"Training method: {', '.join(METHOD_NAMES)}. auto: Newton's, with conjugate gradients where it is large.",
+        help=f"Training method: {', '.join(method_names())}. auto: Newton's; conjugate gradients where it is large.",
     ),
 ]
 
@@ -146,7 +144,7 @@ def build() -> Any:
         ] = None,
         whiten: Annotated[
             bool,
-            typer.Option("--whiten", help="Whiten the features first (S19): far fewer steps on unscaled data."),
+            typer.Option("--whiten", help="Whiten the features first: far fewer steps on unscaled data (S19)."),
         ] = False,
         weights: Annotated[
             Path | None,
@@ -159,9 +157,9 @@ def build() -> Any:
     ) -> int:
         """Train, and say how the run ended; Ctrl-C stops it and keeps what is done.
 
-        Exit status: 0 the scaled gradient reached the tolerance, 1 it did not (step
-        limit, no minimiser, ...), 2 the input cannot be used, 130 interrupted (what
-        is done is printed and written).
+        Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended
+        otherwise (the weights keep growing, step limit, ...), 2 the input cannot be
+        used, 130 interrupted (what is done is printed and written).
         """
         from jaxsoftmax.cli.runs import Call, run_fit
 

@@ -10,11 +10,7 @@ from typing import Any
 
 from jaxsoftmax.support.errors import WrongArgument
 
-__all__ = ["METHOD_NAMES", "TERMS", "Interrupted", "UnusableInput", "check_writable", "console", "in_terms", "say"]
-
-# What --help lists, without importing JAX for it.
-METHOD_NAMES = ("auto", "gd", "gd-optimal", "agd", "bb", "rychlik-bb", "mm", "newton", "newton-cg")
-METHOD_NAMES += ("sgd", "adam", "lbfgs")
+__all__ = ["TERMS", "Interrupted", "UnusableInput", "check_writable", "console", "in_terms", "say"]
 
 # What the command line calls an argument of the library.
 TERMS = {"problem": "DATA", "X": "features", "y": "labels", "T": "probabilities", "l2": "--l2", "tol": "--tol"}

@@ -18,7 +18,7 @@ from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, 
 from jaxsoftmax.evidence.spectrum.probe import probe_convexity
 from jaxsoftmax.readers.read_table import read_table
 from jaxsoftmax.readers.weights_file import load_weights, save_weights
-from jaxsoftmax.training.registry import check_method, named_method
+from jaxsoftmax.training.registry import check_method
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
@@ -125,7 +125,7 @@ def run_probe(call: Call, at: str = "fit") -> int:
     return PASSED if report.verdict.value == "CONSISTENT" else FAILED
 
 
-def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, **settings: Any) -> Fit:
+def _fit(call: Call, prepared: Prepared, **settings: Any) -> Fit:
     """`fit` with those settings that were given, a key where minibatches are drawn, and progress on a terminal."""
     given = {name: value for name, value in settings.items() if value is not None}
     if "batch_size" in given:
@@ -136,8 +136,7 @@ def _fit(call: Call, prepared: Prepared, *, learning_rate: float | None = None, 
         if noise.is_terminal and not call.quiet:
             status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
             given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
-        method = named_method(call.method, prepared.problem, learning_rate, bool(given.get("whiten")))
-        result = fit_quietly(prepared.problem, method, **given)
+        result = fit_quietly(prepared.problem, call.method, **given)
         if result.existence is not None and prepared.decimal:
             # The fit's own verdict is about the doubles; the thresholds of a table are decimals.
             budget = 1 + 2 * result.existence.seconds

@@ -54,7 +54,7 @@ class SingularValues(NamedTuple):
 def nonzero_singular_value_bounds(X: np.ndarray, s: np.ndarray) -> SingularValues:
     """Rigorous bounds for the nonzero singular values of diag(√s) X, s > 0, float64.
 
-    Columns that are exactly proportional are merged (`dependence.merged_columns`), which changes no nonzero singular
+    Columns that are exactly proportional are merged (`exact_rank.merged_columns`), which changes no nonzero singular
     value. For σ_min⁺ see `_scaled_lower_bound`; with fewer samples than columns the Gram matrix of the rows serves.
     """
     columns = X.shape[1]
@@ -125,7 +125,7 @@ def _scaled_lower_bound(A: np.ndarray, X: np.ndarray) -> tuple[float, bool]:
 
     Write A = B P with P a diagonal of powers of two and columns of B of norm near 1, and let G be the computed BᵀB,
     ‖BᵀB − G‖ ≤ e. If G is singular to rounding, columns proved to be combinations of the others in the data X, whose
-    rows and columns A scales, are dropped (`dependence.dependent_columns`): AAᵀ loses a positive semi-definite part
+    rows and columns A scales, are dropped (`exact_rank.dependent_columns`): AAᵀ loses a positive semi-definite part
     and no rank, so σ_min⁺ does not grow. If then G ⪰ m I with m > e, AᵀA ⪰ (1 − e/m) P G P, whose smallest
     eigenvalue is 1/‖P⁻¹G⁻¹P⁻¹‖. For any K near G⁻¹ and F = I − G K we have G⁻¹ = K (I − F)⁻¹, hence
 

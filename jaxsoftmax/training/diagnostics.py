@@ -1,4 +1,4 @@
-"""What can be said at the end point of a run, in float64: S13's q, the gap, S17's local rate, separation (S12).
+"""What can be said at the end point of a run, in float64: S13's q, the gap, and separation (S12).
 
 Everything here is an evaluation in floating point, not a proof: the numbers are right up to rounding, for which q makes
 an allowance. The stored device numbers are taken as they are (a float32 problem is widened exactly).
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax.calculus.bounds.steps import contraction_rate, max_logit_range
+from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.derivatives import gradient
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import helmert, null_space
@@ -22,8 +22,7 @@ from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feat
 from jaxsoftmax.problem.dtypes import widened
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
-
-DENSE_LIMIT = 1500  # C·D up to which the dense Hessian is formed and diagonalised (a few seconds at the limit)
+from jaxsoftmax.training.methods.newton import DENSE_LIMIT
 
 
 class EndPoint(NamedTuple):
@@ -64,8 +63,7 @@ def existence_ratio(eigenvalues: np.ndarray, kernel_dim: int, beta: float, norms
 
     Args:
         eigenvalues: those of Σ⁻¹HΣ⁻¹ on {1ᵀV = 0}, ascending. H is non-negative there (S5) with a kernel of the
-        predicted
-            dimension (S6), so μ is the one after it.
+            predicted dimension (S6), so μ is the one after it.
         kernel_dim: that dimension.
         beta: S13's β.
         norms: (‖gΣ⁻¹‖² of the part of g with 1ᵀg = 0, Σ_d (1ᵀg_d)²/(C a_d) of the gauge part). On the gauge directions
@@ -172,22 +170,6 @@ def evaluate(problem: Problem, W: Any) -> EndPoint:
     else:
         q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - gauge_dim)
     return EndPoint(q, max(0.0, -0.5 * float(np.sum(g * V))), spread)
-
-
-def descent_rate(problem: Problem, W: Any, step: float) -> float | None:
-    """S17's factor max|1 − ηλ| over the eigenvalues λ of H(W) on 𝒦⊥; None where they are not formed or not resolved."""
-    if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
-        return None
-    k = null_space(problem)
-    with jax.enable_x64(True):
-        H = np.asarray(hessian(np.asarray(W, np.float64), widened(problem)).to_dense())
-    n = H.shape[0]
-    if k.dim >= n or not np.all(np.isfinite(H)):
-        return None
-    values = np.linalg.eigvalsh(H)
-    low, high = float(values[k.dim]), float(values[-1])
-    resolved = low > n * np.finfo(float).eps * high
-    return contraction_rate(step, low, high) if resolved else None
 
 
 def separates(problem: Problem, W: Any) -> bool:

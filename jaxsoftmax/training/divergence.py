@@ -1,4 +1,4 @@
-"""What `fit` says when the weights diverge: the proved verdict on the data, as a warning with the remedy (S9, S16)."""
+"""What `fit` says when the weights keep growing: what is proved about the data, and what helps (S9, S16)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["NoMinimizerWarning", "verdict_on_divergence"]
 
 
 class NoMinimizerWarning(UserWarning):
-    """Training diverges: the loss has no minimiser (S9), or none that was reached.
+    """The weights keep growing in training: the loss has no minimiser (S9), or none that was reached.
 
     Example:
         >>> import jaxsoftmax as js, warnings
@@ -30,8 +30,8 @@ def verdict_on_divergence(problem: Problem, seconds: float, stacklevel: int = 3)
     """
     if problem.host is None or problem.host.regularizer is None:
         warnings.warn(
-            "fit: the weights diverge, no minimiser is suspected. Pass the Problem that was constructed to "
-            "jaxsoftmax.decide_existence for a proof.",
+            "fit: the weights keep growing; probably no minimiser exists. For a proof, pass the Problem as it was "
+            "constructed to jaxsoftmax.decide_existence.",
             NoMinimizerWarning,
             stacklevel=stacklevel,
         )
@@ -41,15 +41,16 @@ def verdict_on_divergence(problem: Problem, seconds: float, stacklevel: int = 3)
     verdict = decide_existence(problem, budget=max(1.0, seconds))
     if verdict.attained:
         text = (
-            "fit: the weights diverge although a minimiser exists (proved, S10): it is far away or badly conditioned. "
+            "fit: the weights keep growing, but a minimiser exists (proved, S10): it is far away or badly conditioned. "
             "Centre and scale the features, or use method='newton'."
         )
     elif verdict.attained is None:
         text = (
-            "fit: the weights diverge; whether a minimiser exists was not decided in that time. Ask "
-            "jaxsoftmax.decide_existence(problem), which takes longer; or smooth the targets, problem.smoothed('0.01')."
+            "fit: the weights keep growing; whether a minimiser exists was not decided in the time of the run. Call "
+            "jaxsoftmax.decide_existence(problem), which may take longer, or smooth the targets: "
+            "problem.smoothed('0.01')."
         )
     else:
-        text = "fit: the weights diverge. " + "\n  ".join(verdict.explain().splitlines())
+        text = "fit: the weights keep growing. " + "\n  ".join(verdict.explain().splitlines())
     warnings.warn(text, NoMinimizerWarning, stacklevel=stacklevel)
     return verdict

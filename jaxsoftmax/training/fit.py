@@ -1,96 +1,41 @@
-"""`fit`: train on a problem with a named method or an optax transformation, and say honestly how the run ended."""
+"""`fit`: train on a problem by a named method or an optax transformation, and say how the run ended."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import whitening
-from jaxsoftmax.calculus.bounds.curvature import curvature_lower_bound, flattest_softmax_bound
-from jaxsoftmax.calculus.bounds.global_rates import log_descent_gain_bound
 from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
 from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import LogCosh
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import (
     as_weights,
     flag,
     kind_of,
     nonnegative_real,
-    one_of,
     positive_int,
     refuse_no_function,
     require_concrete,
     require_x64,
     show,
 )
-from jaxsoftmax.training import diagnostics as endpoint
-from jaxsoftmax.training import status as endings
+from jaxsoftmax.training.diagnostics import evaluate, separates
 from jaxsoftmax.training.divergence import verdict_on_divergence
-from jaxsoftmax.training.loop import run as loop
+from jaxsoftmax.training.loop.protocol import Method
+from jaxsoftmax.training.loop.run import NONFINITE, Carry, Limits, Progress, run, scaled_gradient_of
 from jaxsoftmax.training.loop.stopping import gradient_scale
 from jaxsoftmax.training.measured_rate import measured_rate
-from jaxsoftmax.training.methods.accelerated import AcceleratedDescent
-from jaxsoftmax.training.methods.barzilai_borwein import BarzilaiBorwein
-from jaxsoftmax.training.methods.gradient_descent import GradientDescent
-from jaxsoftmax.training.methods.majorize_minimize import MajorizeMinimize
-from jaxsoftmax.training.methods.newton import Newton
-from jaxsoftmax.training.methods.newton_cg import NewtonCG
-from jaxsoftmax.training.methods.optimal_descent import OptimalDescent
-from jaxsoftmax.training.methods.rychlik import PublishedTrainer
+from jaxsoftmax.training.registry import choose
 from jaxsoftmax.training.result import Fit, Status
-
-METHODS = {
-    method.name: method
-    for method in (
-        GradientDescent(),
-        OptimalDescent(),
-        AcceleratedDescent(),
-        BarzilaiBorwein(),
-        PublishedTrainer(),
-        MajorizeMinimize(),
-        Newton(),
-        NewtonCG(),
-    )
-}
-NEWTON_LIMIT = endpoint.DENSE_LIMIT  # "auto" takes the dense Newton up to this C·D, Newton-CG beyond
-
-
-def _choose(method: Any, problem: Problem, batch_size: Any, key: Any) -> Any:
-    """The method object, and its options checked."""
-    names = f"'auto', {', '.join(map(repr, METHODS))}"
-    if isinstance(method, str):
-        if batch_size is not None:
-            raise WrongValue(
-                "batch_size",
-                f"got {show(batch_size)}, but the method {method!r} uses all samples at each step",
-                "leave it out, or give an optax transformation as the method",
-            )
-        if method == "auto":
-            method = "newton" if problem.C * problem.D <= NEWTON_LIMIT else "newton-cg"
-        one_of("method", method, METHODS)
-        return METHODS[method]
-    if not (callable(getattr(method, "init", None)) and callable(getattr(method, "update", None))):
-        hint = "call it first, as in optax.sgd(1e-3)" if callable(method) else "an optax transformation"
-        raise WrongType("method", f"got {show(method)}, {kind_of(method)}", f"give {names}, or {hint}")
-    from jaxsoftmax.training.methods.optax_adapter import Transformation
-
-    if batch_size is None:
-        return Transformation(method)
-    size = positive_int("batch_size", batch_size)
-    if size > problem.N:
-        given = f"got {size}, more than the N = {problem.N} samples"
-        raise WrongValue("batch_size", given, f"give at most {problem.N}, or leave it out for full batches")
-    if key is None:
-        raise WrongValue("key", "got None, but minibatches are drawn at random", "give jax.random.key(0), any seed")
-    return Transformation(method, size)
+from jaxsoftmax.training.status import history_table, judge
 
 
 def _key(key: Any) -> Any:
@@ -121,50 +66,54 @@ def fit(
     W0: Any = None,
     key: Any = None,
     batch_size: int | None = None,
+    learning_rate: float | None = None,
     whiten: bool = False,
-    progress: Callable[[loop.Progress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Fit:
-    """Minimise L(W) over (C, D) weights (S1, S21) and report how the run ended.
-
-    Each method is one file of `training/`, whose docstring has its formula and what is guaranteed:
+    """Minimise the loss of a problem over its (C, D) weights (S1, S21), and say how the run ended.
 
     =============== =================================================================================================
-    "gd"            gradient descent at the step 1/Λ, monotone from any start (S16)
-    "gd-optimal"    gradient descent at the best step 2/(μ* + Λ*) near the minimiser (S17), guarded by S16
-    "agd"           accelerated gradient descent at 1/Λ with restart
-    "bb"            Barzilai-Borwein steps with a nonmonotone line search that ends at 1/Λ
-    "rychlik-bb"  the published trainer, exactly (S20)
-    "mm"            majorise-minimise with the fixed matrix of S19: monotone, no step size, blind to cond(X)
-    "newton"        dense Newton on 𝒦⊥, damped by S8
-    "newton-cg"     Newton's direction by conjugate gradients on products, preconditioned by S19, damped by S8
-    "auto"          "newton" up to C·D = 1500, "newton-cg" beyond
+    "auto"          "newton" up to C·D = 1500 weights, "newton-cg" beyond
+    "newton"        Newton's method with the dense Hessian; each step lowers the loss by a promised amount (S8)
+    "newton-cg"     the same from Hessian-vector products alone, by conjugate gradients with the matrix of S19
+    "gd"            gradient descent at the fixed step 1/Λ: the loss falls at every step, from any start (S16)
+    "gd-optimal"    gradient descent at the step that is best near the minimiser (S17), or at 1/Λ where that fails
+    "agd"           accelerated gradient descent at the step 1/Λ, with restart
+    "bb"            gradient descent with Barzilai-Borwein steps and a line search that keeps them safe
+    "rychlik-bb"    the published trainer, exactly; nothing is guaranteed (S20)
+    "mm"            each step minimises a fixed quadratic above the loss (S19): no step size, the loss falls at every
+                    step, and scaling or mixing the features changes nothing
+    "sgd"           optax's gradient descent, whole data or minibatches
+    "adam"          optax's Adam, whole data or minibatches
+    "lbfgs"         optax's L-BFGS
     =============== =================================================================================================
 
-    An optax transformation (`optax.adam(1e-2)`, `optax.lbfgs()`, a chain of yours) is used as it is; keep the object
-    and pass it again, and nothing is compiled again.
+    An optax transformation of your own (`optax.adam(1e-2)`, a chain) is used as it is. Keep the object and pass it
+    again: the second fit then compiles nothing.
 
     Args:
         problem: the data, concrete (not traced).
-        method: a name, or an optax `GradientTransformation`.
-        tol: tolerance >= 0 on the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd|, which does not change with the scale
-            of features, the scale of the weights or the number of samples. Default eps(dtype)^(2/3).
+        method: a name of the table, or an optax `GradientTransformation`.
+        tol: the run ends when the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd| is at most this, a number >= 0. Scaling
+            features or weights or repeating the samples does not change it. Default eps(dtype)^(2/3).
         max_steps: at least 1; default 200 for Newton's methods, 10 000 for the others.
-        W0: (C, D) start, default zeros. It need not lie in 𝒦⊥: the methods of the theory move in 𝒦⊥ only, so its part
-            in the kernel 𝒦 (which the loss does not see) is kept, except by the re-centring of "rychlik-bb".
+        W0: (C, D) start, default zeros. The loss does not see the part of W0 in the null space 𝒦 (S6); every method
+            but "rychlik-bb" and those of optax leaves that part as it is.
         key: a JAX random key, needed with `batch_size`; nothing else is random.
-        batch_size: minibatches of so many samples, 1 to N, for optax transformations; a step is then an epoch, and
-            loss, gradient and tolerance are looked at once an epoch, on all samples.
-        whiten: run in the features that make S19's matrix the identity: one QR and one more copy of X buy a condition
-            number that does not depend on X, which first-order methods need on raw data. W, loss, gradient norms and
-            `scaled_gradient` of the result are in the features given; the history's norms, the stopping test and the
-            rates are in the whitened ones. Not with a regulariser.
+        batch_size: samples in a minibatch, 1 to N, for "sgd", "adam" and optax transformations. A step is then an
+            epoch, and loss, gradient and tolerance are looked at once an epoch, on all samples.
+        learning_rate: for "sgd" (default 1/Λ, the step of S16) and "adam" (default 0.01), greater than 0.
+        whiten: train in whitened features, in which the number of steps does not depend on how the features are scaled
+            or correlated (S19): first-order methods need this on raw data. It costs a QR factorisation and a copy of X.
+            W, loss, gradient norms and `scaled_gradient` of the result are in the features given; the history's norms,
+            the stopping test and the rates are in the whitened ones. Not with a regulariser.
         progress: called about four times a second with an object of fields step, max_steps, loss, scaled_gradient and
             seconds.
 
     Returns:
-        A `Fit`. `fit.converged` is True only where S13's q < 1 was evaluated at the end point. Ctrl-C ends the run with
-        status INTERRUPTED and what was done until then; a second one is not caught. A run that ends DIVERGING warns
-        (`NoMinimizerWarning`) with the verdict of `decide_existence`, which `fit.existence` keeps.
+        A `Fit`. `fit.converged` is True only where the test of S13 (q < 1) shows that a minimiser exists near W. Ctrl-C
+        ends the run with status INTERRUPTED and keeps what was done; a second Ctrl-C is not caught. A run that ends
+        DIVERGING warns (`NoMinimizerWarning`) with the verdict of `decide_existence`, which `fit.existence` keeps.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what to do.
@@ -176,6 +125,9 @@ def fit(
         >>> result.status.name, result.converged, round(result.loss, 4)
         ('GRADIENT_TOLERANCE', True, 2.3475)
 
+    Each name's formula and what is guaranteed stand in its file in `training/methods/` (the table in
+    `training/registry.py` names it).
+
     Source: S8, S13, S16, S17, S19, S20; gradient descent without a regulariser: Rychlik, arXiv:1903.12600.
     """
     if not isinstance(problem, Problem):
@@ -184,88 +136,81 @@ def fit(
     require_x64("problem", problem.dtype)
     began = time.perf_counter()
     key = _key(key)
-    chosen = _choose(method, problem, batch_size, key)
+    if flag("whiten", whiten) and problem.regularizer:
+        raise WrongValue("whiten", "whitening would change the penalty", "choose the method 'mm', or a Newton method")
+    settings = {"learning_rate": learning_rate, "batch_size": batch_size, "key": key, "whiten": bool(whiten)}
+    chosen = choose(method, problem, **settings)
     refuse_no_function("progress", progress)
     default = float(np.finfo(problem.dtype).eps) ** (2 / 3)
     tolerance = _tolerance(tol, default)
     most = chosen.default_steps if max_steps is None else min(positive_int("max_steps", max_steps), 2**31 - 2)
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
-    if flag("whiten", whiten) and problem.regularizer:
-        raise WrongValue("whiten", "a penalty is not diagonal in whitened features", "choose the method 'mm', say")
     kind = np.dtype(problem.dtype).type
-    limits = loop.Limits(kind(tolerance), np.int32(most), kind(default))
+    limits = Limits(kind(tolerance), np.int32(most), kind(default))
     A = whitening(problem, null_space(problem)) if whiten else np.zeros((0, problem.D))
-    if len(A) == 0:  # nothing is to be whitened, or there is nothing to whiten: X = 0
-        raw = loop.run(chosen, placement(problem), problem, start, limits, chosen.constants(problem, key), progress)
-        history = endings.history_table(raw)
-        rates = _rates(problem, chosen, raw, history, start)
-        return _finish(problem, chosen, raw, history, default, rates, began)
-    # W moves by (U − U₀) A, so that the part of W₀ in 𝒦 stays.
-    W0 = np.asarray(start, np.float64)
-    U0 = (W0 @ np.linalg.pinv(A)).astype(kind)
-    X = np.asarray(problem.X).astype(np.float64) @ A.T
-    inner = problem.replace(X=place_rows(X.astype(kind), problem.X))
-    constants = chosen.constants(inner, key)
-    raw = loop.run(chosen, placement(inner), inner, jax.numpy.asarray(U0), limits, constants, progress)
-    history = endings.history_table(raw)
+    inner, U0 = _whitened(problem, start, A) if len(A) else (problem, start)  # X = 0 leaves nothing to whiten
+    raw = run(chosen, placement(inner), inner, U0, limits, chosen.constants(inner, key), progress)
+    history = history_table(raw)
     rates = _rates(inner, chosen, raw, history, U0)
-    W = (W0 + (raw.W.astype(np.float64) - U0) @ A).astype(kind)
-    value, gradient = map(np.asarray, value_and_gradient(W, problem))
-    raw = raw._replace(W=W, value=value, gradient=gradient, scale=np.asarray(gradient_scale(problem)))
+    if len(A):
+        raw = _unwhitened(problem, raw, start, U0, A)
     return _finish(problem, chosen, raw, history, default, rates, began)
 
 
-class _Rates(NamedTuple):
-    """The contraction a step, seen and by the theory, in the features that were trained in."""
-
-    measured: float | None = None
-    bound: float | None = None
-    estimate: float | None = None
-    log_gain_bound: float | None = None
+def _whitened(problem: Problem, W0: Any, A: np.ndarray) -> tuple[Problem, jax.Array]:
+    """The problem in the features X Aᵀ, and the start there."""
+    X = np.asarray(problem.X).astype(np.float64) @ A.T
+    U0 = (np.asarray(W0, np.float64) @ np.linalg.pinv(A)).astype(problem.dtype)
+    return problem.replace(X=place_rows(X.astype(problem.dtype), problem.X)), jax.numpy.asarray(U0)
 
 
-def _rates(problem: Problem, method: Any, raw: loop.Carry, history: dict[str, np.ndarray], W0: Any) -> _Rates:
-    bound = estimate = measured = gain = None
-    if int(raw.status) == loop.NONFINITE:
-        return _Rates()
+def _unwhitened(problem: Problem, raw: Carry, W0: Any, U0: Any, A: np.ndarray) -> Carry:
+    """The end point in the features given: W moves by (U − U₀) A, so that the part of W₀ in the null space stays."""
+    moved = (raw.W.astype(np.float64) - np.asarray(U0)) @ A
+    W = (np.asarray(W0, np.float64) + moved).astype(problem.dtype)
+    value, gradient = map(np.asarray, value_and_gradient(W, problem))
+    return raw._replace(W=W, value=value, gradient=gradient, scale=np.asarray(gradient_scale(problem)))
+
+
+def _rates(
+    problem: Problem, method: Method, raw: Carry, history: dict[str, np.ndarray], W0: Any
+) -> dict[str, float | None]:
+    """The fields of `Fit` on the contraction a step, seen and by the theory, in the features that were trained in."""
+    rates: dict[str, float | None] = dict.fromkeys(("rate_measured", "rate_bound", "rate_estimate", "log_gain_bound"))
+    if int(raw.status) == NONFINITE:
+        return rates
     if method.linear:
         # The gradient's rounding: eps times its terms' absolute sum, at most a_d an entry.
         floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
-        measured = measured_rate(history["step"], history["gradient_norm"], floor)
+        rates["rate_measured"] = measured_rate(history["step"], history["gradient_norm"], floor)
     step = float(raw.step_size)
-    if isinstance(method, GradientDescent | OptimalDescent) and step > 0:
-        estimate = endpoint.descent_rate(problem, raw.W, step)
-    if isinstance(method, GradientDescent):
-        # A step of at most 1/Λ contracts most slowly at the small end of the spectrum, which S7c bounds.
-        bound = 1.0 - step * float(curvature_lower_bound(raw.W, problem))
-        gain = log_descent_gain_bound(problem, W0)
-    elif isinstance(method, MajorizeMinimize) and not any(isinstance(p, LogCosh) for p in problem.regularizer):
-        # Penalties other than log-cosh have in M their own Hessian, or that of uniform samples (S21d).
-        bound = 1.0 - 2.0 * float(flattest_softmax_bound(raw.W, problem))
-    bound = bound if bound is not None and bound < 1.0 else None
-    return _Rates(measured, bound, estimate, gain if gain is not None and np.isfinite(gain) else None)
+    rates["rate_estimate"] = method.rate_estimate(problem, raw.W, step)
+    bound, gain = method.rate_bound(problem, raw.W, step), method.log_gain_bound(problem, W0)
+    rates["rate_bound"] = bound if bound is not None and bound < 1.0 else None
+    rates["log_gain_bound"] = gain if gain is not None and np.isfinite(gain) else None
+    return rates
 
 
 def _finish(
     problem: Problem,
-    method: Any,
-    raw: loop.Carry,
+    method: Method,
+    raw: Carry,
     history: dict[str, np.ndarray],
     default: float,
-    rates: _Rates,
+    rates: dict[str, float | None],
     began: float,
 ) -> Fit:
-    """Evaluate the end point, decide the status (endings.py), ask for a verdict on divergence, and pack the result."""
-    end = endpoint.evaluate(problem, raw.W)
-    separated = endpoint.separates(problem, raw.W)
-    small = loop.scaled_gradient_of(raw)
-    code, reason = endings.judge(problem, method, raw, small, end, separated, history, default)
+    """Evaluate the end point, decide the status, ask for a verdict where the weights diverge, and pack the result."""
+    end = evaluate(problem, raw.W)
+    small = scaled_gradient_of(raw)
+    code, reason = judge(problem, method, raw, small, end, separates(problem, raw.W), history, default)
     status = Status(code)
     gap = end.gap
     if gap is None and np.isfinite(raw.decrement):
         gap = 0.5 * max(float(raw.decrement), 0.0)
     verdict = None
     if status is Status.DIVERGING:
+        rates = rates | {"rate_measured": None}
         verdict = verdict_on_divergence(problem, time.perf_counter() - began, stacklevel=4)
     return Fit(
         W=raw.W,
@@ -274,10 +219,7 @@ def _finish(
         scaled_gradient=small,
         gap_estimate=gap,
         steps=int(raw.step),
-        rate_measured=None if status is Status.DIVERGING else rates.measured,
-        rate_bound=rates.bound,
-        rate_estimate=rates.estimate,
-        log_gain_bound=rates.log_gain_bound,
+        **rates,
         q_estimate=end.q,
         history=history,
         status=status,

@@ -1,25 +1,61 @@
-"""Training methods by name for the command line and `verify`: those of `fit`, and three of optax with settings."""
+"""The training methods by name: the one table that `fit`, the command line and `verify` read. Loads without JAX."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxsoftmax.calculus.bounds.steps import descent_step_bound
-from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.support.errors import WrongValue
-from jaxsoftmax.support.validation import one_of, positive_real, show
-from jaxsoftmax.training.fit import METHODS
+from jaxsoftmax.support.errors import WrongType, WrongValue
 
-__all__ = ["OPTAX_METHODS", "check_method", "named_method"]
+if TYPE_CHECKING:
+    from jaxsoftmax.problem.problem import Problem
+    from jaxsoftmax.training.loop.protocol import Method
 
-OPTAX_METHODS = ("sgd", "adam", "lbfgs")
-WITH_LEARNING_RATE = ("sgd", "adam")
-ADAM_RATE = 0.01
+__all__ = ["AUTO", "METHODS", "Row", "check_method", "choose", "method_names"]
+
+
+class Row(NamedTuple):
+    """Where a method lives, imported on first use, and which arguments of `choose` it is made from."""
+
+    module: str
+    name: str
+    takes: tuple[str, ...] = ()
+
+
+METHODS = {
+    "gd": Row("jaxsoftmax.training.methods.gradient_descent", "GradientDescent"),
+    "gd-optimal": Row("jaxsoftmax.training.methods.optimal_descent", "OptimalDescent"),
+    "agd": Row("jaxsoftmax.training.methods.accelerated", "AcceleratedDescent"),
+    "bb": Row("jaxsoftmax.training.methods.barzilai_borwein", "BarzilaiBorwein"),
+    "rychlik-bb": Row("jaxsoftmax.training.methods.rychlik", "PublishedTrainer"),
+    "mm": Row("jaxsoftmax.training.methods.majorize_minimize", "MajorizeMinimize"),
+    "newton": Row("jaxsoftmax.training.methods.newton", "Newton"),
+    "newton-cg": Row("jaxsoftmax.training.methods.newton_cg", "NewtonCG"),
+    "sgd": Row(
+        "jaxsoftmax.training.methods.optax_adapter", "sgd", ("problem", "learning_rate", "batch_size", "whiten")
+    ),
+    "adam": Row("jaxsoftmax.training.methods.optax_adapter", "adam", ("learning_rate", "batch_size")),
+    "lbfgs": Row("jaxsoftmax.training.methods.optax_adapter", "lbfgs"),
+}
+AUTO = ("newton", "newton-cg")  # "auto" is the first of these that suits the problem; the last suits every one
+_OWN_TRANSFORMATION = Row(
+    "jaxsoftmax.training.methods.optax_adapter", "Transformation", ("transformation", "batch_size")
+)
+
+
+def method_names() -> tuple[str, ...]:
+    """Every name that `fit`, `verify` and the command line take as a method.
+
+    Example:
+        >>> from jaxsoftmax.training.registry import method_names
+        >>> method_names()[:3]
+        ('auto', 'gd', 'gd-optimal')
+    """
+    return ("auto", *METHODS)
 
 
 def check_method(method: Any, learning_rate: Any = None, batch_size: Any = None) -> None:
-    """Refuse a name that is not known, and settings that do not go with the method.
+    """Refuse what is no method, and settings that do not go with the method; the data are not needed.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what to do.
@@ -28,44 +64,66 @@ def check_method(method: Any, learning_rate: Any = None, batch_size: Any = None)
         >>> from jaxsoftmax.training.registry import check_method
         >>> check_method("adam", learning_rate=0.1)
     """
-    known = ("auto", *METHODS, *OPTAX_METHODS)
+    from jaxsoftmax.support.validation import kind_of, one_of, positive_int, positive_real, show
+
     if isinstance(method, str):
-        one_of("method", method, known)
+        one_of("method", method, method_names())
+    elif not (callable(getattr(method, "init", None)) and callable(getattr(method, "update", None))):
+        names = ", ".join(map(repr, method_names()))
+        hint = "call it first, as in optax.sgd(1e-3)" if callable(method) else "an optax transformation"
+        raise WrongType("method", f"got {show(method)}, {kind_of(method)}", f"give {names}, or {hint}")
+    takes = _row(method).takes
     for name, value in (("learning_rate", learning_rate), ("batch_size", batch_size)):
-        if value is not None and method not in WITH_LEARNING_RATE:
+        if value is not None and name not in takes:
+            takers = " and ".join(other for other, row in METHODS.items() if name in row.takes)
             raise WrongValue(
                 name,
-                f"goes with the methods {' and '.join(WITH_LEARNING_RATE)}, not with {show(method)}",
+                f"goes with the methods {takers}, not with {show(method)}",
                 "leave it out, or choose one of these",
             )
     if learning_rate is not None:
         positive_real("learning_rate", learning_rate)
+    if batch_size is not None:
+        positive_int("batch_size", batch_size)
 
 
-def named_method(method: Any, problem: Problem, learning_rate: float | None = None, whitened: bool = False) -> Any:
-    """What `fit` takes as its method: an optax transformation for "sgd", "adam" and "lbfgs", otherwise `method` itself.
+def choose(
+    method: Any,
+    problem: Problem,
+    *,
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+    key: Any = None,
+    whiten: bool = False,
+) -> Method:
+    """The method object for a name or an optax transformation; the arguments are those of `fit`.
 
-    The loss is a sum (S1), so a step that suits one data set is too long for a larger one: the default of "sgd" is
-    1/Λ, S16's, which suits every size and scale (1 in whitened features, where Λ = 1: S19). That of "adam", whose steps
-    do not depend on the gradient's size, is 0.01 in the units of the weights.
+    Raises:
+        TypeError, ValueError: as `check_method`; minibatches larger than the data, or without a key.
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
-        >>> from jaxsoftmax.training.registry import named_method
+        >>> from jaxsoftmax.training.registry import choose
         >>> problem = js.Problem.from_labels(np.float32([[0.0], [1.0], [2.0]]), [0, 1, 0])
-        >>> named_method("newton", problem), hasattr(named_method("sgd", problem), "update")
-        ('newton', True)
+        >>> choose("auto", problem).name, choose("sgd", problem).name
+        ('newton', 'optax')
     """
-    check_method(method, learning_rate)
-    if method not in OPTAX_METHODS:
-        return method
-    import optax
+    check_method(method, learning_rate, batch_size)
+    if batch_size is not None and batch_size > problem.N:
+        given = f"got {batch_size}, more than the N = {problem.N} samples"
+        raise WrongValue("batch_size", given, f"give at most {problem.N}, or leave it out for full batches")
+    if batch_size is not None and key is None:
+        raise WrongValue("key", "got None, but minibatches are drawn at random", "give jax.random.key(0), any seed")
+    if isinstance(method, str) and method == "auto":
+        return next(found for name in AUTO if (found := _made(METHODS[name], {})).suits(problem))
+    given = {"problem": problem, "learning_rate": learning_rate, "batch_size": batch_size, "whiten": whiten}
+    return _made(_row(method), given | {"transformation": method})
 
-    if method == "lbfgs":
-        return optax.lbfgs()
-    if method == "adam":
-        return optax.adam(ADAM_RATE if learning_rate is None else learning_rate)
-    step = learning_rate
-    if step is None:
-        step = 1.0 if whitened else descent_step_bound(problem)
-    return optax.sgd(step if math.isfinite(step) else 1.0)
+
+def _row(method: Any) -> Row:
+    """The row of a name that is known ("auto" takes no settings), or of an optax transformation."""
+    return METHODS.get(method, Row("", "")) if isinstance(method, str) else _OWN_TRANSFORMATION
+
+
+def _made(row: Row, given: dict[str, Any]) -> Method:
+    return getattr(import_module(row.module), row.name)(**{name: given[name] for name in row.takes})

@@ -21,10 +21,11 @@ from jaxsoftmax.training.loop import run as loop
 class Status(enum.Enum):
     """How a run ended.
 
-    GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`, or before
-    the limit that a method sets its own steps ("rychlik-bb", S20). DIVERGING:
-    no minimiser suspected. STALLED: the loss cannot fall further in this precision. NONFINITE: a step left the finite
-    numbers; the result is the last good point. INTERRUPTED: Ctrl-C; the result is what was done until then.
+    GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`, or a rule
+    of the method's own ended the run before ("rychlik-bb", S20). DIVERGING: the weights keep growing; probably no
+    minimiser exists. STALLED: the loss cannot fall further in this precision, and the gradient is above the tolerance.
+    NONFINITE: a step led to infinite or undefined numbers; the result is the last good point. INTERRUPTED: Ctrl-C; the
+    result is what was done until then.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -70,16 +71,17 @@ class Fit:
         gradient_norm: ‖∇L(W)‖_F.
         scaled_gradient: max_cd |g_cd| / a_d, the number the tolerance is compared with; a_d = Σ_n s_n|x_nd| + the
             penalties' scale.
-        gap_estimate: λ²/2, λ the Newton decrement: an estimate of L(W) − inf L; None where not evaluated.
+        gap_estimate: an estimate of L(W) − inf L, half the squared Newton decrement; None where not evaluated.
         steps: steps taken.
         rate_measured: factor per step by which the gradient norm shrank at the end; None where it cannot be measured.
-        rate_bound: "gd": S17's factor with the rigorous curvature bound of S7c at W. "mm": S19's 1 − 2 min_n λ₂(S(y_n))
-            at W. None where they bound nothing.
-        rate_estimate: S17's factor with the extreme eigenvalues of H(W) on 𝒦⊥ ("gd", "gd-optimal"); None where not
-            evaluated.
-        log_gain_bound: "gd": S18's log(μ/Λ), rigorous: from W₀ on each step shrinks L − L* by 1 − μ/Λ. None where S18
-            promises nothing.
-        q_estimate: S13's q = β‖g‖/μ at W, evaluated in float64 (not proved); None where not evaluated.
+        rate_bound: a proved bound on the contraction a step near the minimiser, from the curvature at W: for "gd" by
+            S17 and S7c, for "mm" by S19. None where nothing is claimed.
+        rate_estimate: the contraction a step from the eigenvalues of the Hessian at W (S17), for "gd" and "gd-optimal";
+            None where not evaluated.
+        log_gain_bound: for "gd", proved before training: log(μ/Λ), where each step from W₀ on shrinks L − L* by the
+            factor 1 − μ/Λ (S18). None where nothing is promised.
+        q_estimate: the number q of S13: q < 1 shows that a minimiser exists near W. Evaluated in float64, not proved;
+            None where not evaluated.
         history: dict of arrays: step, loss, gradient_norm, weight_norm, step_size; evenly thinned when long.
         method: the method's name.
         has_intercept: whether the last column of W is the intercept (then `coef` and `intercept` split W).
@@ -114,7 +116,7 @@ class Fit:
 
     @property
     def converged(self) -> bool:
-        """True only when S13's q was evaluated at W and is < 1: then a minimiser exists near W (up to rounding)."""
+        """True only where S13's q < 1 was evaluated at W: then a minimiser exists near W (up to rounding)."""
         return self.q_estimate is not None and bool(self.q_estimate < 1) and self.status is not Status.DIVERGING
 
     @property

@@ -47,21 +47,21 @@ def judge(
 ) -> tuple[int, str]:
     """The status and its meaning in words.
 
-    The loop's own code is overruled in one direction only, towards claiming less: a separating W, or a run that came to
-    rest at a point from which Newton's step is still long, becomes DIVERGING. DIVERGING where S13's q < 1 cannot be (a
-    minimiser exists), so there the gradient tolerance stands.
+    Where the loop says that the run ended well, this claims less if W separates the classes or Newton's step from it is
+    still long: then it is DIVERGING. Where S13's q < 1 shows that a minimiser exists, the run cannot be DIVERGING, and
+    the gradient tolerance stands.
     """
     status = int(raw.status)
     if status == NONFINITE and not np.isfinite(raw.value):
         return status, "The loss or its gradient is not finite at W0."
     if status == NONFINITE:
-        return status, f"A step of {method.name} left the finite numbers; this is the last good point."
+        return status, f"A step of {method.name} led to infinite or undefined numbers; this is the last good point."
     if status == INTERRUPTED:
         return status, f"Interrupted after {int(raw.step)} steps; this is the last point reached."
     if separated:
         return DIVERGING, (
-            "No minimiser suspected: every sample is already classified with a positive margin (complete separation), "
-            "so scaling W up lowers the loss without end."
+            "Probably no minimiser exists: every sample is already classified with a positive margin (complete "
+            "separation, S9), so scaling W up lowers the loss without end."
         )
     certain = bool(raw.attains)
     solved = end.q is not None and end.q < 1
@@ -72,9 +72,7 @@ def judge(
     if (at_rest or stalled) and not solved and not certain and _runs_away(end, history):
         status = DIVERGING
     if status == DIVERGING:
-        return status, (
-            "No minimiser suspected: the run comes to rest, but the weights still grow and the loss still falls."
-        )
+        return status, "The weights keep growing and the loss keeps falling; probably no minimiser exists."
     if status == STEP_LIMIT:
         words = "The step limit was reached before the gradient tolerance."
     elif status == HALTED:
@@ -85,13 +83,10 @@ def judge(
     else:
         words = "The scaled gradient reached the tolerance."
     if solved:
-        return status, words + " Converged: S13's q < 1 was evaluated here, so a minimiser exists nearby."
+        return status, words + " Converged: a minimiser exists nearby (S13's q < 1, evaluated in float64)."
     if certain:
-        return (
-            status,
-            words + " A minimiser exists (S9, S21); S13's q < 1 was not reached, so its distance is not known.",
-        )
-    return status, words + " Whether a minimiser exists is not decided (S13's q < 1 was not reached)."
+        return status, words + " A minimiser exists (S9, S21); how far away is not known (S13's q < 1 was not reached)."
+    return status, words + " Whether a minimiser exists is not known (S13's q < 1 was not reached)."
 
 
 def _runs_away(end: EndPoint, history: dict[str, np.ndarray]) -> bool:

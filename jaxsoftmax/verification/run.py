@@ -20,7 +20,7 @@ from jaxsoftmax.evidence.spectrum.report import ConvexityReport
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.proof.minimum.certificate import Certificate
-from jaxsoftmax.training.registry import check_method, named_method
+from jaxsoftmax.training.registry import check_method, choose
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, existence_words, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
@@ -149,7 +149,7 @@ def verify(
         l2: α >= 0 of S21(a); the intercept is not penalised. Not for a `Problem`, which has its own.
         dtype: "float64" (the default) or "float32"; not for a `Problem`.
         seed: of the random W and directions, an integer >= 0.
-        method: of the fit, as `fit` takes it, or "sgd", "adam" or "lbfgs" with default settings.
+        method: of the fit, as `fit` takes it.
         progress: called with a line of text before each long step.
 
     Returns:
@@ -239,9 +239,9 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     tell(f"{name}: cross-checking the derivatives at a random W")
     crosscheck = crosscheck_problem(problem, W, key=key)
     tell(f"{name}: training")
-    second_order = method in ("auto", "newton", "newton-cg")
-    steps = None if second_order else int(min(10_000, max(100, FIT_WORK / (N * D * C))))
-    result = fit_quietly(problem, named_method(method, problem), max_steps=steps)
+    first_order = choose(method, problem).linear
+    steps = int(min(10_000, max(100, FIT_WORK / (N * D * C)))) if first_order else None
+    result = fit_quietly(problem, method, max_steps=steps)
     if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
         raise KeyboardInterrupt
     fitted = np.asarray(result.W, np.float64)

@@ -6,13 +6,13 @@ import optax
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.training.fit import METHODS
+from helpers.methods import OWN_METHODS
 
 pytestmark = pytest.mark.gpu
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("method", [*METHODS, "lbfgs", "minibatches"])
+@pytest.mark.parametrize("method", [*OWN_METHODS, "lbfgs", "minibatches"])
 def test_a_fit_on_the_gpu_ends_where_the_cpu_ends(x64, method, dtype):
     """Products of float32 data use Precision.HIGHEST, so both reach the minimum to the rounding of a sum of N terms."""
     if jax.default_backend() != "gpu":

@@ -1,8 +1,8 @@
-"""S7: curvature and condition bounds, rigorous.
+"""S7: proved bounds on the curvature of the loss and on its condition number.
 
-Names that end in `_bound` (and `singular_value_bounds`) are proved in float64 arithmetic on the compute-dtype data
-(enclosures.py), rounded outwards; they need concrete arrays. A lower bound that float64 cannot establish is returned
-as the trivial 0, its condition bound as inf.
+What `…_bound` and `singular_value_bounds` return holds for the data as stored, all rounding counted
+(linalg/enclosures.py); they need concrete arrays. Where float64 cannot establish a lower bound it is 0, and the bound
+on the condition number inf.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EXP_SLACK = 2.0**-40
 
 
 class SingularValueBounds(NamedTuple):
-    """Rigorous bounds: `lower` ≤ σ_min⁺ (0.0 when none could be proved), σ_max ≤ `upper`, of diag(√s) X."""
+    """`lower` ≤ the smallest nonzero singular value of diag(√s) X (0.0: none proved), the largest ≤ `upper`."""
 
     lower: float
     upper: float
@@ -45,11 +45,10 @@ def _concrete(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def singular_value_bounds(problem: Problem) -> SingularValueBounds:
-    """Rigorous bounds on the extreme nonzero singular values of diag(√s) X (used by S7).
+    """Proved bounds on the smallest nonzero and the largest singular value of diag(√s) X (for S7).
 
-    `lower` is 0.0 when no positive bound could be proved: a conditioning beyond float64's reach once the columns are
-    brought near norm 1, or columns whose dependence on the others is not proved exactly (dependence.py proves that of
-    proportional columns and of combinations of a few).
+    `lower` is 0.0 when no positive bound could be proved: the columns, brought near norm 1, are too badly conditioned
+    for float64, or some column depends on many others (linalg/exact_rank.py proves dependence on a few).
 
     Args:
         problem: concrete data, any compute dtype; the bounds are about its device X, exactly as stored.
@@ -101,9 +100,10 @@ def _entrywise_floor(W: np.ndarray, problem: Problem) -> tuple[float, float]:
 
 
 def curvature_bound(problem: Problem) -> float:
-    """Λ = ½ σ_max(diag(√s) X)² + penalties ≥ λ_max(H(W)) for every W, a Python float, rigorous (S7a, S21).
+    """Λ, a proved upper bound on the curvature of the loss, the same at every W (S7a, S21).
 
-    Penalties: α for L2, αγ for log-cosh, γ²/2 for the self-regulariser.
+    Λ = ½ σ_max(diag(√s) X)² + penalties ≥ λ_max(H(W)), a Python float. Penalties: α for L2, αγ for log-cosh, γ²/2 for
+    the self-regulariser.
 
     Raises:
         TypeError: on a traced problem.
@@ -126,9 +126,10 @@ def _normal(x: Any) -> Any:
 
 
 def lambda2_bound(Y: Any) -> np.ndarray:
-    """A rigorous lower bound for λ₂(S(y)), the smallest eigenvalue of S(y) on **1**⊥, for each row y (S7b, S7d).
+    """A proved lower bound on λ₂(S(y)) for each row y of probabilities, S(y) = diag(y) − yyᵀ (S7b, S7d).
 
-    min_i y_i by interlacing; 2 y₁ y₂ (exact) for two classes. The entries of Y are taken as given.
+    λ₂ is the smallest eigenvalue on the vectors that sum to zero. The bound is min_i y_i; for two classes it is
+    2 y₁ y₂, the exact value. The entries of Y are taken as given.
 
     Args:
         Y: (..., C) probabilities.
@@ -186,11 +187,12 @@ def flattest_softmax_bound(W: Any, problem: Problem) -> float:
 
 
 def curvature_lower_bound(W: Any, problem: Problem) -> float:
-    """A lower bound for λ_min of H(W) on 𝒦⊥, a Python float ≥ 0 (S7c, S21): min_n λ₂(S(y_n)) σ_min⁺².
+    """A proved lower bound on the curvature of the loss at W, outside the null space (S7c, S21).
 
-    0.0 when no positive bound could be established (see `singular_value_bounds`). With L2 on every column it is at
-    least α; with L2 beside a free intercept the smaller of α and the data's bound; log-cosh is an L2 of strength
-    αγ sech²(γ max|w|) at W; the self-regulariser adds its D samples γ e_d.
+    min_n λ₂(S(y_n)) σ_min⁺² ≤ λ_min of H(W) on 𝒦⊥, a Python float; 0.0 when no positive bound could be established (see
+    `singular_value_bounds`). With L2 on every column it is at least α; with L2 beside a free intercept the smaller of α
+    and the data's bound; log-cosh is an L2 of strength αγ sech²(γ max|w|) at W; the self-regulariser adds its D samples
+    γ e_d.
 
     Raises:
         TypeError: on traced arguments.
@@ -257,9 +259,10 @@ def _lambda2_of_samples(W: np.ndarray, X: np.ndarray) -> np.ndarray:
 
 
 def condition_bound(W: Any, problem: Problem) -> float:
-    """Λ / (lower curvature bound) ≥ cond(H(W)|𝒦⊥), inf if there is none (S7c).
+    """A proved upper bound on the condition number of the Hessian at W, outside the null space (S7c).
 
-    Without regularisers this is cond⁺² / (2 min_n λ₂(S(y_n))).
+    `curvature_bound` over `curvature_lower_bound`; inf where the latter is 0. Without regularisers this is
+    cond⁺² / (2 min_n λ₂(S(y_n))), cond⁺ the ratio of the extreme nonzero singular values of diag(√s) X.
 
     Raises:
         TypeError, ValueError: as `curvature_lower_bound`.
@@ -275,7 +278,7 @@ def condition_bound(W: Any, problem: Problem) -> float:
 
 
 def condition_bound_two_classes(W: Any, problem: Problem) -> float:
-    """cond⁺² / (4 min_n y_n1 y_n2) ≥ cond(H(W)|𝒦⊥) for two classes (S7d); inf if no bound could be established.
+    """`condition_bound` for two classes, where it is cond⁺² / (4 min_n y_n1 y_n2) (S7d).
 
     Raises:
         ValueError: if the problem has not exactly two classes.

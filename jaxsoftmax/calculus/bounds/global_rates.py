@@ -1,4 +1,4 @@
-"""S18: how fast gradient descent contracts L - L* from its very start, known before training. Rigorous.
+"""S18: how fast gradient descent lowers the loss from its very start: bounds proved before training.
 
 Let L be the loss of the stored numbers X, s and T (a stored row t means t/Σt, as everywhere), all t_ni > 0, and
 Δ = L(W₀) - Σ_n s_n Σ_i t_ni (-log t_ni) = Σ_n s_n KL(t_n‖y_n(W₀)) >= 0.
@@ -120,10 +120,10 @@ def _log_probability(start: _Start) -> float:
 
 
 def log_probability_bound(problem: Problem, W0: Any = None) -> float:
-    """log δ, a lower bound for every log y_ni at every W with L(W) <= L(W₀), a Python float, rounded down (S18).
+    """log δ: at every W whose loss is at most that of W0, every probability is at least δ; proved (S18).
 
-    -inf where some target of a sample that takes part is 0: then no such bound exists. δ itself underflows on real
-    data (Δ/s_n over a smoothed target of 0.001 is in the thousands), which is why the logarithm is returned. For
+    A Python float, -inf where some target of a sample that takes part is 0: then no such bound exists. The logarithm is
+    returned because δ itself underflows on real data (Δ/s_n over a smoothed target of 0.001 is in the thousands). For
     regularisers see the module: the samples of S21d take part, L2 and log-cosh add R(W₀) - R(0) to Δ.
 
     Args:
@@ -144,10 +144,10 @@ def log_probability_bound(problem: Problem, W0: Any = None) -> float:
 
 
 def log_descent_gain_bound(problem: Problem, W0: Any = None) -> float:
-    """log(μ/Λ), rounded down: a step 1/Λ of gradient descent shrinks L - L* by 1 - μ/Λ from the very start (S18).
+    """log(μ/Λ), proved before training: each step 1/Λ of gradient descent shrinks L - L* by 1 - μ/Λ or more (S18).
 
     The logarithmic form of `descent_rate_bound`, for where that is 1 to double precision: the factor is at most
-    1 - 10^(this / log 10). -inf where nothing is promised: some t_ni = 0, or no σ_min⁺ > 0 could be proved.
+    1 - 10^(this / log 10). -inf where nothing is promised: some target is 0, or no σ_min⁺ > 0 could be proved.
 
     Args:
         problem: concrete data, as for `log_probability_bound`; penalties as the module says.
@@ -198,10 +198,10 @@ def _log_floor(p: L2 | LogCosh, start: _Start) -> float:
 
 
 def descent_rate_bound(problem: Problem, W0: Any = None) -> float:
-    """1 - μ/Λ: the factor by which each step 1/Λ of gradient descent from W₀ shrinks L - L*, rounded up (S18).
+    """1 - μ/Λ, proved before training: each step 1/Λ of gradient descent shrinks L - L* by this factor or more (S18).
 
-    Guaranteed from the very first step, without a line search; pessimistic, but known before training. It is 1.0 where
-    float64 cannot tell it from 1 (usual on real data, where δ underflows): print `log_descent_gain_bound` there.
+    It holds from the first step on, without a line search, and is pessimistic. On real data it is usually 1.0, because
+    float64 cannot tell it from 1: use `log_descent_gain_bound` there.
 
     Args:
         problem: concrete data, as for `log_probability_bound`; penalties as the module says.

@@ -1,4 +1,4 @@
-"""S8, S16, S17: self-concordance along a direction, the descent step and the rates of gradient descent."""
+"""S8, S16, S17: how the Hessian changes along a move, which step is safe, and how fast gradient descent is."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ Array = jax.Array
 
 
 def max_logit_range(problem: Problem, V: Any) -> Array:
-    """ρ = max_n range(V x_n), n over samples of positive weight, a scalar in the compute dtype (S8).
+    """ρ, the most that the move V changes the difference of two logits of a sample (S8); works under jit.
 
-    range(u) = max_i u_i - min_i u_i. A self-regulariser's samples γ e_d count too (S21d), and a log-cosh penalty
-    counts as 2γ |v_cd| over its entries (S21b): with h(t) = αγ sech²(γ(w + tv)), |d/dt log h| = |2γv tanh| ≤ 2γ|v|, so
-    that |D³R[V, U, U]| ≤ 2γ max|v_cd| D²R[U, U] and e^{-ρ} h(0) ≤ h(1) ≤ e^{ρ} h(0). Works under jit.
+    ρ = max_n (max_i u_i - min_i u_i), u = V x_n, over the samples of positive weight.
+
+    A self-regulariser's samples γ e_d count too (S21d), and a log-cosh penalty counts as 2γ |v_cd| over its
+    entries (S21b): with h(t) = αγ sech²(γ(w + tv)), |d/dt log h| = |2γv tanh| ≤ 2γ|v|, so that |D³R[V, U, U]| ≤
+    2γ max|v_cd| D²R[U, U] and e^{-ρ} h(0) ≤ h(1) ≤ e^{ρ} h(0).
 
     Raises:
         ValueError, TypeError: if V does not fit the problem.
@@ -51,7 +53,9 @@ def max_logit_range(problem: Problem, V: Any) -> Array:
 
 
 def self_concordance_factors(problem: Problem, V: Any) -> tuple[Array, Array]:
-    """(e^{-ρ}, e^{ρ}) with e^{-ρ} H(W) ⪯ H(W + V) ⪯ e^{ρ} H(W) for every W (S8).
+    """How much the Hessian can change along the move V: e^{-ρ} H(W) ⪯ H(W + V) ⪯ e^{ρ} H(W) for every W (S8).
+
+    Returns (e^{-ρ}, e^{ρ}), ρ that of `max_logit_range`.
 
     Raises:
         ValueError, TypeError: if V does not fit the problem.
@@ -69,9 +73,9 @@ def self_concordance_factors(problem: Problem, V: Any) -> tuple[Array, Array]:
 
 
 def descent_step_bound(problem: Problem) -> float:
-    """1/Λ: with any step up to it gradient descent decreases L monotonically (S16). A Python float, rounded down.
+    """1/Λ: gradient descent with any step up to this lowers the loss at every step (S16).
 
-    inf for data without curvature (X = 0).
+    A Python float, rounded down; inf for data without curvature (X = 0).
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
@@ -84,7 +88,9 @@ def descent_step_bound(problem: Problem) -> float:
 
 
 def descent_decrease_bound(step: float, gradient_norm: float, Lambda: float) -> float:
-    """η(1 - ηΛ/2)‖∇L‖² ≤ L(W) - L(W - η∇L), for any η; (η/2)‖∇L‖² at least when η ≤ 1/Λ (S16).
+    """How much a gradient step η lowers the loss at least: η(1 - ηΛ/2)‖∇L‖² ≤ L(W) - L(W - η∇L) (S16).
+
+    For η ≤ 1/Λ this is at least (η/2)‖∇L‖²; for η > 2/Λ it is negative and promises nothing.
 
     Example:
         >>> import jaxsoftmax as js
@@ -95,7 +101,9 @@ def descent_decrease_bound(step: float, gradient_norm: float, Lambda: float) -> 
 
 
 def contraction_rate(step: float, mu: float, Lambda: float) -> float:
-    """max(|1 - ημ|, |1 - ηΛ|): the asymptotic contraction a step, for extreme eigenvalues μ, Λ at W* (S17).
+    """max(|1 - ημ|, |1 - ηΛ|): the factor by which a gradient step η shrinks the distance to the minimiser (S17).
+
+    It holds near the minimiser, where μ and Λ are the extreme eigenvalues of the Hessian outside the null space.
 
     Example:
         >>> import jaxsoftmax as js
@@ -106,7 +114,7 @@ def contraction_rate(step: float, mu: float, Lambda: float) -> float:
 
 
 def optimal_step(mu: float, Lambda: float) -> float:
-    """2/(μ + Λ): the best fixed step near W*; it may exceed the globally safe 2/Λ-bound of S7a (S17).
+    """2/(μ + Λ): the best fixed step near the minimiser (S17); far from it a step that long may raise the loss.
 
     Example:
         >>> import jaxsoftmax as js
@@ -117,7 +125,7 @@ def optimal_step(mu: float, Lambda: float) -> float:
 
 
 def optimal_rate(mu: float, Lambda: float) -> float:
-    """(κ - 1)/(κ + 1), κ = Λ/μ: the contraction a step at `optimal_step` (S17).
+    """(κ - 1)/(κ + 1), κ = Λ/μ: what `contraction_rate` is at `optimal_step` (S17).
 
     Example:
         >>> import jaxsoftmax as js

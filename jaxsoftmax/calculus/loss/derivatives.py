@@ -1,6 +1,6 @@
 """S2-S4 and S8 in closed form: gradient, Hessian-vector product, quadratic form, third derivative; no autodiff.
 
-`value_and_gradient` is the fused kernel of fused.py behind the same checks; `hessian` lives in hessian.py.
+`hessian` lives in hessian.py.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def _third_derivative(W: Array, problem: Problem, V: Array, U: Array) -> Array:
 
 
 def gradient(W: Any, problem: Problem) -> Array:
-    """∇L(W) = (Y - T)ᵀ diag(s) X + ∇R(W), shape (C, D), compute dtype (S2, S21).
+    """The gradient of the loss, (Y - T)ᵀ diag(s) X + ∇R(W), shape (C, D), compute dtype (S2, S21).
 
-    Two products, differentiable in W, X, T and s. `value_and_gradient` reads X once.
+    Differentiable in W, X, T and s. It reads X twice; `value_and_gradient` reads it once.
 
     Raises:
         ValueError, TypeError: if W does not fit the problem.
@@ -94,9 +94,9 @@ def gradient(W: Any, problem: Problem) -> Array:
 
 
 def value_and_gradient(W: Any, problem: Problem) -> tuple[Array, Array]:
-    """(L(W), ∇L(W)) in one pass that reads X once: a scalar and a (C, D) array (S1, S2, S21).
+    """The loss and its gradient in one pass that reads X once: a scalar and a (C, D) array (S1, S2, S21).
 
-    Row blocks of X are used for both products while they are in cache; on a sharded X the blocks run inside each shard.
+    X is taken in blocks of rows that stay in cache for both products; a sharded X is worked on shard by shard.
 
     Raises:
         ValueError, TypeError: if W does not fit the problem.
@@ -112,9 +112,9 @@ def value_and_gradient(W: Any, problem: Problem) -> tuple[Array, Array]:
 
 
 def hvp(W: Any, problem: Problem, V: Any) -> Array:
-    """Hessian-vector product D²L(W)[V, ·] = (Y ∘ (U - ū))ᵀ diag(s) X with U = X Vᵀ, shape (C, D) (S4, S21).
+    """The Hessian at W times V, D²L(W)[V, ·] = (Y ∘ (U - ū))ᵀ diag(s) X with U = X Vᵀ, shape (C, D) (S4, S21).
 
-    For many products at one W use ``hessian(W, problem) @ V``, which keeps the probabilities.
+    For many products at one W use ``hessian(W, problem) @ V``, which computes the probabilities once.
 
     Raises:
         ValueError, TypeError: if W or V does not fit the problem.
@@ -130,10 +130,10 @@ def hvp(W: Any, problem: Problem, V: Any) -> Array:
 
 
 def quadratic_form(W: Any, problem: Problem, V: Any) -> Array:
-    """D²L(W)[V, V] = Σ_n s_n Var_{i∼y_n}[(V x_n)_i] + D²R(W)[V, V], a scalar, never negative (S4, S5).
+    """The curvature of the loss at W along V, D²L(W)[V, V], a scalar, never negative (S4, S5).
 
-    A sum of squares after the shift by the dominant class: accurate relative to its own size, where Σ y u² - ū²
-    cancels and goes negative.
+    Σ_n s_n Var_{i∼y_n}[(V x_n)_i] + D²R(W)[V, V], computed as a sum of squares: it keeps its relative accuracy where
+    Σ y u² - ū² would cancel and turn negative.
 
     Raises:
         ValueError, TypeError: if W or V does not fit the problem.
@@ -149,13 +149,15 @@ def quadratic_form(W: Any, problem: Problem, V: Any) -> Array:
 
 
 def third_derivative(W: Any, problem: Problem, V: Any, U: Any = None) -> Array:
-    """D³L(W)[V, U, U] = Σ_n s_n E_{y_n}[(v - v̄)(u - ū)²] + D³R(W)[V, U, U], a scalar (S8).
+    """The third derivative D³L(W)[V, U, U], a scalar (S8): how the curvature along U changes in the direction V.
+
+    Σ_n s_n E_{y_n}[(v - v̄)(u - ū)²] + D³R(W)[V, U, U].
 
     Args:
         W: (C, D) weights.
         problem: the data.
-        V: (C, D) direction of the one-fold slot, v = V x_n.
-        U: (C, D) direction of the two-fold slot, u = U x_n; V when None.
+        V: (C, D) direction that enters once, v = V x_n.
+        U: (C, D) direction that enters twice, u = U x_n; V when None.
 
     Raises:
         ValueError, TypeError: if W, V or U does not fit the problem.

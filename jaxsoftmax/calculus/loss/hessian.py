@@ -158,7 +158,7 @@ class HessianOperator:
         return _quadratic(self.probabilities, self.W, self.problem, as_weights(V, self.problem, "V"))
 
     def solve(self, B: Any, *, null_space: NullSpace | None = None) -> Array:
-        """The V in 𝒦⊥ with H V = the projection of B on 𝒦⊥, shape (C, D): H's pseudo-inverse applied to B (S6).
+        """The pseudo-inverse of H applied to B, shape (C, D): the V in 𝒦⊥ with H V = the part of B in 𝒦⊥ (S6).
 
         Dense Cholesky with refinement up to C·D = 3000, conjugate gradients on products beyond.
 
@@ -190,7 +190,7 @@ def _typed(V: Any, problem: Problem) -> Array:
 
 
 def hessian(W: Any, problem: Problem) -> HessianOperator:
-    """The Hessian of L at W as an operator: products, dense form, blocks, diagonal, trace, solve on 𝒦⊥ (S4, S21).
+    """The Hessian of the loss at W as an operator: products, dense form, blocks, diagonal, trace, solve (S4, S21).
 
     Args:
         W: (C, D) weights.

@@ -1,4 +1,4 @@
-"""S3 and S6: the gauge directions, the kernel of the Hessian and its complement, and coordinates without the gauge."""
+"""S3 and S6: the null space of the Hessian and its complement, and weights without the part that it leaves free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ Array = jax.Array
 
 
 def helmert(C: int, dtype: Any = None) -> np.ndarray:
-    """The Helmert basis Q, (C-1, C): Q Qᵀ = I and Q **1** = 0, so U = Q V and V = Qᵀ U on {**1**ᵀV = 0} (S6).
+    """The Helmert matrix Q, (C-1, C): an orthonormal basis of the vectors over classes that sum to zero (S6).
+
+    Q Qᵀ = I and Q **1** = 0, so that V with **1**ᵀV = 0 has the coordinates U = Q V, and V = Qᵀ U.
 
     Args:
         C: number of classes, at least 1.
@@ -44,7 +46,7 @@ def helmert(C: int, dtype: Any = None) -> np.ndarray:
 
 
 def center_classes(W: Any) -> Array:
-    """W - **1** **1**ᵀW/C: the representative with **1**ᵀW = 0, at which L is unchanged (S3).
+    """W less its mean over the classes, W - **1** **1**ᵀW/C: the loss is the same, and columns sum to zero (S3).
 
     Args:
         W: (C, D), or any array with classes on its first axis.
@@ -59,7 +61,7 @@ def center_classes(W: Any) -> Array:
 
 
 def to_reference(W: Any, reference: int) -> Array:
-    """w̃_c = w_c - w_r: the representative whose row `reference` vanishes, at which L is unchanged (S3, S22).
+    """W less the row of one class, w_c - w_r: the loss is the same, and that row is zero (S3, S22).
 
     Args:
         W: (C, D).
@@ -82,7 +84,7 @@ def to_reference(W: Any, reference: int) -> Array:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NullSpace:
-    """The kernel 𝒦 of the Hessian and its complement 𝒦⊥ (S6; with regularisers S21e).
+    """The null space 𝒦 of the Hessian, along which the loss does not change, and its complement 𝒦⊥ (S6, S21e).
 
     𝒦 = {**1**vᵀ : v ∈ span `gauge`} ⊕ {V : **1**ᵀV = 0, rows of V ∈ span `null`}; it does not depend on W.
 
@@ -173,13 +175,13 @@ def _null_space(X: np.ndarray) -> tuple[np.ndarray, int, float]:
 
 
 def null_space(problem: Problem) -> NullSpace:
-    """The kernel of the Hessian of a problem, regularisers included (S6, S21).
+    """The null space of a problem's Hessian: the moves of W that the loss does not see, at any W (S6, S21).
 
-    The rank is decided in float64 on the compute-dtype data, by singular values after a power-of-two scaling of the
-    columns, at the tolerance that `NullSpace.tolerance` reports: an estimate, not a proof.
+    Its dimension rests on the rank of X, which is decided in float64 by singular values, after the columns were scaled
+    by powers of two, at the tolerance that `NullSpace.tolerance` reports: an estimate, not a proof.
 
     Args:
-        problem: concrete data (not traced): the kernel's dimension is a shape.
+        problem: concrete data (not traced): the dimension of the null space is a shape.
 
     Raises:
         TypeError: if called on a traced problem.

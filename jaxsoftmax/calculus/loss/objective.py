@@ -1,6 +1,6 @@
-"""S1: the objective of a problem and what it is made of: logits, probabilities, log-probabilities, loss.
+"""S1: the loss of a problem and what it is made of: logits, probabilities, log-probabilities.
 
-`loss` is the differentiable front: autodiff through it, in W, X, T and s and to any order, uses the rules of rules.py.
+Autodiff through `loss`, in W, X, T and s and to any order, uses the hand-derived rules of rules.py.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _loss = jax.jit(loss_on_arrays)
 
 
 def logits(W: Any, problem: Problem) -> Array:
-    """Z = X Wᵀ, shape (N, C), compute dtype (section 0).
+    """The logits Z = X Wᵀ, shape (N, C), compute dtype (section 0).
 
     Raises:
         ValueError, TypeError: if W does not fit the problem (shape (C, D), its compute dtype).
@@ -61,7 +61,9 @@ def logits(W: Any, problem: Problem) -> Array:
 
 
 def probabilities(W: Any, problem: Problem) -> Array:
-    """Y = softmax(X Wᵀ), shape (N, C), compute dtype, each entry within 4·eps·(1 + log2 C) of softmax(Z) (S1).
+    """The class probabilities Y = softmax(X Wᵀ), shape (N, C), compute dtype (S1).
+
+    Each entry is within a relative 4·eps·(1 + log2 C) of the exact softmax of the computed logits.
 
     Raises:
         ValueError, TypeError: if W does not fit the problem.
@@ -76,7 +78,9 @@ def probabilities(W: Any, problem: Problem) -> Array:
 
 
 def log_probabilities(W: Any, problem: Problem) -> Array:
-    """log Y, shape (N, C), compute dtype; finite wherever representable, -inf beyond, never NaN (S1, THEORY 7.2).
+    """The logarithms of the probabilities, shape (N, C), compute dtype (S1, THEORY 7.2).
+
+    Finite wherever the dtype can represent them, -inf beyond, never NaN.
 
     Raises:
         ValueError, TypeError: if W does not fit the problem.
@@ -91,10 +95,10 @@ def log_probabilities(W: Any, problem: Problem) -> Array:
 
 
 def loss(W: Any, problem: Problem) -> Array:
-    """The objective L(W) = Σ_n s_n Σ_i t_ni (-log y_ni) + penalties, a scalar (S1, S21).
+    """The loss L(W) = Σ_n s_n Σ_i t_ni (-log y_ni) + penalties, a scalar (S1, S21).
 
-    The differentiable front: `jax.grad`, `jax.hessian` and mixed modes through it, in W, X, T and s, use the
-    hand-derived rules. For speed use `gradient`, `value_and_gradient`, `hvp`, which do not need autodiff at all.
+    `jax.grad`, `jax.hessian` and mixed modes through it, in W, X, T and s, use the hand-derived rules. `gradient`,
+    `value_and_gradient` and `hvp` are faster: they need no autodiff.
 
     Args:
         W: (C, D) weights in the problem's compute dtype (NumPy arrays are converted).

@@ -31,7 +31,7 @@ def probe_operator(
     precondition: Callable[[Any], Any] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ConvexityReport:
-    """Whether a symmetric operator is positive semi-definite with the predicted kernel (S5).
+    """Whether a symmetric operator has no negative eigenvalue, and the null space that is expected (S5).
 
     Its matrix is formed and diagonalised up to `dense_limit`; beyond, Lanczos and block Davidson use products alone.
 
@@ -44,12 +44,12 @@ def probe_operator(
         matvec: v -> A v for a flat vector (size,), NumPy in; NumPy or JAX out. It is called with float64, inside
             `jax.enable_x64(True)`.
         size: length of the vectors.
-        kernel_basis: (size, k) independent columns that A should annihilate; None: it should be definite.
+        kernel_basis: (size, k) independent columns that span its expected null space; None: A should be definite.
         key: random key for starting vectors; ``jax.random.key(0)`` when None.
         dense_limit: the largest size for which the matrix is formed (`size` products).
         product_error: relative accuracy of products, see above.
-        precondition: r -> approximately A⁻¹r off the kernel, of a flat vector; without one the smallest eigenvalue
-            takes many products.
+        precondition: r -> approximately A⁻¹r outside the null space, of a flat vector; without one the smallest
+            eigenvalue takes many products.
         progress: called with one line now and then.
 
     Returns:

@@ -28,12 +28,12 @@ class Judgement(NamedTuple):
 
 
 def rounding_constant(samples: int, classes: int) -> float:
-    """κ of `convexity`'s docstring."""
+    """κ of the docstring of probe.py."""
     return 16.0 + 8.0 * math.log2(classes) + math.sqrt(samples)
 
 
 def resolution_of(M: np.ndarray, samples: int, classes: int, eps: float = EPS) -> float:
-    """The resolution of `convexity`'s docstring, with λ_max bounded by the Frobenius norm.
+    """The resolution of probe.py's docstring, with λ_max bounded by the Frobenius norm.
 
     `eps` is that of the products which M comes from; the eigensolver works in float64.
     """
@@ -85,23 +85,24 @@ def judge_symmetric(
         assert v is not None
         form = float(v @ M @ v) if quadratic is None else quadratic(v)
         if form < 0:
-            return done(Convexity.REFUTED, f"The quadratic form is {form:.3g} < 0 along the witness.", v)
+            return done(Convexity.REFUTED, f"The curvature along the witness is {form:.3g} < 0.", v)
         return done(
             Convexity.UNRESOLVED,
-            f"The dense matrix has the eigenvalue {min(plain[0], lambda_min):.3g} < 0, but the matrix-free form is "
-            f"{form:.3g} there: the two routes disagree.",
+            f"The dense matrix has the eigenvalue {min(plain[0], lambda_min):.3g} < 0, but products with H give the "
+            f"curvature {form:.3g} along its eigenvector: the two ways disagree.",
         )
     if basis.shape[1] and abs(lambda_min) <= resolution:
         return done(
             Convexity.UNRESOLVED,
-            f"The smallest eigenvalue off the kernel, {lambda_min:.3g}, is below the resolution {resolution:.3g}.",
+            f"The smallest eigenvalue outside the null space, {lambda_min:.3g}, is below the resolution "
+            f"{resolution:.3g}.",
         )
     if kernel_dim != kernel_dim_predicted:
         return done(
             Convexity.UNRESOLVED,
-            f"{kernel_dim} eigenvalues are zero to the resolution; {kernel_dim_predicted} were predicted.",
+            f"{kernel_dim} eigenvalues cannot be told from zero; {kernel_dim_predicted} zeros were predicted.",
         )
-    return done(Convexity.CONSISTENT, "No eigenvalue is negative, and the kernel is the one predicted.")
+    return done(Convexity.CONSISTENT, "No eigenvalue is negative, and the null space is the one predicted.")
 
 
 def power_of_two_scale(M: np.ndarray) -> np.ndarray:

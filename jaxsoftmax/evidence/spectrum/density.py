@@ -17,11 +17,14 @@ import numpy as np
 
 from jaxsoftmax.linalg.lanczos import Chains, ritz
 
+WIDTH = 0.15  # decades, of the bells that smooth the density for plots
+POINTS = 200  # of its grid
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class SpectralDensity:
-    """The distribution of the eigenvalues off the kernel, weights summing to 1.
+    """The distribution of the eigenvalues outside the null space, weights summing to 1.
 
     Attributes:
         nodes: (k,) ascending.
@@ -48,7 +51,7 @@ class SpectralDensity:
     width: Any
 
     def moment(self, power: int) -> float:
-        """Σ weights nodesᵖ: an estimate of tr Hᵖ / (dimension off the kernel)."""
+        """Σ weights nodesᵖ: an estimate of the mean of λᵖ over the eigenvalues λ."""
         return float(np.sum(self.weights * self.nodes**power))
 
     def mass_below(self, value: float) -> float:
@@ -61,28 +64,28 @@ class SpectralDensity:
         return out | {"width": float(self.width)}
 
 
-def density_of_chains(chains: Chains, *, width: float = 0.15, points: int = 200) -> SpectralDensity:
+def density_of_chains(chains: Chains) -> SpectralDensity:
     """The average of the chains' Gauss quadratures, and its smoothed density on a logarithmic grid."""
     parts = [ritz(chains, j) for j in range(len(chains.alpha))]
     nodes = np.concatenate([part.values for part in parts])
     weights = np.concatenate([part.weights for part in parts]) / len(parts)
-    return _smoothed(nodes, weights, width, points)
+    return _smoothed(nodes, weights)
 
 
-def density_of_values(values: np.ndarray, *, width: float = 0.15, points: int = 200) -> SpectralDensity | None:
+def density_of_values(values: np.ndarray) -> SpectralDensity | None:
     """The same of all eigenvalues off the kernel, equally weighted; None when there are none."""
     if not len(values):
         return None
-    return _smoothed(values, np.full(len(values), 1 / len(values)), width, points)
+    return _smoothed(values, np.full(len(values), 1 / len(values)))
 
 
-def _smoothed(nodes: np.ndarray, weights: np.ndarray, width: float, points: int) -> SpectralDensity:
+def _smoothed(nodes: np.ndarray, weights: np.ndarray) -> SpectralDensity:
     order = np.argsort(nodes)
     nodes, weights = nodes[order], weights[order]
     positive = nodes > 0
     if not positive.any():
-        return SpectralDensity(nodes, weights, np.zeros(0), np.zeros(0), width)
+        return SpectralDensity(nodes, weights, np.zeros(0), np.zeros(0), WIDTH)
     logs = np.log10(nodes[positive])
-    grid = np.linspace(logs.min() - 3 * width, logs.max() + 3 * width, points)
-    bells = np.exp(-(((grid[:, None] - logs[None, :]) / width) ** 2) / 2) / (width * np.sqrt(2 * np.pi))
-    return SpectralDensity(nodes, weights, 10.0**grid, bells @ weights[positive], width)
+    grid = np.linspace(logs.min() - 3 * WIDTH, logs.max() + 3 * WIDTH, POINTS)
+    bells = np.exp(-(((grid[:, None] - logs[None, :]) / WIDTH) ** 2) / 2) / (WIDTH * np.sqrt(2 * np.pi))
+    return SpectralDensity(nodes, weights, 10.0**grid, bells @ weights[positive], WIDTH)

@@ -123,7 +123,7 @@ def probe_matrix_free(
     low = _smallest(operator, resolution, rng, tell)
     theta = operator.form(low.vector)
     if low.value < -resolution and theta > 0:
-        theta_text = f"the smallest Ritz value is {low.value:.3g} < 0, but the form is {theta:.3g} there"
+        theta_text = f"the smallest Ritz value is {low.value:.3g} < 0, but the curvature there is {theta:.3g}"
     else:
         theta_text = ""
     smallest = low.value if low.value < -resolution else theta
@@ -137,12 +137,12 @@ def probe_matrix_free(
 
     resolved = low.converged and theta > resolution
     if low.value < -resolution and theta < 0:
-        return done(Convexity.REFUTED, f"The quadratic form is {theta:.3g} < 0 along the witness.", low.vector)
+        return done(Convexity.REFUTED, f"The curvature along the witness is {theta:.3g} < 0.", low.vector)
     if found_members.witness is not None:
-        text = f"The quadratic form is {found_members.lowest:.3g} < 0 along a member of the predicted kernel."
+        text = f"The curvature along a member of the predicted null space is {found_members.lowest:.3g} < 0."
         return done(Convexity.REFUTED, text, found_members.witness)
     if theta_text:
-        return done(Convexity.UNRESOLVED, f"The two routes disagree: {theta_text}.")
+        return done(Convexity.UNRESOLVED, f"The two ways to compute it disagree: {theta_text}.")
     if not low.converged:
         text = f"The iteration for the smallest eigenvalue had not settled at {theta:.3g}, residual {low.residual:.1e}."
         return done(Convexity.UNRESOLVED, text)
@@ -150,14 +150,14 @@ def probe_matrix_free(
     if not resolved:
         ratio = _scaled_ratio(operator, rng, tell)
         if ratio > 0.5:
-            text = f"The smallest eigenvalue off the kernel, {theta:.3g}, is below the resolution {resolution:.3g}."
-            return done(Convexity.UNRESOLVED, text)
+            text = f"The smallest eigenvalue outside the null space, {theta:.3g}, is below the resolution "
+            return done(Convexity.UNRESOLVED, f"{text}{resolution:.3g}.")
         resolved, resolution, low = True, ratio * theta, low._replace(near=0)
-        how = f" (by features brought to like scale, where forms are known to a relative {ratio:.1e})"
+        how = f" (found in features brought to like scale, with a relative error of {ratio:.1e})"
     if found_members.lost:
-        text = f"H does not annihilate {found_members.lost} of {found_members.tried} random members of the predicted "
-        return done(Convexity.UNRESOLVED, f"{text}kernel, largest form {found_members.largest:.3g}.")
-    text = "No curvature is negative, and H annihilates random members of the predicted kernel and nothing else"
+        text = f"H is not zero on {found_members.lost} of {found_members.tried} random members of the predicted "
+        return done(Convexity.UNRESOLVED, f"{text}null space; the largest curvature is {found_members.largest:.3g}.")
+    text = "No curvature is negative, and H is zero on random members of the predicted null space and nowhere else"
     return done(Convexity.CONSISTENT, f"{text}{how}.")
 
 
@@ -246,9 +246,11 @@ def _members(operator: ProbedOperator) -> _Members:
 def _nothing_off_the_kernel(operator: ProbedOperator, members: _Members, rng: np.random.Generator) -> Found:
     zero = members.lost == 0
     verdict = Convexity.CONSISTENT if zero else Convexity.UNRESOLVED
-    reason = "H vanishes, as predicted." if zero else f"H was predicted to vanish; a form is {members.largest:.3g}."
+    reason = (
+        "H is zero, as predicted." if zero else f"H was predicted to be zero; a curvature is {members.largest:.3g}."
+    )
     if members.witness is not None:
-        verdict, reason = Convexity.REFUTED, f"The quadratic form is {members.lowest:.3g} < 0 along the witness."
+        verdict, reason = Convexity.REFUTED, f"The curvature along the witness is {members.lowest:.3g} < 0."
     dim, top = operator.kernel_dim - members.lost, members.largest if not zero else 0.0
     return Found(
         verdict, reason, math.nan, top, dim, operator.resolution(top), True, 0.0, 0.0, members.witness, None, None, None

@@ -1,6 +1,6 @@
-"""The convexity probe: the spectrum of the Hessian at a point, its kernel as S6 predicts it, and S7's bounds beside it.
+"""The convexity probe: the spectrum of the Hessian at a point, its null space (S6), and the bounds of S7 beside it.
 
-Dense for C·D <= 3000 (dense_probe.py), from products beyond (matrix_free_probe.py). The eigenvalues answer two
+Dense for C·D <= 3000 (dense.py), from products beyond (matrix_free.py). The eigenvalues answer two
 questions: is any of them negative beyond what rounding explains (then S5 is refuted, with a witness direction), and are
 exactly as many of them zero as S6 says.
 
@@ -71,7 +71,10 @@ def probe_convexity(
     key: Any = None,
     progress: Callable[[str], None] | None = None,
 ) -> ConvexityReport:
-    """The spectrum of H(W) off its kernel against S5 (no negative eigenvalue), S6 (kernel) and S7 (bounds).
+    """Measure the curvature of the loss at W and compare it with the theory: is it convex there, and how flat is it?
+
+    By theory no eigenvalue of the Hessian H(W) is negative (S5), exactly the predicted null space has eigenvalue zero
+    (S6), and the others lie between two bounds (S7).
 
     Args:
         problem: the data, concrete. A float32 problem is widened exactly.
@@ -83,10 +86,10 @@ def probe_convexity(
         progress: called with one line before and during long stages.
 
     Returns:
-        A `ConvexityReport` with verdict CONSISTENT, REFUTED (a curvature negative beyond rounding; `witness` is a
-        direction along which the form by another route is negative, or where a midpoint lies above its chord) or
-        UNRESOLVED (the smallest eigenvalue off the kernel is below the resolution, or the kernel found is not the one
-        predicted).
+        A `ConvexityReport` with its verdict. CONSISTENT: nothing contradicts the theory. REFUTED: some curvature is
+        negative beyond rounding; along `witness` the curvature computed in another way is negative too, or the loss at
+        a midpoint lies above its chord. UNRESOLVED: the smallest eigenvalue outside the null space cannot be told from
+        0 in this precision, or the null space found is not the one predicted.
 
     Raises:
         ValueError: method="dense" with C·D > 3000, W does not fit the problem or is not finite, an unknown method or
@@ -121,9 +124,9 @@ def probe_convexity(
     with jax.enable_x64(True):
         stored = widened(problem) if dtype == "float64" else narrowed(problem)
         W = W.astype(dtype).astype(np.float64)
-        tell("kernel: the rank of X")
+        tell("null space: the rank of X")
         kern = null_space(stored)
-        tell("rigorous bounds")
+        tell("proved bounds")
         upper = curvature_bound(stored)
         lower = samplewise_curvature_bound(W, stored)
         counted = CountedHessian(W.astype(dtype), stored)

@@ -87,7 +87,7 @@ def problem_operator(
 
 
 def resolution_from(eps: float, kappa: float, size: float, n: int, top: float) -> float:
-    """eps κ ‖B‖ for the products (the docstring of `convexity`), and 8 √n u λ_max for the vectors they are given.
+    """eps κ ‖B‖ for the products (the docstring of probe.py), and 8 √n u λ_max for the vectors they are given.
 
     A vector converted to the compute dtype and an orthonormal basis err by eps or so a column, √n eps at most.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Convexity(enum.Enum):
-    """The verdict: CONSISTENT with S5 and S6; REFUTED, with a witness; UNRESOLVED at this precision."""
+    """The verdict: CONSISTENT with convexity (S5, S6); REFUTED, with a witness; UNRESOLVED in this precision."""
 
     CONSISTENT = "CONSISTENT"
     REFUTED = "REFUTED"
@@ -50,14 +50,14 @@ class ConvexityReport:
     """What `probe_convexity` or `probe_operator` found; numbers are Python floats, arrays NumPy.
 
     Attributes:
-        lambda_min, lambda_max: extreme eigenvalues off the kernel (lambda_min NaN when nothing is off it).
-        lambda_min_bound, lambda_max_bound: rigorous bounds by S7c (0.0: none) and S7a; NaN for an arbitrary operator.
-        kernel_dim, kernel_dim_predicted: dimension of the kernel found to the resolution, and S6's.
-        rank: rank R of X over the samples that take part (S6); size minus kernel for an arbitrary operator.
-        condition_estimate, condition_bound: λ_max/λ_min off the kernel and S7c's bound on it (inf: none).
+        lambda_min, lambda_max: extreme eigenvalues outside the null space (lambda_min NaN when H = 0).
+        lambda_min_bound, lambda_max_bound: proved bounds by S7c (0.0: none) and S7a; NaN for an arbitrary operator.
+        kernel_dim, kernel_dim_predicted: dimension of the null space as found to the resolution, and as S6 predicts it.
+        rank: rank R of X over the samples that take part (S6); for an arbitrary operator its size less kernel_dim.
+        condition_estimate, condition_bound: λ_max/λ_min outside the null space, and S7c's bound on it (inf: none).
         residual_min_estimate, residual_max_estimate: ‖Hv − λv‖, ‖v‖ = 1, of the two extreme pairs by products with H.
         residual_estimate: the larger of the two.
-        resolution: an eigenvalue smaller than this is not distinguishable from 0 (derived in `evidence.convexity`).
+        resolution: an eigenvalue smaller than this cannot be told from 0 (derived in evidence/spectrum/probe.py).
         rank_tolerance: singular values of the equilibrated X below this counted as 0 for S6's rank (`NullSpace`).
         form_min_measured: smallest vᵀHv/‖v‖² over all directions that were tried.
         midpoint_excess_measured: largest L((A+B)/2) − (L(A) + L(B))/2 in units of its allowance for rounding; at most
@@ -110,10 +110,11 @@ class ConvexityReport:
 
     @property
     def lambda_min_interval(self) -> tuple[float, float] | None:
-        """(lower, upper) for the smallest eigenvalue off the kernel, None when unresolved.
+        """(lower, upper) for the smallest eigenvalue outside the null space, None when unresolved.
 
-        `upper` is a Rayleigh quotient, so it holds whatever the iteration did, up to the rounding of one sum of
-        squares; `lower` is the rigorous bound where there is one, else 0.0 (NaN for an arbitrary operator).
+        `upper` is the curvature along a vector outside the null space, so it holds whatever the iteration did, up to
+        the rounding of one sum of squares; `lower` is the proved bound where there is one, else 0.0 (NaN for an
+        arbitrary operator).
         """
         return (self.lambda_min_bound, self.lambda_min) if self.resolved else None
 
@@ -131,27 +132,28 @@ class ConvexityReport:
     def __repr__(self) -> str:
         if not isinstance(self.lambda_max, float):  # rebuilt by JAX with something else in the leaves
             return f"ConvexityReport({self.verdict.value})"
-        lower = f"S7c {self.lambda_min_bound:.6g}" if self.lambda_min_bound > 0 else "no rigorous bound"
-        above = "no rigorous bound" if math.isnan(self.lambda_max_bound) else f"S7a {self.lambda_max_bound:.6g}"
-        upper = f"S7c {self.condition_bound:.6g}" if math.isfinite(self.condition_bound) else "no rigorous bound"
+        lower = f"S7c {self.lambda_min_bound:.6g}" if self.lambda_min_bound > 0 else "no proved bound"
+        above = "no proved bound" if math.isnan(self.lambda_max_bound) else f"S7a {self.lambda_max_bound:.6g}"
+        upper = f"S7c {self.condition_bound:.6g}" if math.isfinite(self.condition_bound) else "no proved bound"
         interval = self.lambda_min_interval
         text = "unresolved" if interval is None else f"in [{max(0.0, interval[0]):.6g}, {interval[1]:.6g}]"
         residuals = f"{self.residual_min_estimate:.2g} (smallest), {self.residual_max_estimate:.2g} (largest)"
-        probes = f"smallest form along directions tried {self.form_min_measured:.3g}"
+        probes = f"least curvature along directions tried {self.form_min_measured:.3g}"
         if not math.isnan(self.midpoint_excess_measured):
             probes += f"; midpoints exceed by {self.midpoint_excess_measured:.2g} of the rounding allowance"
-        kernel = f"  kernel dimension {self.kernel_dim}, S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank}"
+        kernel = f"  null space: dimension {self.kernel_dim}, "
         if math.isnan(self.rank_tolerance):
-            kernel = f"  kernel dimension {self.kernel_dim}, {self.kernel_dim_predicted} given"
+            kernel += f"{self.kernel_dim_predicted} given"
         else:
-            kernel += f" (tolerance {self.rank_tolerance:.2g})"
+            kernel += f"S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank} "
+            kernel += f"(tolerance {self.rank_tolerance:.2g})"
         return "\n".join(
             (
                 f"Convexity probe: {self.verdict.value}. {self.reason}",
-                f"  smallest eigenvalue off the kernel {self.lambda_min:.6g}  (at least: {lower}), {text}",
-                f"  largest eigenvalue {self.lambda_max:.6g}  (at most: {above})",
-                f"  condition number off the kernel {self.condition_estimate:.6g}  (at most: {upper})",
                 kernel,
+                f"  smallest eigenvalue outside it {self.lambda_min:.6g}  (at least: {lower}), {text}",
+                f"  largest eigenvalue {self.lambda_max:.6g}  (at most: {above})",
+                f"  condition number {self.condition_estimate:.6g}  (at most: {upper})",
                 f"  residuals |Hv - λv| {residuals}; {self.dtype} resolves {self.resolution:.2g} here",
                 f"  {probes}",
                 f"  {self.method}, {self.products} products with H, {self.seconds:.3g} s",

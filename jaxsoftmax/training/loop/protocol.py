@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 
@@ -85,24 +85,44 @@ class Oracle:
         return product
 
 
-class Method(Protocol):
-    """A training method: hashable, compared by value, no arrays inside."""
+class Method:
+    """What every training method derives from: hashable, compared by value, no arrays inside.
+
+    A method states its formula in `propose`. What the theory says about its speed it states in the last three
+    functions, which `fit` calls before and after the run; here they claim nothing.
+    """
 
     name: ClassVar[str]
-    default_steps: ClassVar[int]
-    patience: ClassVar[int]  # idle steps after which the run has STALLED
-    monotone: ClassVar[bool]  # the theory promises that no step raises the loss: one that does is refused
-    linear: ClassVar[bool]  # near a minimiser the gradient contracts by a factor a step, which can be measured
-    halt_words: ClassVar[str]  # what the method's own stop means; "" where it has none
+    default_steps: ClassVar[int] = 10_000
+    patience: ClassVar[int] = 100  # idle steps after which the run has STALLED
+    monotone: ClassVar[bool] = False  # the theory promises that no step raises the loss: one that does is refused
+    linear: ClassVar[bool] = True  # near a minimiser the gradient contracts by a factor a step, which can be measured
+    halt_words: ClassVar[str] = ""  # what the method's own stop means; "" where it has none
+
+    def suits(self, problem: Problem) -> bool:
+        """Whether "auto" may take this method for the problem."""
+        return True
 
     def constants(self, problem: Problem, key: Any) -> Any:
         """Arrays computed once on the host from concrete data (and a random key); traced by the loop."""
-        ...
+        return ()
 
     def begin(self, point: Point, oracle: Oracle, constants: Any) -> Any:
         """The method's state at the start (a pytree of arrays)."""
-        ...
+        return ()
 
     def propose(self, point: Point, oracle: Oracle, constants: Any, state: Any) -> Proposal:
         """The next weights."""
-        ...
+        raise NotImplementedError
+
+    def log_gain_bound(self, problem: Problem, W0: Any) -> float | None:
+        """Known before training, proved: log(q) with every step shrinking L − L* by 1 − q (S18); None: no claim."""
+        return None
+
+    def rate_bound(self, problem: Problem, W: Any, step_size: float) -> float | None:
+        """Proved at the end point W: a bound below 1 on the contraction a step (S17, S19); otherwise no claim."""
+        return None
+
+    def rate_estimate(self, problem: Problem, W: Any, step_size: float) -> float | None:
+        """Evaluated at the end point W: the contraction a step (S17); None where it is not known."""
+        return None

@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import descent_step_bound
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.gradient_descent import rounded_down
 
 Array = jax.Array
@@ -34,16 +34,12 @@ class _State(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class AcceleratedDescent:
-    """The method object for `loop.run`; it has no options."""
+class AcceleratedDescent(Method):
+    """Nesterov's accelerated gradient descent with restart, at the step 1/Λ."""
 
     name: ClassVar[str] = "agd"
-    default_steps: ClassVar[int] = 10_000
     # Between two restarts loss and gradient may both oscillate for a while.
     patience: ClassVar[int] = 1000
-    monotone: ClassVar[bool] = False
-    linear: ClassVar[bool] = True
-    halt_words: ClassVar[str] = ""
 
     def constants(self, problem: Problem, key: Any) -> np.floating:
         """S16's step 1/Λ."""

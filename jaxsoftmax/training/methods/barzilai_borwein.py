@@ -2,7 +2,7 @@
 
 The step η = ⟨ΔW, ΔW⟩/⟨ΔW, ΔG⟩ or ⟨ΔW, ΔG⟩/⟨ΔG, ΔG⟩ [BB] is the inverse of a curvature seen along the last step; the
 two alternate. Since the gradient is cocoercive both are >= 1/Λ (S20's remark), and no more is true of them in
-general: the published trainer (published.py) has no guarantee. Here a step is taken only where
+general: the published trainer (rychlik.py) has no guarantee. Here a step is taken only where
 
     L(W − η∇L) <= max of the last 10 losses − 10⁻⁴ η‖∇L‖²  (+ the rounding of the loss),
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import descent_step_bound
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import loss_rounding
 from jaxsoftmax.training.methods.gradient_descent import rounded_down
 
@@ -40,16 +40,12 @@ class _State(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class BarzilaiBorwein:
-    """The method object for `loop.run`; it has no options."""
+class BarzilaiBorwein(Method):
+    """Gradient descent with Barzilai-Borwein steps and a line search that keeps them safe."""
 
     name: ClassVar[str] = "bb"
-    default_steps: ClassVar[int] = 10_000
     # Losses and gradients are far from monotone: records come every few dozen steps on ill-conditioned data.
     patience: ClassVar[int] = 1000
-    monotone: ClassVar[bool] = False
-    linear: ClassVar[bool] = True
-    halt_words: ClassVar[str] = ""
 
     def constants(self, problem: Problem, key: Any) -> np.floating:
         """S16's step 1/Λ, the shortest that is ever taken."""

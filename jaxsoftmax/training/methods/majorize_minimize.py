@@ -10,36 +10,34 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
+from jaxsoftmax.calculus.bounds.curvature import flattest_softmax_bound
 from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
-
-Array = jax.Array
+from jaxsoftmax.problem.regularizers import LogCosh
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 
 
 @dataclasses.dataclass(frozen=True)
-class MajorizeMinimize:
-    """The method object for `loop.run`; it has no options."""
+class MajorizeMinimize(Method):
+    """Each step minimises the fixed quadratic that lies above the loss (S19)."""
 
     name: ClassVar[str] = "mm"
-    default_steps: ClassVar[int] = 10_000
     patience: ClassVar[int] = 100  # as for "gd", in the metric of M
     monotone: ClassVar[bool] = True
-    linear: ClassVar[bool] = True
-    halt_words: ClassVar[str] = ""
 
     def constants(self, problem: Problem, key: Any) -> Majorant:
         """M⁺, on the host in float64."""
         return majorant(problem, null_space(problem))
 
-    def begin(self, point: Point, oracle: Oracle, constants: Majorant) -> tuple[()]:
-        """No state."""
-        return ()
-
     def propose(self, point: Point, oracle: Oracle, constants: Majorant, state: Any) -> Proposal:
         """W − M⁺∇L(W)."""
         return Proposal(point.W - apply_inverse(constants, point.gradient), jnp.ones_like(point.value), state)
+
+    def rate_bound(self, problem: Problem, W: Any, step_size: float) -> float | None:
+        """S19's 1 − 2 min_n λ₂(S(y_n)): penalties other than log-cosh have in M all of their curvature (S21d)."""
+        if any(isinstance(p, LogCosh) for p in problem.regularizer):
+            return None
+        return 1.0 - 2.0 * float(flattest_softmax_bound(W, problem))

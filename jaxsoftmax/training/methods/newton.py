@@ -15,28 +15,29 @@ from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors, solve_on_complement
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.damping import damped_move
+
+DENSE_LIMIT = 1500  # C·D up to which the dense Hessian is formed and diagonalised (a few seconds at the limit)
 
 
 @dataclasses.dataclass(frozen=True)
-class Newton:
-    """The method object for `loop.run`; it has no options."""
+class Newton(Method):
+    """Newton's method with the dense Hessian, for problems of up to DENSE_LIMIT weights."""
 
     name: ClassVar[str] = "newton"
     default_steps: ClassVar[int] = 200
     patience: ClassVar[int] = 5
     monotone: ClassVar[bool] = True
     linear: ClassVar[bool] = False
-    halt_words: ClassVar[str] = ""
+
+    def suits(self, problem: Problem) -> bool:
+        """Up to DENSE_LIMIT weights."""
+        return problem.C * problem.D <= DENSE_LIMIT
 
     def constants(self, problem: Problem, key: Any) -> ComplementProjectors:
         """Scales and kernel projectors, on the host in float64 (concrete data needed)."""
         return complement_projectors(problem, null_space(problem))
-
-    def begin(self, point: Point, oracle: Oracle, constants: ComplementProjectors) -> tuple[()]:
-        """No state."""
-        return ()
 
     def propose(self, point: Point, oracle: Oracle, constants: ComplementProjectors, state: Any) -> Proposal:
         """The damped Newton step."""

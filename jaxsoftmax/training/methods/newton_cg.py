@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
 from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.damping import damped_move
 
 Array = jax.Array
@@ -32,15 +32,14 @@ LOOSEST, TIGHTEST = 0.5, 0.03
 
 
 @dataclasses.dataclass(frozen=True)
-class NewtonCG:
-    """The method object for `loop.run`; it has no options."""
+class NewtonCG(Method):
+    """Newton's method with Hessian-vector products only, by conjugate gradients."""
 
     name: ClassVar[str] = "newton-cg"
     default_steps: ClassVar[int] = 200
     patience: ClassVar[int] = 5
     monotone: ClassVar[bool] = True
     linear: ClassVar[bool] = False
-    halt_words: ClassVar[str] = ""
 
     def constants(self, problem: Problem, key: Any) -> Majorant:
         """The preconditioner M⁺, on the host in float64."""

@@ -13,23 +13,26 @@ transformation is static and compared by identity of its functions: the same obj
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxsoftmax.calculus.bounds.steps import descent_step_bound
 from jaxsoftmax.calculus.loss.derivatives import gradient_on_arrays
 from jaxsoftmax.calculus.loss.objective import loss_on_arrays
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 
 Array = jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
-class Transformation:
-    """The method object for `loop.run`.
+class Transformation(Method):
+    """An optax transformation as a method, on full batches or on minibatches.
 
     Attributes:
         transformation: an `optax.GradientTransformation` (or `…ExtraArgs`).
@@ -40,11 +43,7 @@ class Transformation:
     batch_size: int | None = None
 
     name: ClassVar[str] = "optax"
-    default_steps: ClassVar[int] = 10_000
     patience: ClassVar[int] = 1000
-    monotone: ClassVar[bool] = False
-    linear: ClassVar[bool] = True
-    halt_words: ClassVar[str] = ""
 
     def constants(self, problem: Problem, key: Any) -> Any:
         """The random key, where minibatches are drawn."""
@@ -94,6 +93,31 @@ class Transformation:
 
         (W, inner), _ = jax.lax.scan(one, (W, inner), order)
         return W, inner
+
+
+def sgd(problem: Problem, learning_rate: float | None, batch_size: int | None, whiten: bool) -> Transformation:
+    """optax's plain gradient descent ("sgd").
+
+    The loss is a sum over the samples (S1), so a step that suits one data set is too long for a larger one. The default
+    is 1/Λ, which suits every size and scale (S16); in whitened features Λ = 1 (S19).
+    """
+    if learning_rate is None:
+        learning_rate = 1.0 if whiten else descent_step_bound(problem)
+    return Transformation(_sgd(learning_rate if math.isfinite(learning_rate) else 1.0), batch_size)
+
+
+def adam(learning_rate: float | None, batch_size: int | None) -> Transformation:
+    """optax's Adam ("adam"): its steps do not depend on the gradient's size, so 0.01 suits weights of size 1."""
+    return Transformation(_adam(0.01 if learning_rate is None else learning_rate), batch_size)
+
+
+def lbfgs() -> Transformation:
+    """optax's L-BFGS with its line search ("lbfgs")."""
+    return Transformation(_lbfgs())
+
+
+# The same settings are the same object, so that a second fit compiles nothing.
+_sgd, _adam, _lbfgs = map(functools.cache, (optax.sgd, optax.adam, optax.lbfgs))
 
 
 def _like(state: Any, like: Any) -> Any:

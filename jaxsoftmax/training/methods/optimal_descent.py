@@ -25,9 +25,9 @@ import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import descent_step_bound
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import frobenius, loss_rounding
-from jaxsoftmax.training.methods.gradient_descent import rounded_down
+from jaxsoftmax.training.methods.gradient_descent import descent_rate_estimate, rounded_down
 
 Array = jax.Array
 
@@ -44,15 +44,12 @@ class _State(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimalDescent:
-    """The method object for `loop.run`; it has no options."""
+class OptimalDescent(Method):
+    """Gradient descent whose step follows the curvature seen along the way (S17)."""
 
     name: ClassVar[str] = "gd-optimal"
-    default_steps: ClassVar[int] = 10_000
     patience: ClassVar[int] = 100  # as for "gd"
     monotone: ClassVar[bool] = True
-    linear: ClassVar[bool] = True
-    halt_words: ClassVar[str] = ""
 
     def constants(self, problem: Problem, key: Any) -> np.floating:
         """S16's step 1/Λ."""
@@ -91,3 +88,7 @@ class OptimalDescent:
         W, step, value, gradient = jax.lax.cond(good, lambda: (W, step, value, gradient), short)
         after = _State(state.step + 1, v, high, point.W, point.gradient)
         return Proposal(W, step, after, evaluated=(value, gradient))
+
+    def rate_estimate(self, problem: Problem, W: Any, step_size: float) -> float | None:
+        """S17's factor of the last step, with the eigenvalues of H(W)."""
+        return descent_rate_estimate(problem, W, step_size)

@@ -26,8 +26,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 
 Array = jax.Array
 
@@ -43,21 +42,14 @@ class _State(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class PublishedTrainer:
-    """The method object for `loop.run`; it has no options."""
+class PublishedTrainer(Method):
+    """The published trainer, reproduced step by step (S20)."""
 
     name: ClassVar[str] = "rychlik-bb"
-    default_steps: ClassVar[int] = 10_000
     patience: ClassVar[int] = 2**30  # the published trainer never gives up for want of progress
-    monotone: ClassVar[bool] = False
-    linear: ClassVar[bool] = True
     halt_words: ClassVar[str] = (
-        "The published stop: the Barzilai-Borwein step fell below 1e-5. S20: that is no test of convergence."
+        "The published stop: the Barzilai-Borwein step fell below 1e-5, which is no test of convergence (S20)."
     )
-
-    def constants(self, problem: Problem, key: Any) -> tuple[()]:
-        """None are needed."""
-        return ()
 
     def begin(self, point: Point, oracle: Oracle, constants: Any) -> _State:
         """The first step, from the spectral norm of the gradient at W₀."""

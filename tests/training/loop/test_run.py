@@ -11,10 +11,10 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.dtypes import widened
-from jaxsoftmax.training import status as endings
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.loop import stopping
-from jaxsoftmax.training.loop.protocol import Proposal
+from jaxsoftmax.training.loop.protocol import Method, Proposal
+from jaxsoftmax.training.status import history_table
 
 RNG = np.random.default_rng(20240)
 X = RNG.normal(size=(12, 3)).astype(np.float32)
@@ -23,14 +23,13 @@ TRACES: list[str] = []
 
 
 @dataclasses.dataclass(frozen=True)
-class Scripted:
+class Scripted(Method):
     """Gradient descent at a fixed step that counts its traces and misbehaves at a given step."""
 
     mishap: str = ""
     at: int = 3
     patience: ClassVar[int] = 20
     monotone: ClassVar[bool] = True
-    linear: ClassVar[bool] = True
     halt_words: ClassVar[str] = "Scripted."
     name: ClassVar[str] = "scripted"
 
@@ -120,10 +119,10 @@ def test_history_of_a_long_run_is_thinned_evenly():
     """5000 steps fit into 1024 rows: steps 0, stride, 2·stride, …, with the values of an unthinned twin."""
     problem = js.Problem(X, T)
     raw = go(Patient(), problem, tolerance=-1.0, steps=300)
-    table = endings.history_table(raw)
+    table = history_table(raw)
     assert table["step"].tolist() == list(range(301))
     long = go(Patient(), problem, tolerance=-1.0, steps=5000)
-    thin = endings.history_table(long)
+    thin = history_table(long)
     stride = int(long.stride)
     assert stride == 8 and int(long.rows) <= loop.HISTORY_ROWS
     assert thin["step"].tolist() == [*range(0, 5001, stride)]
@@ -233,7 +232,7 @@ def test_ctrl_c_keeps_what_is_done():
         patch.setattr(loop, "advance", pressed)
         raw = go(Patient(), problem, tolerance=-1.0, steps=10**6)
     assert raw.status == loop.INTERRUPTED and 0 < raw.step < 10**6
-    table = endings.history_table(raw)
+    table = history_table(raw)
     assert table["step"][-1] == raw.step and np.all(np.isfinite(table["loss"]))
     same = go(Patient(), problem, tolerance=-1.0, steps=int(raw.step))
     np.testing.assert_array_equal(raw.W, same.W)

@@ -7,8 +7,8 @@ import optax
 import pytest
 
 import jaxsoftmax as js
+from helpers.methods import OWN_METHODS
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
-from jaxsoftmax.training.fit import METHODS
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.result import Status
 
@@ -259,14 +259,14 @@ def test_lbfgs_converges_and_is_compiled_once(x64):
 
 
 QUICK = ("gd", "newton-cg", "minibatches")
-EACH = [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in (*METHODS, "adam", "minibatches")]
+EACH = [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in (*OWN_METHODS, "adam", "minibatches")]
 
 
 @pytest.mark.parametrize("method", EACH)
 def test_one_trace_on_first_use_and_none_on_the_second_fit(x64, method):
     """Other numbers, tolerance, limit, start, penalty and rank of the same shapes trace nothing; chunks neither."""
     options = {"batch_size": 5, "key": KEY} if method == "minibatches" else {}
-    chosen = method if method in METHODS else optax.adam(0.1)
+    chosen = method if method in OWN_METHODS else optax.adam(0.1)
     rng = np.random.default_rng(len(method))
     data = rng.normal(size=(23, 4))  # shapes that no other test uses
     before = np.array([loop.start._cache_size(), loop.advance._cache_size()])
@@ -317,7 +317,7 @@ def test_a_transformation_that_returns_nan_is_rolled_back(x64):
     broken = optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), update)
     result = js.fit(problem(), broken)
     good = js.fit(problem(), optax.sgd(1e-3), tol=0.0, max_steps=3)
-    assert result.status is Status.NONFINITE and result.steps == 3 and "optax left the finite numbers" in result.reason
+    assert result.status is Status.NONFINITE and result.steps == 3 and "optax led to infinite or" in result.reason
     np.testing.assert_allclose(result.W, good.W, rtol=1e-12)
 
 
@@ -369,7 +369,7 @@ def test_whitening_data_without_curvature_changes_nothing():
 
 
 def test_whitening_needs_a_problem_without_penalty():
-    with pytest.raises(ValueError, match="whiten: a penalty is not diagonal"):
+    with pytest.raises(ValueError, match="whiten: whitening would change the penalty"):
         js.fit(problem(regularizer=js.L2(0.1)), "gd", whiten=True)
     with pytest.raises(TypeError, match="whiten: got 'yes'"):
         js.fit(problem(), "gd", whiten="yes")
