@@ -15,8 +15,8 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.minimum.certificate import Certificate
 from jaxsoftmax.proof.minimum.objective import proof_data
+from jaxsoftmax.proof.minimum.prove import NotProved, prove_minimum
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
-from jaxsoftmax.proof.minimum.theorem import NotProved, prove_minimum
 from jaxsoftmax.support.validation import is_traced, kind_of, positive_int, require_problem, show
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit

@@ -9,7 +9,7 @@ from jaxsoftmax.certification import certify
 from jaxsoftmax.cli.options import UnusableInput
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.decide import decide_existence
-from jaxsoftmax.proof.minimum.theorem import NotProved
+from jaxsoftmax.proof.minimum.prove import NotProved
 
 __all__ = ["Proved", "prove_existence", "prove_minimiser"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.existence.stages import Search
-from jaxsoftmax.proof.existence.verdict import Existence, ExistenceVerdict
+from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.support.validation import is_traced, kind_of, positive_real, require_problem, show
 
 __all__ = ["decide_existence"]
@@ -63,7 +63,7 @@ def decide_existence(
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
         >>> js.decide_existence(js.Problem.from_labels(X, y)).status.name
         'ATTAINED'
-        >>> js.decide_existence(js.Problem.from_labels(X, [0, 0, 1, 1])).type
+        >>> js.decide_existence(js.Problem.from_labels(X, [0, 0, 1, 1])).type.value
         'complete'
 
     Source: S9-S12, S21e; Albert & Anderson, Biometrika 71 (1984); Nwaigwe & Rychlik, arXiv:2012.04576.
@@ -99,7 +99,7 @@ def _verdict(search: Search, began: float) -> ExistenceVerdict:
         separated[data.rows] = search.separated
         direction = search.direction()
     return ExistenceVerdict(
-        status=Existence[search.status],
+        status=search.status,
         type=search.type,
         face_maximal=search.face_maximal,
         infimum_estimate=search.infimum_estimate,
@@ -110,6 +110,7 @@ def _verdict(search: Search, began: float) -> ExistenceVerdict:
         proof=search.proof,
         proved=search.proved,
         reason=search.reason,
+        budget_spent=search.budget_spent,
         seconds=time.perf_counter() - began,
         stages=tuple(search.stages),
         data=data,

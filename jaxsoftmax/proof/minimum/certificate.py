@@ -14,8 +14,8 @@ import numpy as np
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.exact.decimals import decimal_text, exponent10, float_estimate
 from jaxsoftmax.proof.existence.certificate import write_certificate
+from jaxsoftmax.proof.minimum.prove import Proof
 from jaxsoftmax.proof.minimum.row_space import Dropped
-from jaxsoftmax.proof.minimum.theorem import Proof
 
 __all__ = ["Certificate"]
 
