@@ -66,7 +66,7 @@ def make_quasi_separable(N: int = 90, D: int = 2, C: int = 3, *, seed: int = 0) 
     points that span it. V = Σ_{c∈A} e_c ⊗ e_0 is a recession direction (S12). Where every class occurs at the same x,
     any V with L∞(V) = 0 has V x ∝ **1**: all margins there are 0 under every such V, so no V separates completely
     (Gordan's variant of S10). A point off the plane occurs with all classes of its side, which leaves V unique up to
-    positive multiples and the kernel.
+    positive multiples and the null space.
 
     Args:
         N: samples, at least C(D + 1).

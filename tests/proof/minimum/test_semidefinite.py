@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 
 from helpers.certificates.minimum_twins import is_definite
-from jaxsoftmax.proof.minimum import definite
+from jaxsoftmax.proof.minimum import semidefinite
 from jaxsoftmax.proof.minimum.semidefinite import factor_shift, proves_semidefinite, scaled_floats, unit_exponents
 
 
@@ -74,8 +74,8 @@ def test_a_wrong_factor_proves_nothing(monkeypatch):
         np.full((2, 2), np.nan),
     ]
     for lie in lies:
-        monkeypatch.setattr(definite.scipy.linalg, "cholesky", lambda *_, lie=lie, **__: lie)
-        monkeypatch.setattr(definite, "scaled_floats", lambda M, u: np.eye(2))
+        monkeypatch.setattr(semidefinite.scipy.linalg, "cholesky", lambda *_, lie=lie, **__: lie)
+        monkeypatch.setattr(semidefinite, "scaled_floats", lambda M, u: np.eye(2))
         assert not proves_semidefinite(M)
 
 
