@@ -617,7 +617,7 @@ def run(check: Callable, about: str | None, argv: Sequence[str] | None = None) -
     """Check the files of a command line; the exit status, 130 if interrupted."""
     parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
     parser.add_argument("certificate", help="what `jaxsoftmax certify` or `save` wrote")
-    parser.add_argument("data", help="a dump, a table of text or IDX images; or one of these in gzip")
+    parser.add_argument("data", help="a dump, a table of text or IDX images; or these in gzip")
     parser.add_argument("--labels", help="the IDX file of the labels, where it is not beside the images")
     options = parser.parse_args(argv)
     try:

@@ -1,4 +1,4 @@
-"""The stored form of a verdict (section 7.6): JSON that `check_existence.py` verifies from the data alone."""
+"""A verdict as a file: JSON that `check_existence.py` verifies from the data alone (section 7.6)."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def decide_existence(
     1. all targets positive (S9), or a regulariser that forbids every direction (S21e): attained;
     2. one feature at a time, by comparisons (S12): not attained;
     3. a fit that classifies everything, rounded, its margins taken exactly: complete separation;
-    4. the residual of a fit, corrected exactly to multipliers G with GᵀX = 0 (S10): attained, or the face is maximal;
-    5. two classes whose hulls intersect (the Gordan variant of S10): not complete;
+    4. the residual of a fit, corrected exactly to multipliers G with GᵀX = 0 (S10): attained, or no more separates;
+    5. two classes whose convex hulls meet (the Gordan variant of S10): not complete;
     6. the linear program S11 by HiGHS, its solution rounded to an exact one; if that fails, again with columns that a
        lattice reduction has made short, for columns that are dependent but for their last bits.
 

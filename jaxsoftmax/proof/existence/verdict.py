@@ -26,16 +26,16 @@ class ExistenceVerdict:
 
     Attributes:
         status: an `Existence`.
-        type: "complete" (every sample is separated from every class outside its target; inf L = 0 for one-hot targets),
-            "quasi-complete" (some pairs are, and it is proved that not all can be), "open" (some are; whether all can
-            be was not decided), "none" (ATTAINED), or None (UNDECIDED).
+        type: a `Separation`, equal to its text: "complete" (every sample is separated from every class outside its
+            target; inf L = 0 for one-hot targets), "quasi-complete" (some pairs are, and it is proved that not all can
+            be), "open" (some are; whether all can be was not decided), "none" (ATTAINED), or None (UNDECIDED).
         face_maximal: for "quasi-complete": whether it is proved that no direction separates more pairs (S11).
         infimum_estimate: float64 estimate of inf L when nothing is attained: the minimum of the loss with the separated
             pairs left out (S11); None where it is not known (or a regulariser is there).
         direction: (C, D) object array of Python integers, a recession direction V (S9) in the units of X, or None:
             along it, from any W, the loss falls for ever.
         multipliers: exact families of S10, or None.
-        separated: (N, C) bool: the pairs (n, j) whose margin under V is positive, or None.
+        separated: (N, C) bool: the pairs (n, j) that V separates, by a positive margin; or None.
         found: thresholds and inactive features (S12), or None.
         proof: "positive-targets", "coercive", "multipliers" or "direction": what the certificate rests on; None where
             nothing was proved.

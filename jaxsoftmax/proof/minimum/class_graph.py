@@ -1,4 +1,4 @@
-"""A rational lower bound of the second eigenvalue of the Laplacian of a weighted graph on the classes (S14)."""
+"""From curvature between pairs of classes to curvature of all: the graph Laplacian's second eigenvalue (S14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a symmetric integer matrix positive semidefinite? Proved by a guessed factor and its exact residual (S15b)."""
+"""Prove an integer matrix positive semidefinite: a factor guessed in floating point, its remainder exact (S15b)."""
 
 from __future__ import annotations
 
