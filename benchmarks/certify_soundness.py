@@ -30,9 +30,9 @@ from jaxsoftmax.proof.exact.decimals import sqrt_bound
 from jaxsoftmax.proof.minimum.curvature import certify_curvature, scaling_exponents
 from jaxsoftmax.proof.minimum.enclose import enclose
 from jaxsoftmax.proof.minimum.objective import proof_data
+from jaxsoftmax.proof.minimum.prove import claims_of
 from jaxsoftmax.proof.minimum.refine import Refined
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
-from jaxsoftmax.proof.minimum.theorem import claims_of
 
 PROBLEMS = 200
 DIGITS = (8, 20, 60)

@@ -53,9 +53,10 @@ _NAMES_IN = {
     "proof.checkers.dispatch": ("check_certificate",),
     "certification": ("certify",),
     "proof.existence.decide": ("decide_existence",),
-    "proof.minimum.theorem": ("NotProved",),
+    "proof.minimum.prove": ("NotProved",),
     "proof.minimum.certificate": ("Certificate",),
-    "proof.existence.verdict": ("Existence", "ExistenceVerdict"),
+    "proof.existence.status": ("Existence",),
+    "proof.existence.verdict": ("ExistenceVerdict",),
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
     "training.divergence": ("NoMinimizerWarning",),
@@ -119,10 +120,10 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .problem.regularizers import SelfRegularizer as SelfRegularizer
     from .proof.checkers.dispatch import check_certificate as check_certificate
     from .proof.existence.decide import decide_existence as decide_existence
-    from .proof.existence.verdict import Existence as Existence
+    from .proof.existence.status import Existence as Existence
     from .proof.existence.verdict import ExistenceVerdict as ExistenceVerdict
     from .proof.minimum.certificate import Certificate as Certificate
-    from .proof.minimum.theorem import NotProved as NotProved
+    from .proof.minimum.prove import NotProved as NotProved
     from .training.divergence import NoMinimizerWarning as NoMinimizerWarning
     from .training.fit import fit as fit
     from .training.result import Fit as Fit

@@ -1,4 +1,4 @@
-"""`certify`: train, refine and prove: the minimiser, the minimum and the curvature of a data set to proved digits."""
+"""`certify`: the minimiser, the minimum and the curvature of a data set, to digits that are proved (S13-S17)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.minimum.certificate import Certificate
 from jaxsoftmax.proof.minimum.objective import proof_data
+from jaxsoftmax.proof.minimum.prove import NotProved, prove_minimum
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
-from jaxsoftmax.proof.minimum.theorem import NotProved, prove_minimum
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import (
     flag,
@@ -93,8 +93,6 @@ def certify(
     began = time.perf_counter()
     tell("independent columns")
     reduced, dropped = drop_dependent_columns(everything)
-    if not len(reduced.columns):
-        raise NotProved("certify: X is 0, so every W is a minimiser and the loss is constant. Nothing is to be proved.")
     proof = prove_minimum(reduced, everything, reduced_weights(start, reduced, dropped), digits, method, tell)
     return _certificate(data, proof, dropped, began)
 

@@ -1,4 +1,4 @@
-"""Pictures of fits, spectra and cross-checks: history, eigenvalues and their bounds, rates beside S17's, ulps.
+"""Pictures of fits, spectra and cross-checks: history, rates (S17), eigenvalues between their bounds (S7), ulps.
 
 Needs matplotlib (the extra `plots`), which is imported on use. Every function draws into `ax`, or into new axes, and
 returns the axes: titles, limits and scales are then the caller's. Nothing is shown, saved or configured.
@@ -132,7 +132,7 @@ def plot_rate(fit: Any, *, ax: Any = None) -> Any:
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
         >>> ax = js.plots.plot_rate(js.fit(problem, "gd", max_steps=400))
         >>> [line.get_label().split(":")[0] for line in ax.lines]
-        ['gd', 'measured', 'spectrum at W', 'rigorous bound']
+        ['gd', 'measured', 'eigenvalues at the end', 'rigorous bound']
     """
     if not isinstance(fit, Fit):
         raise TypeError(f"fit: got {show(fit)}, {kind_of(fit)}; give what js.fit returns.")
@@ -143,7 +143,7 @@ def plot_rate(fit: Any, *, ax: Any = None) -> Any:
         middle = positive[positive.size // 2]
         rates = (
             ("measured", "--", fit.rate_measured),
-            ("spectrum at W", ":", fit.rate_estimate),
+            ("eigenvalues at the end", ":", fit.rate_estimate),
             ("rigorous bound", "-.", fit.rate_bound),
         )
         for name, style, rate in rates:
@@ -164,16 +164,16 @@ def plot_spectrum(
     bins: int = 40,
     ax: Any = None,
 ) -> Any:
-    """Draw the eigenvalues of a Hessian on a logarithmic axis, the kernel apart (S6), between S7's bounds.
+    """Draw the eigenvalues of a Hessian on a logarithmic axis, the null space apart (S6), between S7's bounds.
 
-    The `kernel_dim` eigenvalues nearest to 0 are the kernel's; what the computer returns for them is rounding, and its
-    absolute value is drawn. A negative eigenvalue among the others (S5 forbids them) is drawn by its absolute value
+    The `kernel_dim` eigenvalues nearest to 0 are the null space's; what the computer returns for them is rounding, and
+    its absolute value is drawn. A negative eigenvalue among the others (S5 forbids them) is drawn by its absolute value
     under a label of its own.
 
     Args:
         eigenvalues: (n,) real, e.g. of `numpy.linalg.eigvalsh(js.hessian(W, problem).to_dense())`, in any order.
         report: a `ConvexityReport` of the same W: its bounds (S7a, S7c) and its resolution are drawn as lines.
-        kernel_dim: how many eigenvalues belong to the kernel; None takes S6's dimension from `report`, or 0.
+        kernel_dim: how many eigenvalues belong to the null space; None takes S6's dimension from `report`, or 0.
         bins: of the histogram, at least 1.
         ax: matplotlib axes; None makes new ones.
 
@@ -188,7 +188,7 @@ def plot_spectrum(
         >>> import jaxsoftmax as js
         >>> ax = js.plots.plot_spectrum([1e-16, 0.5, 2.0], kernel_dim=1)
         >>> ax.get_xscale(), ax.get_legend_handles_labels()[1]
-        ('log', ['off the kernel: 2', 'kernel: 1 (rounding)'])
+        ('log', ['off the null space: 2', 'null space: 1 (rounding)'])
     """
     values = np.asarray(eigenvalues)
     if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "fiu" or not np.all(np.isfinite(values)):
@@ -211,9 +211,9 @@ def plot_spectrum(
     largest = float(np.max(np.abs(values))) or 1.0
     floor = max(np.finfo(np.float64).eps ** 2 * largest, np.finfo(np.float64).tiny)
     groups = (
-        ("off the kernel: {}", "C0", np.abs(rest[rest >= 0])),
-        ("negative, off the kernel: {}", "C3", np.abs(rest[rest < 0])),
-        ("kernel: {} (rounding)", "0.6", kernel),
+        ("off the null space: {}", "C0", np.abs(rest[rest >= 0])),
+        ("negative, off the null space: {}", "C3", np.abs(rest[rest < 0])),
+        ("null space: {} (rounding)", "0.6", kernel),
     )
     ax = _axes(ax)
     everything = np.maximum(np.abs(values), floor)
@@ -224,16 +224,16 @@ def plot_spectrum(
             ax.hist(np.maximum(group, floor), bins=edges, color=colour, label=name.format(group.size))
     if report is not None:
         lines = (
-            ("S7c ≤ λ_min: {:.2g}", "C1", "--", report.lambda_min_bound),
-            ("resolution: {:.2g}", "0.4", ":", report.resolution),
-            ("λ_max ≤ S7a: {:.3g}", "C2", "--", report.lambda_max_bound),
+            ("lower bound of λ_min (S7c): {:.2g}", "C1", "--", report.lambda_min_bound),
+            ("resolution of float64: {:.2g}", "0.4", ":", report.resolution),
+            ("upper bound of λ_max (S7a): {:.3g}", "C2", "--", report.lambda_max_bound),
         )
         for name, colour, style, at in lines:
             if at > 0:
                 ax.axvline(at, color=colour, linestyle=style, label=name.format(at))
     ax.set_xscale("log")
     ax.set_xlabel("|eigenvalue of H(W)|")
-    ax.set_ylabel("how many")
+    ax.set_ylabel("number of eigenvalues")
     ax.legend()
     return ax
 

@@ -167,30 +167,30 @@ claims["S1–S4, S8  js.crosscheck_problem: comparisons failed"] = sum(not row.p
 print(check.verdict, "in", len(check.statements), "comparisons")
 
 # %% [markdown]
-# ## S5, S6: convexity and the kernel
+# ## S5, S6: convexity and the null space
 #
 # $D^2L(W)[V,V] = \sum_n s_n \mathrm{Var}_{i\sim y_n}[(Vx_n)_i] \ge 0$: the loss is convex. It vanishes exactly where
-# $Vx_n \in \mathrm{span}\,\mathbf 1$ for every $n$, so the kernel $\mathcal K$ of $H(W)$ does not depend on $W$ and has
+# $Vx_n \in \mathrm{span}\,\mathbf 1$ for every $n$, so the null space $\mathcal K$ of $H(W)$ does not depend on $W$ and has
 # dimension $D + (C-1)(D-R)$, $R = \mathrm{rank}\,X$. Here three pixels are never on, so $R = 62$.
 #
 # Since all targets are positive (S9), a minimiser $W^*$ exists. We take it from Newton's method and walk away from it: along
-# the steepest and the flattest eigenvector of $H(W^*)$ off the kernel, a random direction, and a direction in $\mathcal K$.
+# the steepest and the flattest eigenvector of $H(W^*)$ off the null space, a random direction, and a direction in $\mathcal K$.
 # Dotted: $\tfrac12\lambda\alpha^2$.
 
 # %%
-best = js.fit(problem)  # "auto": dense Newton on the complement of the kernel
+best = js.fit(problem)  # "auto": dense Newton on the complement of the null space
 print(best)
 
 # %%
-kernel = js.null_space(problem)
+null_space = js.null_space(problem)
 H = np.asarray(js.hessian(best.W, problem).to_dense())
-off = kernel.complement_basis()
+off = null_space.complement_basis()
 values, vectors = np.linalg.eigh(off.T @ H @ off)
 directions = {
     "steepest eigenvector": off @ vectors[:, -1],
     "random": rng.normal(size=C * D) / np.sqrt(C * D),
     "flattest eigenvector": off @ vectors[:, 0],
-    "kernel": kernel.basis() @ rng.normal(size=kernel.dim) / np.sqrt(kernel.dim),
+    "null space": null_space.basis() @ rng.normal(size=null_space.dim) / np.sqrt(null_space.dim),
 }
 alphas = np.logspace(-3, 4, 141)
 along = jax.jit(jax.vmap(lambda a, V: js.loss(best.W + a * V, problem), in_axes=(0, None)))
@@ -200,7 +200,7 @@ for name, direction in directions.items():
     direction /= np.linalg.norm(direction)
     rise[name] = np.asarray(along(alphas, direction.reshape(C, D))) - best.loss
     (line,) = ax.loglog(alphas, np.maximum(np.abs(rise[name]), 1e-16), label=name)
-    if name != "kernel":
+    if name != "null space":
         ax.loglog(alphas, 0.5 * direction @ H @ direction * alphas**2, ":", color=line.get_color())
 ax.set(xlabel="α", ylabel="|L(W* + αV) − L(W*)|, ‖V‖ = 1", ylim=(1e-16, 1e9))
 ax.legend()
@@ -218,17 +218,17 @@ for name, direction in directions.items():
     V = direction.reshape(C, D)
     ends = np.array([logit_part(best.W + a * V) for a in alphas])
     rounding = 2 * (sum_error + softmax_error) * (best.loss + np.abs(rise[name])) + logit_part(best.W) + ends
-    if name == "kernel":
-        claims["S6  loss along the kernel (in tolerances)"] = np.max(np.abs(rise[name]) / rounding), 1.0
+    if name == "null space":
+        claims["S6  loss along the null space (in tolerances)"] = np.max(np.abs(rise[name]) / rounding), 1.0
     else:
         t = float(js.max_logit_range(problem, V)) * alphas
         psi = np.where(t < 1e-3, 1 / 2 - t / 6, (np.expm1(-t) + t) / t**2)  # 1/2 − t/6 is less, and does not cancel
         lower = direction @ H @ direction * alphas**2 * psi - best.gradient_norm * alphas
         below[name] = np.max((lower - rise[name]) / rounding)
 claims["S5, S8  rise below its lower bound (in tolerances)"] = max(below.values()), 1.0
-claims["S6  rank of X, by its definition"] = abs(kernel.rank - np.linalg.matrix_rank(X)), 0
-claims["S6  dim K = D + (C − 1)(D − R)"] = abs(kernel.dim - (D + (C - 1) * (D - kernel.rank))), 0
-print("R =", kernel.rank, "  dim K =", kernel.dim, " of ", C * D)
+claims["S6  rank of X, by its definition"] = abs(null_space.rank - np.linalg.matrix_rank(X)), 0
+claims["S6  dim K = D + (C − 1)(D − R)"] = abs(null_space.dim - (D + (C - 1) * (D - null_space.rank))), 0
+print("R =", null_space.rank, "  dim K =", null_space.dim, " of ", C * D)
 
 # %% [markdown]
 # ## S7: the spectrum between its bounds
@@ -246,15 +246,15 @@ plt.show()
 
 # %% [markdown]
 # S7a is within two orders of magnitude of the truth; S7c, which takes the least probability of all samples and the
-# least singular value at once, is eleven orders away, yet positive without any computation of eigenvalues. The kernel's
-# eigenvalues are below the resolution, and there are as many as S6 says.
+# least singular value at once, is eleven orders away, yet positive without any computation of eigenvalues. The null
+# space's eigenvalues are below the resolution, and there are as many as S6 says.
 
 # %%
 claims["S5  most negative eigenvalue, up to the resolution"] = -np.linalg.eigvalsh(H)[0], probe.resolution
-claims["S6  kernel found and predicted"] = abs(probe.kernel_dim - probe.kernel_dim_predicted), 0
+claims["S6  dimension of the null space, found and predicted"] = abs(probe.kernel_dim - probe.kernel_dim_predicted), 0
 claims["S7a largest eigenvalue"] = probe.lambda_max, probe.lambda_max_bound
-claims["S7c bound on the smallest eigenvalue off the kernel"] = probe.lambda_min_bound, probe.lambda_min
-claims["S7c condition number off the kernel"] = probe.condition_estimate, probe.condition_bound
+claims["S7c bound on the smallest eigenvalue off the null space"] = probe.lambda_min_bound, probe.lambda_min
+claims["S7c condition number off the null space"] = probe.condition_estimate, probe.condition_bound
 
 # %% [markdown]
 # ## S8: how fast the Hessian changes
@@ -303,7 +303,7 @@ plt.show()
 
 # %% [markdown]
 # The estimate is from the eigenvalues at the end point and knows nothing of the run; the rigorous bound takes $\mu$ from
-# S7c and is true but empty. How well must measurement and estimate agree? The gradient obeys $g_{k+1} = (I-\eta\bar H_k)
+# S7c and is true, but far too weak to be of use. How well must measurement and estimate agree? The gradient obeys $g_{k+1} = (I-\eta\bar H_k)
 # g_k$, $\bar H_k$ an average of Hessians on the way, and S8 puts each between $e^{\mp\rho_k}H(W^*)$, where $\rho_k$ is the range
 # of $(W_k - W^*)x_n$, largest at the midpoint from which the rate is measured.
 #

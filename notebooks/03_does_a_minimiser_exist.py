@@ -205,14 +205,13 @@ plt.show()
 verdicts = {name: js.decide_existence(problem, decimal=True) for name, problem in problems.items()}
 claims = {}  # what is claimed -> (measured, bound)
 for name, verdict in verdicts.items():
-    print(f"{name}: {verdict.status.name}, {verdict.type}", end="")
-    print(f", face maximal: {verdict.face_maximal}" if verdict.type == "quasi-complete" else "")
+    print(f"{name}: {verdict.status.name}, {verdict.type}")
     for sentence in verdict.explain().splitlines():
         print("   ", sentence)
 
 # %% [markdown]
 # So none of the three has a minimiser. On iris one threshold does it: every setosa has petals shorter than 2.45 cm, every
-# other flower longer ones, and the weights of that feature grow for ever. Versicolor and virginica overlap, and $G$ proves
+# other flower longer ones, and the weights of that feature grow without bound. Versicolor and virginica overlap, and $G$ proves
 # that no direction separates them (S10), so the separation is quasi-complete and the infimum is positive.
 #
 # ### The witness, by hand
@@ -436,7 +435,7 @@ claims["S10 the face of iris: no minimiser (0: there is one)"] = int(existence.s
 #
 # Images are worse off than iris. If a pixel is on in some image but in no image of class $c$, the weight of that pixel for
 # class $c$ wants to be $-\infty$ (S12): $V=-e_c\otimes e_f$ costs nothing and separates. Its entry of the gradient is
-# $\sum_n y_{nc}x_{nf}>0$ at *every* $W$, so gradient descent lowers it at every step, for ever. One comparison per pixel and
+# $\sum_n y_{nc}x_{nf}>0$ at *every* $W$, so gradient descent lowers it at every step, without end. One comparison per pixel and
 # class finds them all. MNIST is used if the variable `JAXSOFTMAX_MNIST` names its folder, or the folder `data/mnist` has it;
 # else the digits that come with the package.
 

@@ -146,7 +146,7 @@ print("and float64 thinks that it is", float(np.asarray(js.gradient(fit.W, probl
 #
 # The gap of the theorem is of the order $\|g\|^2/2\mu$: to prove more digits, make the gradient smaller. Newton's method with
 # one Hessian, in doubles, inverted once; only the *residual* is exact. Each step then gains as many digits as the inverse has,
-# for ever. None of this needs to be trusted: whatever $\hat W$ comes out, the theorem judges it.
+# without end. None of this needs to be trusted: whatever $\hat W$ comes out, the theorem judges it.
 
 
 # %%

@@ -93,7 +93,7 @@ def test_the_spectrum_is_drawn_whole_with_the_kernel_apart_and_s7s_lines(problem
     counts = [sum(bar.get_height() for bar in group) for group in ax.containers]
     assert counts == [2, 2]  # S6: D + (C - 1)(D - R) = 2 for full column rank, D = C = 2
     labels = [group.patches[0].get_label() for group in ax.containers]
-    assert labels == ["off the kernel: 2", "kernel: 2 (rounding)"]
+    assert labels == ["off the null space: 2", "null space: 2 (rounding)"]
     at = [line.get_xdata()[0] for line in ax.lines]
     assert at == [report.lambda_min_bound, report.resolution, report.lambda_max_bound]
 
@@ -102,9 +102,9 @@ def test_the_spectrum_is_drawn_whole_with_the_kernel_apart_and_s7s_lines(problem
 def test_a_negative_eigenvalue_is_not_hidden(ax):
     js.plots.plot_spectrum([3.0, -0.5, 1e-17, 0.0], kernel_dim=2, ax=ax)
     assert [group.patches[0].get_label() for group in ax.containers] == [
-        "off the kernel: 1",
-        "negative, off the kernel: 1",
-        "kernel: 2 (rounding)",
+        "off the null space: 1",
+        "negative, off the null space: 1",
+        "null space: 2 (rounding)",
     ]
     assert sum(bar.get_height() for group in ax.containers for bar in group) == 4
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jaxsoftmax.certification import certify
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.decide import decide_existence
-from jaxsoftmax.proof.minimum.theorem import NotProved
+from jaxsoftmax.proof.minimum.prove import NotProved
 
 __all__ = ["Proved", "prove_existence", "prove_minimiser"]
 

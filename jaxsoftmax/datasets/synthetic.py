@@ -69,7 +69,7 @@ def _noisy_labels(rng: np.random.Generator, X: np.ndarray, C: int) -> np.ndarray
 
 
 def made(name: str, rng: np.random.Generator, X: np.ndarray, y: np.ndarray, seed: Any, **truth: Any) -> Any:
-    """Shuffle the rows and complete the truth; the kernel's dimension is S6's."""
+    """Shuffle the rows and complete the truth; the null space's dimension is S6's."""
     order = rng.permutation(len(y))
     C, columns = int(y.max()) + 1, X.shape[1] + 1
     truth = {"exists": True, "separation": "none", "direction": None, "rank": columns} | truth
@@ -97,8 +97,8 @@ def make_overlapping(N: int = 200, D: int = 3, C: int = 3, *, seed: int = 0) -> 
     """Every point that occurs, occurs with every class: a minimiser exists for certain (S9, S10).
 
     Proof: L∞(V) = 0 asks that each class seen at x attains the maximum of V x; all are seen, so V x ∝ **1** for every
-    x, which is the kernel (S6). The S10 certificate: at a point where class i is seen k_i times, G_nj = 1/k_i off the
-    label i and −(C − 1)/k_i on it.
+    x, and V is in the null space (S6). Multipliers that certify it (S10): at a point where class i is seen k_i times,
+    G_nj = 1/k_i off the label i and −(C − 1)/k_i on it.
 
     Args:
         N: samples, at least C(D + 1).
@@ -118,16 +118,16 @@ def make_overlapping(N: int = 200, D: int = 3, C: int = 3, *, seed: int = 0) -> 
         >>> js.fit(js.Problem.from_labels(data.X, data.y)).status.name, data.truth["exists"]
         ('GRADIENT_TOLERANCE', True)
     """
-    D, C = positive_int("D", D), size_of("C", C, 2, "a class to tell from another")
+    D, C = positive_int("D", D), size_of("C", C, 2, "one class has nothing to be told from")
     N, rng = size_of("N", N, C * (D + 1), "every class at D + 1 points"), generator(seed)
     points = spanning_points(rng, max(D + 1, N // (2 * C)), D)
     rows, y = _overlapping(rng, points, N, C)
-    why = "every point occurs with every class, so L∞(V) = 0 only for V in the kernel (S9); S10 has a certificate"
+    why = "every point occurs with every class, so no direction separates any sample (S9), as multipliers prove (S10)"
     return made("overlapping", rng, points[rows], y, seed, why=why)
 
 
 def make_collinear(N: int = 200, D: int = 5, C: int = 3, *, rank: int = 4, seed: int = 0) -> SyntheticDataset:
-    """Exact linear dependencies between the features and the intercept: the kernel is larger than the gauge (S6).
+    """Exact linear dependencies between the features and the intercept: the null space is larger than the gauge (S6).
 
     The first rank − 1 features are independent; each further one is an integer combination of them plus an integer.
     Every point occurs with every class, so a minimiser exists (S9), unique on 𝒦⊥ only.
@@ -152,7 +152,7 @@ def make_collinear(N: int = 200, D: int = 5, C: int = 3, *, rank: int = 4, seed:
         >>> truth["kernel_dim"], truth["dependencies"].shape  # 6 + 2 (6 - 4)
         (10, (2, 6))
     """
-    D, C = positive_int("D", D), size_of("C", C, 2, "a class to tell from another")
+    D, C = positive_int("D", D), size_of("C", C, 2, "one class has nothing to be told from")
     if positive_int("rank", rank) > D + 1:
         raise ValueError(f"rank: got {rank}; [X, 1] has D + 1 = {D + 1} columns. Give rank={D + 1} or less.")
     N, rng = size_of("N", N, C * rank, "every class at as many points as the rank"), generator(seed)
@@ -162,7 +162,7 @@ def make_collinear(N: int = 200, D: int = 5, C: int = 3, *, rank: int = 4, seed:
     columns = np.hstack([points, points @ A[:, :free].T + A[:, free]])
     K = np.hstack([A[:, :free], -np.eye(D - free, dtype=np.int64), A[:, free:]]).astype(np.float64)
     rows, y = _overlapping(rng, points, N, C)
-    why = "the dependencies are exact in integers, so S6 gives the kernel; every point occurs with every class (S9)"
+    why = "the dependencies are exact (S6), and every point occurs with every class, so that nothing separates (S9)"
     return made("collinear", rng, columns[rows], y, seed, rank=rank, dependencies=K, why=why)
 
 
@@ -195,7 +195,7 @@ def make_huge_logits(N: int = 60, D: int = 2, C: int = 3, *, logit: int = 1024, 
         >>> int(js.loss(data.truth["W"], problem)) == data.truth["loss_at_W"]
         True
     """
-    D, C = positive_int("D", D), size_of("C", C, 2, "a class to tell from another")
+    D, C = positive_int("D", D), size_of("C", C, 2, "one class has nothing to be told from")
     N, rng = size_of("N", N, C * (D + 1), "every class at D + 1 points"), generator(seed)
     logit = size_of("logit", logit, LOGIT_FLOOR, "below it the loss at W is no integer to double precision")
     if N % C:
@@ -229,7 +229,7 @@ def make_imbalanced(class_counts: Sequence[int] = (180, 18, 2), D: int = 2, *, s
 
     The largest class has samples at 0 and at ±e_d for every feature; every other class has one at 0. Then L∞(V) = 0
     asks the intercepts to be equal (all classes are seen at 0) and (V e_d)_k both the largest and the smallest of V e_d
-    for the largest class k: V is in the kernel.
+    for the largest class k: V is in the null space.
 
     Args:
         class_counts: samples of each class, at least 1 each; the largest at least 2D + 1.
@@ -263,6 +263,6 @@ def make_imbalanced(class_counts: Sequence[int] = (180, 18, 2), D: int = 2, *, s
         around = rng.integers(-2, 3, D) if c != largest else np.zeros(D, np.int64)
         parts += [fixed, around + rng.integers(-2, 3, (count - len(fixed), D))]
         labels.append(np.full(count, c))
-    why = "the largest class surrounds 0, where every class occurs, so L∞(V) = 0 only for V in the kernel (S9)"
+    why = "the largest class surrounds 0, where every class occurs, so no direction separates any sample (S9)"
     truth = {"class_counts": tuple(counts), "why": why}
     return made("imbalanced", rng, np.vstack(parts), np.concatenate(labels), seed, **truth)

@@ -39,7 +39,7 @@ def make_separable(N: int = 90, D: int = 2, C: int = 3, *, seed: int = 0) -> Syn
         >>> bool((logits.argmax(axis=1) == data.y).all()), data.truth["margin"] >= 8
         (True, True)
     """
-    D, C = positive_int("D", D), size_of("C", C, 2, "a class to tell from another")
+    D, C = positive_int("D", D), size_of("C", C, 2, "one class has nothing to be told from")
     N, rng = size_of("N", N, C + D, "each class once and D + 1 independent points"), generator(seed)
     reach = math.ceil(C ** (1 / D) / 2) + 1  # a cube of (2 reach + 1)^D >= 4C/3 places, so that drawing ends soon
     places: dict[tuple[int, ...], None] = {}
@@ -55,7 +55,9 @@ def make_separable(N: int = 90, D: int = 2, C: int = 3, *, seed: int = 0) -> Syn
     Z[np.arange(N), y] = np.iinfo(np.int64).min
     truth = {"exists": False, "separation": "complete", "direction": V.astype(np.float64), "infimum": 0}
     truth["margin"] = int((own - Z.max(axis=1)).min())
-    truth["why"] = "every margin of the direction is positive, so L∞ vanishes there and L has no minimum (S9)"
+    truth["why"] = (
+        "every margin of the direction is positive, so the loss falls to 0 along it and never reaches it (S9)"
+    )
     return made("separable", rng, X, y, seed, **truth)
 
 
@@ -66,7 +68,7 @@ def make_quasi_separable(N: int = 90, D: int = 2, C: int = 3, *, seed: int = 0) 
     points that span it. V = Σ_{c∈A} e_c ⊗ e_0 is a recession direction (S12). Where every class occurs at the same x,
     any V with L∞(V) = 0 has V x ∝ **1**: all margins there are 0 under every such V, so no V separates completely
     (Gordan's variant of S10). A point off the plane occurs with all classes of its side, which leaves V unique up to
-    positive multiples and the kernel.
+    positive multiples and the null space.
 
     Args:
         N: samples, at least C(D + 1).
@@ -85,7 +87,7 @@ def make_quasi_separable(N: int = 90, D: int = 2, C: int = 3, *, seed: int = 0) 
         >>> js.datasets.make_quasi_separable(seed=0).truth["direction"].tolist()
         [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
     """
-    D, C = positive_int("D", D), size_of("C", C, 2, "a class to tell from another")
+    D, C = positive_int("D", D), size_of("C", C, 2, "one class has nothing to be told from")
     N, rng = size_of("N", N, C * (D + 1), "every class at D points of the plane and one off it"), generator(seed)
     upper = np.arange((C + 1) // 2, C)
     side = np.where(np.arange(C) >= upper[0], 1, -1)

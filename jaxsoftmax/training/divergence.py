@@ -18,7 +18,7 @@ class NoMinimizerWarning(UserWarning):
         >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
         ...     result = js.fit(js.Problem.from_labels([[1.0], [2.0]], ["a", "b"]))
-        >>> caught[0].category is js.NoMinimizerWarning, result.existence.type
+        >>> caught[0].category is js.NoMinimizerWarning, result.existence.type.value
         (True, 'complete')
     """
 

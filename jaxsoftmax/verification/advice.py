@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.proof.existence.explanation import explanation
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.training.result import Fit, Status
 from jaxsoftmax.verification.row import columns
@@ -97,7 +98,7 @@ def existence_words(verdict: ExistenceVerdict) -> str:
     """
     kind = "" if verdict.type in (None, "none") else f", {verdict.type}"
     proved = ", proved" if verdict.proved and verdict.proof else ""
-    first, *rest = (line for line in verdict.explain().splitlines() if not line.startswith("Remedy"))
+    first, *rest = explanation(verdict)
     return " ".join([f"{verdict.status.name}{kind}{proved}: {first[0].lower()}{first[1:]}", *rest])
 
 

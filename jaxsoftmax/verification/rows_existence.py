@@ -15,7 +15,8 @@ from jaxsoftmax.evidence.crosscheck.tolerances import gradient_tolerance
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.proof.existence.decide import decide_existence
-from jaxsoftmax.proof.existence.verdict import Existence, ExistenceVerdict
+from jaxsoftmax.proof.existence.status import Existence
+from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit
@@ -57,7 +58,7 @@ def fit_quietly(problem: Problem, *arguments: Any, **options: Any) -> Fit:
     Example:
         >>> import jaxsoftmax as js
         >>> from jaxsoftmax.verification.rows_existence import fit_quietly
-        >>> fit_quietly(js.Problem.from_labels([[0.0], [1.0]], [0, 1])).existence.type
+        >>> fit_quietly(js.Problem.from_labels([[0.0], [1.0]], [0, 1])).existence.type.value
         'complete'
     """
     with warnings.catch_warnings():

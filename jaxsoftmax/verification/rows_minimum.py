@@ -17,7 +17,7 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.proof.minimum.certificate import Certificate
-from jaxsoftmax.proof.minimum.theorem import NotProved
+from jaxsoftmax.proof.minimum.prove import NotProved
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.row import Check, columns, compare, not_run
 

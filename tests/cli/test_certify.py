@@ -67,7 +67,7 @@ def test_iris_is_proved_quasi_complete_and_the_report_says_by_what(tmp_path, cap
     status, said, err = run(capsys, "certify", IRIS, "-o", out, "--json", report)
     assert (status, err) == (0, "")
     for words in (
-        "NOT_ATTAINED (quasi-complete separation, the face is proved maximal)",
+        "NOT_ATTAINED (quasi-complete separation)",
         "setosa is separated from the rest by petal length (cm) < 2.45",
         "numbers read as shortest decimals",
         "inf L = 5.949273",

@@ -1,7 +1,7 @@
-"""Checks a certificate of decide_existence on its data, exactly (section 7.6), by the standard library alone.
+"""Checks a certificate of js.decide_existence against its data, in exact arithmetic, by the standard library alone.
 
 Run ``python check_existence.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when the verdict is proved, 1 when
-the certificate does not prove it, 2 when the input cannot be used.
+the certificate does not prove it, 2 when the input cannot be used. (Section 7.6)
 
 Softmax regression minimises Σ_n s_n [lse(W x_n) − t_nᵀ W x_n], plus a regulariser that leaves the *admissible* columns
 of X free (S21e). Samples of weight s_n = 0 take no part. S_n are the classes with t_nj > 0; a *pair* (n, j) is a sample
@@ -32,12 +32,14 @@ import math
 import re
 import struct
 import sys
+import textwrap
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from itertools import repeat
 from operator import add, mul
 from pathlib import Path
@@ -69,14 +71,14 @@ _FORM = {
 }
 # Proof: (status, type; are there face_maximal, direction, multipliers?) -> what is proved.
 _PROOFS = {
-    ("positive-targets", "ATTAINED", "none", False, False, False): "all t_nj > 0 (S9)",
-    ("coercive", "ATTAINED", "none", False, False, False): "the regulariser leaves no column free (S21e)",
+    ("positive-targets", "ATTAINED", "none", False, False, False): "every target is positive (S9)",
+    ("coercive", "ATTAINED", "none", False, False, False): "the regularizer penalises every column (S21e)",
     ("multipliers", "ATTAINED", "none", False, False, True): "G > 0 on every pair (S10)",
-    ("direction", "NOT_ATTAINED", "complete", False, True, False): "V gives every pair a margin > 0 (S9)",
+    ("direction", "NOT_ATTAINED", "complete", False, True, False): "V separates every pair (S9)",
     ("direction", "NOT_ATTAINED", "quasi-complete", True, True, True): (
-        "V gives some pairs a margin > 0 (S9), and none can have one where G > 0 (S10)"
+        "V separates some pairs (S9), and no direction separates those where G > 0 (S10)"
     ),
-    ("direction", "NOT_ATTAINED", "open", False, True, False): "V gives some pairs a margin > 0 (S9)",
+    ("direction", "NOT_ATTAINED", "open", False, True, False): "V separates some pairs (S9)",
 }
 _DUMP_IT = "Dump the problem (problem.dump, or `jaxsoftmax certify DATA --dump FILE`) and check the dump"
 
@@ -95,9 +97,9 @@ class Verdict:
     lines: tuple[str, ...]
 
     def __str__(self) -> str:
-        face = {True: " (the face is maximal)", False: " (the face may not be maximal)", None: ""}[self.face_maximal]
-        kind = "" if self.type == "none" else f", {self.type}{face}"
-        return "\n  ".join([f"VERIFIED: {self.status}{kind}", *self.lines])
+        face = {True: " (no direction separates more)", False: " (another direction may separate more)", None: ""}
+        kind = "" if self.type == "none" else f", {self.type}{face[self.face_maximal]}"
+        return report(f"VERIFIED: {self.status}{kind}", self.lines)
 
 
 class _Column(NamedTuple):
@@ -118,7 +120,13 @@ class ReadData(NamedTuple):
     weights: list[str]
 
 
-# ── the certificate ──
+def report(head: str, lines: Sequence[str]) -> str:
+    """The lines below the head, in 80 columns."""
+    wrapper = textwrap.TextWrapper(80, "  ", "    ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join([head, *map(wrapper.fill, lines)])
+
+
+# the certificate
 def _json(text: str, where: Any) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict:
         if len(dict(pairs)) < len(pairs):
@@ -165,7 +173,7 @@ def read_certificate(path: Path, kind: str, form: dict) -> dict:
     return _formed(stated, form, "certificate")
 
 
-# ── exact numbers ──
+# exact numbers
 def _exact(number: Any, decimal: bool) -> tuple[int, int]:
     """A reduced ratio: a double is its binary value or the shortest decimal it prints; a text is p/q or decimal."""
     if isinstance(number, str) and "0x" in number:
@@ -183,12 +191,12 @@ def _exact(number: Any, decimal: bool) -> tuple[int, int]:
     return exact.as_integer_ratio()
 
 
-def _column(values: Sequence, read: Callable[[Any], tuple[int, int]], where: Callable[[int], str]) -> _Column:
-    """Each distinct value is read once; `where` says where the n-th is."""
+def _column(values: Sequence, decimal: bool, where: Callable[[int], str], kind: Callable = lambda x: x) -> _Column:
+    """Each distinct value is read once, as its kind; `where` says where the n-th is."""
     ratios = {}
     for value in dict.fromkeys(values):
         try:
-            ratios[value] = read(value)
+            ratios[value] = _exact(kind(value), decimal)
         except (ValueError, ArithmeticError):
             place = where(values.index(value))
             raise ValueError(f"{place}: {value!r:.60} is no finite number. Correct it, or remove the row.") from None
@@ -198,7 +206,7 @@ def _column(values: Sequence, read: Callable[[Any], tuple[int, int]], where: Cal
 
 
 def _rationals(tokens: list[str], decimal: bool, where: str) -> list[Fraction]:
-    column = _column(tokens, lambda token: _exact(token, decimal), lambda _: where)
+    column = _column(tokens, decimal, lambda _: where)
     return [Fraction(m, column.denominator) for m in column.integers]
 
 
@@ -213,7 +221,7 @@ def _regularizer(line: str, decimal: bool) -> str:
     raise ValueError(f"regularizer {line!r:.80}: must be l2 ALPHA 0|1, logcosh ALPHA GAMMA 0|1 or self GAMMA.")
 
 
-# ── the data ──
+# the data
 def _read(path: Path) -> bytes:
     try:
         content = path.read_bytes()
@@ -260,7 +268,7 @@ def _read_dump(path: Path, text: str, decimal: bool) -> tuple[ReadData, list]:
     X, T, s, end = (at + 2 + k * (N + 1) for k in range(4))
     head(end, "end")
     columns = [
-        _column(column, lambda token: _exact(token, decimal), lambda n, d=d: f"{path}: line {X + n + 2}, number {d}")
+        _column(column, decimal, lambda n, d=d: f"{path}: line {X + n + 2}, number {d}")
         for d, column in enumerate(zip(*cells(X, "X", D), strict=True), 1)
     ]
     exact = {}
@@ -308,11 +316,9 @@ def _read_table(path: Path, text: str, table: dict, decimal: bool) -> tuple[list
     def where(n: int, k: int = target) -> str:
         return f"{path}: line {records[n][0]}, column {repr(names[k]) if names else k}"
 
-    def read(cell: str) -> tuple[int, int]:
-        return _exact(cell if decimal else float(cell), decimal)
-
     cells = list(zip(*(row for _, row in records), strict=True))
-    columns = [_column(cells[k], read, lambda n, k=k: where(n, k)) for k in range(width) if k != target]
+    kind = str if decimal else float
+    columns = [_column(cells[k], decimal, lambda n, k=k: where(n, k), kind) for k in range(width) if k != target]
     return columns, [cell.strip() for cell in cells[target]], where, names[:target] + names[target + 1 :] or None
 
 
@@ -346,30 +352,25 @@ def _read_idx(path: Path, content: bytes, labels: Path | None, decimal: bool) ->
         columns = [_Column(values, 1, 127 if bytes(values).isascii() else 255) for values in slices]
     else:
         columns = [
-            _column(values, lambda x: _exact(x, decimal), lambda n, d=d: f"{path}: image {n}, entry {d}")
-            for d, values in enumerate(slices)
+            _column(values, decimal, lambda n, d=d: f"{path}: image {n}, entry {d}") for d, values in enumerate(slices)
         ]
     return columns, found, lambda n: f"{labels}: label {n}"
 
 
-def _of_class(classes: list, label_smoothing: str | None) -> dict[Any, str]:
+def _of_class(classes: list, smoothing: str | None) -> dict[Any, str]:
     """The target (1 − ε) t + ε/C of each class, t one-hot (S21c)."""
-    e = (
-        Fraction(label_smoothing)
-        if label_smoothing and re.fullmatch(r"\d+(/[1-9]\d*)?", label_smoothing)
-        else Fraction(2)
-    )
+    text = smoothing or ""
+    e = Fraction(text) if re.fullmatch(r"\d+(/[1-9]\d*)?", text) else Fraction(2)
     if e > 1 or not classes or len(set(classes)) < len(classes):
         raise ValueError(
-            f"certificate: labels need classes, each once, and smoothing as a fraction p/q in [0, 1], such as 1/100; "
-            f"found {label_smoothing!r:.60}."
+            f"certificate: labels need classes, each once, and smoothing as a fraction in [0, 1]; found {text!r:.60}."
         )
     return {c: " ".join(str((1 - e) * (b == c) + e / len(classes)) for b in classes) for c in classes}
 
 
-def _targets(labels: Sequence, where: Callable[[int], str], classes: list, label_smoothing: str | None) -> list[str]:
+def _targets(labels: Sequence, where: Callable[[int], str], classes: list, smoothing: str | None) -> list[str]:
     """The target of each label. Where classes are integers the text 1.0 counts as 1."""
-    of_class = _of_class(classes, label_smoothing)
+    of_class = _of_class(classes, smoothing)
     of_label = {}
     for n, label in enumerate(labels):
         if label not in of_label:
@@ -403,7 +404,7 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
     if about["numbers"] not in ("decimal", "double"):
         raise ValueError(f"certificate: data.numbers is {about['numbers']!r:.40}; it must be 'decimal' or 'double'.")
     decimal, content = about["numbers"] == "decimal", _read(path)
-    classes, features = about["classes"], about["features"]
+    classes, features, table, smoothing = map(about.get, ("classes", "features", "table", "label_smoothing"))
     if labels is not None and content[:2] != b"\0\0":
         raise ValueError(f"{path}: holds its labels itself, being no IDX file. Leave out --labels.")
     regularizers = [_regularizer(line, decimal) for line in about["regularizers"]]
@@ -412,30 +413,28 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
         data, names = _read_dump(path, _text(path, content), decimal)
         if data.regularizers != regularizers or names != [classes and list(map(str, classes)), features]:
             raise RefusedCertificate(f"{path}: regularizers, classes or features differ from those of the certificate.")
-        if about["label_smoothing"] is not None:
-            smoothed = _of_class(list(range(data.targets[0].count(" ") + 1)), about["label_smoothing"])
+        if smoothing is not None:
+            smoothed = _of_class(list(range(data.targets[0].count(" ") + 1)), smoothing)
             if not {*data.targets} <= {*smoothed.values()}:
-                raise RefusedCertificate(
-                    f"{path}: its targets are no labels smoothed by {about['label_smoothing']!r:.60}."
-                )
+                raise RefusedCertificate(f"{path}: its targets are no labels smoothed by {smoothing!r:.60}.")
     else:
-        names, how = None, f"IDX images and labels, smoothing {about['label_smoothing']}"
+        names, how = None, f"IDX images and labels, smoothing {smoothing}"
         if content[:2] == b"\0\0":
             columns, found, where = _read_idx(path, content, labels, decimal)
-        elif about["table"] and b"\0" not in content:
-            how = f"text, {about['table']}, smoothing {about['label_smoothing']}"
+        elif table and b"\0" not in content:
+            how = f"text, {table}, smoothing {smoothing}"
             try:
-                columns, found, where, names = _read_table(path, _text(path, content), about["table"], decimal)
+                columns, found, where, names = _read_table(path, _text(path, content), table, decimal)
             except ValueError as error:
                 raise ValueError(
                     f"{error} Or is it another file? The certificate is about {about['N']} samples of {about['D']} "
-                    f"features, their label in column {about['table']['target']} (from 0)."
+                    f"features, their label in column {table['target']} (from 0)."
                 ) from None
         else:
             raise ValueError(f"{path}: is no dump and no IDX, and the certificate describes no table. {_DUMP_IT}.")
         if names not in (None, features):
             raise RefusedCertificate(f"{path}: the columns are {names!r:.200}, in the certificate {features!r:.200}.")
-        targets = _targets(found, where, classes or [], about["label_smoothing"])
+        targets = _targets(found, where, classes or [], smoothing)
         data = ReadData(about["intercept"], regularizers, columns, targets, ["1"] * len(targets))
     shape = {"N": len(data.targets), "D": len(data.columns), "C": data.targets[0].count(" ") + 1}
     for key, value in {**shape, "intercept": data.intercept, "sha256": _sha256(data)}.items():
@@ -447,7 +446,7 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
     return data, how
 
 
-# ── the mathematics ──
+# the mathematics
 def _pack(values: Sequence[int], width: int) -> int:
     return sum(value << (j * width) for j, value in enumerate(values))
 
@@ -549,7 +548,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
 
     Args:
         certificate: path of the certificate.
-        data: path of an exact dump, of a table as the certificate describes it, or of IDX images; or of these in gzip.
+        data: path of a dump, a table as the certificate has it, or IDX images; or of these in gzip.
         labels: path of the IDX labels, where they are not beside the images.
 
     Returns:
@@ -562,11 +561,10 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
     Example:
         >>> import jaxsoftmax as js, pathlib, tempfile
         >>> from jaxsoftmax.proof.checkers.check_existence import check
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> problem = js.Problem.from_labels([[0.0], [1.0]], ["a", "b"])
-        >>> problem.dump(folder / "data.txt")
-        >>> js.decide_existence(problem).save(folder / "certificate.json")
-        >>> check(folder / "certificate.json", folder / "data.txt").type
+        >>> at, problem = pathlib.Path(tempfile.mkdtemp()), js.Problem.from_labels([[0.0], [1.0]], ["a", "b"])
+        >>> problem.dump(at / "data.txt")
+        >>> js.decide_existence(problem).save(at / "proof.json")
+        >>> check(at / "proof.json", at / "data.txt").type
         'complete'
     """
     path = Path(certificate)
@@ -576,10 +574,8 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
     parts = (maximal is not None, direction is not None, multipliers is not None)
     proved = _PROOFS.get((stated["proof"], status, kind, *parts))
     if proved is None:
-        raise ValueError(
-            f"certificate: {status!r:.40}, {kind!r:.40} by {stated['proof']!r:.40}, where face_maximal, direction and "
-            f"multipliers are there or not ({parts}), is no known proof. Make it again."
-        )
+        proof = f"{stated['proof']!r:.40} of {status!r:.40}, {kind!r:.40}"
+        raise ValueError(f"certificate: {proof} in these parts is no known proof. Make it again.")
     found, how = load_data(about, Path(data), None if labels is None else Path(labels))
     N, C, columns = about["N"], about["C"], _admissible(found)
     if stated["proof"] == "coercive" and columns:
@@ -598,7 +594,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         }[stated["proof"] if kind == "none" else kind]
         if not right:
             seen = f"t = 0, a margin {'> 0' if apart else '= 0'} and G {'=><'[sign]} 0"
-            raise RefusedCertificate(f"{stated['proof']}: class {j} of sample {n} has {seen}: not {status} {kind}.")
+            raise RefusedCertificate(f"{stated['proof']}: class {j} of sample {n} has {seen}, against {status} {kind}.")
     if direction is not None and (True, 0) not in pairs:
         raise RefusedCertificate("direction: no margin is > 0.")
     if kind == "quasi-complete" and (False, 1) not in pairs:
@@ -611,16 +607,17 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         f"regularizers: {', '.join(found.regularizers) or 'none'}",
         f"classes that no sample has: {', '.join(ascii(classes[j]) for j in absent) or 'none'}",
         f"sha256: {about['sha256']}",
-        f"proved: {proved}; {pairs.total()} pairs, {pairs[True, 0]} of them have a margin > 0",
+        f"proved: {proved}",
+        f"pairs of a sample and a class outside its target: {pairs.total()}, with a margin > 0: {pairs[True, 0]}",
     )
     return Verdict(status, kind, maximal, lines)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Check the files of a command line; 0: verified, 1: refused, 2: the input cannot be used, 130: interrupted."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("certificate")
-    parser.add_argument("data", help="an exact dump, a table of text, or IDX images; each may be compressed by gzip")
+def run(check: Callable, about: str | None, argv: Sequence[str] | None = None) -> int:
+    """Check the files of a command line; the exit status, 130 if interrupted."""
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("certificate", help="what `jaxsoftmax certify` or `save` wrote")
+    parser.add_argument("data", help="a dump, a table of text or IDX images; or these in gzip")
     parser.add_argument("--labels", help="the IDX file of the labels, where it is not beside the images")
     options = parser.parse_args(argv)
     try:
@@ -633,6 +630,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return 130
     return 0
+
+
+main = partial(run, check, __doc__)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Checks a certificate of `js.certify` against its data, with the standard library and python-flint (FLINT, Arb) alone.
+"""Checks a certificate of js.certify against its data, by the standard library and python-flint (FLINT, Arb) alone.
 
 Run ``python check_minimiser.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when every claim is proved, 1 when
 one is not, 2 when the input cannot be used. Beside it lie check_existence.py, which reads the JSON and the data,
@@ -10,8 +10,8 @@ V' on the columns kept has the same logits, ‖V‖ ≤ ‖V'‖, so bounds for 
 
 S13. The witness Ŵ is exact. For powers of two σ_d let ‖V‖_Σ² = Σ (V_cd σ_d)², ‖g‖_*² = Σ (g_cd/σ_d)² where g = ∇L(Ŵ),
 β² = 2 max_n Σ_d (x_nd/σ_d)², and D²L(Ŵ)[V, V] ≥ μ ‖V‖_Σ² on {1ᵀV = 0}. If q = β‖g‖_*/μ < 1 there is a minimiser W*,
-unique modulo the kernel, ‖W* − Ŵ‖_Σ ≤ r = −log(1 − q)/β, and 0 ≤ L(Ŵ) − L(W*) ≤ (μ/β²)(q + (1 − q) log(1 − q)), which
-is at most (μ/β²) q²/(2 − 2q).
+unique up to the null space (S6), ‖W* − Ŵ‖_Σ ≤ r = −log(1 − q)/β, and 0 ≤ L(Ŵ) − L(W*) ≤ (μ/β²)(q + (1 − q) log(1 −
+q)), which is at most (μ/β²) q²/(2 − 2q).
 
 S8. In that ball the Hessian is at least e^(−βr) = 1 − q times that at Ŵ. Gradient descent from Ŵ with step 1/Λ, where
 no curvature exceeds Λ (S7a), comes nearer to W* at every step. It stays within R = r/min σ of W*, where the Hessian is
@@ -22,13 +22,12 @@ at least e^(−ρ) times that at W*, ρ = √2 R max_n ‖x_n‖: it contracts b
 
 from __future__ import annotations
 
-import argparse
 import math
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from operator import add, mul
 from pathlib import Path
@@ -36,12 +35,12 @@ from typing import Any, NamedTuple
 
 if __package__:
     from .check_curvature import check_curvature
-    from .check_existence import DATA_FORM, RefusedCertificate, load_data, read_certificate
+    from .check_existence import DATA_FORM, load_data, read_certificate, report, run
     from .check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
 else:
     try:
         from check_curvature import check_curvature
-        from check_existence import DATA_FORM, RefusedCertificate, load_data, read_certificate
+        from check_existence import DATA_FORM, load_data, read_certificate, report, run
         from check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
     except ImportError as error:
         sys.stderr.write(
@@ -84,7 +83,7 @@ class CheckedMinimiser:
     lines: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "\n  ".join(["VERIFIED: the loss has a minimiser", *self.lines])
+        return report("VERIFIED: the loss has a minimiser", self.lines)
 
 
 class _Point(NamedTuple):
@@ -274,35 +273,24 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
     with ctx.workprec(min(abs(witness["precision"]), _MOST_BITS) + 2 * _GUARD):
         _prove(claims, witness, samples_of(found))
     size = f"{about['N']} samples, {about['D']} columns{' and an intercept' * found.intercept}, {about['C']} classes"
-    how = {"full": "all pairs of classes at once", "pairs": "some pairs of classes"}[witness["curvature"]["method"]]
+    how = {"full": "the whole matrix (S15)", "pairs": "pairs of classes (S14)"}[witness["curvature"]["method"]]
     lines = (
         f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s; {read}",
         f"regularizers: {', '.join(found.regularizers) or 'none'}",
         f"sha256: {about['sha256']}",
-        f"L* ≥ {claims['loss_lower']}",
-        f"L* ≤ {claims['loss_upper']}: {claims['digits']} digits (S13, q ≤ {claims['q']})",
-        f"‖W* − Ŵ‖ ≤ {claims['radius_euclidean']}, scaled ≤ {claims['radius']}; {len(witness['columns'])} columns",
-        f"curvature at Ŵ ≥ {claims['curvature_euclidean']}, scaled ≥ {claims['curvature']}, by {how} (S14, S15)",
-        f"curvature anywhere ≤ {claims['curvature_upper']} (S7a); condition in the ball ≤ {claims['condition']} (S8)",
-        f"a step 1/Λ of descent from Ŵ multiplies the distance to the nearest minimiser by ≤ {claims['rate']} (S17)",
+        f"minimum L* ≥ {claims['loss_lower']}",
+        f"minimum L* ≤ {claims['loss_upper']}: {claims['digits']} digits (S13)",
+        f"minimiser W*: exists, for q ≤ {claims['q']} < 1 (S13)",
+        f"distance ‖W* − Ŵ‖ ≤ {claims['radius_euclidean']}, scaled ≤ {claims['radius']}",
+        f"curvature at Ŵ ≥ {claims['curvature_euclidean']}, scaled ≥ {claims['curvature']}, by {how}; anywhere ≤ "
+        f"{claims['curvature_upper']} (S7a); {len(witness['columns'])} columns",
+        f"condition number near Ŵ ≤ {claims['condition']} (S8)",
+        f"gradient descent: a step 1/Λ from Ŵ multiplies the distance to W* by ≤ {claims['rate']} (S17)",
     )
     return CheckedMinimiser(claims, lines)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Check the files of a command line; 0: verified, 1: refused, 2: the input cannot be used."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("certificate")
-    parser.add_argument("data", help="an exact dump, a table of text, or IDX images; each may be compressed by gzip")
-    parser.add_argument("--labels", help="the IDX file of the labels, where it is not beside the images")
-    options = parser.parse_args(argv)
-    try:
-        sys.stdout.write(f"{check(options.certificate, options.data, options.labels)}\n")
-    except ValueError as error:
-        refused = isinstance(error, RefusedCertificate)
-        sys.stderr.write(f"{'REFUSED' if refused else 'ERROR'}: {error}\n")
-        return 1 if refused else 2
-    return 0
+main = partial(run, check, __doc__)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What proves a verdict, checked in exact integers: directions with their margins (S9), multipliers (S10)."""
+"""Do a direction and multipliers prove a verdict? Margins (S9) and sums (S10) in exact integers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stored form of a verdict (section 7.6): JSON that `check_existence.py` verifies from the data alone."""
+"""A verdict as a file: JSON that `check_existence.py` verifies from the data alone (section 7.6)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.proof.exact.witness import Multipliers
+from jaxsoftmax.proof.existence.status import Existence, Separation
 from jaxsoftmax.support.atomic_write import write_text
 from jaxsoftmax.support.validation import show
 
@@ -21,10 +22,10 @@ def certificate_of(verdict: Any, table: dict[str, Any] | None = None) -> dict[st
     """The certificate of a proved verdict as a JSON-ready object; its form is described in check_existence.py."""
     data = verdict.data
     direction = None
-    if verdict.status.name == "NOT_ATTAINED":
+    if verdict.status is Existence.NOT_ATTAINED:
         entries = [[c, d, _integer(int(v))] for c, d, v in verdict.direction_entries()]
         direction = {"denominator": 1, "entries": entries}
-    needed = verdict.status.name == "ATTAINED" or verdict.type == "quasi-complete"
+    needed = verdict.status is Existence.ATTAINED or verdict.type is Separation.QUASI_COMPLETE
     return {
         "format": "jaxsoftmax-existence",
         "version": 1,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.existence.stages import Search
-from jaxsoftmax.proof.existence.verdict import Existence, ExistenceVerdict
+from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.support.validation import (
     flag,
     positive_real,
@@ -39,8 +39,8 @@ def decide_existence(
     1. all targets positive (S9), or a regulariser that forbids every direction (S21e): attained;
     2. one feature at a time, by comparisons (S12): not attained;
     3. a fit that classifies everything, rounded, its margins taken exactly: complete separation;
-    4. the residual of a fit, corrected exactly to multipliers G with GᵀX = 0 (S10): attained, or the face is maximal;
-    5. two classes whose hulls intersect (the Gordan variant of S10): not complete;
+    4. the residual of a fit, corrected exactly to multipliers G with GᵀX = 0 (S10): attained, or no more separates;
+    5. two classes whose convex hulls meet (the Gordan variant of S10): not complete;
     6. the linear program S11 by HiGHS, its solution rounded to an exact one; if that fails, again with columns that a
        lattice reduction has made short, for columns that are dependent but for their last bits.
 
@@ -68,7 +68,7 @@ def decide_existence(
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
         >>> js.decide_existence(js.Problem.from_labels(X, y)).status.name
         'ATTAINED'
-        >>> js.decide_existence(js.Problem.from_labels(X, [0, 0, 1, 1])).type
+        >>> js.decide_existence(js.Problem.from_labels(X, [0, 0, 1, 1])).type.value
         'complete'
 
     Source: S9-S12, S21e; Albert & Anderson, Biometrika 71 (1984); Nwaigwe & Rychlik, arXiv:2012.04576.
@@ -99,7 +99,7 @@ def _verdict(search: Search, began: float) -> ExistenceVerdict:
         separated[data.rows] = search.separated
         direction = search.direction()
     return ExistenceVerdict(
-        status=Existence[search.status],
+        status=search.status,
         type=search.type,
         face_maximal=search.face_maximal,
         infimum_estimate=search.infimum_estimate,
@@ -110,6 +110,7 @@ def _verdict(search: Search, began: float) -> ExistenceVerdict:
         proof=search.proof,
         proved=search.proved,
         reason=search.reason,
+        budget_spent=search.budget_spent,
         seconds=time.perf_counter() - began,
         stages=tuple(search.stages),
         data=data,

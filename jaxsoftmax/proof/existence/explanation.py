@@ -1,4 +1,4 @@
-"""A verdict on existence in words: which classes are separated by what, what follows, and what can be done."""
+"""A verdict on existence in words: what separates which classes, what that does to training, what can be done."""
 
 from __future__ import annotations
 
@@ -9,59 +9,54 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["explanation", "verdict_report"]
+from jaxsoftmax.proof.existence.status import Existence, Separation
 
-_SHOWN = 6
+__all__ = ["explanation", "remedy", "verdict_report"]
+
+_SHOWN = 6  # sentences about what is separated
 
 
 def verdict_report(verdict: Any) -> str:
     """The report that `repr` of a verdict prints."""
     data = verdict.data
     columns = data.given + data.intercept
-    lines = [f"Existence of a minimiser: {_headline(verdict)}"]
     numbers = "shortest decimals" if data.decimal else "the doubles that they are"
     active = "" if len(data.rows) == data.N else f" ({len(data.rows)} of positive weight)"
-    lines.append(
-        f"  data         {data.N} samples{active}, {columns} columns, {data.C} classes; numbers read as {numbers}"
-    )
-    for part in verdict.data.host.regularizer:
-        lines.append(f"  regularizer  {part!r}: the verdict is for loss + regularizer (S21e)")
-    lines += [_wrapped(sentence) for sentence in explanation(verdict).splitlines()]
-    lines += [_wrapped(f"witness      {text}") for text in _witness(verdict)]
-    if verdict.status.name == "UNDECIDED":  # the reason stands above
+    size = f"{data.N} samples{active}, {columns} columns, {data.C} classes"
+    rest = [f"data         {size}; numbers read as {numbers}"]
+    for part in data.host.regularizer:
+        rest.append(f"regularizer  {part!r}: the verdict is for loss + regularizer (S21e)")
+    rest += [*explanation(verdict), *remedy(verdict)]
+    rest += [f"witness      {text}" for text in _witness(verdict)]
+    if verdict.status is Existence.UNDECIDED:  # the reason stands above
         tried = ", ".join(name for name, _ in verdict.stages) or "nothing"
-        lines.append(_wrapped(f"tried        for {verdict.seconds:.3f} s: {tried}"))
+        rest.append(f"tried        for {verdict.seconds:.3f} s: {tried}")
     else:
-        lines.append(_wrapped(f"decided      in {verdict.seconds:.3f} s: {verdict.reason}"))
-    return "\n".join(lines)
+        rest.append(f"decided      in {verdict.seconds:.3f} s: {verdict.reason}")
+    return "\n".join([f"Existence of a minimiser: {_headline(verdict)}", *map(_wrapped, rest)])
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return textwrap.fill(text, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _headline(verdict: Any) -> str:
-    kind = verdict.type
-    if verdict.status.name == "NOT_ATTAINED":
-        face = {True: ", the face is proved maximal", False: ", the face is not proved maximal"}.get(
-            verdict.face_maximal, ""
-        )
-        name = {"open": "separation, not decided whether complete"}.get(kind, f"{kind} separation")
-        text = f"NOT_ATTAINED ({name}{face})"
-    else:
-        text = verdict.status.name
-    return text if verdict.proved or verdict.status.name == "UNDECIDED" else f"{text} (in floating point, not proved)"
+    text = verdict.status.name
+    if verdict.status is Existence.NOT_ATTAINED:
+        kind = "separation" if verdict.type is Separation.OPEN else f"{verdict.type} separation"
+        text = f"{text} ({kind})"
+    return text if verdict.proved or verdict.status is Existence.UNDECIDED else f"{text}, not proved"
 
 
 def _witness(verdict: Any) -> list[str]:
     shown = []
-    if verdict.status.name == "NOT_ATTAINED" and verdict.direction is not None:
+    if verdict.status is Existence.NOT_ATTAINED and verdict.direction is not None:
         V = verdict.direction
         bits = max(int(abs(v)).bit_length() for v in V.flat)
         pairs = int((~verdict.data.support).sum())
         shown.append(
             f"direction V (S9): {int((V != 0).sum())} of {V.size} entries are not 0, integers of at most {bits} bits; "
-            f"it separates {int(verdict.separated.sum())} of {pairs} pairs (sample, class)"
+            f"it separates {int(verdict.separated.sum())} of {pairs} pairs (sample, other class)"
         )
     G = verdict.multipliers
     if G is not None:
@@ -70,47 +65,65 @@ def _witness(verdict: Any) -> list[str]:
     return shown
 
 
-def explanation(verdict: Any) -> str:
-    """What a verdict means: a sentence a line.
+def explanation(verdict: Any) -> list[str]:
+    """What a verdict means: its sentences, without what can be done about it.
 
     `ExistenceVerdict.explain` is the public way to it, and has an example.
     """
-    status = verdict.status.name
-    if status == "UNDECIDED":
-        return "\n".join(_undecided(verdict))
-    if status == "ATTAINED":
-        return "\n".join(_attained(verdict))
-    return "\n".join([_headword(verdict), *_separations(verdict), *_consequence(verdict), _remedy(verdict)])
+    if verdict.status is Existence.UNDECIDED:
+        return [f"Whether a minimiser exists was not decided: {verdict.reason}."]
+    if verdict.status is Existence.ATTAINED:
+        return _attained(verdict)
+    return [*_headword(verdict), *_separations(verdict), *_consequence(verdict)]
 
 
-def _undecided(verdict: Any) -> list[str]:
-    spent = "budget was spent" in verdict.reason
-    remedies = ["a larger budget"] if spent else []
+def remedy(verdict: Any) -> list[str]:
+    """What can be done where no minimiser was shown to exist: one sentence; none where one exists."""
+    if verdict.status is Existence.ATTAINED:
+        return []
+    found = _to_decide(verdict) if verdict.status is Existence.UNDECIDED else _to_have_a_minimiser(verdict)
+    return [f"Remedy: {'; or '.join(found)}."]
+
+
+def _to_decide(verdict: Any) -> list[str]:
+    found = ["a larger budget"] if verdict.budget_spent else []
     if not verdict.data.decimal and verdict.data.values.dtype.kind not in "biu":
-        remedies.append("decimal=True, if these numbers are decimals of a table (read as doubles their ties are lost)")
-    remedies.append("problem.smoothed('0.01'), which has a minimiser")
-    return [f"Whether a minimiser exists was not decided: {verdict.reason}.", f"Remedy: {'; or '.join(remedies)}."]
+        found.append("decimal=True, if these numbers are decimals of a table (read as doubles their ties are lost)")
+    return [*found, "problem.smoothed('0.01'), which has a minimiser"]
+
+
+def _to_have_a_minimiser(verdict: Any) -> list[str]:
+    data = verdict.data
+    absent = data.intercept and not data.support.any(axis=0).all()
+    flags = ", penalize_intercept=True" if absent else ""  # L2 spares the intercept, along which an absent class falls
+    found = [
+        "smooth the targets, problem.smoothed('0.01'), after which a minimiser exists (S9)",
+        f"add a penalty, regularizer=jaxsoftmax.L2(alpha{flags})",
+    ]
+    if verdict.face_maximal:
+        found.append("leave what V separates out of the loss, whose minimum then exists (S11)")
+    return found
 
 
 def _attained(verdict: Any) -> list[str]:
     what = "loss + regularizer" if verdict.data.host.regularizer else "loss"
     why = {
-        "positive-targets": "every target probability is positive (S9)",
-        "coercive": "the regularizer grows along every direction that the gauge leaves (S21e)",
-        "multipliers": "no direction separates the classes: the multipliers G are positive on every pair of a sample "
-        "and a class that is not in its target (S10)",
+        "positive-targets": "every target gives every class a positive probability (S9)",
+        "coercive": "the regularizer grows in every direction that changes a probability (S21e)",
+        "multipliers": "no direction separates any sample from any class, as the multipliers G prove (S10)",
     }.get(verdict.proof, verdict.reason)
     return [f"The {what} attains its minimum: {why}.", "Gradient descent converges without a further penalty (S16)."]
 
 
-def _headword(verdict: Any) -> str:
-    return {
-        "complete": "No minimiser exists: the classes are completely separated (S9).",
-        "quasi-complete": "No minimiser exists: the classes are separated quasi-completely (S9): some samples lie on "
-        "the boundary under every separating direction.",
-        "open": "No minimiser exists: a direction separates some samples from some classes (S9). Whether one separates "
-        "all of them was not decided.",
-    }[verdict.type]
+def _headword(verdict: Any) -> list[str]:
+    if verdict.type is Separation.COMPLETE:
+        others = "every other class" if verdict.data.one_hot else "every class outside its target"
+        return [f"No minimiser exists: a direction V of the weights separates every sample from {others} (S9)."]
+    some = "No minimiser exists: a direction V of the weights separates some samples from some classes"
+    if verdict.type is Separation.OPEN:
+        return [f"{some} (S9).", "Whether a direction separates all of them was not decided."]
+    whole = "no other direction separates more" if verdict.face_maximal else "another direction may separate more"
+    return [f"{some}, and none separates all of them (S9); {whole}."]
 
 
 def _separations(verdict: Any) -> list[str]:
@@ -124,14 +137,15 @@ def _separations(verdict: Any) -> list[str]:
             lines.append(f"{more} more thresholds on single features separate classes.")
         if len(found.never):
             c, f = found.never[0].tolist()
+            more = f", one of {len(found.never)} such pairs" if len(found.never) > 1 else ""
             lines.append(
-                f"{len(found.never)} (class, feature) pairs of a feature that is 0 on every sample of the class and "
-                f"keeps one sign elsewhere, for example class {classes[c]} and {columns[f]}."
+                f"A feature that is 0 on a class and never changes sign elsewhere separates it: {columns[f]} and class "
+                f"{classes[c]}{more}."
             )
         if found.absent and verdict.data.given in verdict.data.columns.tolist():
             names = ", ".join(classes[c] for c in found.absent)
-            lines.append(f"No sample has class {names}: its intercept falls for ever.")
-    if lines and verdict.type != "complete":
+            lines.append(f"No sample has class {names}: in training its intercept falls without bound.")
+    if lines and verdict.type is not Separation.COMPLETE:
         return lines
     return [*lines, *_pairs_of_classes(verdict, classes)][: _SHOWN + 3]
 
@@ -162,12 +176,12 @@ def _pairs_of_classes(verdict: Any, classes: list[str]) -> list[str]:
     data, separated = verdict.data, verdict.separated[verdict.data.rows]
     if not data.one_hot:
         pairs = int((~data.support).sum())
-        return [f"{int(separated.sum())} of {pairs} pairs (sample, class outside its target) are separated."]
+        return [f"{int(separated.sum())} of {pairs} pairs of a sample and a class outside its target are separated."]
     counts = np.zeros((data.C, data.C), int)
     np.add.at(counts, data.codes, separated)
     sizes = np.bincount(data.codes, minlength=data.C)
     whole = [(a, b) for a, b in np.argwhere(counts > 0) if counts[a, b] == sizes[a]]
-    if len(whole) == data.C * (data.C - 1) or verdict.type == "complete":
+    if len(whole) == data.C * (data.C - 1) or verdict.type is Separation.COMPLETE:
         return ["Along V every sample's own class wins against every other class."]
     part = [(a, b) for a, b in np.argwhere(counts > 0) if counts[a, b] < sizes[a]]
     lines = [f"All {sizes[a]} samples of class {classes[a]} are separated from class {classes[b]}." for a, b in whole]
@@ -186,28 +200,14 @@ def _consequence(verdict: Any) -> list[str]:
     if diverging:
         some = ", ".join(f"class {name} ({_some(features)})" for name, features in diverging[:3])
         more = f" and {len(diverging) - 3} more classes" if len(diverging) > 3 else ""
-        lines.append(f"Along V the weights move for ever: {some}{more}; in training ‖W‖ → ∞ (S16).")
+        lines.append(f"In training these coefficients grow without bound (S16): {some}{more}.")
     if verdict.infimum_estimate is not None:
-        text = f"{verdict.infimum_estimate:.10g}"
-        lines.append(f"The loss falls towards inf L = {text} and never reaches it (S11, {_estimated(verdict)}).")
+        exact = verdict.type is Separation.COMPLETE and verdict.data.one_hot
+        lines.append(
+            f"The loss falls towards inf L = {verdict.infimum_estimate:.10g} and never reaches it "
+            f"(S11, {'exact' if exact else 'estimated in float64'})."
+        )
     return lines
-
-
-def _estimated(verdict: Any) -> str:
-    exact = verdict.type == "complete" and verdict.data.one_hot
-    return "exact" if exact else "estimated in float64"
-
-
-def _remedy(verdict: Any) -> str:
-    data, fix = verdict.data, ""
-    absent = data.intercept and not data.support.any(axis=0).all()
-    flags = ", penalize_intercept=True" if absent else ""  # L2 spares the intercept, along which an absent class falls
-    if verdict.type == "quasi-complete" and verdict.face_maximal:
-        fix = "; or fix the weights along V and train on what is left (the face), whose minimum exists"
-    return (
-        "Remedy: smooth the targets, problem.smoothed('0.01'), after which a minimiser exists (S9); or add a penalty, "
-        f"regularizer=jaxsoftmax.L2(alpha{flags}){fix}."
-    )
 
 
 def _some(names: list[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.exact.products import as_smallest, integer_product
 from jaxsoftmax.proof.exact.witness import Multipliers, is_stationary, margins, signs
+from jaxsoftmax.proof.existence.status import Existence, Separation
 from jaxsoftmax.proof.overlap.face_fit import fit_face
 from jaxsoftmax.proof.overlap.multipliers import exact_multipliers
 from jaxsoftmax.proof.separation.linear_program import Recession, solve_recession
@@ -44,13 +45,15 @@ class Search:
         self.separated = np.zeros_like(self.pairs)
         self.G: Multipliers | None = None
         self.found: Found | None = None
-        self.status, self.type = "UNDECIDED", None
+        self.status = Existence.UNDECIDED
+        self.type: Separation | None = None
         self.face_maximal: bool | None = None
         self.infimum_estimate: float | None = None
         self.proof: str | None = None
         self.proved = True
         self.reason = ""
         self.failures: list[str] = []
+        self.budget_spent = False
         self.stages: list[tuple[str, float]] = []
 
     # ── the order ──
@@ -77,6 +80,7 @@ class Search:
             stages = [stages[0], ("fit in floating point", self._estimate)]
         for name, stage in stages:
             if self._remaining() <= (0 if stage == self._one_feature else self._least_seconds()):
+                self.budget_spent = True
                 self.failures.append("the budget was spent")
                 break
             self.tell(name)
@@ -212,14 +216,15 @@ class Search:
         fit = fit_face(self.data.integers, self.data.support, targets, weights, allowed, self._remaining())
         self.proved, self.reason = False, "a fit in floating point, nothing rounded or proved (exact=False)"
         if not fit.diverging:
-            self.status = "ATTAINED" if self.V is None else "NOT_ATTAINED"
-            self.type, self.face_maximal = ("none", None) if self.V is None else ("quasi-complete", True)
+            self.status = Existence.ATTAINED if self.V is None else Existence.NOT_ATTAINED
+            self.type = Separation.NONE if self.V is None else Separation.QUASI_COMPLETE
+            self.face_maximal = None if self.V is None else True
             self.infimum_estimate = fit.loss if self.V is not None and not self.data.host.regularizer else None
         elif self.V is not None:
             self.proved = True
             return False
         else:
-            self.reason = "the fit diverges: no minimiser is suspected, and exact=False forbids the proof"
+            self.reason = "the fit diverges: probably no minimiser exists, and exact=False forbids the proof"
         return True
 
     # ── what is taken, after exact verification ──
@@ -243,28 +248,30 @@ class Search:
 
     # ── verdicts ──
     def _attained(self, proof: str, reason: str) -> None:
-        self.status, self.type, self.proof, self.reason = "ATTAINED", "none", proof, reason
+        self.status, self.type, self.proof, self.reason = Existence.ATTAINED, Separation.NONE, proof, reason
 
     def _complete(self, reason: str) -> bool:
         if self.V is None or not self.separated[self.pairs].all():
             return False
-        self.status, self.type, self.proof, self.reason = "NOT_ATTAINED", "complete", "direction", reason
+        self._not_attained(Separation.COMPLETE, reason)
         self.infimum_estimate = self._infimum(np.zeros_like(self.pairs))
         return True
 
     def _quasi_complete(self, maximal: bool, reason: str) -> None:
-        self.status, self.type, self.proof, self.reason = "NOT_ATTAINED", "quasi-complete", "direction", reason
+        self._not_attained(Separation.QUASI_COMPLETE, reason)
         self.face_maximal = maximal
+
+    def _not_attained(self, type: Separation, reason: str) -> None:
+        self.status, self.type, self.proof, self.reason = Existence.NOT_ATTAINED, type, "direction", reason
 
     def _open(self) -> None:
         why = "; ".join(dict.fromkeys(self.failures))
         if self.V is None:
-            self.reason = why or "no stage reached a proof."
+            self.reason = why or "no stage reached a proof"
         else:
-            self.status, self.type, self.proof = "NOT_ATTAINED", "open", "direction"
             cheap = self.found is not None and bool(self.found.entries)
-            self.reason = "one feature at a time (S12)" if cheap else "a separating direction"
-            self.reason += f"; complete or not is open: {why}" if why else ""
+            how = "one feature at a time (S12)" if cheap else "a separating direction"
+            self._not_attained(Separation.OPEN, f"{how}; complete or not is open: {why}" if why else how)
 
     def _infimum(self, allowed: np.ndarray) -> float | None:
         """inf L: the minimum of the loss with the separated pairs left out (S11), estimated in float64."""

@@ -1,9 +1,8 @@
-"""`ExistenceVerdict`: whether a minimiser exists, the witness, and what it means in words; `Existence`, its status."""
+"""`ExistenceVerdict`: whether a minimiser exists, what proves it, and what it means in words."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 from fractions import Fraction
 from typing import Any
 
@@ -13,24 +12,11 @@ import numpy as np
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.exact.witness import Multipliers
 from jaxsoftmax.proof.existence.certificate import certificate_of, write_certificate
-from jaxsoftmax.proof.existence.explanation import explanation, verdict_report
+from jaxsoftmax.proof.existence.explanation import explanation, remedy, verdict_report
+from jaxsoftmax.proof.existence.status import Existence, Separation
 from jaxsoftmax.proof.separation.thresholds import Found
 
-__all__ = ["Existence", "ExistenceVerdict"]
-
-
-class Existence(enum.Enum):
-    """Whether L (plus its regulariser) attains its minimum (S9).
-
-    Example:
-        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> js.decide_existence(js.Problem.from_labels([[0.0], [1.0]], [0, 1])).status is js.Existence.NOT_ATTAINED
-        True
-    """
-
-    ATTAINED = "attained"
-    NOT_ATTAINED = "not attained"
-    UNDECIDED = "undecided"
+__all__ = ["ExistenceVerdict"]
 
 
 @jax.tree_util.register_static
@@ -40,21 +26,22 @@ class ExistenceVerdict:
 
     Attributes:
         status: an `Existence`.
-        type: "complete" (every sample is separated from every class outside its target; inf L = 0 for one-hot targets),
-            "quasi-complete" (some pairs are, and it is proved that not all can be), "open" (some are; whether all can
-            be was not decided), "none" (ATTAINED), or None (UNDECIDED).
+        type: a `Separation`, equal to its text: "complete" (every sample is separated from every class outside its
+            target; inf L = 0 for one-hot targets), "quasi-complete" (some pairs are, and it is proved that not all can
+            be), "open" (some are; whether all can be was not decided), "none" (ATTAINED), or None (UNDECIDED).
         face_maximal: for "quasi-complete": whether it is proved that no direction separates more pairs (S11).
         infimum_estimate: float64 estimate of inf L when nothing is attained: the minimum of the loss with the separated
             pairs left out (S11); None where it is not known (or a regulariser is there).
         direction: (C, D) object array of Python integers, a recession direction V (S9) in the units of X, or None:
             along it, from any W, the loss falls for ever.
         multipliers: exact families of S10, or None.
-        separated: (N, C) bool: the pairs (n, j) whose margin under V is positive, or None.
+        separated: (N, C) bool: the pairs (n, j) that V separates, by a positive margin; or None.
         found: thresholds and inactive features (S12), or None.
         proof: "positive-targets", "coercive", "multipliers" or "direction": what the certificate rests on; None where
             nothing was proved.
         proved: whether the verdict was proved in exact arithmetic (always, unless exact=False was asked for).
         reason: one sentence on how it was decided, or why it was not.
+        budget_spent: whether stages were left out for want of time.
         seconds: wall-clock time taken.
         stages: (name, seconds) of what was tried.
         data: the data as read exactly.
@@ -62,12 +49,12 @@ class ExistenceVerdict:
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
         >>> verdict = js.decide_existence(js.Problem.from_labels([[1.0], [2.0], [4.0]], ["a", "a", "b"]))
-        >>> verdict.status.name, verdict.type, verdict.direction.tolist()
+        >>> verdict.status.name, verdict.type.value, verdict.direction.tolist()
         ('NOT_ATTAINED', 'complete', [[0, 0], [1, -3]])
     """
 
     status: Existence
-    type: str | None
+    type: Separation | None
     face_maximal: bool | None
     infimum_estimate: float | None
     direction: np.ndarray | None
@@ -77,6 +64,7 @@ class ExistenceVerdict:
     proof: str | None
     proved: bool
     reason: str
+    budget_spent: bool
     seconds: float
     stages: tuple[tuple[str, float], ...]
     data: ExactData
@@ -126,7 +114,7 @@ class ExistenceVerdict:
             >>> print(js.decide_existence(problem).explain().splitlines()[1])
             class a is separated from class b by width < 3.
         """
-        return explanation(self)
+        return "\n".join([*explanation(self), *remedy(self)])
 
     def save(self, path: Any, table: dict[str, Any] | None = None) -> None:
         """Write the certificate (JSON), which `jaxsoftmax check` and check_existence.py verify from the data alone.
@@ -162,7 +150,7 @@ class ExistenceVerdict:
         G = self.multipliers
         return {
             "status": self.status.name,
-            "type": self.type,
+            "type": self.type and self.type.value,
             "face_maximal": self.face_maximal,
             "infimum_estimate": self.infimum_estimate,
             "direction": entries if self.direction is not None else None,

@@ -12,10 +12,10 @@ import jax
 import numpy as np
 
 from jaxsoftmax.proof.exact.data import ExactData
-from jaxsoftmax.proof.exact.decimals import decimal_text, exponent10, float_estimate
+from jaxsoftmax.proof.exact.decimals import exponent10, float_estimate
 from jaxsoftmax.proof.existence.certificate import write_certificate
+from jaxsoftmax.proof.minimum.prove import Proof
 from jaxsoftmax.proof.minimum.row_space import Dropped
-from jaxsoftmax.proof.minimum.theorem import Proof
 
 __all__ = ["Certificate"]
 
@@ -30,11 +30,11 @@ class Certificate:
     Attributes:
         loss_lower, loss_upper: the minimum L* lies between them.
         digits: significant decimals on which they agree.
-        q: S13's number; below 1, so a minimiser W* exists, unique modulo the kernel.
+        q: S13's number; below 1, so a minimiser W* exists; all others differ from it by the null space (S6).
         radius: ‖(W* − Ŵ) Σ‖_F is at most this, Σ = diag(2^scaling).
         radius_euclidean: ‖W* − Ŵ‖_F is at most this.
-        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ off the kernel, on Σ_c v_c = 0: there the minimiser is, and descent from Ŵ
-            stays (an L2 penalty alone acts along the other directions, with its own curvature α).
+        curvature_bound: H(Ŵ) ⪰ this in ‖·‖_Σ off the null space, on Σ_c v_c = 0: there the minimiser is, and descent
+            from Ŵ stays (an L2 penalty alone acts along the other directions, with its own curvature α).
         curvature_euclidean_bound: the same in the Euclidean norm.
         curvature_upper_bound: no Hessian of this problem has a larger eigenvalue (S7a).
         condition_bound: of the Hessian on the same directions, anywhere in the ball.
@@ -128,21 +128,6 @@ class Certificate:
                 found[c, d] = max(0, exponent10(size / bound)) if size > 0 and bound > 0 else 0
         return found
 
-    def weight_text(self, c: int, d: int) -> str:
-        """The weight of class c and column d to its correct decimal places.
-
-        Example:
-            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-            >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
-            >>> js.certify(problem, digits=40).weight_text(0, 0)[:20]  # half of log 2
-            '0.346573590279972654'
-        """
-        bound = self._exact_error_bounds().get(d, Fraction(0))
-        places = max(0, exponent10(1 / bound)) if bound > 0 else 0
-        exact = self.exact_weights()[c][d]
-        text = decimal_text(abs(exact) + Fraction(1, 2 * 10**places), places, up=False)  # to nearest, both signs alike
-        return f"-{text}" if exact < 0 else text
-
     def directions(self) -> str:
         """On which directions V the bounds of the curvature hold, in words.
 
@@ -150,9 +135,9 @@ class Certificate:
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
             >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
             >>> js.certify(problem, np.array([[0.35], [-0.35]])).directions()
-            'off the kernel'
+            'off the null space'
         """
-        return "where Σ_c v_c = 0" if self.proof.data.alpha else "off the kernel"
+        return "where Σ_c v_c = 0" if self.proof.data.alpha else "off the null space"
 
     def save(self, path: Any, table: dict[str, Any] | None = None) -> None:
         """Write the certificate (JSON), which `jaxsoftmax check` and check_minimiser.py verify from the data alone.

@@ -1,4 +1,4 @@
-"""A rational lower bound of the second eigenvalue of the Laplacian of a weighted graph on the classes (S14)."""
+"""From curvature between pairs of classes to curvature of all: the graph Laplacian's second eigenvalue (S14)."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def laplacian_bound(C: int, edges: list[tuple[int, int, Fraction]]) -> Fraction 
             return None
         exact = dyadic_below(mu)
         reduced = [[L[i][j] - exact * ((i == j) - Fraction(1, C)) for j in range(C - 1)] for i in range(C - 1)]
-        if _rationally_positive_definite(reduced):
+        if _is_positive_definite(reduced):
             return exact
         mu *= 0.9
     return None
 
 
-def _rationally_positive_definite(M: list[list[Fraction]]) -> bool:
-    """M ≻ 0 by elimination in fractions (all pivots positive)."""
+def _is_positive_definite(M: list[list[Fraction]]) -> bool:
+    """Whether M ≻ 0, decided exactly: elimination in fractions has positive pivots only."""
     M = [row[:] for row in M]
     for k in range(len(M)):
         if M[k][k] <= 0:

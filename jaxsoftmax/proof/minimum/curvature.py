@@ -14,9 +14,9 @@ import scipy.linalg
 from jaxsoftmax.proof.exact.decimals import dyadic_below, float_estimate, log2_estimate
 from jaxsoftmax.proof.exact.products import as_smallest, integer_bits, integer_product
 from jaxsoftmax.proof.minimum.class_graph import laplacian_bound
-from jaxsoftmax.proof.minimum.definite import factor_shift, is_semidefinite, scaled_floats
 from jaxsoftmax.proof.minimum.objective import ProofData
 from jaxsoftmax.proof.minimum.refine import float_columns
+from jaxsoftmax.proof.minimum.semidefinite import factor_shift, proves_semidefinite, scaled_floats
 
 __all__ = ["Curvature", "Pair", "certify_curvature", "chosen_method", "scaling_exponents"]
 
@@ -202,7 +202,7 @@ def _proves(G: np.ndarray, bits: int, diagonal: list[Fraction]) -> bool:
     common = math.lcm(*(d.denominator for d in exact))
     M = G * common
     M[np.diag_indices(len(M))] += np.array([int(d * common) for d in exact], dtype=object)
-    return is_semidefinite(M)
+    return proves_semidefinite(M)
 
 
 def _floats(G: np.ndarray, bits: int, squares: list[Fraction], copies: int = 1) -> np.ndarray:
@@ -323,4 +323,4 @@ def _proves_whole(G: np.ndarray, bits: int, diagonal: list[Fraction], C: int, K:
         for j in range(C - 1):
             for k in range(K):
                 M[i * K + k, j * K + k] += whole[k] * (C * (i == j) - 1)
-    return is_semidefinite(M)
+    return proves_semidefinite(M)

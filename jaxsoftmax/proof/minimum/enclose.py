@@ -1,4 +1,4 @@
-"""Loss and gradient enclosed: fixed-point weights, exact products, exp and log by Arb (sections 7.7 and 7.8)."""
+"""Enclose loss and gradient at given weights: exact products, exp and log as balls of Arb (sections 7.7 and 7.8)."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _softmax(
                 continue
             # Rounding costs half a unit at most and a ball of this accuracy 2^-15 of one: one unit is enough.
             if y.rel_accuracy_bits() < precision + 16:
-                raise ArithmeticError("a probability was not enclosed to the working precision")
+                raise ArithmeticError("a probability could not be enclosed to the working precision")
             middle, exponent = y.mid().man_exp()
             mantissa, shift = int(middle), int(exponent) + precision
             values.append(mantissa << shift if shift >= 0 else (mantissa + (1 << -shift - 1)) >> -shift)

@@ -1,4 +1,4 @@
-"""Chord steps: a fixed float64 factor of the Hessian, exact residuals, so that weights gain digits at each (S13)."""
+"""Steps that gain digits of the weights: one float64 factor of the Hessian, exact gradients (chord method, for S13)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ _BLOCK = 8192  # rows of X that are weighted at a time
 
 
 class Refined(NamedTuple):
-    """Weights W / 2**bits (C, K), what `enclose` found there, and the estimate of S13's gap that ended the steps."""
+    """Weights W / 2**bits (C, K), what `enclose` found there, and the number of steps."""
 
     W: np.ndarray
     bits: int
     enclosure: Enclosure
-    gap_estimate: float
     steps: int
 
 
@@ -72,12 +71,8 @@ class FactoredHessian:
         # The transpose of a symmetric matrix in rows is the same one in columns, which LAPACK overwrites in place.
         self.factor = scipy.linalg.cho_factor(H.T, lower=True, overwrite_a=True, check_finite=False)
 
-    def solve(self, gradient: np.ndarray) -> np.ndarray:
-        """Newton's step H⁻¹ g for a gradient (C, K) in units of X, its columns summing to 0 over the classes."""
-        return np.ldexp(self.scaled_solve(np.ldexp(gradient, -self.exponents)), -self.exponents)
-
     def scaled_solve(self, gradient: np.ndarray) -> np.ndarray:
-        """The same in the scaled columns: gΣ⁻¹ to VΣ."""
+        """Newton's step H⁻¹ g in the scaled columns, gΣ⁻¹ to VΣ, for g that sums to 0 over the classes."""
         reduced = gradient[:-1] - gradient[-1]
         step = scipy.linalg.cho_solve(self.factor, reduced.ravel() * self.scale, check_finite=False) * self.scale
         step = step.reshape(reduced.shape)
@@ -207,10 +202,10 @@ def refine(
         loss = log2_estimate(found.loss[1])
         progress(f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}")
         if norm - log_mu < min(-1 - log_beta, radius) and gap <= loss + target:
-            return Refined(exact, bits, found, 2.0 ** max(gap, -1000.0), step)
+            return Refined(exact, bits, found, step)
         if step >= 3 and norm > before + np.log2(_LEAST_GAIN) and not renewals:
             raise ArithmeticError(
-                f"the steps gain too little: the scaled gradient went from 2^{before:.1f} to 2^{norm:.1f} in the last"
+                f"the steps gain too little: the last one took the scaled gradient from 2^{before:.1f} to 2^{norm:.1f}"
             )
         gain = max(before - norm, 8.0) if np.isfinite(before) else 24.0
         before = norm

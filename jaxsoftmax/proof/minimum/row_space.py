@@ -1,4 +1,4 @@
-"""Independent columns of X, and every other column as an exact rational combination of them (S6, S13)."""
+"""Which columns of X are independent, and every other one as an exact combination of them (S6, S13)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def drop_dependent_columns(data: ProofData) -> tuple[ProofData, list[Dropped]]:
     if nonzero:
         solved = solve_exactly(data.A[:, kept], data.A[:, nonzero])
         if solved is None:
-            raise ArithmeticError("certify: columns called dependent are not. Please report the data set.")
+            raise ArithmeticError(
+                "certify: columns found dependent are not, a fault of jaxsoftmax. Please report the data set."
+            )
         numerators, q = solved
         for column, d in enumerate(nonzero):
             # x_d = A_d / scale_d and A_d = Σ (numerator / q) A_i.

@@ -1,4 +1,4 @@
-"""From an approximate family of multipliers to an exact one: the exact correction of S10."""
+"""From approximate multipliers, the residual of a fit, to exact ones: the correction of S10."""
 
 from __future__ import annotations
 

@@ -450,7 +450,7 @@ def test_exit_codes_and_streams(tmp_path, capsys):
 def test_it_runs_from_a_folder_with_nothing_else_of_ours(tmp_path):
     """Four files elsewhere, in which no import of ours can succeed, isolated from the environment."""
     for name in FILES:
-        shutil.copy(modules()[f"proof.{name}"], tmp_path)
+        shutil.copy(modules()[f"proof.checkers.{name}"], tmp_path)
     tiny, certificate = parts("weights")
     (tmp_path / "data").mkdir()
     files = [str(path) for path in save(tmp_path / "data", certificate, tiny.dump())]
@@ -463,7 +463,7 @@ def test_it_runs_from_a_folder_with_nothing_else_of_ours(tmp_path):
 
 @pytest.mark.parametrize("name", FILES)
 def test_it_imports_the_standard_library_flint_and_its_siblings_alone(name):
-    code = ast.parse(Path(modules()[f"proof.{name}"]).read_text(encoding="utf-8"))
+    code = ast.parse(Path(modules()[f"proof.checkers.{name}"]).read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(code) if isinstance(node, ast.Import) for alias in node.names}
     names |= {(node.module or "").partition(".")[0] for node in ast.walk(code) if isinstance(node, ast.ImportFrom)}
     assert names - set(FILES) - {"flint"} <= sys.stdlib_module_names

@@ -1,4 +1,4 @@
-"""The theorem of S13 about one data set: radius, interval of the minimum, curvature and rate, in safe decimals."""
+"""Prove a minimiser near given weights: its distance, the minimum, curvature and rate, in safe decimals (S13, S17)."""
 
 from __future__ import annotations
 
@@ -129,12 +129,12 @@ def prove_minimum(
 
 def _refuse_degenerate(data: ProofData) -> None:
     if not data.A.any():
-        raise NotProved("certify: X is 0, so that the logits are 0 for every W. Nothing is to be proved.")
+        raise NotProved("certify: X is 0, so the logits are 0 whatever W is, and there is nothing to prove.")
     heaviest = log2_estimate(Fraction(max(data.s_num.tolist()), data.s_den))
     if heaviest < _LEAST_WEIGHT:
         raise NotProved(
-            f"certify: every sample weight is below 2^{heaviest + 1:.0f}, where the grid of a certificate (256 binary "
-            "places) ends. Multiply all of them by one number: that multiplies the loss by it, and moves no minimiser."
+            f"certify: every sample weight is below 2^{heaviest + 1:.0f}, finer than a certificate's 256 binary "
+            "places. Multiply all of them by one number: that multiplies the loss by it, and moves no minimiser."
         )
 
 
@@ -201,8 +201,8 @@ def claims_of(
     q = _newton_ratio(found, curvature, beta)
     if q >= 1:
         raise NotProved(
-            f"certify: S13's q = {float_estimate(q):.3g} is not below 1 at W: W is too far from a minimiser, or none "
-            "exists. Train longer, or ask jaxsoftmax.decide_existence(problem)."
+            f"certify: no minimiser is proved near W: q = {float_estimate(q):.3g} is not below 1 (S13). W is too far "
+            "from one, or none exists. Train longer, or ask jaxsoftmax.decide_existence(problem)."
         )
     tail = _tail(q)
     radius = (q + tail) / beta * _OUTWARD

@@ -9,9 +9,9 @@ import pytest
 from helpers.certificates.minimum_twins import DIGITS, Objective, as_mpf, drawn, fraction, integer_weights, mpf
 from jaxsoftmax.proof.minimum.curvature import certify_curvature, scaling_exponents
 from jaxsoftmax.proof.minimum.enclose import enclose
+from jaxsoftmax.proof.minimum.prove import NotProved, claims_of, prove_minimum
 from jaxsoftmax.proof.minimum.refine import Refined
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
-from jaxsoftmax.proof.minimum.theorem import NotProved, claims_of, prove_minimum
 
 pytest.importorskip("flint")
 

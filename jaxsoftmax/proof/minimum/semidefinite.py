@@ -1,4 +1,4 @@
-"""Is a symmetric integer matrix positive semidefinite? Proved by a guessed factor and its exact residual (S15b)."""
+"""Prove an integer matrix positive semidefinite: a factor guessed in floating point, its remainder exact (S15b)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import scipy.linalg
 
 from jaxsoftmax.proof.exact.products import integer_bits, integer_product
 
-__all__ = ["factor_shift", "is_semidefinite", "scaled_floats", "unit_exponents"]
+__all__ = ["factor_shift", "proves_semidefinite", "scaled_floats", "unit_exponents"]
 
 _PLACES = 56  # binary places to which the entries of the factor are rounded
 
@@ -19,7 +19,7 @@ def factor_shift(n: int) -> float:
     where they were not, a proof would fail, and nothing false be proved.
 
     Example:
-        >>> from jaxsoftmax.proof.minimum.definite import factor_shift
+        >>> from jaxsoftmax.proof.minimum.semidefinite import factor_shift
         >>> factor_shift(2) == 8 * 2.0**-52
         True
     """
@@ -36,7 +36,7 @@ def scaled_floats(M: np.ndarray, u: np.ndarray) -> np.ndarray:
 
     Example:
         >>> import numpy as np
-        >>> from jaxsoftmax.proof.minimum.definite import scaled_floats
+        >>> from jaxsoftmax.proof.minimum.semidefinite import scaled_floats
         >>> scaled_floats(np.array([[3 * 4**700]], dtype=object), np.array([701]))
         array([[0.75]])
     """
@@ -49,7 +49,7 @@ def scaled_floats(M: np.ndarray, u: np.ndarray) -> np.ndarray:
     return np.ldexp(small.astype(np.float64), cut - places)
 
 
-def is_semidefinite(M: np.ndarray) -> bool:
+def proves_semidefinite(M: np.ndarray) -> bool:
     r"""Whether M ⪰ 0 could be proved, for a symmetric matrix of Python integers.
 
     With D = diag(2^-u) such that DMD has a diagonal in [1/4, 1], R̂ the Cholesky factor of DMD − δI in floating point,
@@ -58,9 +58,9 @@ def is_semidefinite(M: np.ndarray) -> bool:
 
     Example:
         >>> import numpy as np
-        >>> from jaxsoftmax.proof.minimum.definite import is_semidefinite
+        >>> from jaxsoftmax.proof.minimum.semidefinite import proves_semidefinite
         >>> M = np.array([[2, 1], [1, 2]], dtype=object)
-        >>> is_semidefinite(M), is_semidefinite(M - np.diag([2, 2]).astype(object))
+        >>> proves_semidefinite(M), proves_semidefinite(M - np.diag([2, 2]).astype(object))
         (True, False)
 
     Source: S15b; Rump, Verification of positive definiteness, BIT 46 (2006).

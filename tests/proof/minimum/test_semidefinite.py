@@ -7,8 +7,8 @@ import pytest
 import scipy.linalg
 
 from helpers.certificates.minimum_twins import is_definite
-from jaxsoftmax.proof.minimum import definite
-from jaxsoftmax.proof.minimum.definite import factor_shift, is_semidefinite, scaled_floats, unit_exponents
+from jaxsoftmax.proof.minimum import semidefinite
+from jaxsoftmax.proof.minimum.semidefinite import factor_shift, proves_semidefinite, scaled_floats, unit_exponents
 
 
 def gram(rng, n, bits, extra=2):
@@ -30,7 +30,7 @@ def test_true_only_for_matrices_without_a_negative_eigenvalue(n, bits):
         for k in {0, int(low * 0.5), int(low * 0.999), int(low), int(low) + 1, int(low * 1.001) + 1, int(2 * low) + 1}:
             shifted = M.copy()
             shifted[np.diag_indices(n)] -= k
-            verdict = is_semidefinite(shifted)
+            verdict = proves_semidefinite(shifted)
             if verdict:
                 raised = [[Fraction(int(v)) for v in row] for row in shifted]
                 for i in range(n):  # definite by a hair more, so that a singular matrix passes
@@ -52,15 +52,15 @@ def test_the_stated_slack_is_enough():
         M = M * d[:, None] * d
         M[np.diag_indices(n)] += 4 * factor_shift(n)
         M = np.array([[int(v) for v in row] for row in np.rint(M * 2.0**52)], dtype=object) << 40
-        assert is_semidefinite((M + M.T) >> 1)
+        assert proves_semidefinite((M + M.T) >> 1)
 
 
 def test_an_indefinite_matrix_within_rounding_of_singular_is_refused():
     """Eigenvalues 2^-60 on either side of 0 relative to the diagonal, where floats see nothing."""
     one = 1 << 60
     for off in (one + 1, one, -one - 1):
-        assert not is_semidefinite(np.array([[one, off], [off, one]], dtype=object))
-    assert is_semidefinite(np.array([[one, one - (1 << 20)], [one - (1 << 20), one]], dtype=object))
+        assert not proves_semidefinite(np.array([[one, off], [off, one]], dtype=object))
+    assert proves_semidefinite(np.array([[one, one - (1 << 20)], [one - (1 << 20), one]], dtype=object))
 
 
 def test_a_wrong_factor_proves_nothing(monkeypatch):
@@ -74,9 +74,9 @@ def test_a_wrong_factor_proves_nothing(monkeypatch):
         np.full((2, 2), np.nan),
     ]
     for lie in lies:
-        monkeypatch.setattr(definite.scipy.linalg, "cholesky", lambda *_, lie=lie, **__: lie)
-        monkeypatch.setattr(definite, "scaled_floats", lambda M, u: np.eye(2))
-        assert not is_semidefinite(M)
+        monkeypatch.setattr(semidefinite.scipy.linalg, "cholesky", lambda *_, lie=lie, **__: lie)
+        monkeypatch.setattr(semidefinite, "scaled_floats", lambda M, u: np.eye(2))
+        assert not proves_semidefinite(M)
 
 
 @pytest.mark.parametrize("power", [-400, 0, 400, 5000])
@@ -89,13 +89,13 @@ def test_diagonals_of_any_ratio_and_entries_of_any_size(power):
     base = max(0, -power)
     for M, expected in ((good, True), (bad, False)):
         shift = np.array([base, base + power, base], dtype=object)
-        assert is_semidefinite(M << (shift[:, None] + shift[None, :])) is expected
+        assert proves_semidefinite(M << (shift[:, None] + shift[None, :])) is expected
 
 
 def test_a_diagonal_that_is_not_positive():
-    assert not is_semidefinite(np.array([[0, 0], [0, 1]], dtype=object))
-    assert not is_semidefinite(np.array([[-1]], dtype=object))
-    assert is_semidefinite(np.zeros((0, 0), dtype=object))
+    assert not proves_semidefinite(np.array([[0, 0], [0, 1]], dtype=object))
+    assert not proves_semidefinite(np.array([[-1]], dtype=object))
+    assert proves_semidefinite(np.zeros((0, 0), dtype=object))
 
 
 def test_scaled_floats_and_unit_exponents():
