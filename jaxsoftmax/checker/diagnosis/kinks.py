@@ -7,11 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 
 from jaxsoftmax.checker.diagnosis.case import Case
 from jaxsoftmax.checker.diagnosis.flat import Flat
-from jaxsoftmax.checker.jaxprs.equations import bind
+from jaxsoftmax.checker.jaxprs.equations import bind, evaluate
 
 __all__ = ["kink", "near_ties"]
 
@@ -81,8 +80,6 @@ def near_ties(case: Case, flat: Flat) -> list[tuple[str, float, list[np.ndarray]
 
 def _margins(flat: Flat, leaves: Any, *, raw: bool = False) -> list[Any]:
     """Differences that decide between branches, with the size of what is compared; traceable when `raw`."""
-    env: dict[Any, Any] = dict(zip(flat.jaxpr.invars, [*flat.consts, *leaves], strict=True))
-    read = lambda a: a.val if isinstance(a, Literal) else env[a]  # noqa: E731
     out: list[Any] = []
 
     def keep(name: str, margin: Any, size: Any) -> None:
@@ -92,8 +89,8 @@ def _margins(flat: Flat, leaves: Any, *, raw: bool = False) -> list[Any]:
             top = float(np.max(np.abs(np.asarray(size)), initial=0.0))
             out.append((name, np.asarray(margin), top if np.isfinite(top) and top > 0 else 1.0))
 
-    for _, eqn in flat.equations():
-        given, name = [read(a) for a in eqn.invars], eqn.primitive.name
+    def equation(eqn: Any, given: list[Any]) -> list[Any]:
+        name = eqn.primitive.name
         inexact = given and jnp.issubdtype(jnp.asarray(given[0]).dtype, jnp.floating)
         if inexact and any(flat.is_active(a) for a in eqn.invars):
             if name in _COMPARED:
@@ -107,8 +104,9 @@ def _margins(flat: Flat, leaves: Any, *, raw: bool = False) -> list[Any]:
                 keep("a clamp at its upper bound", x - high, x)
             elif name in ("reduce_max", "reduce_min") and given[0].size > 1:
                 _top_two(given[0], eqn, keep)
-        outs = bind(eqn, given)
-        env.update(zip(eqn.outvars, outs, strict=True))
+        return bind(eqn, given)
+
+    evaluate(flat.jaxpr.replace(eqns=[eqn for _, eqn in flat.equations()]), [*flat.consts, *leaves], equation)
     return out
 
 

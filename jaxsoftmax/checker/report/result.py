@@ -11,8 +11,6 @@ import numpy as np
 from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, errors_and_ratios, index_text, json_ready
 from jaxsoftmax.checker.report.render import as_html, as_rich, as_text
 
-VERDICTS = ("AGREE", "ROUNDING", "DISAGREE")
-
 
 class Diagnosis(str):
     """A sentence on what an error looks like; it starts with the name of the diagnosis and a colon.

@@ -7,10 +7,8 @@ import pytest
 
 from jaxsoftmax.checker.numeric.directions import KINDS, directions
 from jaxsoftmax.checker.numeric.guarantee import (
-    directions_needed,
     escape_entries,
     escape_gaussian,
-    escape_subspace,
     guarantee,
 )
 
@@ -196,29 +194,6 @@ def test_the_escape_of_many_basis_vectors_is_summed_in_logarithms():
     exact = math.comb(n - d, m) * 10**20 // math.comb(n, m) / 10**20
     assert escape_entries(n, d, m) == pytest.approx(exact, rel=1000 * 2.0**-52)
     assert escape_entries(10, 6, 5) == 0.0
-
-
-def test_directions_needed_is_the_least_number():
-    for ratio in (0.3, 1.0, 10.0, 1e3, 1e8):
-        for probability in (0.5, 1e-3, 1e-12):
-            count = directions_needed(ratio, probability)
-            assert escape_gaussian(ratio, count) <= probability
-            assert count == 1 or escape_gaussian(ratio, count - 1) > probability
-    # where the probability is that of K directions itself, K is enough: the rounded quotient may lie on either side
-    for ratio in (1.5, 3.0, 7.0, 20.0):
-        assert [directions_needed(ratio, escape_gaussian(ratio, K)) for K in range(1, 9)] == list(range(1, 9))
-    for bad in ((0.0, 0.1), (1.0, 0.0), (1.0, 1.0), (1e-3, 0.1)):
-        with pytest.raises(ValueError, match=r"ratio|probability"):
-            directions_needed(*bad)
-
-
-def test_the_subspace_statement_is_what_happens():
-    """|D|₂ = ε√(k/n)|g|₂ on k of n entries of an even gradient, tolerance ρ|g|₂."""
-    rng, trials, n, k, eps, rho = np.random.default_rng(14), 20_000, 16, 4, 0.2, 0.05
-    g = np.ones(n)
-    D = np.concatenate([eps * g[:k], np.zeros(n - k)])
-    escaped = (np.abs(rng.standard_normal((trials, n)) @ D) <= rho * np.linalg.norm(g)).mean()
-    assert close_to(escaped, escape_subspace(eps, k, n, rho, 1), trials)
 
 
 def test_the_guarantee_holds_the_numbers_and_says_them():
