@@ -19,11 +19,12 @@ from jaxsoftmax.checker.compare.autodiff import (
 )
 from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.compare.routes import Routes, routes_of
-from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.inputs.context import U64, Kinked, Session
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.numeric.differences import Difference
 from jaxsoftmax.checker.numeric.directions import Direction, directions
-from jaxsoftmax.checker.numeric.kinks import kink
+from jaxsoftmax.checker.numeric.kinks import Shape, kink
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 # A complex product or quotient takes up to six real operations where forward mode takes three.
 _COMPLEX = 4.0
@@ -116,7 +117,7 @@ def _add(
     tolerance = np.array(owns[:n]) + np.array(bounds[:n])
     finding = session.add(
         FIRST,
-        f"{name} along directions",
+        Subject(name, Aspect.DIRECTIONS),
         route,
         [np.array([s]) for s in slopes[:n]],
         [np.array([v]) for v in values],
@@ -147,10 +148,10 @@ def _check_differences(
         if not wrong:
             keep.append(i)
             continue
-        shape = kink(difference)
-        if shape.kind != "smooth":
-            session.kinks.append(shape.evidence)
-            session.note(f"differences along {names[i]} do not judge: {shape.evidence}")
+        seen = kink(difference)
+        if seen.shape is not Shape.SMOOTH:
+            session.kinks.append(Kinked(None, seen.evidence))
+            session.note(f"differences along {names[i]} do not judge: {seen.evidence}")
         elif confirmed:
             session.note(f"differences along {names[i]} are off, and the complex step is not: they do not judge")
         else:
@@ -183,19 +184,20 @@ def _check_taylor(
             continue
         if not found.passed and not session.kinks:
             # The rule may have the mean of two slopes, as central differences do: only the remainder shows the kink.
-            shape = kink(difference)
-            session.kinks += [shape.evidence] if shape.kind == "kink at the point" else []
+            seen = kink(difference)
+            session.kinks += [Kinked(None, seen.evidence)] if seen.shape is Shape.KINK else []
         if not found.passed and session.kinks:
             session.note(f"Taylor remainder of order {order} beside a kink: {found.text}")
             continue
-        quantity = hand.name if order == 2 else "hvp"
-        if not found.passed and all(f.check.passed for f in session.findings if f.check.quantity.startswith(quantity)):
+        rule = hand.name if order == 2 else "hvp"
+        about = [f for f in session.findings if f.subject.rule == rule and f.subject.aspect is not Aspect.VALUE]
+        if not found.passed and all(f.check.passed for f in about):
             # An order is fitted, not bounded: where every entry agrees it does not accuse.
             session.note(f"Taylor remainder of order {order}, while every entry agrees: {found.text}")
             continue
         session.add(
             FIRST if order == 2 else "2nd",
-            f"{quantity}, order of the Taylor remainder",
+            Subject(rule, Aspect.TAYLOR),
             f"t^{order}",
             [found.order_fitted],
             [float(order)],

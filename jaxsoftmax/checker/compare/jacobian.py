@@ -15,8 +15,9 @@ from jaxsoftmax.checker.inputs.closed_data import excused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
-from jaxsoftmax.checker.inputs.probes import state_guarantee, structured_probes
+from jaxsoftmax.checker.inputs.probes import structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 FIRST = "1st"
 _DENSE_ENTRIES = 2**22
@@ -139,12 +140,14 @@ def check_dual(session: Session, forward: LinearMap, reverse: LinearMap, rules: 
     for traced in rules:
         (tolerance,) = excused(session, traced, traced.name, [ours], [theirs], [tolerance], [coarse])
     rows, columns = (lambda i: f"cotangent {i}"), (lambda i: f"direction {i}")
-    compare_matrices(session, FIRST, "jvp", "<ct, Jv> with the hand vjp", ours, theirs, tolerance, own, rows, columns)
+    compare_matrices(
+        session, FIRST, Subject("jvp"), "<ct, Jv> with the hand vjp", ours, theirs, tolerance, own, rows, columns
+    )
 
 
 def _compare(
     session: Session,
-    quantity: str,
+    rule: str,
     route: str,
     traced: Traced,
     hand: LinearMap,
@@ -154,6 +157,7 @@ def _compare(
     rows: Any,
     columns: Any,
 ) -> None:
+    subject = Subject(rule)
     dense = hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes
     bounds = Bounds.of(hand, session.rng) if dense else None
     own = Bounds.of(truth, session.rng) if bounds is not None else None
@@ -172,23 +176,22 @@ def _compare(
         paths = (
             list(session.point.paths) if hand.inputs is session.point.leaves else [f"output{p}" for p in outputs.paths]
         )
-        probes, labels = structured_probes(session, hand, paths)
-        state_guarantee(session, quantity, hand.width, labels)
+        probes, labels = structured_probes(session, rule, hand, paths)
         ours, units = hand.measure(probes)
         theirs, own_units = truth.measure(probes)
         ours, units, theirs, own_units = ours.T, units.T, theirs.T, own_units.T
         columns = lambda i: labels[i]  # noqa: E731
-        quantity = f"{quantity} along directions"
+        subject = Subject(rule, Aspect.DIRECTIONS)
     coarse = session.u * units + U64 * own_units
-    (tolerance,) = excused(session, traced, quantity, [ours], [theirs], [U64 * (units + own_units)], [coarse])
-    finding = compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+    (tolerance,) = excused(session, traced, subject.text, [ours], [theirs], [U64 * (units + own_units)], [coarse])
+    finding = compare_matrices(session, FIRST, subject, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
     if bounds is not None and own is not None:
-        suspect(session, quantity, finding, ours, theirs, tolerance, traced)
+        suspect(session, rule, finding, ours, theirs, tolerance, traced)
 
 
 def _as_run(
     session: Session,
-    quantity: str,
+    rule: str,
     route: str,
     traced: Traced,
     hand: LinearMap,
@@ -219,14 +222,14 @@ def _as_run(
         off = not (np.abs(np.array(ran).astype(np.float64) - theirs) <= tolerance).all()
     if off:
         # In the working dtype the function may be another one (random draws, rounded data): hold the rule to that.
-        fun, rule = session.fun, LinearMap(session, traced.run_narrow, list(traced.narrow.consts), hand.inputs)
+        fun, ours = session.fun, LinearMap(session, traced.run_narrow, list(traced.narrow.consts), hand.inputs)
         narrow, narrow_own = of(fun.run_narrow, list(fun.narrow.consts)).measure(probes, narrow=True)
-        wider = session.u * rule.measure(probes, narrow=True)[1] + U64 * narrow_own
+        wider = session.u * ours.measure(probes, narrow=True)[1] + U64 * narrow_own
         with np.errstate(invalid="ignore"):
             if (np.abs(np.array(ran).astype(np.float64) - narrow) <= wider).all():
                 theirs, own, tolerance = narrow, narrow_own, wider
-    name = f"{quantity}, as it runs in {session.point.dtype}"
+    subject = Subject(rule, dtype=session.point.dtype)
     where = lambda i: f"direction {i}"  # noqa: E731
     compare_matrices(
-        session, FIRST, name, route, np.array(ran).T, theirs.T, tolerance.T, U64 * own.T, rows, where, table=True
+        session, FIRST, subject, route, np.array(ran).T, theirs.T, tolerance.T, U64 * own.T, rows, where, table=True
     )

@@ -9,10 +9,10 @@ import numpy as np
 
 from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, DOUBT, Truth, basis, split
 from jaxsoftmax.checker.compare.routes import routes_of
-from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.context import Kinked, Session
 from jaxsoftmax.checker.inputs.matrices import names_of
 from jaxsoftmax.checker.numeric.differences import Difference
-from jaxsoftmax.checker.numeric.kinks import kink
+from jaxsoftmax.checker.numeric.kinks import Shape, kink
 
 # So many entries in doubt are looked at one by one.
 _LOOKED_AT = 64
@@ -51,12 +51,12 @@ def judge(
     names, routes = names_of(session), routes_of(session)
     for i in (int(k) for k in doubt[: _LOOKED_AT if not routes.lean else _LOOKED_AT_LARGE]):
         found = routes.difference(basis(session, i))
-        shape = kink(found)
-        if not (lost[i] or shape.kind.startswith("kink")):
+        seen = kink(found)
+        if not (lost[i] or seen.kinked):
             continue
         name = names(i) or "x"
-        if shape.kind.startswith("kink"):
-            session.kinks.append(f"{name}: {shape.evidence}")
+        if seen.kinked:
+            session.kinks.append(Kinked(name, seen.evidence))
         left, right, slack = _sides(session, truth, i, found)
         if not np.isfinite([left, right]).all():
             if lost[i]:
@@ -103,9 +103,9 @@ def leave_out_kinks(session: Session, columns: np.ndarray) -> None:
     """Of the columns of a Jacobian that are in doubt, leave out those in which the function has no derivative."""
     names, routes = names_of(session), routes_of(session)
     for j in columns[: _LOOKED_AT if not routes.lean else _LOOKED_AT_LARGE]:
-        shape = kink(routes.difference(basis(session, int(j))))
-        if shape.kind == "kink at the point":
+        seen = kink(routes.difference(basis(session, int(j))))
+        if seen.shape is Shape.KINK:
             session.nonsmooth.add(int(j))
-            session.note(f"no derivative at {names(int(j)) or 'x'} ({shape.evidence}): that entry is left out")
-        if shape.kind.startswith("kink"):
-            session.kinks.append(f"{names(int(j)) or 'x'}: {shape.evidence}")
+            session.note(f"no derivative at {names(int(j)) or 'x'} ({seen.evidence}): that entry is left out")
+        if seen.kinked:
+            session.kinks.append(Kinked(names(int(j)) or "x", seen.evidence))

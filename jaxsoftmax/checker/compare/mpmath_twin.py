@@ -12,6 +12,7 @@ from jaxsoftmax.checker.compare.autodiff import REVERSE, Truth, basis, dot, dot_
 from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.inputs.arguments import called
 from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 _DIGITS = 50
 # Up to this many entries each one is differentiated; beyond, so many directions.
@@ -55,7 +56,7 @@ def check_twin(session: Session, twin: Callable[..., Any], hands: Sequence[Hand]
     route = f"{_DIGITS} digits (twin)"
     session.add(
         FIRST,
-        "fun",
+        Subject("fun"),
         route,
         [truth.value],
         [float(value)],
@@ -73,10 +74,10 @@ def check_twin(session: Session, twin: Callable[..., Any], hands: Sequence[Hand]
         owns = [_OWN * abs(s) for s in slopes]
         if n <= _ENTRIES:
             parts = [split(session, np.array(a)) for a in (ours, slopes, np.add(bounds, owns), owns)]
-            session.add(FIRST, name, route, *parts)
+            session.add(FIRST, Subject(name), route, *parts)
         else:
             arrays = [[np.array([v]) for v in row] for row in (ours, slopes, np.add(bounds, owns), owns)]
-            session.add(FIRST, f"{name} along directions", route, *arrays, paths=names, identity=True)
+            session.add(FIRST, Subject(name, Aspect.DIRECTIONS), route, *arrays, paths=names, identity=True)
 
 
 def _value_tolerance(truth: Truth) -> float:

@@ -8,41 +8,44 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.checker.diagnosis.case import Case
+from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess
 from jaxsoftmax.checker.diagnosis.flat import Flat
+from jaxsoftmax.checker.inputs.context import Kinked
 from jaxsoftmax.checker.jaxprs.equations import bind, evaluate
 
-__all__ = ["kink", "near_ties"]
+__all__ = ["kink", "near_ties", "not_smooth"]
 
 # A tie is near when the margin is this fraction of the operands' size.
 _NEAR = 1e-4
 _COMPARED = {"max", "min", "gt", "ge", "lt", "le"}
 
 
-def kink(case: Case, flat: Flat | None) -> str | None:
+def kink(case: Case, flat: Flat | None) -> Guess | None:
     """All wrong entries are at kinks that the differences saw, or depend on a value that is nearly tied."""
-    wrong = [case.entry(i, index).partition(" by ")[0] for i, index in case.places(64)]
-    seen = [text for text in case.session.kinks if _named(text, wrong, case)]
-    if wrong and seen and (case.matrix or all(_has(case, place) for place in wrong)):
-        return f"kink: the function is not smooth here: {seen[0]}"
+    wrong = [case.row(i, index) for i, index in case.places(64)]
+    seen = [kinked for kinked in case.session.kinks if _named(kinked, wrong, case)]
+    places = {kinked.place for kinked in case.session.kinks}
+    if wrong and seen and (case.matrix or "at" in places or places.issuperset(wrong)):
+        return not_smooth(seen[0])
     if flat is None or not wrong:
         return None
     for name, margin, touched in near_ties(case, flat):
         if all(not w.any() or _inside(case, i, touched) for i, w in enumerate(case.wrong)):
-            return (
-                f"kink: looks like another branch is differentiated: {name} is within {margin:.1e} of its switch, and "
-                "all wrong entries depend on it"
+            text = (
+                "looks like another branch is differentiated: {switch} is within {margin} of its switch, and all wrong "
+                "entries depend on it"
             )
+            return guess("kink", text, switch=name, margin=f"{margin:.1e}")
     return None
 
 
-def _named(text: str, wrong: list[str], case: Case) -> bool:
-    place = text.partition(": ")[0]
-    return case.matrix or any(place in (w, "at" + w, "at") or w == "the entry" for w in wrong)
+def not_smooth(kinked: Kinked) -> Guess:
+    """What the differences saw."""
+    return guess("kink", "the function is not smooth here: {kinked}", kinked=kinked)
 
 
-def _has(case: Case, place: str) -> bool:
-    return any(text.partition(": ")[0] in (place, "at") for text in case.session.kinks)
+def _named(kinked: Kinked, wrong: list[str], case: Case) -> bool:
+    return case.matrix or any(kinked.place in (w, "at" + w, "at") or w == "the entry" for w in wrong)
 
 
 def _inside(case: Case, i: int, touched: list[np.ndarray]) -> bool:

@@ -15,7 +15,7 @@ from jaxsoftmax.checker.inputs.budget import Clock
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.result import Finding, compare
+from jaxsoftmax.checker.report.result import Finding, Subject, compare
 
 U64 = 2.0**-53
 _TINY_OVER_U64 = float(np.finfo(np.float64).tiny) / U64
@@ -72,6 +72,16 @@ class Suspect(NamedTuple):
     traced: Traced
 
 
+class Kinked(NamedTuple):
+    """Evidence that the function is not smooth: the entry of x, where it is known, and a sentence."""
+
+    place: str | None
+    evidence: str
+
+    def __str__(self) -> str:
+        return self.evidence if self.place is None else f"{self.place}: {self.evidence}"
+
+
 @dataclasses.dataclass
 class Session:
     """One check in progress.
@@ -106,7 +116,7 @@ class Session:
     guarantee: str | None = None
     excuse: str | None = None
     nonsmooth: set[int] = dataclasses.field(default_factory=set)
-    kinks: list[str] = dataclasses.field(default_factory=list)
+    kinks: list[Kinked] = dataclasses.field(default_factory=list)
     suspects: list[Suspect] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
 
@@ -191,7 +201,7 @@ class Session:
     def add(
         self,
         statement: str,
-        quantity: str,
+        subject: Subject,
         route: str,
         ours: Sequence[Any],
         theirs: Sequence[Any],
@@ -204,10 +214,11 @@ class Session:
     ) -> Finding:
         """Compare leaf by leaf, keep the finding, and return it."""
         paths = self.point.paths if paths is None else paths
-        finding = leafwise(statement, quantity, route, ours, theirs, tolerances, owns, paths, identity=identity)
+        finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
+        finding = dataclasses.replace(finding, subject=subject)
         self.findings.append(finding)
         if table:
-            self.tables.append(Table(quantity, paths, list(ours), list(theirs), list(tolerances)))
+            self.tables.append(Table(subject.text, paths, list(ours), list(theirs), list(tolerances)))
         return finding
 
 

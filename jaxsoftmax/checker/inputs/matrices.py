@@ -12,7 +12,7 @@ from jaxsoftmax.checker.inputs.context import Session, Suspect, Table
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.result import Finding, compare
+from jaxsoftmax.checker.report.result import Finding, Subject, compare
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
@@ -60,7 +60,7 @@ def _left_out(matrix: np.ndarray, session: Session, rows: Any, columns: Any) -> 
 def compare_matrices(
     session: Session,
     statement: str,
-    quantity: str,
+    subject: Subject,
     route: str,
     ours: Any,
     theirs: Any,
@@ -82,14 +82,14 @@ def compare_matrices(
         ours, theirs = (_left_out(np.asarray(a), session, rows, columns) for a in (ours, theirs))
     if np.size(theirs) > LARGE and not identity:
         name = lambda index: label(index)["path"]  # noqa: E731
-        finding = compare_large(statement, quantity, route, ours, theirs, tolerance, own, "", name)
+        finding = compare_large(statement, subject.text, route, ours, theirs, tolerance, own, "", name)
     else:
         options = {"own_tolerance": own, "label": label, "identity": identity}
-        finding = compare(statement, quantity, route, ours, theirs, tolerance - own, **options)
-    finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse), None
+        finding = compare(statement, subject.text, route, ours, theirs, tolerance - own, **options)
+    finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse, subject=subject), None
     session.findings.append(finding)
     if table:
-        session.tables.append(Table(quantity, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
+        session.tables.append(Table(subject.text, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
     return finding
 
 

@@ -29,7 +29,7 @@ def count_compilations(monkeypatch):
 
         return original(kind, text, consts, building, options)
 
-    for name in ("program", "tracing", "routes"):
+    for name in ("inputs.program", "inputs.tracing", "compare.routes"):
         monkeypatch.setattr(f"jaxsoftmax.checker.{name}.compiled", counting)
     return made
 
