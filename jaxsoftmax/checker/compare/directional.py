@@ -15,11 +15,10 @@ from jaxsoftmax.checker.compare.autodiff import (
     dot,
     dot_tolerance,
     finite,
-    split,
 )
 from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.compare.routes import Routes, routes_of
-from jaxsoftmax.checker.inputs.context import U64, Kinked, Session
+from jaxsoftmax.checker.inputs.context import U64, Kinked, Session, ravel
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.numeric.differences import Difference
 from jaxsoftmax.checker.numeric.directions import Direction, directions
@@ -50,8 +49,8 @@ def probe_directions(session: Session, routes: Routes, truth: Truth) -> list[Dir
         return list(found)
     out = []
     for probe in found:
-        flat = session.smooth(np.concatenate([np.ravel(v) for v in probe.leaves]))
-        out.append(dataclasses.replace(probe, leaves=split(session, flat)))
+        flat = session.smooth(ravel(probe.leaves))
+        out.append(dataclasses.replace(probe, leaves=session.split(flat)))
     return [probe for probe in out if any(v.any() for v in probe.leaves)]
 
 
@@ -95,7 +94,7 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
 
 def _forward(session: Session, routes: Routes, probe: Direction, truth: Truth) -> tuple[float, float]:
     """(slope, tolerance) by forward mode; of a large function the reverse mode's bound, twice, stands in."""
-    direction = session.like_point(np.concatenate([np.ravel(v) for v in probe.leaves]))
+    direction = session.like_point(ravel(probe.leaves))
     if routes.lean:
         slope = float(session.values(routes.forward, session.wide(), direction)[1])
         return slope, 2 * dot_tolerance(truth.gradient, probe.leaves, truth.tolerance)
@@ -175,7 +174,7 @@ def _check_taylor(
     doubt = dot_tolerance(hand.gradient, probe.leaves, hand.tolerance)
     orders: list[tuple[int, float | None]] = [(2, None)]
     if hvp is not None and not routes.lean:
-        flat = np.concatenate([np.ravel(v) for v in probe.leaves])
+        flat = ravel(probe.leaves)
         orders.append((3, float(flat @ hvp.values(flat[None])[0])))
     for order, bend in orders:
         found = routes.taylor(probe.leaves, slope, bend, noise, doubt)

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.compare.as_run import check_as_run, representable
 from jaxsoftmax.checker.compare.autodiff import FORWARD, REVERSE
 from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.inputs.closed_data import excused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
+from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path, suspect
 from jaxsoftmax.checker.inputs.probes import structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.result import Aspect, Subject
@@ -77,9 +78,9 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
 
     hand, truth = LinearMap(session, traced.run, traced.consts, session.point.leaves), pushed(fun.run, fun.consts)
     _require_autodiff(truth, "jvp")
-    names = names_of(session)
+    names = EntryNames(session)
     _compare(session, "jvp", FORWARD, traced, hand, truth, outputs, outputs.size, outputs.name, names)
-    _as_run(session, "jvp", FORWARD, traced, hand, truth, pushed, outputs.name, session.point.leaves)
+    _as_run(session, "jvp", FORWARD, traced, hand, truth, pushed, outputs.name)
     return hand
 
 
@@ -109,10 +110,10 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
         session.note(f"reverse autodiff of the stripped function is impossible here ({type(error).__name__})")
         truth, route = pulled(fun.run, fun.consts, False), FORWARD
         _require_autodiff(truth, "vjp")
-    names = names_of(session)
+    names = EntryNames(session)
     _compare(session, "vjp", route, traced, hand, truth, outputs, session.point.size, names, outputs.name)
     of = functools.partial(pulled, reverse=route == REVERSE)
-    _as_run(session, "vjp", route, traced, hand, truth, of, names, outputs.leaves)
+    _as_run(session, "vjp", route, traced, hand, truth, of, names)
     return hand
 
 
@@ -198,38 +199,7 @@ def _as_run(
     truth: LinearMap,
     of: Callable[[Any, Any], LinearMap],
     rows: Any,
-    templates: list[Any],
 ) -> None:
-    """The rule in its own dtype along three directions, which are numbers of that dtype."""
-    probes = hand.probes(3)
-    if not session.double:
-        probes = np.asarray(probes.astype(np.float32), np.float64)
-    theirs, own = truth.measure(probes)
-    _, units = hand.measure(probes)
-    ran = []
-    with session.point.scope():
-        for probe in probes:
-            parts, at = [], 0
-            for leaf in templates:
-                size = int(np.prod(leaf.shape))
-                parts.append(jax.numpy.asarray(probe[at : at + size].reshape(leaf.shape), leaf.dtype))
-                at += size
-            outs = traced.as_run(session.point.leaves, parts)
-            ran.append(np.concatenate([np.asarray(y).ravel() for y in outs]))
-            session.clock.evaluations += 1
-    tolerance = session.u * units + U64 * own
-    with np.errstate(invalid="ignore"):
-        off = not (np.abs(np.array(ran).astype(np.float64) - theirs) <= tolerance).all()
-    if off:
-        # In the working dtype the function may be another one (random draws, rounded data): hold the rule to that.
-        fun, ours = session.fun, LinearMap(session, traced.run_narrow, list(traced.narrow.consts), hand.inputs)
-        narrow, narrow_own = of(fun.run_narrow, list(fun.narrow.consts)).measure(probes, narrow=True)
-        wider = session.u * ours.measure(probes, narrow=True)[1] + U64 * narrow_own
-        with np.errstate(invalid="ignore"):
-            if (np.abs(np.array(ran).astype(np.float64) - narrow) <= wider).all():
-                theirs, own, tolerance = narrow, narrow_own, wider
-    subject = Subject(rule, dtype=session.point.dtype)
-    where = lambda i: f"direction {i}"  # noqa: E731
-    compare_matrices(
-        session, FIRST, subject, route, np.array(ran).T, theirs.T, tolerance.T, U64 * own.T, rows, where, table=True
-    )
+    probes = representable(session, hand.probes(3))
+    where, measured = (lambda i: f"direction {i}"), (*truth.measure(probes), hand.measure(probes)[1])
+    check_as_run(session, FIRST, rule, route, traced, hand, of, probes, *measured, rows, where)

@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.compare.as_run import check_as_run, representable
 from jaxsoftmax.checker.compare.curvature import SECOND, Curvature, hessian_products
 from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.inputs.closed_data import excused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.inputs.matrices import compare_matrices, names_of, suspect
+from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, suspect
 from jaxsoftmax.checker.inputs.probes import residual_probe, structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.result import Aspect, Subject
@@ -23,7 +24,7 @@ _PROBES = 8
 def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndarray | None:
     """Compare a hand Hessian with autodiff: all entries, or its products with probes; and its symmetry."""
     program = session.program(traced.run, traced.consts, session.wide())
-    names = names_of(session)
+    names = EntryNames(session)
     (ran,) = traced.as_run(session.point.leaves)
     if truth.matrix is None or truth.bounds is None:
         _probe_hessian(session, program, ran, truth)
@@ -60,7 +61,7 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
 
 
 def _compare_transpose(session: Session, rule: str, ours: np.ndarray, tolerance: Any) -> None:
-    subject, names = Subject(rule, Aspect.SYMMETRY), names_of(session)
+    subject, names = Subject(rule, Aspect.SYMMETRY), EntryNames(session)
     compare_matrices(
         session, SECOND, subject, "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
     )
@@ -73,7 +74,7 @@ def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -
     theirs, units = truth.map.measure(probes)
     # The rule's own matrix is multiplied here: its rounding is taken to be that of the products beside it.
     tolerance = U64 * (3 * units + (4 + 2 * np.sqrt(n)) * (np.abs(probes) @ np.abs(ours).T))
-    names = names_of(session)
+    names = EntryNames(session)
     compare_matrices(
         session,
         SECOND,
@@ -91,7 +92,7 @@ def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -
 def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
     """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
-    names = names_of(session)
+    names = EntryNames(session)
     bounds = Bounds.of(hand, session.rng) if truth.matrix is not None else None
     if truth.matrix is not None and truth.bounds is not None and bounds is not None:
         ours = bounds.matrix
@@ -122,8 +123,7 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
         labels = [f"random {i}" for i in range(len(probes))]
     else:
         probes, labels = structured_probes(session, "hvp", hand, list(session.point.paths))
-    if not session.double:  # the directions that the rule is given are numbers of its dtype
-        probes = np.asarray(probes.astype(np.float32), np.float64)
+    probes = representable(session, probes)
     ours, units = hand.measure(probes)
     theirs, own = truth.map.measure(probes)
     residual = None if whole else residual_probe(ours, theirs, hand.width)
@@ -133,42 +133,20 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
         ours, units = np.vstack([ours, more]), np.vstack([units, more_units])
         theirs, own = np.vstack([theirs, other]), np.vstack([own, other_units])
         probes, labels = np.vstack([probes, residual]), [*labels, "the residual of another"]
-    names, where = names_of(session), lambda i: labels[i]
+    names, where = EntryNames(session), lambda i: labels[i]
     coarse = session.u * units + U64 * own
     (tolerance,) = excused(session, traced, "hvp", [ours], [theirs], [U64 * (units + own)], [coarse])
     subject = Subject("hvp", Aspect.DIRECTIONS)
     compare_matrices(session, SECOND, subject, truth.route, ours, theirs, tolerance, U64 * own, where, names)
     if not whole:
         _check_symmetric(session, ours, U64 * units, probes)
-    few = min(len(probes), 3)
-    ran = []
-    for probe in probes[:few]:
-        with jax.enable_x64(True):
-            leaves = [v.astype(x.dtype) for v, x in zip(session.like_point(probe), session.point.leaves, strict=True)]
-        ran.append(np.concatenate([np.asarray(y).ravel() for y in traced.as_run(session.point.leaves, leaves)]))
-        session.clock.evaluations += 1
-    limit, target, mine = session.u * units[:few] + U64 * own[:few], theirs[:few], np.array(ran, np.float64)
-    if not (np.abs(mine - target) <= limit).all():
-        # In the working dtype the function may be another one (random draws, rounded data): hold the rule to that.
-        other = hessian_products(session, session.fun.run_narrow, list(session.fun.narrow.consts), truth.route)
-        rule = LinearMap(session, traced.run_narrow, list(traced.narrow.consts), session.point.leaves)
-        narrow, narrow_own = other.measure(probes[:few])
-        wider = session.u * rule.measure(probes[:few], narrow=True)[1] + U64 * narrow_own
-        if (np.abs(mine - narrow) <= wider).all():
-            limit, target, own = wider, narrow, narrow_own
-    compare_matrices(
-        session,
-        SECOND,
-        Subject("hvp", dtype=session.point.dtype),
-        truth.route,
-        np.array(ran),
-        target,
-        limit,
-        U64 * own[:few],
-        where,
-        names,
-        table=True,
-    )
+
+    def of(run: Any, consts: Any) -> LinearMap:
+        return hessian_products(session, run, consts, truth.route)
+
+    few = slice(3)
+    measured = (probes[few], theirs[few], own[few], units[few])
+    check_as_run(session, SECOND, "hvp", truth.route, traced, hand, of, *measured, names, where)
 
 
 def _check_symmetric(session: Session, products: np.ndarray, tolerance: np.ndarray, probes: np.ndarray) -> None:
@@ -213,7 +191,7 @@ def _check_linear(session: Session, hand: LinearMap) -> None:
         tolerance,
         0.0,
         where,
-        names_of(session),
+        EntryNames(session),
         identity=True,
     )
 
@@ -248,5 +226,5 @@ def check_consistent(session: Session, gradient: Traced, traced: Traced, hand: L
         tolerance,
         U64 * own,
         lambda i: f"direction {i}",
-        names_of(session),
+        EntryNames(session),
     )

@@ -116,12 +116,11 @@ class Case:
             quantity[:] = self.leaves([flat])
 
     def leaves(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """A quantity as the suspect holds it (leaves, or one matrix) as leaves with an axis for columns."""
-        if not self.matrix:
-            return [np.asarray(a).reshape(*shape, 1) for a, shape in zip(arrays, self.row_shapes, strict=True)]
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.row_shapes])[:-1]
-        parts = np.split(np.asarray(arrays[0]), ends, axis=0)
-        return [part.reshape(*shape, -1) for part, shape in zip(parts, self.row_shapes, strict=True)]
+        """A quantity as the suspect holds it (leaves, or the rows of one matrix) as leaves with an axis for columns."""
+        columns = np.shape(arrays[0])[1] if self.matrix else 1
+        if len(arrays) < len(self.row_shapes):
+            arrays = np.split(arrays[0], np.cumsum([int(np.prod(shape)) for shape in self.row_shapes])[:-1])
+        return [np.asarray(a).reshape(*shape, columns) for a, shape in zip(arrays, self.row_shapes, strict=True)]
 
     def joined(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
         """Leaves as one (rows, columns) matrix."""

@@ -30,21 +30,16 @@ def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) 
     raise IndexError(i)
 
 
+@dataclasses.dataclass(frozen=True)
 class EntryNames:
     """Entry number -> path, for the entries of the point."""
 
-    def __init__(self, session: Session) -> None:
-        self._paths = session.point.paths
-        self._shapes = [leaf.shape for leaf in session.point.leaves]
+    session: Session
 
     def __call__(self, i: int) -> str:
         """The path of entry i."""
-        return entry_path(self._paths, self._shapes, i)
-
-
-def names_of(session: Session) -> EntryNames:
-    """The names of the point's entries."""
-    return EntryNames(session)
+        point = self.session.point
+        return entry_path(point.paths, [leaf.shape for leaf in point.leaves], i)
 
 
 def _left_out(matrix: np.ndarray, session: Session, rows: Any, columns: Any) -> np.ndarray:

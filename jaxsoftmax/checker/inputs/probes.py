@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.context import Session, ravel
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.numeric.directions import directions
 from jaxsoftmax.checker.numeric.guarantee import guarantee
@@ -31,11 +31,11 @@ def structured_probes(
     count = _KINDS if session.clock.allows(0.5) else {"random": GAUSSIAN}
     found = list(directions(products.inputs, session.rng, count=count, names=names, given=given))
     found.sort(key=lambda d: d.kind != "random")  # stable
-    flat = np.array([np.concatenate([np.ravel(leaf) for leaf in d.leaves]) for d in found])
+    flat = np.array([ravel(d.leaves) for d in found])
     flat = session.smooth(flat) if entries else flat
     keep = [i for i, row in enumerate(flat) if row.any()]
     kinds = [found[i].kind for i in keep]
-    text = guarantee(products.width, gaussian=kinds.count("random"), entries=kinds.count("entry")).text
+    text = guarantee(products.width, gaussian=kinds.count("random"), entries=kinds.count("entry"))
     session.guarantee = f"{'' if session.guarantee is None else f'{session.guarantee} '}{rule}: {text}"
     return flat[keep], [found[i].name for i in keep]
 

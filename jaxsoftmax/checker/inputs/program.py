@@ -83,8 +83,7 @@ class Program:
     def errors(
         self,
         *args: Any,
-        tiny_over_u: float,
-        products: float = 1.0,
+        arithmetic: Arithmetic,
         narrow: bool = False,
         sampled: bool = False,
         data: bool = False,
@@ -93,8 +92,7 @@ class Program:
 
         Args:
             args: as for `values`.
-            tiny_over_u: smallest normal over unit roundoff of the dtype that is bounded.
-            products: unit roundoff of matrix products in units of u (TF32 on GPUs).
+            arithmetic: of the dtype that is bounded.
             narrow: float constants that float32 does not hold are rounded too.
             data: every float of the constants and the arguments is rounded once too.
             sampled: estimate the errors from random signs instead of bounding them (`roundoff.samples`).
@@ -108,12 +106,12 @@ class Program:
                 given = [_constant_error(x, narrow) for x in c] + [None] * len(a)
                 if data:
                     given = [abs(x) if getattr(x, "dtype", None) == np.float64 else None for x in (*c, *a)]
-                outs, errors, _ = analyse(closed, [*c, *a], Arithmetic(tiny_over_u, products), input_errors=given)
+                outs, errors, _ = analyse(closed, [*c, *a], arithmetic, input_errors=given)
                 return outs, errors
 
             return run
 
-        kind = ("errors", tiny_over_u, products, narrow, sampled, data)
+        kind = ("errors", arithmetic, narrow, sampled, data)
         code = compiled(kind, self.text, self.consts, build, self.options)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-__all__ = ["Guarantee", "escape_entries", "escape_gaussian", "guarantee"]
+__all__ = ["escape_entries", "escape_gaussian", "guarantee"]
 
 
 def escape_gaussian(ratio: float, count: int) -> float:
@@ -68,33 +67,8 @@ def escape_entries(n: int, wrong: int, probes: int) -> float:
     return math.prod((n - most - i) / (n - i) for i in range(few))
 
 
-@dataclass(frozen=True)
-class Guarantee:
-    """What the probes of a check promise.
-
-    Attributes:
-        n: entries in all.
-        gaussian: number of Gaussian directions over everything.
-        entries: number of basis vectors.
-        ratio: the size of an error over the tolerance that `text` speaks of.
-        fraction: the fraction of entries that `text` speaks of.
-        escape_gaussian: the probability that such an error, wherever it lies, passes the Gaussian directions.
-        escape_entries: the probability that wrong entries, each above its tolerance, pass the basis vectors.
-        text: both in one sentence.
-    """
-
-    n: int
-    gaussian: int
-    entries: int
-    ratio: float
-    fraction: float
-    escape_gaussian: float
-    escape_entries: float
-    text: str
-
-
-def guarantee(n: int, *, gaussian: int, entries: int = 0, ratio: float = 100.0, fraction: float = 0.01) -> Guarantee:
-    """The detection guarantee of K Gaussian directions and m basis vectors, in numbers and as a sentence.
+def guarantee(n: int, *, gaussian: int, entries: int = 0, ratio: float = 100.0, fraction: float = 0.01) -> str:
+    """What K Gaussian directions and m basis vectors guarantee, as a sentence.
 
     By `escape_gaussian`, an error of 2-norm at least ratio·τ (a gradient's, or that of a row of a Hessian), in whatever
     subspace, escapes the Gaussian directions with probability at most erf(1/(ratio √2))ᴷ. By `escape_entries`, an error
@@ -109,11 +83,11 @@ def guarantee(n: int, *, gaussian: int, entries: int = 0, ratio: float = 100.0, 
         fraction: f in (0, 1].
 
     Returns:
-        A Guarantee.
+        The sentence.
 
     Example:
         >>> from jaxsoftmax.checker.numeric.guarantee import guarantee
-        >>> print(guarantee(1000, gaussian=4, entries=8).text)
+        >>> print(guarantee(1000, gaussian=4, entries=8))
         An error 100 times the tolerance escapes 4 Gaussian directions with probability at most 4.1e-09; one in 1% of \
 the 1000 entries escapes 8 basis vectors with probability at most 0.92.
     """
@@ -128,4 +102,4 @@ the 1000 entries escapes 8 basis vectors with probability at most 0.92.
             f"; one in {100 * fraction:g}% of the {n} entries escapes {entries} basis vectors with probability at most "
             f"{by_entry:.2g}"
         )
-    return Guarantee(n, gaussian, entries, ratio, fraction, by_direction, by_entry, text + ".")
+    return text + "."

@@ -196,9 +196,8 @@ def test_the_escape_of_many_basis_vectors_is_summed_in_logarithms():
     assert escape_entries(10, 6, 5) == 0.0
 
 
-def test_the_guarantee_holds_the_numbers_and_says_them():
+def test_the_guarantee_says_the_numbers():
     found = guarantee(100, gaussian=3, entries=10, ratio=50.0, fraction=0.07)
-    assert found.escape_gaussian == escape_gaussian(50.0, 3)
-    assert found.escape_entries == escape_entries(100, 7, 10)  # 0.07·100 is 7.000000000000001 in float64
-    assert f"{found.escape_gaussian:.2g}" in found.text and "7% of the 100 entries" in found.text
-    assert "entries" not in guarantee(100, gaussian=3).text
+    assert f"{escape_gaussian(50.0, 3):.2g}" in found and "7% of the 100 entries" in found
+    assert f"{escape_entries(100, 7, 10):.2g}." in found  # 0.07·100 is 7.000000000000001 in float64
+    assert "entries" not in guarantee(100, gaussian=3)
