@@ -54,10 +54,7 @@ def _worst(floats: Any, balls: np.ndarray, dtype: str, C: int, size: np.ndarray 
     """The largest relative error where the exact value is a normal number, in eps and in 4·eps·(1 + log2 C)."""
     info = jnp.finfo(dtype)
     exact = np.abs(highprecision.to_float(balls))
-    if size is None:
-        error = highprecision.relative_error(floats, balls)
-    else:
-        error = highprecision.errors(floats, balls) / np.maximum(size, float(info.tiny))
+    error = highprecision.errors(floats, balls) / np.maximum(exact if size is None else size, float(info.tiny))
     normal = (exact >= float(info.tiny)) & (exact <= float(info.max))
     worst = float(np.nan_to_num(error[normal], nan=np.inf).max()) / float(info.eps)
     return {"eps": worst, "units": worst / (4 * (1 + np.log2(C)))}

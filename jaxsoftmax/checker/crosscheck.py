@@ -25,7 +25,7 @@ from jaxsoftmax.checker.inputs.large import LARGE
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
-from jaxsoftmax.checker.report.result import CrossCheckReport, StatementCheck
+from jaxsoftmax.checker.report.result import Aspect, CrossCheckReport, Finding, StatementCheck
 from jaxsoftmax.support.validation import is_traced, random_generator, show, warn_if_miscompiling
 
 _POLICIES = ("widen", "working")
@@ -215,12 +215,12 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
             )
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
-    failed = [f.check for f in session.findings if not f.check.passed and _is_entrywise(f.check.quantity)]
+    whole = (Aspect.DIRECTIONS, Aspect.TAYLOR)  # one number for many entries
+    failed = [f.check for f in session.findings if not f.check.passed and f.subject.aspect not in whole]
     entries += [_worst_of_row(check) for check in failed if not _listed(check, entries)]
     entries.sort(key=lambda e: -e.ratio)
-    ran = [" as it runs" in f.check.quantity for f in session.findings]
-    formulas = [f for f, own in zip(session.findings, ran, strict=True) if not own]
-    as_run = [f for f, own in zip(session.findings, ran, strict=True) if own]
+    as_run = [f for f in session.findings if f.subject.dtype is not None and f.subject.aspect is not Aspect.VALUE]
+    formulas = [f for f in session.findings if f.subject.dtype is None or f.subject.aspect is Aspect.VALUE]
     return CrossCheckReport.from_findings(
         session.findings,
         diagnoses=tuple(name_diagnoses(session, truth)),
@@ -235,13 +235,9 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
     )
 
 
-def _coarsest(findings: list[Any]) -> float | None:
+def _coarsest(findings: list[Finding]) -> float | None:
     """The coarsest resolution of some comparisons, those of zeros and identities left out."""
     return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)
-
-
-def _is_entrywise(quantity: str) -> bool:
-    return not any(words in quantity for words in ("along directions", "Taylor", "times probes"))
 
 
 def _listed(check: StatementCheck, entries: list[Entry]) -> bool:

@@ -101,29 +101,16 @@ def _by_differences(session: Session) -> Truth:
     slopes = np.zeros(session.point.size)
     errors = np.zeros(session.point.size)
     for i in range(session.point.size):
-        found = routes.difference(basis(session, i), rounding)
+        found = routes.difference(session.basis(i), rounding)
         slopes[i], errors[i] = float(found.value), DOUBT * float(found.error_estimate)
     return Truth(
         value,
         rounding / U64,
-        split(session, slopes),
-        [e / U64 for e in split(session, errors)],
+        session.split(slopes),
+        [e / U64 for e in session.split(errors)],
         DIFFERENCES,
         routes.value,
     )
-
-
-def basis(session: Session, i: int) -> list[np.ndarray]:
-    """The i-th basis vector as leaves."""
-    flat = np.zeros(session.point.size)
-    flat[i] = 1.0
-    return split(session, flat)
-
-
-def split(session: Session, flat: np.ndarray) -> list[np.ndarray]:
-    """A vector over all entries as NumPy leaves."""
-    ends = np.cumsum([leaf.size for leaf in session.point.leaves])[:-1]
-    return [part.reshape(leaf.shape) for part, leaf in zip(np.split(flat, ends), session.point.leaves, strict=True)]
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, REVERSE, Truth, sca
 from jaxsoftmax.checker.inputs.arguments import Refused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 SECOND = "2nd"
 OVER_REVERSE = "jvp of grad (float64)"
@@ -118,9 +119,8 @@ def check_semidefinite(session: Session, truth: Curvature) -> None:
         smallest, spread = _smallest_form(session, truth, n)
         route = "Lanczos and random directions (float64)"
     where = ["smallest v'Hv / v'v"]
-    session.add(
-        SECOND, "Hessian, semidefinite", route, [min(smallest, 0.0)], [0.0], [spread], paths=where, identity=True
-    )
+    subject, found = Subject("Hessian", Aspect.SEMIDEFINITE), [min(smallest, 0.0)]
+    session.add(SECOND, subject, route, found, [0.0], [spread], paths=where, identity=True)
 
 
 def _smallest_form(session: Session, truth: Curvature, n: int) -> tuple[float, float]:

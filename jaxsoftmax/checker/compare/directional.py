@@ -15,15 +15,15 @@ from jaxsoftmax.checker.compare.autodiff import (
     dot,
     dot_tolerance,
     finite,
-    split,
 )
 from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.compare.routes import Routes, routes_of
-from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.inputs.context import U64, Kinked, Session, ravel
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.numeric.differences import Difference
 from jaxsoftmax.checker.numeric.directions import Direction, directions
-from jaxsoftmax.checker.numeric.kinks import kink
+from jaxsoftmax.checker.numeric.kinks import Shape, kink
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 # A complex product or quotient takes up to six real operations where forward mode takes three.
 _COMPLEX = 4.0
@@ -49,8 +49,8 @@ def probe_directions(session: Session, routes: Routes, truth: Truth) -> list[Dir
         return list(found)
     out = []
     for probe in found:
-        flat = session.smooth(np.concatenate([np.ravel(v) for v in probe.leaves]))
-        out.append(dataclasses.replace(probe, leaves=split(session, flat)))
+        flat = session.smooth(ravel(probe.leaves))
+        out.append(dataclasses.replace(probe, leaves=session.split(flat)))
     return [probe for probe in out if any(v.any() for v in probe.leaves)]
 
 
@@ -94,7 +94,7 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
 
 def _forward(session: Session, routes: Routes, probe: Direction, truth: Truth) -> tuple[float, float]:
     """(slope, tolerance) by forward mode; of a large function the reverse mode's bound, twice, stands in."""
-    direction = session.like_point(np.concatenate([np.ravel(v) for v in probe.leaves]))
+    direction = session.like_point(ravel(probe.leaves))
     if routes.lean:
         slope = float(session.values(routes.forward, session.wide(), direction)[1])
         return slope, 2 * dot_tolerance(truth.gradient, probe.leaves, truth.tolerance)
@@ -116,7 +116,7 @@ def _add(
     tolerance = np.array(owns[:n]) + np.array(bounds[:n])
     finding = session.add(
         FIRST,
-        f"{name} along directions",
+        Subject(name, Aspect.DIRECTIONS),
         route,
         [np.array([s]) for s in slopes[:n]],
         [np.array([v]) for v in values],
@@ -147,10 +147,10 @@ def _check_differences(
         if not wrong:
             keep.append(i)
             continue
-        shape = kink(difference)
-        if shape.kind != "smooth":
-            session.kinks.append(shape.evidence)
-            session.note(f"differences along {names[i]} do not judge: {shape.evidence}")
+        seen = kink(difference)
+        if seen.shape is not Shape.SMOOTH:
+            session.kinks.append(Kinked(None, seen.evidence))
+            session.note(f"differences along {names[i]} do not judge: {seen.evidence}")
         elif confirmed:
             session.note(f"differences along {names[i]} are off, and the complex step is not: they do not judge")
         else:
@@ -174,7 +174,7 @@ def _check_taylor(
     doubt = dot_tolerance(hand.gradient, probe.leaves, hand.tolerance)
     orders: list[tuple[int, float | None]] = [(2, None)]
     if hvp is not None and not routes.lean:
-        flat = np.concatenate([np.ravel(v) for v in probe.leaves])
+        flat = ravel(probe.leaves)
         orders.append((3, float(flat @ hvp.values(flat[None])[0])))
     for order, bend in orders:
         found = routes.taylor(probe.leaves, slope, bend, noise, doubt)
@@ -183,19 +183,20 @@ def _check_taylor(
             continue
         if not found.passed and not session.kinks:
             # The rule may have the mean of two slopes, as central differences do: only the remainder shows the kink.
-            shape = kink(difference)
-            session.kinks += [shape.evidence] if shape.kind == "kink at the point" else []
+            seen = kink(difference)
+            session.kinks += [Kinked(None, seen.evidence)] if seen.shape is Shape.KINK else []
         if not found.passed and session.kinks:
             session.note(f"Taylor remainder of order {order} beside a kink: {found.text}")
             continue
-        quantity = hand.name if order == 2 else "hvp"
-        if not found.passed and all(f.check.passed for f in session.findings if f.check.quantity.startswith(quantity)):
+        rule = hand.name if order == 2 else "hvp"
+        about = [f for f in session.findings if f.subject.rule == rule and f.subject.aspect is not Aspect.VALUE]
+        if not found.passed and all(f.check.passed for f in about):
             # An order is fitted, not bounded: where every entry agrees it does not accuse.
             session.note(f"Taylor remainder of order {order}, while every entry agrees: {found.text}")
             continue
         session.add(
             FIRST if order == 2 else "2nd",
-            f"{quantity}, order of the Taylor remainder",
+            Subject(rule, Aspect.TAYLOR),
             f"t^{order}",
             [found.order_fitted],
             [float(order)],

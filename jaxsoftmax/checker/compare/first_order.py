@@ -15,7 +15,7 @@ from jaxsoftmax.checker.inputs.program import Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
 from jaxsoftmax.checker.jaxprs.replay import FOREIGN
-from jaxsoftmax.checker.report.result import Finding
+from jaxsoftmax.checker.report.result import Aspect, Finding, Subject
 
 FIRST = "1st"
 
@@ -68,7 +68,7 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
         judged = judge(session, truth, formula, truth.gradient, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
         table = session.double and not traced.reduced
-        finding = session.add(FIRST, name, truth.route, formula, *judged, own, table=table)
+        finding = session.add(FIRST, Subject(name), truth.route, formula, *judged, own, table=table)
         uniform = len({leaf.dtype for leaf in session.point.leaves}) == 1  # one rounding of the data is one number
         if not finding.check.passed and uniform and not session.double:
             finding, effects = _excused(session, finding, program, formula, judged, truth, with_value)
@@ -126,7 +126,7 @@ def _excused(
         f"the formula is off by {check.max_error:.1e} at {check.worst['path'] or 'x'}, no more than one rounding of "
         f"the data to {session.point.dtype} does"
     )
-    session.findings[-1] = dataclasses.replace(again, excuse=text)
+    session.findings[-1] = dataclasses.replace(again, excuse=text, subject=finding.subject)
     return session.findings[-1], effects
 
 
@@ -168,18 +168,14 @@ def _within(ours: Sequence[Any], theirs: Sequence[Any], tolerances: Sequence[Any
 
 def _check_value(session: Session, name: str, ran: Any, formula: Any, units: Any, truth: Truth) -> None:
     own = U64 * truth.value_units
-    for value, u, kind in (
-        (formula, U64, "formula in float64"),
-        (ran, session.u, f"as it runs in {session.point.dtype}"),
-    ):
-        if kind.startswith("formula") and not session.widen:
-            continue
+    runs = [(ran, session.u, session.point.dtype)]
+    for value, u, dtype in [(formula, U64, None), *runs] if session.widen else runs:
         tolerance, target = u * float(units) + own, truth.value
         if u != U64 and not abs(float(np.asarray(value)) - target) <= tolerance:  # another function in this dtype?
             narrow = find_truth(session, narrow=True)
             target, tolerance = narrow.value, tolerance + U64 * narrow.value_units
-        route = f"the function (float64), {kind}"
-        session.add(FIRST, f"value of {name}", route, [value], [target], [tolerance], [own], paths=[""])
+        subject, route = Subject(name, Aspect.VALUE, dtype), "the function (float64)"
+        session.add(FIRST, subject, route, [value], [target], [tolerance], [own], paths=[""])
 
 
 def _check_as_run(
@@ -207,7 +203,7 @@ def _check_as_run(
         own = [np.minimum(a, b) for a, b in zip(own, tolerance, strict=True)]
     finding = session.add(
         FIRST,
-        f"{name}, as it runs in {session.point.dtype}",
+        Subject(name, dtype=session.point.dtype),
         truth.route,
         ran,
         target,

@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.compare.as_run import check_as_run, representable
 from jaxsoftmax.checker.compare.autodiff import FORWARD, REVERSE
 from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.inputs.closed_data import excused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path, names_of, suspect
-from jaxsoftmax.checker.inputs.probes import state_guarantee, structured_probes
+from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path, suspect
+from jaxsoftmax.checker.inputs.probes import structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 FIRST = "1st"
 _DENSE_ENTRIES = 2**22
@@ -76,9 +78,9 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
 
     hand, truth = LinearMap(session, traced.run, traced.consts, session.point.leaves), pushed(fun.run, fun.consts)
     _require_autodiff(truth, "jvp")
-    names = names_of(session)
+    names = EntryNames(session)
     _compare(session, "jvp", FORWARD, traced, hand, truth, outputs, outputs.size, outputs.name, names)
-    _as_run(session, "jvp", FORWARD, traced, hand, truth, pushed, outputs.name, session.point.leaves)
+    _as_run(session, "jvp", FORWARD, traced, hand, truth, pushed, outputs.name)
     return hand
 
 
@@ -108,10 +110,10 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
         session.note(f"reverse autodiff of the stripped function is impossible here ({type(error).__name__})")
         truth, route = pulled(fun.run, fun.consts, False), FORWARD
         _require_autodiff(truth, "vjp")
-    names = names_of(session)
+    names = EntryNames(session)
     _compare(session, "vjp", route, traced, hand, truth, outputs, session.point.size, names, outputs.name)
     of = functools.partial(pulled, reverse=route == REVERSE)
-    _as_run(session, "vjp", route, traced, hand, truth, of, names, outputs.leaves)
+    _as_run(session, "vjp", route, traced, hand, truth, of, names)
     return hand
 
 
@@ -139,12 +141,14 @@ def check_dual(session: Session, forward: LinearMap, reverse: LinearMap, rules: 
     for traced in rules:
         (tolerance,) = excused(session, traced, traced.name, [ours], [theirs], [tolerance], [coarse])
     rows, columns = (lambda i: f"cotangent {i}"), (lambda i: f"direction {i}")
-    compare_matrices(session, FIRST, "jvp", "<ct, Jv> with the hand vjp", ours, theirs, tolerance, own, rows, columns)
+    compare_matrices(
+        session, FIRST, Subject("jvp"), "<ct, Jv> with the hand vjp", ours, theirs, tolerance, own, rows, columns
+    )
 
 
 def _compare(
     session: Session,
-    quantity: str,
+    rule: str,
     route: str,
     traced: Traced,
     hand: LinearMap,
@@ -154,6 +158,7 @@ def _compare(
     rows: Any,
     columns: Any,
 ) -> None:
+    subject = Subject(rule)
     dense = hand.width * height <= _DENSE_ENTRIES and 48.0 * hand.width * height <= session.clock.budget.bytes
     bounds = Bounds.of(hand, session.rng) if dense else None
     own = Bounds.of(truth, session.rng) if bounds is not None else None
@@ -172,61 +177,29 @@ def _compare(
         paths = (
             list(session.point.paths) if hand.inputs is session.point.leaves else [f"output{p}" for p in outputs.paths]
         )
-        probes, labels = structured_probes(session, hand, paths)
-        state_guarantee(session, quantity, hand.width, labels)
+        probes, labels = structured_probes(session, rule, hand, paths)
         ours, units = hand.measure(probes)
         theirs, own_units = truth.measure(probes)
         ours, units, theirs, own_units = ours.T, units.T, theirs.T, own_units.T
         columns = lambda i: labels[i]  # noqa: E731
-        quantity = f"{quantity} along directions"
+        subject = Subject(rule, Aspect.DIRECTIONS)
     coarse = session.u * units + U64 * own_units
-    (tolerance,) = excused(session, traced, quantity, [ours], [theirs], [U64 * (units + own_units)], [coarse])
-    finding = compare_matrices(session, FIRST, quantity, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
+    (tolerance,) = excused(session, traced, subject.text, [ours], [theirs], [U64 * (units + own_units)], [coarse])
+    finding = compare_matrices(session, FIRST, subject, route, ours, theirs, tolerance, U64 * own_units, rows, columns)
     if bounds is not None and own is not None:
-        suspect(session, quantity, finding, ours, theirs, tolerance, traced)
+        suspect(session, rule, finding, ours, theirs, tolerance, traced)
 
 
 def _as_run(
     session: Session,
-    quantity: str,
+    rule: str,
     route: str,
     traced: Traced,
     hand: LinearMap,
     truth: LinearMap,
     of: Callable[[Any, Any], LinearMap],
     rows: Any,
-    templates: list[Any],
 ) -> None:
-    """The rule in its own dtype along three directions, which are numbers of that dtype."""
-    probes = hand.probes(3)
-    if not session.double:
-        probes = np.asarray(probes.astype(np.float32), np.float64)
-    theirs, own = truth.measure(probes)
-    _, units = hand.measure(probes)
-    ran = []
-    with session.point.scope():
-        for probe in probes:
-            parts, at = [], 0
-            for leaf in templates:
-                size = int(np.prod(leaf.shape))
-                parts.append(jax.numpy.asarray(probe[at : at + size].reshape(leaf.shape), leaf.dtype))
-                at += size
-            outs = traced.as_run(session.point.leaves, parts)
-            ran.append(np.concatenate([np.asarray(y).ravel() for y in outs]))
-            session.clock.evaluations += 1
-    tolerance = session.u * units + U64 * own
-    with np.errstate(invalid="ignore"):
-        off = not (np.abs(np.array(ran).astype(np.float64) - theirs) <= tolerance).all()
-    if off:
-        # In the working dtype the function may be another one (random draws, rounded data): hold the rule to that.
-        fun, rule = session.fun, LinearMap(session, traced.run_narrow, list(traced.narrow.consts), hand.inputs)
-        narrow, narrow_own = of(fun.run_narrow, list(fun.narrow.consts)).measure(probes, narrow=True)
-        wider = session.u * rule.measure(probes, narrow=True)[1] + U64 * narrow_own
-        with np.errstate(invalid="ignore"):
-            if (np.abs(np.array(ran).astype(np.float64) - narrow) <= wider).all():
-                theirs, own, tolerance = narrow, narrow_own, wider
-    name = f"{quantity}, as it runs in {session.point.dtype}"
-    where = lambda i: f"direction {i}"  # noqa: E731
-    compare_matrices(
-        session, FIRST, name, route, np.array(ran).T, theirs.T, tolerance.T, U64 * own.T, rows, where, table=True
-    )
+    probes = representable(session, hand.probes(3))
+    where, measured = (lambda i: f"direction {i}"), (*truth.measure(probes), hand.measure(probes)[1])
+    check_as_run(session, FIRST, rule, route, traced, hand, of, probes, *measured, rows, where)

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, DOUBT, Truth, basis, split
+from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, DOUBT, Truth
 from jaxsoftmax.checker.compare.routes import routes_of
-from jaxsoftmax.checker.inputs.context import Session
-from jaxsoftmax.checker.inputs.matrices import names_of
+from jaxsoftmax.checker.inputs.context import Kinked, Session, ravel
+from jaxsoftmax.checker.inputs.matrices import EntryNames
 from jaxsoftmax.checker.numeric.differences import Difference
-from jaxsoftmax.checker.numeric.kinks import kink
+from jaxsoftmax.checker.numeric.kinks import Shape, kink
 
 # So many entries in doubt are looked at one by one.
 _LOOKED_AT = 64
@@ -39,8 +39,7 @@ def judge(
     At a point of no derivative any value between the slopes from both sides is accepted (a subgradient, for convex
     functions); beside one nothing is, but the report can say so.
     """
-    flat = [np.concatenate([np.ravel(np.asarray(a)).astype(np.float64) for a in part]) for part in (ours, target)]
-    mine, other = flat
+    mine, other = ravel(ours), ravel(target)
     limit = np.concatenate([np.broadcast_to(t, o.shape).ravel() for t, o in zip(tolerance, target, strict=True)])
     with np.errstate(all="ignore"):
         lost = ~np.isfinite(other)
@@ -48,15 +47,15 @@ def judge(
     if not len(doubt):
         return Judged(target, tolerance)
     other, limit = other.copy(), limit.copy()
-    names, routes = names_of(session), routes_of(session)
+    names, routes = EntryNames(session), routes_of(session)
     for i in (int(k) for k in doubt[: _LOOKED_AT if not routes.lean else _LOOKED_AT_LARGE]):
-        found = routes.difference(basis(session, i))
-        shape = kink(found)
-        if not (lost[i] or shape.kind.startswith("kink")):
+        found = routes.difference(session.basis(i))
+        seen = kink(found)
+        if not (lost[i] or seen.kinked):
             continue
         name = names(i) or "x"
-        if shape.kind.startswith("kink"):
-            session.kinks.append(f"{name}: {shape.evidence}")
+        if seen.kinked:
+            session.kinks.append(Kinked(name, seen.evidence))
         left, right, slack = _sides(session, truth, i, found)
         if not np.isfinite([left, right]).all():
             if lost[i]:
@@ -74,7 +73,7 @@ def judge(
         elif lost[i]:
             session.note(f"autodiff of the stripped function is not finite at {name}: its neighbours judge")
             other[i], limit[i] = (left + right) / 2, high - low
-    return Judged(split(session, other), split(session, limit))
+    return Judged(session.split(other), session.split(limit))
 
 
 def _sides(session: Session, truth: Truth, i: int, found: Difference) -> tuple[float, float, float]:
@@ -84,15 +83,15 @@ def _sides(session: Session, truth: Truth, i: int, found: Difference) -> tuple[f
     differences, whose steps are longer, cannot. Else the one-sided differences.
     """
     size = max(float(np.max(np.abs(leaf), initial=0.0)) for leaf in map(np.asarray, session.point.leaves)) or 1.0
-    at = np.concatenate([np.ravel(np.asarray(leaf)).astype(np.float64) for leaf in session.point.leaves])[i]
+    at = ravel(session.point.leaves)[i]
     step = max(abs(float(at)) * 2.0**-50, size * 2.0**-300)
     slopes = []
     if truth.route != DIFFERENCES:
         with jax.enable_x64(True):
             for sign in (-1.0, 1.0):
-                moved = [x + sign * step * v for x, v in zip(session.wide(), basis(session, i), strict=True)]
+                moved = [x + sign * step * v for x, v in zip(session.wide(), session.basis(i), strict=True)]
                 gradient = session.values(truth.program, moved)[1:]
-                slopes.append(float(np.concatenate([np.ravel(g) for g in gradient])[i]))
+                slopes.append(float(ravel(gradient)[i]))
         if np.isfinite(slopes).all():
             return slopes[0], slopes[1], 2.0**-40 * max(abs(slopes[0]), abs(slopes[1]))
     slack = DOUBT * max(float(found.left_error), float(found.right_error))
@@ -101,11 +100,11 @@ def _sides(session: Session, truth: Truth, i: int, found: Difference) -> tuple[f
 
 def leave_out_kinks(session: Session, columns: np.ndarray) -> None:
     """Of the columns of a Jacobian that are in doubt, leave out those in which the function has no derivative."""
-    names, routes = names_of(session), routes_of(session)
+    names, routes = EntryNames(session), routes_of(session)
     for j in columns[: _LOOKED_AT if not routes.lean else _LOOKED_AT_LARGE]:
-        shape = kink(routes.difference(basis(session, int(j))))
-        if shape.kind == "kink at the point":
+        seen = kink(routes.difference(session.basis(int(j))))
+        if seen.shape is Shape.KINK:
             session.nonsmooth.add(int(j))
-            session.note(f"no derivative at {names(int(j)) or 'x'} ({shape.evidence}): that entry is left out")
-        if shape.kind.startswith("kink"):
-            session.kinks.append(f"{names(int(j)) or 'x'}: {shape.evidence}")
+            session.note(f"no derivative at {names(int(j)) or 'x'} ({seen.evidence}): that entry is left out")
+        if seen.kinked:
+            session.kinks.append(Kinked(names(int(j)) or "x", seen.evidence))

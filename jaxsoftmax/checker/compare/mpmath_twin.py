@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsoftmax.checker.compare.autodiff import REVERSE, Truth, basis, dot, dot_tolerance, finite, split
+from jaxsoftmax.checker.compare.autodiff import REVERSE, Truth, dot, dot_tolerance, finite
 from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.inputs.arguments import called
 from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 _DIGITS = 50
 # Up to this many entries each one is differentiated; beyond, so many directions.
@@ -34,9 +35,9 @@ def check_twin(session: Session, twin: Callable[..., Any], hands: Sequence[Hand]
         raise ImportError("twin: needs mpmath. Install jaxsoftmax[exact].") from error
     n = session.point.size
     probes = (
-        [basis(session, i) for i in range(n)]
+        [session.basis(i) for i in range(n)]
         if n <= _ENTRIES
-        else [split(session, v) for v in session.normal(_DIRECTIONS)]
+        else [session.split(v) for v in session.normal(_DIRECTIONS)]
     )
     slopes = []
     with mpmath.workdps(_DIGITS):
@@ -55,7 +56,7 @@ def check_twin(session: Session, twin: Callable[..., Any], hands: Sequence[Hand]
     route = f"{_DIGITS} digits (twin)"
     session.add(
         FIRST,
-        "fun",
+        Subject("fun"),
         route,
         [truth.value],
         [float(value)],
@@ -72,11 +73,11 @@ def check_twin(session: Session, twin: Callable[..., Any], hands: Sequence[Hand]
         bounds = [dot_tolerance(gradient, probe, tolerance) for probe in probes]
         owns = [_OWN * abs(s) for s in slopes]
         if n <= _ENTRIES:
-            parts = [split(session, np.array(a)) for a in (ours, slopes, np.add(bounds, owns), owns)]
-            session.add(FIRST, name, route, *parts)
+            parts = [session.split(np.array(a)) for a in (ours, slopes, np.add(bounds, owns), owns)]
+            session.add(FIRST, Subject(name), route, *parts)
         else:
             arrays = [[np.array([v]) for v in row] for row in (ours, slopes, np.add(bounds, owns), owns)]
-            session.add(FIRST, f"{name} along directions", route, *arrays, paths=names, identity=True)
+            session.add(FIRST, Subject(name, Aspect.DIRECTIONS), route, *arrays, paths=names, identity=True)
 
 
 def _value_tolerance(truth: Truth) -> float:

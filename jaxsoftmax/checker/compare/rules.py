@@ -14,14 +14,12 @@ from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
 
-NAMES = ("gradient", "value_and_gradient", "hvp", "hessian", "jvp", "vjp")
-
 
 class Rule(NamedTuple):
     """One rule.
 
     Attributes:
-        kind: one of NAMES.
+        kind: the argument of `crosscheck` that takes such a rule: "gradient", "hvp", "jvp", …
         name: what the report calls it.
         traced: it.
     """

@@ -7,14 +7,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.compare.as_run import check_as_run, representable
 from jaxsoftmax.checker.compare.curvature import SECOND, Curvature, hessian_products
 from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.inputs.closed_data import excused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.inputs.matrices import compare_matrices, names_of, suspect
-from jaxsoftmax.checker.inputs.probes import residual_probe, state_guarantee, structured_probes
+from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, suspect
+from jaxsoftmax.checker.inputs.probes import residual_probe, structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.result import Aspect, Subject
 
 _PROBES = 8
 
@@ -22,7 +24,7 @@ _PROBES = 8
 def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndarray | None:
     """Compare a hand Hessian with autodiff: all entries, or its products with probes; and its symmetry."""
     program = session.program(traced.run, traced.consts, session.wide())
-    names, dtype = names_of(session), session.point.dtype
+    names = EntryNames(session)
     (ran,) = traced.as_run(session.point.leaves)
     if truth.matrix is None or truth.bounds is None:
         _probe_hessian(session, program, ran, truth)
@@ -43,36 +45,40 @@ def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndar
     limit = session.u * units + own
     (tolerance,) = excused(session, traced, "hessian", [ours], [truth.matrix], [U64 * units + own], [limit])
     args = (truth.route, ours, truth.matrix, tolerance, own, names, names)
-    finding = compare_matrices(session, SECOND, "hessian", *args, table=session.double)
+    finding = compare_matrices(session, SECOND, Subject("hessian"), *args, table=session.double)
     suspect(session, "hessian", finding, ours, truth.matrix, tolerance, traced)
     if len(doubtful(np.abs(np.asarray(ran).astype(np.float64) - truth.matrix), limit)):
         narrow = session.program(traced.run_narrow, list(traced.narrow.consts), session.wide())
         limit = np.maximum(limit, session.u * session.measure(narrow, session.wide(), narrow=True).errors[0] + own)
-    name = f"hessian, as it runs in {dtype}"
+    subject = Subject("hessian", dtype=session.point.dtype)
     compare_matrices(
-        session, SECOND, name, truth.route, ran, truth.matrix, limit, own, names, names, table=not session.double
+        session, SECOND, subject, truth.route, ran, truth.matrix, limit, own, names, names, table=not session.double
     )
     both = units + units.T
     (tolerance,) = excused(session, traced, "hessian", [ours], [ours.T], [U64 * both], [session.u * both])
-    compare_matrices(
-        session, SECOND, "hessian, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
-    )
+    _compare_transpose(session, "hessian", ours, tolerance)
     return ours
+
+
+def _compare_transpose(session: Session, rule: str, ours: np.ndarray, tolerance: Any) -> None:
+    subject, names = Subject(rule, Aspect.SYMMETRY), EntryNames(session)
+    compare_matrices(
+        session, SECOND, subject, "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
+    )
 
 
 def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -> None:
     n = session.point.size
     (ours,) = session.values(program, session.wide())
-    probes, labels = structured_probes(session, truth.map, list(session.point.paths))
-    state_guarantee(session, "hessian", n, labels)
+    probes, labels = structured_probes(session, "hessian", truth.map, list(session.point.paths))
     theirs, units = truth.map.measure(probes)
     # The rule's own matrix is multiplied here: its rounding is taken to be that of the products beside it.
     tolerance = U64 * (3 * units + (4 + 2 * np.sqrt(n)) * (np.abs(probes) @ np.abs(ours).T))
-    names = names_of(session)
+    names = EntryNames(session)
     compare_matrices(
         session,
         SECOND,
-        "hessian times probes",
+        Subject("hessian", Aspect.DIRECTIONS),
         truth.route,
         probes @ ours.T,
         theirs,
@@ -86,7 +92,7 @@ def _probe_hessian(session: Session, program: Any, ran: Any, truth: Curvature) -
 def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
     """Compare a hand Hessian-vector product with autodiff: all columns, or probes; as it runs; linear; symmetric."""
     hand = LinearMap(session, traced.run, traced.consts, session.point.leaves)
-    names = names_of(session)
+    names = EntryNames(session)
     bounds = Bounds.of(hand, session.rng) if truth.matrix is not None else None
     if truth.matrix is not None and truth.bounds is not None and bounds is not None:
         ours = bounds.matrix
@@ -99,14 +105,12 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
         fine, coarse = U64 * bounds.units + own, session.u * bounds.units + own
         (tolerance,) = excused(session, traced, "hvp", [ours], [truth.matrix], [fine], [coarse])
         finding = compare_matrices(
-            session, SECOND, "hvp", truth.route, ours, truth.matrix, tolerance, own, names, names
+            session, SECOND, Subject("hvp"), truth.route, ours, truth.matrix, tolerance, own, names, names
         )
         suspect(session, "hvp", finding, ours, truth.matrix, tolerance, traced)
         both = bounds.units + bounds.units.T
         (tolerance,) = excused(session, traced, "hvp", [ours], [ours.T], [U64 * both], [session.u * both])
-        compare_matrices(
-            session, SECOND, "hvp, symmetry", "its transpose", ours, ours.T, tolerance, 0.0, names, names, identity=True
-        )
+        _compare_transpose(session, "hvp", ours, tolerance)
     _check_probes(session, traced, hand, truth, whole=bounds is not None)
     _check_linear(session, hand)
     return hand
@@ -118,10 +122,8 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
         probes = session.normal(_PROBES)
         labels = [f"random {i}" for i in range(len(probes))]
     else:
-        probes, labels = structured_probes(session, hand, list(session.point.paths))
-        state_guarantee(session, "hvp", hand.width, labels)
-    if not session.double:  # the directions that the rule is given are numbers of its dtype
-        probes = np.asarray(probes.astype(np.float32), np.float64)
+        probes, labels = structured_probes(session, "hvp", hand, list(session.point.paths))
+    probes = representable(session, probes)
     ours, units = hand.measure(probes)
     theirs, own = truth.map.measure(probes)
     residual = None if whole else residual_probe(ours, theirs, hand.width)
@@ -131,43 +133,20 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
         ours, units = np.vstack([ours, more]), np.vstack([units, more_units])
         theirs, own = np.vstack([theirs, other]), np.vstack([own, other_units])
         probes, labels = np.vstack([probes, residual]), [*labels, "the residual of another"]
-    names, where = names_of(session), lambda i: labels[i]
+    names, where = EntryNames(session), lambda i: labels[i]
     coarse = session.u * units + U64 * own
     (tolerance,) = excused(session, traced, "hvp", [ours], [theirs], [U64 * (units + own)], [coarse])
-    compare_matrices(
-        session, SECOND, "hvp along directions", truth.route, ours, theirs, tolerance, U64 * own, where, names
-    )
+    subject = Subject("hvp", Aspect.DIRECTIONS)
+    compare_matrices(session, SECOND, subject, truth.route, ours, theirs, tolerance, U64 * own, where, names)
     if not whole:
         _check_symmetric(session, ours, U64 * units, probes)
-    few = min(len(probes), 3)
-    ran = []
-    for probe in probes[:few]:
-        with jax.enable_x64(True):
-            leaves = [v.astype(x.dtype) for v, x in zip(session.like_point(probe), session.point.leaves, strict=True)]
-        ran.append(np.concatenate([np.asarray(y).ravel() for y in traced.as_run(session.point.leaves, leaves)]))
-        session.clock.evaluations += 1
-    limit, target, mine = session.u * units[:few] + U64 * own[:few], theirs[:few], np.array(ran, np.float64)
-    if not (np.abs(mine - target) <= limit).all():
-        # In the working dtype the function may be another one (random draws, rounded data): hold the rule to that.
-        other = hessian_products(session, session.fun.run_narrow, list(session.fun.narrow.consts), truth.route)
-        rule = LinearMap(session, traced.run_narrow, list(traced.narrow.consts), session.point.leaves)
-        narrow, narrow_own = other.measure(probes[:few])
-        wider = session.u * rule.measure(probes[:few], narrow=True)[1] + U64 * narrow_own
-        if (np.abs(mine - narrow) <= wider).all():
-            limit, target, own = wider, narrow, narrow_own
-    compare_matrices(
-        session,
-        SECOND,
-        f"hvp, as it runs in {session.point.dtype}",
-        truth.route,
-        np.array(ran),
-        target,
-        limit,
-        U64 * own[:few],
-        where,
-        names,
-        table=True,
-    )
+
+    def of(run: Any, consts: Any) -> LinearMap:
+        return hessian_products(session, run, consts, truth.route)
+
+    few = slice(3)
+    measured = (probes[few], theirs[few], own[few], units[few])
+    check_as_run(session, SECOND, "hvp", truth.route, traced, hand, of, *measured, names, where)
 
 
 def _check_symmetric(session: Session, products: np.ndarray, tolerance: np.ndarray, probes: np.ndarray) -> None:
@@ -179,7 +158,7 @@ def _check_symmetric(session: Session, products: np.ndarray, tolerance: np.ndarr
     compare_matrices(
         session,
         SECOND,
-        "hvp, symmetry",
+        Subject("hvp", Aspect.SYMMETRY),
         "<u, Hv> = <v, Hu>",
         forms,
         forms.T,
@@ -205,14 +184,14 @@ def _check_linear(session: Session, hand: LinearMap) -> None:
     compare_matrices(
         session,
         SECOND,
-        "hvp, linear in the direction",
+        Subject("hvp", Aspect.LINEARITY),
         "hvp(a v + w) = a hvp(v) + hvp(w)",
         values[:2],
         expected,
         tolerance,
         0.0,
         where,
-        names_of(session),
+        EntryNames(session),
         identity=True,
     )
 
@@ -240,12 +219,12 @@ def check_consistent(session: Session, gradient: Traced, traced: Traced, hand: L
     compare_matrices(
         session,
         SECOND,
-        "hvp",
+        Subject("hvp"),
         "derivative of the hand gradient",
         ours,
         theirs,
         tolerance,
         U64 * own,
         lambda i: f"direction {i}",
-        names_of(session),
+        EntryNames(session),
     )

@@ -2,18 +2,71 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.matrices import entry_path
+from jaxsoftmax.checker.report.result import Diagnosis, DiagnosisName
 
-__all__ = ["Case", "constants", "number", "scale_fit"]
+__all__ = ["Case", "Fitted", "Guess", "constants", "guess", "scale_fit"]
 
 # No guess is made at an error that is less than so many tolerances: too many formulas would fit it.
 _VISIBLE = 16.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """What an error may be, in words that leave open whose: the same error of two rules makes equal guesses.
+
+    Attributes:
+        name: the diagnosis.
+        template: the sentence; {rule} stands for the rule, and other names for the values.
+        values: (name, value) pairs.
+    """
+
+    name: DiagnosisName
+    template: str
+    values: tuple[tuple[str, Any], ...]
+
+    def about(self, rule: str) -> Diagnosis:
+        """The diagnosis of one rule."""
+        return Diagnosis(self.name, self.template.format(rule=rule, **dict(self.values)))
+
+
+def guess(name: DiagnosisName, template: str, **values: Any) -> Guess:
+    """A guess.
+
+    Example:
+        >>> str(guess("constant factor", "{rule} is {times} the right one", times="half of").about("gradient"))
+        'constant factor: gradient is half of the right one'
+    """
+    return Guess(name, template, tuple(values.items()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A fitted number, to four digits, with its uncertainty; equal to another fit of the same number.
+
+    Example:
+        >>> str(Fitted.of(0.5, 2e-13)), str(Fitted.of(1.23456, 1e-4))
+        ('0.5000 ± 2e-13', '1.235 ± 1e-04')
+    """
+
+    number: str
+    spread: float = dataclasses.field(compare=False)
+
+    @classmethod
+    def of(cls, c: float, spread: float) -> Fitted:
+        """The number c, known to within the spread and its own rounding."""
+        return cls(f"{c:#.4g}", max(spread, 2.0**-52 * abs(c)))
+
+    def __str__(self) -> str:
+        return f"{self.number} ± {self.spread:.0e}"
 
 
 class Case:
@@ -25,7 +78,6 @@ class Case:
     Attributes:
         session: the check.
         suspect: the rule.
-        what: what it is called in sentences.
         paths: of the row leaves.
         ours, theirs, error, tolerance: the quantity, a list each.
         wrong: booleans likewise: beyond the tolerance.
@@ -33,7 +85,7 @@ class Case:
     """
 
     def __init__(self, session: Session, suspect: Suspect) -> None:
-        self.session, self.suspect, self.what = session, suspect, suspect.name
+        self.session, self.suspect = session, suspect
         self.matrix = suspect.kind != "gradient"
         self.row_paths, self.row_shapes = _side(session, outputs=suspect.kind == "jvp")
         self.column_paths, self.column_shapes = _side(session, outputs=suspect.kind == "vjp")
@@ -64,12 +116,11 @@ class Case:
             quantity[:] = self.leaves([flat])
 
     def leaves(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """A quantity as the suspect holds it (leaves, or one matrix) as leaves with an axis for columns."""
-        if not self.matrix:
-            return [np.asarray(a).reshape(*shape, 1) for a, shape in zip(arrays, self.row_shapes, strict=True)]
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.row_shapes])[:-1]
-        parts = np.split(np.asarray(arrays[0]), ends, axis=0)
-        return [part.reshape(*shape, -1) for part, shape in zip(parts, self.row_shapes, strict=True)]
+        """A quantity as the suspect holds it (leaves, or the rows of one matrix) as leaves with an axis for columns."""
+        columns = np.shape(arrays[0])[1] if self.matrix else 1
+        if len(arrays) < len(self.row_shapes):
+            arrays = np.split(arrays[0], np.cumsum([int(np.prod(shape)) for shape in self.row_shapes])[:-1])
+        return [np.asarray(a).reshape(*shape, columns) for a, shape in zip(arrays, self.row_shapes, strict=True)]
 
     def joined(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
         """Leaves as one (rows, columns) matrix."""
@@ -123,12 +174,15 @@ class Case:
 
     def entry(self, leaf: int, index: Sequence[int]) -> str:
         """The path of an entry."""
-        shape = self.row_shapes[leaf]
-        *place, column = (int(k) for k in index)
-        row = self.row_paths[leaf] + (str(place) if shape else "")
-        if not self.matrix:
-            return row or "the entry"
-        return f"{row or 'output'} by {entry_path(self.column_paths, self.column_shapes, column) or 'x'}"
+        row = self.row(leaf, index)
+        column = entry_path(self.column_paths, self.column_shapes, int(index[-1])) if self.matrix else ""
+        return f"{row} by {column or 'x'}" if self.matrix else row
+
+    def row(self, leaf: int, index: Sequence[int]) -> str:
+        """The path of an entry without its column."""
+        place = [int(k) for k in index[:-1]]
+        path = self.row_paths[leaf] + (str(place) if self.row_shapes[leaf] else "")
+        return path or ("output" if self.matrix else "the entry")
 
     def places(self, limit: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The first wrong entries, the worst first in each leaf: (leaf, index)."""
@@ -178,16 +232,6 @@ def scale_fit(
         spread += weight * t * float(np.abs(d).sum())
         entries += int((np.abs(d) > 8 * t).sum())
     return (top / bottom, spread / bottom, entries) if bottom > 0 and np.isfinite(bottom) else None
-
-
-def number(c: float, spread: float) -> str:
-    """A fitted number with its uncertainty.
-
-    Example:
-        >>> number(0.5, 2e-13), number(1.23456, 1e-4)
-        ('0.5000 ± 2e-13', '1.235 ± 1e-04')
-    """
-    return f"{c:#.4g} ± {max(spread, 2.0**-52 * abs(c)):.0e}"
 
 
 def constants(session: Session) -> list[tuple[str, np.ndarray]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from jaxsoftmax.checker.compare.autodiff import Truth, gradient_program
-from jaxsoftmax.checker.diagnosis.case import Case, constants
+from jaxsoftmax.checker.diagnosis.case import Case, Guess, constants, guess
 from jaxsoftmax.checker.diagnosis.flat import Flat
 from jaxsoftmax.checker.diagnosis.programs import Tampered
 
@@ -35,7 +36,7 @@ def _signs(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         yield "left out (taken for 1)", np.ones_like(array)
 
 
-def other_data(case: Case, flat: Flat, truth: Truth | None) -> str | None:
+def other_data(case: Case, flat: Flat, truth: Truth | None) -> Guess | None:
     """The derivative of the function with one of its arrays replaced, everywhere or in one use, is ours."""
     if not case.usable:
         return None
@@ -56,7 +57,7 @@ def other_data(case: Case, flat: Flat, truth: Truth | None) -> str | None:
         weight = array.size > 1 and bool(array.ndim == 1 or (array >= 0).all())
         # Samples are what a scalar is summed over; a vector-valued function has none.
         called = "wrong term" if case.suspect.kind in ("jvp", "vjp") else "sample weight"
-        options = [(called, *o) for o in _weights(array)] if weight else []
+        options: list[Any] = [(called, *o) for o in _weights(array)] if weight else []
         options += [("wrong term", *o) for o in _signs(array)] if one_use is None else []
         for diagnosis, text, other in options:
             if trials >= _TRIALS or not case.session.clock.allows():
@@ -66,30 +67,32 @@ def other_data(case: Case, flat: Flat, truth: Truth | None) -> str | None:
                 other if v == which and one_use in (None, n) else held
                 for n, (v, held) in enumerate(zip(holders, tampered.used, strict=True))
             ]
-            (guess,) = tampered(values=changed)
-            if case.explained(guess):
+            (found,) = tampered(values=changed)
+            if case.explained(found):
                 place = "" if one_use is None else f" in one of {holders.count(which)} places"
-                return f"{diagnosis}: looks like {name} (shape {array.shape}) is {text}{place} in {case.what}"
+                changed = f"{name} (shape {array.shape}) is {text}{place}"
+                return guess(diagnosis, "looks like {changed} in {rule}", changed=changed)
     return None
 
 
-def own_stops(case: Case, flat: Flat, truth: Truth | None) -> str | None:
+def own_stops(case: Case, flat: Flat, truth: Truth | None) -> Guess | None:
     """ours is the derivative with the function's own stop_gradients kept."""
     fun = case.session.fun
     if not case.usable or case.matrix or not fun.replay.stops or truth is None:
         return None
     session = case.session
     program, _ = gradient_program(session, lambda c, leaves: fun.run(c, leaves, keep_stops=True), fun.consts)
-    _, *guess = session.values(program, session.wide())
-    if not case.explained([g[..., None] for g in guess]):
+    _, *found = session.values(program, session.wide())
+    if not case.explained([g[..., None] for g in found]):
         return None
-    return (
-        f"stop gradient: looks like {case.what} leaves out what the function's stop_gradient hides; the derivative of "
-        "the computed value has that part"
+    return guess(
+        "stop gradient",
+        "looks like {rule} leaves out what the function's stop_gradient hides; the derivative of the computed value "
+        "has that part",
     )
 
 
-def stopped(case: Case, flat: Flat, truth: Truth | None) -> str | None:
+def stopped(case: Case, flat: Flat, truth: Truth | None) -> Guess | None:
     """ours is the derivative with one value of the function, or two, held constant."""
     if not case.usable:
         return None
@@ -106,7 +109,8 @@ def stopped(case: Case, flat: Flat, truth: Truth | None) -> str | None:
     if found is None:
         return None
     held = " and ".join(flat.text(gates[k]) for k in found)
-    return f"stop gradient: looks like {case.what} holds {held} constant, though it depends on the parameters"
+    text = "looks like {rule} holds {held} constant, though it depends on the parameters"
+    return guess("stop gradient", text, held=held)
 
 
 def _first(case: Case, tampered: Tampered, cuts: list[tuple[int, ...]]) -> tuple[int, ...] | None:
@@ -116,8 +120,8 @@ def _first(case: Case, tampered: Tampered, cuts: list[tuple[int, ...]]) -> tuple
         factors = np.ones((len(part), tampered.counts[0]))
         for row, cut in enumerate(part):
             factors[row, list(cut)] = 0.0
-        for cut, guess in zip(part, tampered(factors), strict=True):
-            if case.explained(guess):
+        for cut, found in zip(part, tampered(factors), strict=True):
+            if case.explained(found):
                 return cut
         if not case.session.clock.allows():
             return None

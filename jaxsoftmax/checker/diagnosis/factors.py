@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from jaxsoftmax.checker.diagnosis.case import Case, constants, number, scale_fit
+from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, constants, guess, scale_fit
 
 __all__ = ["constant_factor", "leaf_factor", "parameters", "regulariser"]
 
@@ -35,32 +35,33 @@ _KNOWN = {
 }
 
 
-def constant_factor(case: Case) -> str | None:
+def constant_factor(case: Case) -> Guess | None:
     """ours = c theirs in every entry; zeros are no factor but a derivative that was cut off."""
     found = case.scaled([np.zeros_like(t) for t in case.theirs], case.theirs)
     if found is None:
         return _single(case)
     c, spread = found
     if abs(c) <= 2 * spread:
-        return f"stop gradient: looks like {case.what} holds everything constant: it is 0 everywhere"
-    return (
-        f"constant factor: looks like {case.what} is {_said(case, c, spread)} the right one (factor {number(*found)})"
-    )
+        return guess("stop gradient", "looks like {rule} holds everything constant: it is 0 everywhere")
+    return _factor(_said(case, c, spread), Fitted.of(c, spread))
 
 
-def _single(case: Case) -> str | None:
+def _factor(times: str, factor: Fitted) -> Guess:
+    text = "looks like {rule} is {times} the right one (factor {factor})"
+    return guess("constant factor", text, times=times, factor=factor)
+
+
+def _single(case: Case) -> Guess | None:
     """One entry only: every number is a multiple of it, so the factor must be a known one."""
     if case.size != 1 or not case.usable or not case.theirs[0].ravel()[0]:
         return None
     c = float(case.ours[0].ravel()[0] / case.theirs[0].ravel()[0])
     spread = case.limit(0, abs(c)) / abs(float(case.theirs[0].ravel()[0]))
     known = _known(case, c, spread)
-    if known is None:
-        return None
-    return f"constant factor: looks like {case.what} is {known} the right one (factor {number(c, spread)})"
+    return None if known is None else _factor(known, Fitted.of(c, spread))
 
 
-def leaf_factor(case: Case) -> str | None:
+def leaf_factor(case: Case) -> Guess | None:
     """One leaf of several is wrong, and by a factor (any, where the leaf has one entry)."""
     if len(case.failing) != 1 or len(case.error) == 1 or case.matrix or not case.usable:
         return None
@@ -75,9 +76,10 @@ def leaf_factor(case: Case) -> str | None:
     if not (miss <= case.limit(i, abs(c)) + spread * np.abs(case.theirs[i])).all():
         return None
     if abs(c) <= 2 * spread:
-        return f"one leaf: only {case.paths[i]} is wrong, it is 0; {rest}"
-    said = _said(case, c, spread)
-    return f"one leaf: only {case.paths[i]} is wrong, it is {said} the right one (factor {number(c, spread)}); {rest}"
+        return guess("one leaf", "only {leaf} is wrong, it is 0; {rest}", leaf=case.paths[i], rest=rest)
+    text = "only {leaf} is wrong, it is {times} the right one (factor {factor}); {rest}"
+    values = {"leaf": case.paths[i], "times": _said(case, c, spread), "factor": Fitted.of(c, spread), "rest": rest}
+    return guess("one leaf", text, **values)
 
 
 def _said(case: Case, c: float, spread: float) -> str:
@@ -125,7 +127,7 @@ def parameters(case: Case, leaves: list[int]) -> list[np.ndarray] | None:
     return case.leaves([np.diag(diagonal)])
 
 
-def regulariser(case: Case) -> str | None:
+def regulariser(case: Case) -> Guess | None:
     """ours − theirs = c x on whole leaves, or on whole slices of one, and 0 elsewhere."""
     if not case.usable or not case.failing:
         return None
@@ -154,16 +156,17 @@ def regulariser(case: Case) -> str | None:
         return None
     c, spread = found
     if _radial(case, direction):
-        return (
-            f"gauge: looks like {case.what} has {number(c, spread)} times the parameters on {', '.join(where) or 'x'} "
-            "added; the right one is orthogonal to them (a projection is missing)"
+        return guess(
+            "gauge",
+            "looks like {rule} has {factor} times the parameters on {where} added; the right one is orthogonal to them "
+            "(a projection is missing)",
+            factor=Fitted.of(c, spread),
+            where=", ".join(where) or "x",
         )
     named = "" if len(case.error) == 1 and where == [""] else f" on {', '.join(where)}"
-    if c < 0:
-        text = f"a term {-c:.4g} * parameters{named} is missing"
-    else:
-        text = f"a term {c:.4g} * parameters{named} is too much"
-    return f"missing regulariser: looks like {text} in {case.what} (fit {number(abs(c), spread)})"
+    term = f"a term {abs(c):.4g} * parameters{named} is {'missing' if c < 0 else 'too much'}"
+    text, fit = "looks like {term} in {rule} (fit {fit})", Fitted.of(abs(c), spread)
+    return guess("missing regulariser", text, term=term, fit=fit)
 
 
 def _radial(case: Case, direction: list[np.ndarray]) -> bool:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.extend.core import Literal
 
 from jaxsoftmax.checker.inputs.context import Session
-from jaxsoftmax.checker.jaxprs.equations import bind, scan_counts
+from jaxsoftmax.checker.jaxprs.equations import bind, evaluate, scan_counts
 
 __all__ = ["Flat", "flatten", "has_loop"]
 
@@ -137,21 +137,16 @@ def flatten(session: Session, *, unroll: bool = False) -> Flat | None:
 
 def _unrolled(jaxpr: Any, args: Sequence[Any]) -> list[Any]:
     """A jaxpr with its short scans as straight code."""
-    values: dict[Any, Any] = dict(zip(jaxpr.invars, args, strict=True))
 
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, Literal) else values[atom]
-
-    for eqn in jaxpr.eqns:
-        given = [read(a) for a in eqn.invars]
+    def equation(eqn: Any, given: list[Any]) -> list[Any]:
         short = eqn.primitive.name == "scan" and eqn.params["length"] <= _STEPS
-        outs = _steps(eqn.params, given) if short else bind(eqn, given)
-        values.update(zip(eqn.outvars, outs, strict=True))
-    return [read(a) for a in jaxpr.outvars]
+        return _steps(eqn.params, given) if short else bind(eqn, given)
+
+    return evaluate(jaxpr, args, equation)
 
 
 def _steps(params: Any, given: list[Any]) -> list[Any]:
-    n, m = scan_counts(params, len(given))
+    n, m = scan_counts(params)
     body, length = params["jaxpr"], params["length"]
     consts, carry, xs = given[:n], given[n : n + m], given[n + m :]
     inner = body.jaxpr.replace(constvars=[], invars=[*body.jaxpr.constvars, *body.jaxpr.invars])

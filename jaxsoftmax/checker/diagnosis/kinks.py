@@ -7,43 +7,45 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 
-from jaxsoftmax.checker.diagnosis.case import Case
+from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess
 from jaxsoftmax.checker.diagnosis.flat import Flat
-from jaxsoftmax.checker.jaxprs.equations import bind
+from jaxsoftmax.checker.inputs.context import Kinked
+from jaxsoftmax.checker.jaxprs.equations import bind, evaluate
 
-__all__ = ["kink", "near_ties"]
+__all__ = ["kink", "near_ties", "not_smooth"]
 
 # A tie is near when the margin is this fraction of the operands' size.
 _NEAR = 1e-4
 _COMPARED = {"max", "min", "gt", "ge", "lt", "le"}
 
 
-def kink(case: Case, flat: Flat | None) -> str | None:
+def kink(case: Case, flat: Flat | None) -> Guess | None:
     """All wrong entries are at kinks that the differences saw, or depend on a value that is nearly tied."""
-    wrong = [case.entry(i, index).partition(" by ")[0] for i, index in case.places(64)]
-    seen = [text for text in case.session.kinks if _named(text, wrong, case)]
-    if wrong and seen and (case.matrix or all(_has(case, place) for place in wrong)):
-        return f"kink: the function is not smooth here: {seen[0]}"
+    wrong = [case.row(i, index) for i, index in case.places(64)]
+    seen = [kinked for kinked in case.session.kinks if _named(kinked, wrong, case)]
+    places = {kinked.place for kinked in case.session.kinks}
+    if wrong and seen and (case.matrix or "at" in places or places.issuperset(wrong)):
+        return not_smooth(seen[0])
     if flat is None or not wrong:
         return None
     for name, margin, touched in near_ties(case, flat):
         if all(not w.any() or _inside(case, i, touched) for i, w in enumerate(case.wrong)):
-            return (
-                f"kink: looks like another branch is differentiated: {name} is within {margin:.1e} of its switch, and "
-                "all wrong entries depend on it"
+            text = (
+                "looks like another branch is differentiated: {switch} is within {margin} of its switch, and all wrong "
+                "entries depend on it"
             )
+            return guess("kink", text, switch=name, margin=f"{margin:.1e}")
     return None
 
 
-def _named(text: str, wrong: list[str], case: Case) -> bool:
-    place = text.partition(": ")[0]
-    return case.matrix or any(place in (w, "at" + w, "at") or w == "the entry" for w in wrong)
+def not_smooth(kinked: Kinked) -> Guess:
+    """What the differences saw."""
+    return guess("kink", "the function is not smooth here: {kinked}", kinked=kinked)
 
 
-def _has(case: Case, place: str) -> bool:
-    return any(text.partition(": ")[0] in (place, "at") for text in case.session.kinks)
+def _named(kinked: Kinked, wrong: list[str], case: Case) -> bool:
+    return case.matrix or any(kinked.place in (w, "at" + w, "at") or w == "the entry" for w in wrong)
 
 
 def _inside(case: Case, i: int, touched: list[np.ndarray]) -> bool:
@@ -81,8 +83,6 @@ def near_ties(case: Case, flat: Flat) -> list[tuple[str, float, list[np.ndarray]
 
 def _margins(flat: Flat, leaves: Any, *, raw: bool = False) -> list[Any]:
     """Differences that decide between branches, with the size of what is compared; traceable when `raw`."""
-    env: dict[Any, Any] = dict(zip(flat.jaxpr.invars, [*flat.consts, *leaves], strict=True))
-    read = lambda a: a.val if isinstance(a, Literal) else env[a]  # noqa: E731
     out: list[Any] = []
 
     def keep(name: str, margin: Any, size: Any) -> None:
@@ -92,8 +92,8 @@ def _margins(flat: Flat, leaves: Any, *, raw: bool = False) -> list[Any]:
             top = float(np.max(np.abs(np.asarray(size)), initial=0.0))
             out.append((name, np.asarray(margin), top if np.isfinite(top) and top > 0 else 1.0))
 
-    for _, eqn in flat.equations():
-        given, name = [read(a) for a in eqn.invars], eqn.primitive.name
+    def equation(eqn: Any, given: list[Any]) -> list[Any]:
+        name = eqn.primitive.name
         inexact = given and jnp.issubdtype(jnp.asarray(given[0]).dtype, jnp.floating)
         if inexact and any(flat.is_active(a) for a in eqn.invars):
             if name in _COMPARED:
@@ -107,8 +107,9 @@ def _margins(flat: Flat, leaves: Any, *, raw: bool = False) -> list[Any]:
                 keep("a clamp at its upper bound", x - high, x)
             elif name in ("reduce_max", "reduce_min") and given[0].size > 1:
                 _top_two(given[0], eqn, keep)
-        outs = bind(eqn, given)
-        env.update(zip(eqn.outvars, outs, strict=True))
+        return bind(eqn, given)
+
+    evaluate(flat.jaxpr.replace(eqns=[eqn for _, eqn in flat.equations()]), [*flat.consts, *leaves], equation)
     return out
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.optimize
 
-from jaxsoftmax.checker.diagnosis.case import Case
+from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess
+from jaxsoftmax.checker.report.result import DiagnosisName
 
 __all__ = ["gauge", "permutation", "shift", "transpose"]
 
@@ -23,16 +24,18 @@ def _one_failing(case: Case) -> int | None:
     return case.failing[0] if case.usable and len(case.failing) == 1 else None
 
 
-def _name(case: Case, i: int) -> str:
-    return f"{case.paths[i]} of {case.what}" if case.paths[i] else case.what
+def _moved(name: DiagnosisName, case: Case, i: int, how: str) -> Guess:
+    """A leaf of the rule, or the rule, is `how`."""
+    leaf = f"{case.paths[i]} of " if case.paths[i] else ""
+    return guess(name, "looks like {leaf}{rule} is {how}", leaf=leaf, how=how)
 
 
-def transpose(case: Case) -> str | None:
+def transpose(case: Case) -> Guess | None:
     """A leaf is its own transpose, or that in the leaf's shape; a square matrix is its transpose."""
     if case.usable and case.matrix:
         whole = case.joined(case.theirs)
         if whole.shape[0] == whole.shape[1] and case.explained(case.leaves([whole.T])):
-            return f"transpose: looks like {case.what} is the transpose of the right matrix"
+            return guess("transpose", "looks like {rule} is the transpose of the right matrix")
     i = _one_failing(case)
     if i is None:
         return None
@@ -46,11 +49,11 @@ def transpose(case: Case) -> str | None:
     ):
         if case.explained(_replaced(case, i, moved)):
             shape = "" if leaf.shape[:-1] == leaf.shape[-2::-1] else " and reshaped"
-            return f"transpose: looks like {_name(case, i)} is {text}{shape}"
+            return _moved("transpose", case, i, f"{text}{shape}")
     return None
 
 
-def shift(case: Case) -> str | None:
+def shift(case: Case) -> Guess | None:
     """A leaf is rolled by one place, or a few, along an axis."""
     i = _one_failing(case)
     if i is None:
@@ -59,11 +62,11 @@ def shift(case: Case) -> str | None:
     for axis in range(leaf.ndim - 1):
         for step in (1, -1, 2, -2):
             if abs(step) < leaf.shape[axis] and case.explained(_replaced(case, i, np.roll(leaf, step, axis))):
-                return f"shift: looks like {_name(case, i)} is shifted by {step} along axis {axis}"
+                return _moved("shift", case, i, f"shifted by {step} along axis {axis}")
     return _open_shift(case, i)
 
 
-def _open_shift(case: Case, i: int) -> str | None:
+def _open_shift(case: Case, i: int) -> Guess | None:
     """A shift by one place that fills the end with something else: three slices or more are out of place."""
     for axis in range(case.theirs[i].ndim - 1):
         mine, other = (np.moveaxis(a[i], axis, 0) for a in (case.ours, case.theirs))
@@ -74,11 +77,11 @@ def _open_shift(case: Case, i: int) -> str | None:
             continue
         for step, moved, kept in ((1, mine[1:], other[:-1]), (-1, mine[:-1], other[1:])):
             if (np.abs(moved - kept) <= case.limit(i)).all():
-                return f"shift: looks like {_name(case, i)} is shifted by {step} along axis {axis}, all but the end"
+                return _moved("shift", case, i, f"shifted by {step} along axis {axis}, all but the end")
     return None
 
 
-def permutation(case: Case) -> str | None:
+def permutation(case: Case) -> Guess | None:
     """The slices of a leaf along an axis are permuted; or the entries of a matrix on both sides."""
     i = _one_failing(case)
     if i is None:
@@ -89,7 +92,7 @@ def permutation(case: Case) -> str | None:
             continue
         if case.explained(_replaced(case, i, np.take(case.theirs[i], order, axis=axis))):
             shown = ", ".join(map(str, order[:12])) + (", …" if len(order) > 12 else "")
-            return f"permutation: looks like {_name(case, i)} is permuted along axis {axis}: its entries are [{shown}]"
+            return _moved("permutation", case, i, f"permuted along axis {axis}: its entries are [{shown}]")
     return _both_sides(case)
 
 
@@ -108,7 +111,7 @@ def _order(case: Case, i: int, axis: int) -> list[int] | None:
     return [int(k) for k in scipy.optimize.linear_sum_assignment(cost)[1]]
 
 
-def _both_sides(case: Case) -> str | None:
+def _both_sides(case: Case) -> Guess | None:
     """A Hessian in the order of the leaf's transpose, on one side or on both."""
     if case.suspect.kind not in ("hvp", "hessian") or len(case.row_shapes) != 1 or len(case.row_shapes[0]) < 2:
         return None
@@ -116,17 +119,18 @@ def _both_sides(case: Case) -> str | None:
     whole = case.joined(case.theirs)
     column_first = np.arange(n).reshape(shape).T.ravel()
     for order in (column_first, np.argsort(column_first)):
-        for guess, text in (
+        for other, sides in (
             (whole[np.ix_(order, order)], "rows and columns are"),
             (whole[order], "rows are"),
             (whole[:, order], "columns are"),
         ):
-            if case.explained(case.leaves([guess])):
-                return f"permutation: looks like the {text} permuted in {case.what}: entries stacked column by column"
+            if case.explained(case.leaves([other])):
+                text = "looks like the {sides} permuted in {rule}: entries stacked column by column"
+                return guess("permutation", text, sides=sides)
     return None
 
 
-def gauge(case: Case) -> str | None:
+def gauge(case: Case) -> Guess | None:
     """ours − theirs is constant along one axis of every wrong leaf: a missing, or unwanted, projection."""
     if not case.usable:
         return None
@@ -138,8 +142,8 @@ def gauge(case: Case) -> str | None:
         texts.append(f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}")
     if not texts:
         return None
-    mean = _means(case)
-    return f"gauge: looks like a constant along {', '.join(texts)} is added to {case.what}{mean}"
+    text = "looks like a constant along {axes} is added to {rule}{mean}"
+    return guess("gauge", text, axes=", ".join(texts), mean=_means(case))
 
 
 def _constant_axes(case: Case, i: int) -> Iterator[int]:

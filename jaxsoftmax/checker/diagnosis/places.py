@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsoftmax.checker.diagnosis.case import Case, number, scale_fit
+from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess, scale_fit
 
 __all__ = ["asymmetric", "direction", "entries", "one_leaf", "one_slice"]
 
 _FEW = 3
 
 
-def entries(case: Case) -> str | None:
+def entries(case: Case) -> Guess | None:
     """One entry, or at most three and a tenth of all, or at most a hundredth of all."""
     if not case.usable:
         return None
@@ -27,10 +27,11 @@ def entries(case: Case) -> str | None:
         mine, other = case.ours[i][index], case.theirs[i][index]
         shown.append(f"{case.entry(i, index)}, {mine:.6g} where {other:.6g} is right")
     verb = "is" if count == 1 else "are"
-    return f"entry: {count} of {case.size} entries {verb} wrong: {'; '.join(shown)}"
+    text = "{count} of {size} entries {verb} wrong: {shown}"
+    return guess("entry", text, count=count, size=case.size, verb=verb, shown="; ".join(shown))
 
 
-def one_slice(case: Case) -> str | None:
+def one_slice(case: Case) -> Guess | None:
     """All wrong entries share one index along an axis of one leaf, of which the slice has more than one."""
     if not case.usable or len(case.failing) != 1:
         return None
@@ -50,29 +51,34 @@ def one_slice(case: Case) -> str | None:
     axis, index, _ = best
     mine, other = (np.take(a[i], index, axis=axis) for a in (case.ours, case.theirs))
     name = case.paths[i] + "[" + ", ".join([":"] * axis + [str(index)] + [":"] * (wrong.ndim - 2 - axis)) + "]"
-    return f"row: only {name} of {case.what} is wrong{_factor(mine, other, case.limit(i))}; the rest agrees"
+    factor = _factor(mine, other, case.limit(i))
+    by = "" if factor is None else ", it is 0" if factor == 0.0 else " by the factor {factor}"
+    return guess("row", "only {part} of {rule} is wrong" + by + "; the rest agrees", part=name, factor=factor)
 
 
-def _factor(mine: np.ndarray, other: np.ndarray, limit: float) -> str:
+def _factor(mine: np.ndarray, other: np.ndarray, limit: float) -> Fitted | float | None:
+    """The factor between two slices; 0 where one of them is, None where there is none."""
     found = scale_fit([mine], [other], [limit])
     if found is None:
-        return ""
+        return None
     c, spread, _ = found
     if not (np.abs(mine - c * other) <= limit * (1 + abs(c)) + spread * np.abs(other)).all():
-        return ""
-    return ", it is 0" if abs(c) <= 2 * spread else f" by the factor {number(c, spread)}"
+        return None
+    return 0.0 if abs(c) <= 2 * spread else Fitted.of(c, spread)
 
 
-def one_leaf(case: Case) -> str | None:
+def one_leaf(case: Case) -> Guess | None:
     """One leaf of several."""
     if not case.usable or len(case.error) < 2 or len(case.failing) != 1:
         return None
     rest = len(case.error) - 1
     others = "the other leaf agrees" if rest == 1 else f"the other {rest} leaves agree"
-    return f"one leaf: only {case.paths[case.failing[0]]} is wrong in {case.what}; {others}"
+    return guess(
+        "one leaf", "only {leaf} is wrong in {rule}; {others}", leaf=case.paths[case.failing[0]], others=others
+    )
 
 
-def direction(case: Case) -> str | None:
+def direction(case: Case) -> Guess | None:
     """The error of a matrix has rank one: ours − theirs = c u v' with unit vectors.
 
     The second singular value of what rounding adds is at most that matrix's Frobenius norm.
@@ -87,13 +93,16 @@ def direction(case: Case) -> str | None:
     noise += 2.0**-50 * float(values[0])  # of the decomposition itself
     if not values[1] <= noise < values[0] / 16:
         return None
-    return (
-        f"direction: looks like {case.what} is wrong in one direction only: the error has rank one and size "
-        f"{number(float(values[0]), noise)} ({values[1] / values[0]:.0e} of it is left)"
+    return guess(
+        "direction",
+        "looks like {rule} is wrong in one direction only: the error has rank one and size {size} ({rest} of it is "
+        "left)",
+        size=Fitted.of(float(values[0]), noise),
+        rest=f"{values[1] / values[0]:.0e}",
     )
 
 
-def asymmetric(case: Case) -> str | None:
+def asymmetric(case: Case) -> Guess | None:
     """A Hessian that is not its own transpose, where the right one is."""
     if not case.usable or case.suspect.kind not in ("hvp", "hessian"):
         return None
@@ -105,7 +114,5 @@ def asymmetric(case: Case) -> str | None:
     if not (skew > limits + limits.T).any():
         return None
     i, j = (int(k) for k in np.unravel_index(int(skew.argmax()), skew.shape))
-    return (
-        f"asymmetric: {case.what} is not symmetric: entry ({i}, {j}) is {ours[i, j]:.6g} and entry ({j}, {i}) is "
-        f"{ours[j, i]:.6g}"
-    )
+    entries = f"entry ({i}, {j}) is {ours[i, j]:.6g} and entry ({j}, {i}) is {ours[j, i]:.6g}"
+    return guess("asymmetric", "{rule} is not symmetric: {entries}", entries=entries)

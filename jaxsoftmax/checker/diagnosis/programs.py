@@ -150,7 +150,7 @@ class Tampered:
                 program = self._compiled(held, batch)
                 (out,) = session.values(program, session.wide(), *map(jnp.asarray, parts), held)
                 found += list(out[: min(batch, rows - start)])
-        return [self.case.leaves([q]) if self.case.matrix else self._split(q) for q in found]
+        return [self.case.leaves([q]) for q in found]
 
     def _compiled(self, held: list[Any], batch: int) -> Any:
         if self._program is None or self._program[0] != batch:
@@ -166,11 +166,6 @@ class Tampered:
                 raise TooLarge
             self._program = batch, program
         return self._program[1]
-
-    def _split(self, column: np.ndarray) -> list[np.ndarray]:
-        shapes = self.case.row_shapes
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-        return [p.reshape(*shape, 1) for p, shape in zip(np.split(column[:, 0], ends), shapes, strict=True)]
 
 
 def _padded(rows: np.ndarray, count: int) -> np.ndarray:

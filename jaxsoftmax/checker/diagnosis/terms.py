@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.checker.compare.autodiff import Truth
-from jaxsoftmax.checker.diagnosis.case import Case, number
+from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess
 from jaxsoftmax.checker.diagnosis.factors import parameters
 from jaxsoftmax.checker.diagnosis.flat import Flat
 from jaxsoftmax.checker.diagnosis.programs import Tampered
@@ -57,7 +57,7 @@ def additive_terms(flat: Flat) -> list[tuple[int, int]]:
     return found if 2 <= len(found) <= _MOST else []
 
 
-def wrong_term(case: Case, flat: Flat, truth: Truth | None) -> str | None:
+def wrong_term(case: Case, flat: Flat, truth: Truth | None) -> Guess | None:
     """ours = Σ c_k T_k with the derivatives T_k of the function's terms, and not all c_k = 1: fewest first."""
     if not case.usable:
         return None
@@ -71,8 +71,8 @@ def wrong_term(case: Case, flat: Flat, truth: Truth | None) -> str | None:
         found = case.scaled(case.theirs, term)
         if found is not None:
             c, spread = 1 + found[0], found[1]
-            how = _how(c, spread)
-            return f"wrong term: looks like {_text(flat, edges, k)} {how} in {case.what} (factor {number(c, spread)})"
+            text, wrong = "looks like {wrong} in {rule} (factor {factor})", f"{_text(flat, edges, k)} {_how(c, spread)}"
+            return guess("wrong term", text, wrong=wrong, factor=Fitted.of(c, spread))
     return _several(case, flat, edges, terms)
 
 
@@ -90,7 +90,7 @@ def _text(flat: Flat, edges: list[tuple[int, int]], k: int) -> str:
     return f"term {k + 1} of {len(edges)} of the function (its {maker})"
 
 
-def _several(case: Case, flat: Flat, edges: list[tuple[int, int]], terms: list[list[np.ndarray]]) -> str | None:
+def _several(case: Case, flat: Flat, edges: list[tuple[int, int]], terms: list[list[np.ndarray]]) -> Guess | None:
     """Two terms with other factors, or one term in whose place a multiple of the parameters stands."""
     linear = parameters(case, list(range(len(case.error))))
     columns = [*terms, *([linear] if linear is not None else [])]
@@ -110,17 +110,18 @@ def _several(case: Case, flat: Flat, edges: list[tuple[int, int]], terms: list[l
             inverse = np.linalg.pinv(part)
             c = inverse @ error
             spread = np.abs(inverse).sum(axis=1)  # every entry of the scaled error is known to 1
-            guess, slack = [t.copy() for t in case.theirs], [np.zeros_like(t) for t in case.theirs]
+            other, slack = [t.copy() for t in case.theirs], [np.zeros_like(t) for t in case.theirs]
             for value, width, k in zip(c, spread, picked, strict=True):
-                guess = [g + value * d for g, d in zip(guess, columns[k], strict=True)]
+                other = [g + value * d for g, d in zip(other, columns[k], strict=True)]
                 slack = [s + width * np.abs(d) for s, d in zip(slack, columns[k], strict=True)]
-            if not case.explained(guess, slack):
+            if not case.explained(other, slack):
                 continue
-            texts = []
-            for value, width, k in zip(c, spread, picked, strict=True):
+            texts, fits = [], {}
+            for value, width, k in zip(map(float, c), map(float, spread), picked, strict=True):
                 if k == len(terms):
-                    texts.append(f"{value:.4g} * parameters is added (fit {number(float(value), float(width))})")
+                    texts.append(f"{value:.4g} * parameters is added (fit {{fit}})")
+                    fits = {"fit": Fitted.of(value, width)}
                 else:
-                    texts.append(f"{names[k]} {_how(float(1 + value), float(width))}")
-            return f"wrong term: looks like {' and '.join(texts)} in {case.what}"
+                    texts.append(f"{names[k]} {_how(1 + value, width)}")
+            return guess("wrong term", f"looks like {' and '.join(texts)} in {{rule}}", **fits)
     return None

@@ -15,7 +15,8 @@ from jaxsoftmax.checker.inputs.budget import Clock
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.result import Finding, compare
+from jaxsoftmax.checker.report.result import Finding, Subject, compare
+from jaxsoftmax.checker.roundoff.calls import Arithmetic
 
 U64 = 2.0**-53
 _TINY_OVER_U64 = float(np.finfo(np.float64).tiny) / U64
@@ -28,6 +29,24 @@ _PRODUCT_BITS = {"cpu": 24, "gpu": 11, "cuda": 11, "rocm": 11, "tpu": 8}
 def numbers(leaves: Sequence[Any]) -> list[np.ndarray]:
     """Leaves as NumPy float64 arrays."""
     return [np.asarray(leaf).astype(np.float64) for leaf in leaves]
+
+
+def ravel(leaves: Sequence[Any]) -> np.ndarray:
+    """Leaves as one float64 vector."""
+    return np.concatenate([leaf.ravel() for leaf in numbers(leaves)])
+
+
+def unravel(flat: np.ndarray, like: Sequence[Any]) -> list[np.ndarray]:
+    """Vectors (..., n) as arrays (..., *shape), one for each of the leaves that they are raveled from.
+
+    Example:
+        >>> import numpy as np
+        >>> [part.tolist() for part in unravel(np.arange(5), [np.zeros((2, 2)), np.zeros(1)])]
+        [[[0, 1], [2, 3]], [4]]
+    """
+    ends = np.cumsum([int(np.prod(leaf.shape)) for leaf in like])[:-1]
+    parts = zip(np.split(flat, ends, axis=-1), like, strict=True)
+    return [part.reshape((*flat.shape[:-1], *leaf.shape)) for part, leaf in parts]
 
 
 def sizes(errors: Sequence[Any], like: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -72,6 +91,16 @@ class Suspect(NamedTuple):
     traced: Traced
 
 
+class Kinked(NamedTuple):
+    """Evidence that the function is not smooth: the entry of x, where it is known, and a sentence."""
+
+    place: str | None
+    evidence: str
+
+    def __str__(self) -> str:
+        return self.evidence if self.place is None else f"{self.place}: {self.evidence}"
+
+
 @dataclasses.dataclass
 class Session:
     """One check in progress.
@@ -106,7 +135,7 @@ class Session:
     guarantee: str | None = None
     excuse: str | None = None
     nonsmooth: set[int] = dataclasses.field(default_factory=set)
-    kinks: list[str] = dataclasses.field(default_factory=list)
+    kinks: list[Kinked] = dataclasses.field(default_factory=list)
     suspects: list[Suspect] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
 
@@ -130,12 +159,8 @@ class Session:
         tiny_over_u = _TINY_OVER_U64 if self.double else self.point.tiny / self.u
         bits = 24 if self.double else _PRODUCT_BITS.get(jax.default_backend(), 8)
         self.clock.evaluations += 1
-        options = {
-            "tiny_over_u": tiny_over_u,
-            "products": 2.0 ** (24 - bits) if narrow else 1.0,
-            "narrow": narrow,
-            "data": data,
-        }
+        arithmetic = Arithmetic(tiny_over_u, 2.0 ** (24 - bits) if narrow else 1.0)
+        options: Any = {"arithmetic": arithmetic, "narrow": narrow, "data": data}
         with jax.enable_x64(True):
             outs, errors = program.errors(*args, **options)
             values = numbers(outs)
@@ -169,13 +194,17 @@ class Session:
 
     def like_point(self, flat: np.ndarray) -> list[Any]:
         """A vector over all entries as leaves in float64, sharded as the point is."""
-        out, at = [], 0
         with jax.enable_x64(True):
-            for leaf in self.point.leaves:
-                part = np.asarray(flat[at : at + leaf.size], np.float64).reshape(leaf.shape)
-                out.append(jax.device_put(jnp.asarray(part), leaf.sharding) if _spread(leaf) else jnp.asarray(part))
-                at += leaf.size
-        return out
+            pairs = zip(map(jnp.asarray, self.split(flat)), self.point.leaves, strict=True)
+            return [jax.device_put(part, leaf.sharding) if _spread(leaf) else part for part, leaf in pairs]
+
+    def split(self, flat: np.ndarray) -> list[np.ndarray]:
+        """A vector over all entries as NumPy leaves."""
+        return unravel(np.asarray(flat, np.float64), self.point.leaves)
+
+    def basis(self, i: int) -> list[np.ndarray]:
+        """The i-th basis vector as leaves."""
+        return self.split(np.eye(1, self.point.size, i)[0])
 
     def normal(self, count: int) -> np.ndarray:
         """(count, n) Gaussian directions, 0 in the entries that are left out."""
@@ -191,7 +220,7 @@ class Session:
     def add(
         self,
         statement: str,
-        quantity: str,
+        subject: Subject,
         route: str,
         ours: Sequence[Any],
         theirs: Sequence[Any],
@@ -204,10 +233,11 @@ class Session:
     ) -> Finding:
         """Compare leaf by leaf, keep the finding, and return it."""
         paths = self.point.paths if paths is None else paths
-        finding = leafwise(statement, quantity, route, ours, theirs, tolerances, owns, paths, identity=identity)
+        finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
+        finding = dataclasses.replace(finding, subject=subject)
         self.findings.append(finding)
         if table:
-            self.tables.append(Table(quantity, paths, list(ours), list(theirs), list(tolerances)))
+            self.tables.append(Table(subject.text, paths, list(ours), list(theirs), list(tolerances)))
         return finding
 
 

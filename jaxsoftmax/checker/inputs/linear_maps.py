@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.context import Session, unravel
 from jaxsoftmax.checker.inputs.program import Measured, Program
 
 # Up to this many columns every one gets its own rounding analysis.
@@ -72,13 +72,8 @@ class LinearMap:
 
     def batch(self, directions: np.ndarray) -> list[Any]:
         """(count, width) directions as leaves with a leading axis."""
-        out, at = [], 0
         with jax.enable_x64(True):
-            for leaf in self.inputs:
-                size = int(np.prod(leaf.shape))
-                out.append(jnp.asarray(directions[:, at : at + size].reshape(-1, *leaf.shape)))
-                at += size
-        return out
+            return list(map(jnp.asarray, unravel(directions, self.inputs)))
 
     def values(self, directions: np.ndarray) -> np.ndarray:
         """(count, outputs): the map of each direction, outputs raveled."""

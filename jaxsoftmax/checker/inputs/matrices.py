@@ -12,7 +12,7 @@ from jaxsoftmax.checker.inputs.context import Session, Suspect, Table
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.result import Finding, compare
+from jaxsoftmax.checker.report.result import Finding, Subject, compare
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
@@ -30,21 +30,16 @@ def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) 
     raise IndexError(i)
 
 
+@dataclasses.dataclass(frozen=True)
 class EntryNames:
     """Entry number -> path, for the entries of the point."""
 
-    def __init__(self, session: Session) -> None:
-        self._paths = session.point.paths
-        self._shapes = [leaf.shape for leaf in session.point.leaves]
+    session: Session
 
     def __call__(self, i: int) -> str:
         """The path of entry i."""
-        return entry_path(self._paths, self._shapes, i)
-
-
-def names_of(session: Session) -> EntryNames:
-    """The names of the point's entries."""
-    return EntryNames(session)
+        point = self.session.point
+        return entry_path(point.paths, [leaf.shape for leaf in point.leaves], i)
 
 
 def _left_out(matrix: np.ndarray, session: Session, rows: Any, columns: Any) -> np.ndarray:
@@ -60,7 +55,7 @@ def _left_out(matrix: np.ndarray, session: Session, rows: Any, columns: Any) -> 
 def compare_matrices(
     session: Session,
     statement: str,
-    quantity: str,
+    subject: Subject,
     route: str,
     ours: Any,
     theirs: Any,
@@ -82,14 +77,14 @@ def compare_matrices(
         ours, theirs = (_left_out(np.asarray(a), session, rows, columns) for a in (ours, theirs))
     if np.size(theirs) > LARGE and not identity:
         name = lambda index: label(index)["path"]  # noqa: E731
-        finding = compare_large(statement, quantity, route, ours, theirs, tolerance, own, "", name)
+        finding = compare_large(statement, subject.text, route, ours, theirs, tolerance, own, "", name)
     else:
         options = {"own_tolerance": own, "label": label, "identity": identity}
-        finding = compare(statement, quantity, route, ours, theirs, tolerance - own, **options)
-    finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse), None
+        finding = compare(statement, subject.text, route, ours, theirs, tolerance - own, **options)
+    finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse, subject=subject), None
     session.findings.append(finding)
     if table:
-        session.tables.append(Table(quantity, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
+        session.tables.append(Table(subject.text, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
     return finding
 
 

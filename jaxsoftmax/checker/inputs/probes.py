@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.context import Session, ravel
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.numeric.directions import directions
 from jaxsoftmax.checker.numeric.guarantee import guarantee
@@ -16,10 +16,12 @@ GAUSSIAN = 8
 _KINDS = {"random": GAUSSIAN, "scaled": 2, "leaf": 6, "rows": 3, "columns": 3, "entry": 8}
 
 
-def structured_probes(session: Session, products: LinearMap, names: list[str]) -> tuple[np.ndarray, list[str]]:
+def structured_probes(
+    session: Session, rule: str, products: LinearMap, names: list[str]
+) -> tuple[np.ndarray, list[str]]:
     """(directions, their names): Gaussian ones, single leaves, blocks of rows and columns, basis vectors, x itself.
 
-    The Gaussian ones come first; the others as the time allows.
+    The Gaussian ones come first; the others as the time allows. What they guarantee goes into the report.
     """
     entries = products.inputs is session.point.leaves
     given = {}
@@ -29,18 +31,13 @@ def structured_probes(session: Session, products: LinearMap, names: list[str]) -
     count = _KINDS if session.clock.allows(0.5) else {"random": GAUSSIAN}
     found = list(directions(products.inputs, session.rng, count=count, names=names, given=given))
     found.sort(key=lambda d: d.kind != "random")  # stable
-    flat = np.array([np.concatenate([np.ravel(leaf) for leaf in d.leaves]) for d in found])
+    flat = np.array([ravel(d.leaves) for d in found])
     flat = session.smooth(flat) if entries else flat
     keep = [i for i, row in enumerate(flat) if row.any()]
+    kinds = [found[i].kind for i in keep]
+    text = guarantee(products.width, gaussian=kinds.count("random"), entries=kinds.count("entry"))
+    session.guarantee = f"{'' if session.guarantee is None else f'{session.guarantee} '}{rule}: {text}"
     return flat[keep], [found[i].name for i in keep]
-
-
-def state_guarantee(session: Session, quantity: str, width: int, names: list[str]) -> None:
-    """Put what the probes guarantee into the report."""
-    gaussian = sum(name.startswith("random") for name in names)
-    basis = sum(name.startswith("entry") for name in names)
-    text = f"{quantity}: {guarantee(width, gaussian=gaussian, entries=basis).text}"
-    session.guarantee = text if session.guarantee is None else f"{session.guarantee} {text}"
 
 
 def residual_probe(ours: Any, theirs: Any, width: int) -> np.ndarray | None:

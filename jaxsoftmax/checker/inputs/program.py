@@ -10,8 +10,9 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxsoftmax.checker.jaxprs.equations import inner_jaxprs, signature
+from jaxsoftmax.checker.jaxprs.equations import equations, signature
 from jaxsoftmax.checker.jaxprs.replay import Replay
+from jaxsoftmax.checker.roundoff.calls import Arithmetic
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
 from jaxsoftmax.checker.roundoff.samples import sampled_errors
 
@@ -82,8 +83,7 @@ class Program:
     def errors(
         self,
         *args: Any,
-        tiny_over_u: float,
-        products: float = 1.0,
+        arithmetic: Arithmetic,
         narrow: bool = False,
         sampled: bool = False,
         data: bool = False,
@@ -92,11 +92,10 @@ class Program:
 
         Args:
             args: as for `values`.
-            tiny_over_u: smallest normal over unit roundoff of the dtype that is bounded.
-            products: unit roundoff of matrix products in units of u (TF32 on GPUs).
+            arithmetic: of the dtype that is bounded.
             narrow: float constants that float32 does not hold are rounded too.
             data: every float of the constants and the arguments is rounded once too.
-            sampled: estimate the errors from random signs instead of bounding them (`rounding_samples`).
+            sampled: estimate the errors from random signs instead of bounding them (`roundoff.samples`).
         """
         jaxpr, analyse = self.jaxpr, sampled_errors if sampled else with_errors
 
@@ -107,14 +106,12 @@ class Program:
                 given = [_constant_error(x, narrow) for x in c] + [None] * len(a)
                 if data:
                     given = [abs(x) if getattr(x, "dtype", None) == np.float64 else None for x in (*c, *a)]
-                outs, errors, _ = analyse(
-                    closed, [*c, *a], input_errors=given, tiny_over_u=tiny_over_u, matmul_units=products
-                )
+                outs, errors, _ = analyse(closed, [*c, *a], arithmetic, input_errors=given)
                 return outs, errors
 
             return run
 
-        kind = ("errors", tiny_over_u, products, narrow, sampled, data)
+        kind = ("errors", arithmetic, narrow, sampled, data)
         code = compiled(kind, self.text, self.consts, build, self.options)
         return Measured(*code(self.consts, jax.tree.leaves(args)))
 
@@ -130,9 +127,5 @@ def _constant_error(constant: Any, narrow: bool) -> Any:
 
 def cost(jaxpr: Any) -> float:
     """Bytes of all intermediate values of a jaxpr, loops counted by their trips: an upper bound of its memory."""
-    total = 0.0
-    for eqn in jaxpr.eqns:
-        inner = sum(cost(getattr(j, "jaxpr", j)) for j in inner_jaxprs(eqn.params))
-        total += inner * float(eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1)
-        total += sum(float(np.prod(v.aval.shape)) * 8.0 for v in eqn.outvars if hasattr(v.aval, "shape"))
-    return total
+    outputs = [(times, v.aval) for eqn, times in equations(jaxpr) for v in eqn.outvars]
+    return sum(times * float(np.prod(aval.shape)) * 8.0 for times, aval in outputs if hasattr(aval, "shape"))

@@ -13,7 +13,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxsoftmax.checker.inputs.arguments import Point, called, rule_on
 from jaxsoftmax.checker.inputs.program import compiled
-from jaxsoftmax.checker.jaxprs.equations import inner_consts, inner_jaxprs, signature
+from jaxsoftmax.checker.jaxprs.equations import equations, inner_consts, signature
 from jaxsoftmax.checker.jaxprs.replay import Replay, widen
 from jaxsoftmax.support.validation import is_traced
 
@@ -145,7 +145,7 @@ class Traced:
     @functools.cached_property
     def reduced(self) -> tuple[str, ...]:
         """Float dtypes narrower than float64 that the float64 trace still computes in."""
-        return tuple(sorted(_narrow_dtypes(self.closed.jaxpr))) if self.wide else ()
+        return _narrow_dtypes(self.closed) if self.wide else ()
 
 
 def _traceable(arg: Any) -> Any:
@@ -187,14 +187,6 @@ def _both_nan(first: Any, second: Any) -> bool:
     return first.shape == second.shape and first.dtype == second.dtype and first.tobytes() == second.tobytes()
 
 
-def _narrow_dtypes(jaxpr: Any) -> set[str]:
-    found = set()
-    for eqn in jaxpr.eqns:
-        for inner in inner_jaxprs(eqn.params):
-            found |= _narrow_dtypes(getattr(inner, "jaxpr", inner))
-        for var in eqn.outvars:
-            dtype = getattr(var.aval, "dtype", None)
-            extended = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.extended)
-            if dtype is not None and not extended and jnp.issubdtype(dtype, jnp.floating) and dtype != np.float64:
-                found.add(str(dtype))
-    return found
+def _narrow_dtypes(jaxpr: Any) -> tuple[str, ...]:
+    found = {getattr(var.aval, "dtype", None) for eqn, _ in equations(jaxpr) for var in eqn.outvars}
+    return tuple(sorted(str(dtype) for dtype in found if _is_narrow(dtype)))

@@ -16,21 +16,9 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from jaxsoftmax.checker.jaxprs.complex_rules import apply, lift, real, rule_of
-from jaxsoftmax.checker.jaxprs.equations import advance
+from jaxsoftmax.checker.jaxprs.equations import advance, bind, body_of, evaluate, scan_counts
 
 __all__ = ["NotAnalytic", "complex_step", "step_of", "why_not"]
-
-INLINED = {  # the parameter that holds the program of a call
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat": "jaxpr",
-    "remat2": "jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-}
 
 
 class NotAnalytic(ValueError):
@@ -45,14 +33,6 @@ class NotAnalytic(ValueError):
 
 def _open(jaxpr: Any) -> Jaxpr:
     return jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-
-
-def _scan_counts(params: dict[str, Any]) -> tuple[int, int]:
-    """The numbers of constants and of carried values; since JAX 0.12 they are the lengths of a tree's parts."""
-    if "num_consts" in params:
-        return params["num_consts"], params["num_carry"]
-    consts, carry, _ = params["ft_in"].unpack()
-    return len(consts), len(carry)
 
 
 def _is_float(aval: Any) -> bool:
@@ -79,11 +59,11 @@ class _Walk:
         return [not isinstance(v, Literal) and v in on for v in jaxpr.outvars]
 
     def equation(self, eqn: Any, given: list[bool]) -> list[bool]:
-        name, params = eqn.primitive.name, eqn.params
-        if name in INLINED:
-            return self.jaxpr(params[INLINED[name]], given)
+        name, params, body = eqn.primitive.name, eqn.params, body_of(eqn)
+        if body is not None:
+            return self.jaxpr(body, given)
         if name == "scan":
-            consts, carry = _scan_counts(params)
+            consts, carry = scan_counts(params)
             flags = self.loop(params["jaxpr"], given[:consts], given[consts : consts + carry], given[consts + carry :])
             return self.jaxpr(params["jaxpr"], [*given[:consts], *flags, *given[consts + carry :]])
         if name == "while":
@@ -227,32 +207,19 @@ def _is_complex(value: Any) -> bool:
     return jnp.issubdtype(getattr(value, "dtype", np.dtype(bool)), np.complexfloating)
 
 
-def _evaluate(jaxpr: Any, inputs: Sequence[Any], consts: Sequence[Any] = ()) -> list[Any]:
+def _evaluate(jaxpr: Any, inputs: Sequence[Any]) -> list[Any]:
     """The program on inputs of which some are complex."""
-    if isinstance(jaxpr, ClosedJaxpr):
-        consts, jaxpr = jaxpr.consts, jaxpr.jaxpr
-    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
 
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, Literal) else env[atom]
+    def equation(eqn: Any, values: list[Any]) -> list[Any]:
+        return _equation(eqn, values) if any(map(_is_complex, values)) else bind(eqn, values)
 
-    for eqn in jaxpr.eqns:
-        values = [read(atom) for atom in eqn.invars]
-        if any(map(_is_complex, values)):
-            outs = _equation(eqn, values)
-        else:
-            bound = eqn.primitive.get_bind_params(eqn.params)  # before JAX 0.10 with functions that come first
-            functions, params = bound if isinstance(bound, tuple) else ((), bound)
-            outs = eqn.primitive.bind(*functions, *values, **params)
-            outs = outs if eqn.primitive.multiple_results else [outs]
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+    return evaluate(_open(jaxpr), inputs, equation, consts=getattr(jaxpr, "consts", ()))
 
 
 def _equation(eqn: Any, values: list[Any]) -> list[Any]:
-    name, params = eqn.primitive.name, eqn.params
-    if name in INLINED:
-        return _evaluate(params[INLINED[name]], values)
+    name, params, body = eqn.primitive.name, eqn.params, body_of(eqn)
+    if body is not None:
+        return _evaluate(body, values)
     if name == "scan":
         return _scan(params, values)
     if name == "while":
@@ -272,7 +239,7 @@ def _lifted(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
 
 
 def _scan(params: dict[str, Any], values: list[Any]) -> list[Any]:
-    consts, carry = _scan_counts(params)
+    consts, carry = scan_counts(params)
     given = [_is_complex(value) for value in values]
     flags = _Walk().loop(params["jaxpr"], given[:consts], given[consts : consts + carry], given[consts + carry :])
 

@@ -1,13 +1,55 @@
-"""What to know of a jaxpr's equations: how each JAX version binds them, what is inside them, what tells two apart."""
+"""Jaxprs, equation by equation: one walk through all depths, one evaluation, what each JAX version calls things."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Literal
+
+# Primitives that run a jaxpr of their parameters in place, and the names that this parameter has.
+_CALLS = {
+    "jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
+    "custom_vjp_call_jaxpr", "custom_transpose_call", "custom_lin", "eval_jaxpr", "composite", "custom_vmap_call",
+}  # fmt: skip
+_BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+
+
+def body_of(eqn: Any) -> Any:
+    """The jaxpr that a call runs in place, closed or open; None for any other equation (loops and branches too)."""
+    if eqn.primitive.name not in _CALLS:
+        return None
+    return next((eqn.params[key] for key in _BODIES if key in eqn.params), None)
+
+
+def evaluate(
+    jaxpr: Any,
+    args: Sequence[Any],
+    equation: Callable[[Any, list[Any]], Sequence[Any]],
+    *,
+    consts: Sequence[Any] = (),
+    literal: Callable[[Literal], Any] = lambda atom: atom.val,
+) -> list[Any]:
+    """The outputs of an open jaxpr, equation by equation.
+
+    Args:
+        jaxpr: the program.
+        args: one value of any kind (an array, a pair of value and error) for each of its inputs.
+        equation: (equation, values of its operands) -> values of its outputs.
+        consts: values of its constants.
+        literal: a literal operand -> its value.
+    """
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+
+    def read(atom: Any) -> Any:
+        return literal(atom) if isinstance(atom, Literal) else values[atom]
+
+    for eqn in jaxpr.eqns:
+        values.update(zip(eqn.outvars, equation(eqn, [read(atom) for atom in eqn.invars]), strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
 
 
 def bind(eqn: Any, given: Sequence[Any], params: dict[str, Any] | None = None) -> list[Any]:
@@ -18,12 +60,12 @@ def bind(eqn: Any, given: Sequence[Any], params: dict[str, Any] | None = None) -
     return list(out) if eqn.primitive.multiple_results else [out]
 
 
-def scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
-    """(number of constants, number of carries) of a scan with so many operands."""
+def scan_counts(params: dict[str, Any]) -> tuple[int, int]:
+    """(number of constants, number of carried values) of a scan."""
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
-    consts, carry, _ = params["ft_in"].update(list(range(operands))).unpack()  # since JAX 0.12
-    return len(list(consts)), len(list(carry))
+    consts, carry, _ = params["ft_in"].unpack()  # since JAX 0.12
+    return len(consts), len(carry)
 
 
 def advance(going: jax.Array, after: Any, before: Any) -> Any:
@@ -53,23 +95,24 @@ def inner_jaxprs(params: dict[str, Any]) -> list[Any]:
     return found
 
 
+def equations(jaxpr: Any, times: float = 1.0) -> Iterator[tuple[Any, float]]:
+    """Every equation of a jaxpr, closed or open, at any depth, with how often the scans around it run it."""
+    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        yield eqn, times
+        inside = times * (eqn.params["length"] if eqn.primitive.name == "scan" else 1)
+        for inner in inner_jaxprs(eqn.params):
+            yield from equations(inner, inside)
+
+
 def primitives(jaxpr: Any) -> set[str]:
     """The names of all primitives in a jaxpr, at any depth."""
-    names = set()
-    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        names.add(eqn.primitive.name)
-        for inner in inner_jaxprs(eqn.params):
-            names |= primitives(inner)
-    return names
+    return {eqn.primitive.name for eqn, _ in equations(jaxpr)}
 
 
 def inner_consts(jaxpr: Any) -> list[Any]:
     """The constants of all jaxprs inside a jaxpr, at any depth: what a jitted function closes over."""
-    found = []
-    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        for inner in inner_jaxprs(eqn.params):
-            found += [*getattr(inner, "consts", ()), *inner_consts(inner)]
-    return found
+    inside = [inner for eqn, _ in equations(jaxpr) for inner in inner_jaxprs(eqn.params)]
+    return [const for inner in inside for const in getattr(inner, "consts", ())]
 
 
 class Same:
@@ -97,16 +140,10 @@ def signature(jaxpr: Any) -> tuple[Any, ...]:
 
 
 def _host_code(jaxpr: Any) -> list[Any]:
-    found = []
-    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        for inner in inner_jaxprs(eqn.params):
-            found += _host_code(inner)
-        # Rules hold new functions at every trace, which running the equation does not call.
-        if not inner_jaxprs(eqn.params):
-            for value in eqn.params.values():
-                if " at 0x" in repr(value):
-                    found.append(value if _hashable(value) else Same(value))
-    return found
+    # Rules hold new functions at every trace, which running an equation with a body does not call.
+    leaves = [eqn for eqn, _ in equations(jaxpr) if not inner_jaxprs(eqn.params)]
+    held = [value for eqn in leaves for value in eqn.params.values() if " at 0x" in repr(value)]
+    return [value if _hashable(value) else Same(value) for value in held]
 
 
 def _hashable(value: Any) -> bool:

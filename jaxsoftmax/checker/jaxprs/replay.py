@@ -16,23 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from jaxsoftmax.checker.jaxprs.equations import advance, bind, scan_counts
+from jaxsoftmax.checker.jaxprs.equations import advance, bind, body_of, evaluate, scan_counts
 
-# Primitives that hold a jaxpr to be run in place, and the parameter that it is in.
-_CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-}
-_CUSTOM = {
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "custom_transpose_call": "call_jaxpr",
-}
+# Calls that are run in place, and those of them that carry a derivative rule.
+_CUSTOM = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_transpose_call"}
+_CALLS = {"jit", "pjit", "closed_call", "core_call"} | _CUSTOM
 # Code that JAX does not see into: it runs in the dtypes that it was traced with.
 FOREIGN = {"pallas_call", "ffi_call", "pure_callback", "io_callback", "custom_call"}
 
@@ -66,7 +56,6 @@ class Replay:
     """How to replay, and what was met on the way.
 
     Attributes:
-        strip: inline the bodies of custom derivative rules.
         keep_stop_gradient: leave ``stop_gradient`` in (the derivative is then that of the function with those parts
             held constant).
         rules: names of the custom rules that were inlined, in the order met.
@@ -74,7 +63,6 @@ class Replay:
         opaque: primitives that ran in the dtypes that they were traced with.
     """
 
-    strip: bool = True
     keep_stop_gradient: bool = False
     rules: list[str] = dataclasses.field(default_factory=list)
     stops: int = 0
@@ -86,22 +74,15 @@ class Replay:
 
     def run(self, jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
         """The same for an open jaxpr and its constants, which may be traced themselves."""
-        values: dict[Any, Any] = {}
 
-        def read(atom: Any) -> Any:
-            if not isinstance(atom, Literal):
-                return values[atom]
+        def literal(atom: Any) -> Any:
             # A Python int is an int64 to NumPy, whatever it was in the trace.
             dtype = getattr(atom.aval, "dtype", None)
             whole = dtype is not None and jnp.issubdtype(dtype, jnp.integer)
             return widen(np.asarray(atom.val, dtype if whole else None))
 
-        values.update(zip(jaxpr.constvars, map(widen, consts), strict=True))
-        values.update(zip(jaxpr.invars, map(widen, args), strict=True))
-        for eqn in jaxpr.eqns:
-            given = [read(atom) for atom in eqn.invars]
-            values.update(zip(eqn.outvars, self._equation(eqn, given), strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
+        wide = [list(map(widen, values)) for values in (consts, args)]
+        return evaluate(jaxpr, wide[1], self._equation, consts=wide[0], literal=literal)
 
     def _inner(self, jaxpr: Any, consts: Sequence[Any] = ()) -> Callable[..., list[Any]]:
         """A jaxpr inside an equation (closed or, in remat and shard_map, open) as a function."""
@@ -112,10 +93,8 @@ class Replay:
     def _equation(self, eqn: Any, given: list[Any]) -> list[Any]:
         name, params = eqn.primitive.name, eqn.params
         if name in _CALLS:
-            return self._inner(params[_CALLS[name]])(*given)
-        if name in _CUSTOM and self.strip:
-            self.rules.append(name)
-            return self._inner(params[_CUSTOM[name]])(*given)
+            self.rules += [name] if name in _CUSTOM else []
+            return self._inner(body_of(eqn))(*given)
         if name == "stop_gradient":
             self.stops += 1
             return [lax.stop_gradient(x) for x in given] if self.keep_stop_gradient else given
@@ -158,7 +137,7 @@ class Replay:
     _checkpoint = _remat2
 
     def _scan(self, params: Any, given: list[Any]) -> list[Any]:
-        n, m = scan_counts(params, len(given))
+        n, m = scan_counts(params)
         body, consts = self._inner(params["jaxpr"]), given[:n]
 
         def step(carry: Any, xs: Any) -> tuple[Any, Any]:

@@ -7,13 +7,14 @@ distance d gives that for h ≫ d and the smooth pattern for h < d.
 
 from __future__ import annotations
 
+import enum
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxsoftmax.checker.numeric.differences import Difference, sample_noise
 
-__all__ = ["Kink", "kink"]
+__all__ = ["Kink", "Shape", "kink"]
 
 ABOVE = 8.0  # a number counts when it is this many times its rounding: its logarithm to base 2 is then good to 0.19
 # |J| of successive steps: 1 for a kink, 2^0.5 for √|x|, 2^-0.5 = 0.71 for |x|^1.5 (differentiable), 1/8 for a smooth f.
@@ -24,14 +25,28 @@ FALLING = 1.5
 JUMP = 2.0**-20
 
 
+class Shape(enum.Enum):
+    """What a function looks like along a line through the point."""
+
+    SMOOTH = "smooth"
+    KINK = "kink at the point"
+    KINK_NEARBY = "kink nearby"
+    NOISE = "noise"
+
+
 class Kink(NamedTuple):
     """What the samples of a Difference say of smoothness."""
 
-    kind: str  # "smooth", "kink at the point", "kink nearby" or "noise"
+    shape: Shape
     evidence: str  # one sentence with the numbers
     index: tuple[int, ...]  # the entry of the output that shows it best
-    jump: float  # the slope from the right minus that from the left there; its estimate is meant for "at the point"
+    jump: float  # the slope from the right minus that from the left there; its estimate is meant for KINK
     step: float  # the step down to which the pattern was seen
+
+    @property
+    def kinked(self) -> bool:
+        """A kink, at the point or nearby."""
+        return self.shape in (Shape.KINK, Shape.KINK_NEARBY)
 
 
 def _last(flags: np.ndarray) -> np.ndarray:
@@ -51,10 +66,10 @@ def kink(difference: Difference, noise: Any = 0.0) -> Kink:
         noise: how wrong the caller knows a sample of f may be besides, as for `extrapolate`.
 
     Returns:
-        A Kink. "kink at the point": the jump of the slope stays as h falls to the smallest step or into rounding.
-        "kink nearby": the pattern of a kink at larger steps only, or central differences that fall by less than half
-        for each halving of the step; a smooth f that varies over less than the step looks the same. "noise": even the
-        largest step changes f by rounding only. "smooth" otherwise.
+        A Kink. KINK: the jump of the slope stays as h falls to the smallest step or into rounding. KINK_NEARBY: the
+        pattern of a kink at larger steps only, or central differences that fall by less than half for each halving of
+        the step; a smooth f that varies over less than the step looks the same. NOISE: even the largest step changes f
+        by rounding only. SMOOTH otherwise.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -62,15 +77,15 @@ def kink(difference: Difference, noise: Any = 0.0) -> Kink:
         >>> from jaxsoftmax.checker.numeric.kinks import kink
         >>> with jax.enable_x64(True):
         ...     found = directional_difference(lambda x: jnp.abs(x[0]), [jnp.float64(0.0)], [jnp.float64(1.0)])
-        >>> kink(found).kind, kink(found).jump
+        >>> kink(found).shape.value, kink(found).jump
         ('kink at the point', 2.0)
     """
     center, plus, minus, moved = difference.samples
-    levels, shape = len(plus), center.shape
+    levels, size = len(plus), center.shape
     h = difference.h0 * 2.0 ** -np.arange(levels)
-    column = h.reshape(-1, *[1] * len(shape))
+    column = h.reshape(-1, *[1] * len(size))
     if not center.size:
-        return Kink("smooth", "f has no entries.", (), 0.0, float(h[-1]))
+        return Kink(Shape.SMOOTH, "f has no entries.", (), 0.0, float(h[-1]))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         wrong = sample_noise(difference.samples, noise)
         s = ((plus - center) - (center - minus)) / column
@@ -102,28 +117,28 @@ def kink(difference: Difference, noise: Any = 0.0) -> Kink:
         quiet = (np.abs(plus[0] - minus[0]) <= ABOVE * wrong) & ((plus != minus).any(axis=0))
         jump = np.where(last >= 0, _at(J, last), 0.0)
 
-    def found(kind: str, where: np.ndarray, weight: np.ndarray, sentence: str, level: np.ndarray) -> Kink:
+    def found(shape: Shape, where: np.ndarray, weight: np.ndarray, sentence: str, level: np.ndarray) -> Kink:
         flat_index = int(np.argmax(np.where(where, weight, -1.0)))
-        index = tuple(int(i) for i in np.unravel_index(flat_index, shape)) if shape else ()
+        index = tuple(int(i) for i in np.unravel_index(flat_index, size)) if size else ()
         step = float(h[min(max(int(level[index]), 0), levels - 1)])
         left, right = float(difference.left[index]), float(difference.right[index])
         values = {"left": left, "right": right, "jump": float(jump[index]), "step": step, "size": float(wrong[index])}
         values["argument"] = float(argument[index])
-        return Kink(kind, sentence.format(**values), index, float(jump[index]), step)
+        return Kink(shape, sentence.format(**values), index, float(jump[index]), step)
 
     if broken.any():
         text = "f itself jumps at the point: it changes by {argument:.3g} when x moves by its rounding."
-        return found("kink at the point", broken, argument, text, np.zeros(shape, int) + levels - 1)
+        return found(Shape.KINK, broken, argument, text, np.zeros(size, int) + levels - 1)
     if at.any():
         text = "The slope jumps by {jump:.3g} between the left and the right of the point, down to the step {step:.1e}."
-        return found("kink at the point", at, np.abs(jump), text, last + 1)
+        return found(Shape.KINK, at, np.abs(jump), text, last + 1)
     if near.any():
         place = np.where(flat_run.any(axis=0), _last(flat_run) + 2, end + 1)
         text = "Difference quotients do not settle as the step falls to {step:.1e}: a kink, or a shorter scale of f."
-        return found("kink nearby", near, largest, text, place)
-    whole = np.zeros(shape, int) + levels - 1
+        return found(Shape.KINK_NEARBY, near, largest, text, place)
+    whole = np.zeros(size, int) + levels - 1
     if quiet.size and quiet.all():
         text = "The largest step changes f by no more than its rounding, about {size:.1e}."
-        return found("noise", quiet, wrong, text, 0 * whole)
+        return found(Shape.NOISE, quiet, wrong, text, 0 * whole)
     text = "Slopes from the left and the right tend to each other, down to rounding or to the step {step:.1e}."
-    return found("smooth", np.ones(shape, bool), np.abs(jump), text, whole)
+    return found(Shape.SMOOTH, np.ones(size, bool), np.abs(jump), text, whole)

@@ -28,7 +28,7 @@ def as_text(report: CrossCheckReport, width: int = WIDTH) -> str:
     Example:
         >>> from jaxsoftmax.checker.report.result import CrossCheckReport, Diagnosis
         >>> from jaxsoftmax.checker.report.render import as_text
-        >>> print(as_text(CrossCheckReport("DISAGREE", (), (Diagnosis("constant factor: looks like half"),))))
+        >>> print(as_text(CrossCheckReport("DISAGREE", (), (Diagnosis("constant factor", "looks like half"),))))
         Cross-check: DISAGREE (0 of 0 comparisons within tolerance)
         constant factor: looks like half
     """
@@ -104,7 +104,7 @@ def as_rich(report: CrossCheckReport) -> Any:
         parts.append(table(_CHECK_HEAD, rows, [_STYLES[s.verdict] for s in report.statements]))
     for diagnosis in report.diagnoses:
         style = "yellow" if diagnosis.name == "resolution" else "bold red"
-        parts.append(Text.assemble((diagnosis.name, style), str(diagnosis)[len(diagnosis.name) :]))
+        parts.append(Text.assemble((diagnosis.name, style), f": {diagnosis.text}"))
     if report.worst_entries:
         parts += ["", Text("worst entries", style="bold")]
         parts.append(

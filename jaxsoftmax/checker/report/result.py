@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, errors_and_ratios, index_text, json_ready
 from jaxsoftmax.checker.report.render import as_html, as_rich, as_text
 
-VERDICTS = ("AGREE", "ROUNDING", "DISAGREE")
+DiagnosisName = Literal[
+    "constant factor", "missing regulariser", "wrong term", "transpose", "permutation", "shift", "gauge",
+    "sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "direction", "asymmetric",
+    "nonlinear", "indefinite", "nonfinite", "resolution",
+]  # fmt: skip
 
 
-class Diagnosis(str):
-    """A sentence on what an error looks like; it starts with the name of the diagnosis and a colon.
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """What an error looks like: a name, and a sentence about this error.
 
     Example:
         >>> from jaxsoftmax.checker.report.result import Diagnosis
-        >>> Diagnosis("constant factor: looks like the gradient is half of the loss's").name
-        'constant factor'
+        >>> print(Diagnosis("constant factor", "gradient is half of the right one"))
+        constant factor: gradient is half of the right one
     """
 
-    __slots__ = ()
+    name: DiagnosisName
+    text: str
 
-    @property
-    def name(self) -> str:
-        """The text before the first colon."""
-        return self.partition(":")[0]
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +76,41 @@ class StatementCheck:
         return {**out, "verdict": self.verdict}
 
 
+class Aspect(enum.Enum):
+    """What of a rule was compared; the value says it in words."""
+
+    ENTRIES = "{rule}"
+    VALUE = "value of {rule}"
+    DIRECTIONS = "{rule} along directions"
+    SYMMETRY = "{rule}, symmetry"
+    LINEARITY = "{rule}, linear in the direction"
+    TAYLOR = "{rule}, order of the Taylor remainder"
+    SEMIDEFINITE = "{rule}, semidefinite"
+
+
+class Subject(NamedTuple):
+    """What a comparison is about.
+
+    Attributes:
+        rule: what the report calls the rule.
+        aspect: what of it.
+        dtype: the dtype in which it ran; None where its formula was evaluated in float64.
+    """
+
+    rule: str
+    aspect: Aspect = Aspect.ENTRIES
+    dtype: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The quantity of a `StatementCheck`."""
+        ran = "" if self.dtype is None else f", as it runs in {self.dtype}"
+        return self.aspect.value.format(rule=self.rule) + ran
+
+
+_ANY = Subject("")
+
+
 @dataclasses.dataclass(frozen=True)
 class Finding:
     """A `StatementCheck` with what the verdict needs: could the comparison have seen a factor 2 at all?
@@ -81,6 +121,7 @@ class Finding:
         resolution: the largest tolerance over the largest |theirs|: the relative error, in units of the largest entry,
             that an entry could have and still pass; inf where theirs is zero.
         excuse: why the arithmetic cannot tell a difference that was seen, if one was.
+        subject: what was compared, for `crosscheck`; the quantity is its text.
     """
 
     check: StatementCheck
@@ -88,6 +129,7 @@ class Finding:
     vacuous: bool
     resolution: float = np.inf
     excuse: str | None = None
+    subject: Subject = _ANY
 
     @property
     def blind(self) -> bool:
@@ -201,8 +243,8 @@ class CrossCheckReport:
             some quantity is so small beside its tolerance that a factor 2 in it would have passed too, or a difference
             was seen that a rounding of the data explains (`diagnoses` of the name "resolution" say which).
         statements: the comparisons, in the order of the statements.
-        diagnoses: sentences on what an error looks like, "NAME: looks like …" (a `str` with the property `name`); the
-            quantities behind a ROUNDING verdict have the name "resolution".
+        diagnoses: what an error looks like, a `Diagnosis` each with `name` and `text`; the quantities behind a
+            ROUNDING verdict have the name "resolution".
         notes: what fell back to another route, and what was not done.
         worst_entries: the entries with the largest error in units of their tolerance, of all comparisons.
         ulp_histogram: how many entries are how many ulps off.
@@ -234,7 +276,7 @@ class CrossCheckReport:
 
     @classmethod
     def from_findings(
-        cls, findings: list[Finding], *, diagnoses: tuple[str, ...] = (), **more: Any
+        cls, findings: list[Finding], *, diagnoses: tuple[Diagnosis, ...] = (), **more: Any
     ) -> CrossCheckReport:
         """Decide the verdict.
 
@@ -244,15 +286,18 @@ class CrossCheckReport:
             more: the other attributes, by name.
         """
         blind = tuple(
-            f"resolution: {' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): "
-            + (f.excuse or "the tolerance exceeds half of the largest value, so a factor 2 would have passed")
+            Diagnosis(
+                "resolution",
+                f"{' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): "
+                + (f.excuse or "the tolerance exceeds half of the largest value, so a factor 2 would have passed"),
+            )
             for f in findings
             if f.blind
         )
         checks = tuple(dataclasses.replace(f.check, blind=f.blind) for f in findings)
         failed = any(not check.passed for check in checks)
         verdict = "DISAGREE" if failed else "ROUNDING" if blind else "AGREE"
-        return cls(verdict, checks, tuple(map(Diagnosis, (*diagnoses, *blind))), **more)
+        return cls(verdict, checks, (*diagnoses, *blind), **more)
 
     @property
     def worst(self) -> StatementCheck:

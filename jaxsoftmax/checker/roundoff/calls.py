@@ -7,7 +7,7 @@ in u: products of errors are dropped, and an error of 0 times an infinite slope 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+from jaxsoftmax.checker.jaxprs import equations
 
 Errors = list[jax.Array | None]
 
@@ -58,18 +60,6 @@ class Arithmetic:
         return jnp.where(jnp.isfinite(size), size, 0.0)
 
 
-def options_of(dtype: Any) -> dict[str, Any]:
-    """The keywords that make `with_errors` and `sampled_errors` bound a computation in `dtype`; u is 2^-digits.
-
-    Example:
-        >>> options_of("float32")["digits"], options_of("float64")["digits"]
-        (24, 53)
-    """
-    info = jnp.finfo(dtype)
-    digits = int(info.nmant) + 1
-    return {"tiny_over_u": float(info.tiny) * 2.0**digits, "digits": digits, "huge": float(info.max)}
-
-
 @dataclass
 class Call:
     """One equation of a jaxpr with the values and errors of its operands."""
@@ -88,10 +78,7 @@ class Call:
 
     def bind(self, *values: Any, **changed: Any) -> list[Any]:
         """The primitive applied to `values`, always as a list of outputs."""
-        found = self.primitive.get_bind_params({**self.params, **changed})
-        inner, params = found if isinstance(found, tuple) else ((), found)  # JAX 0.9 hands the functions apart
-        out = self.primitive.bind(*inner, *values, **params)
-        return list(out) if self.primitive.multiple_results else [out]
+        return equations.bind(self, values, {**self.params, **changed})
 
     @property
     def exact(self) -> bool:
@@ -192,6 +179,6 @@ def infinite_if_unknown(error: jax.Array | None) -> jax.Array | None:
     return None if error is None else jnp.where(jnp.isnan(error), jnp.inf, error)
 
 
-def as_list(errors: Sequence[Any] | None, n: int) -> Errors:
-    """`errors` as a list of n, None for none given."""
-    return [None] * n if errors is None else list(errors)
+def literal_value(atom: Any) -> np.ndarray:
+    """The number behind a literal in the dtype of its trace."""
+    return np.asarray(atom.val, atom.aval.dtype)

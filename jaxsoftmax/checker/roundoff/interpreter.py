@@ -23,16 +23,16 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from jaxsoftmax.checker.jaxprs.equations import advance
+from jaxsoftmax.checker.jaxprs.equations import advance, body_of, evaluate, scan_counts
 from jaxsoftmax.checker.roundoff.calls import (
     Arithmetic,
     Call,
     Errors,
     Rule,
-    as_list,
     constant_error,
     infinite_if_unknown,
     is_float,
+    literal_value,
     zeros,
 )
 from jaxsoftmax.checker.roundoff.elementwise import ELEMENTWISE
@@ -40,11 +40,6 @@ from jaxsoftmax.checker.roundoff.linalg import LINALG, generic_rule
 from jaxsoftmax.checker.roundoff.sums import SUMS
 
 RULES: dict[str, Rule] = {**ELEMENTWISE, **SUMS, **LINALG}
-CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters that hold the body of a call
-CALL_NAMES = (
-    "jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-    "custom_vjp_call_jaxpr", "custom_lin", "eval_jaxpr", "composite", "custom_vmap_call",
-)  # fmt: skip
 Pairs = tuple[list[Any], Errors]
 
 
@@ -70,24 +65,17 @@ class Rounded:
 def with_errors(
     jaxpr: core.ClosedJaxpr,
     args: Sequence[Any],
+    arithmetic: Arithmetic = Arithmetic(),  # noqa: B008
     *,
     input_errors: Sequence[Any] | None = None,
-    tiny_over_u: float = 0.0,
-    matmul_units: float = 1.0,
-    digits: int | None = None,
-    huge: float = math.inf,
 ) -> Rounded:
     """Run a jaxpr on values and first-order rounding errors together. Traceable; never raises for a primitive.
 
     Args:
         jaxpr: a jaxpr without custom rules (a custom rule's body is used where one is met).
         args: its arguments, arrays.
+        arithmetic: of the working dtype.
         input_errors: for each argument an array of its shape in units of u, or None for exact.
-        tiny_over_u: smallest normal number of the working dtype over u; 0 leaves underflow out.
-        matmul_units: the roundoff of matrix-product factors over u, where factors are rounded (TF32); 1 otherwise.
-        digits: binary digits of the working dtype, to tell which constants it holds exactly.
-        huge: largest finite number of the working dtype; beyond it errors are inf. `options_of(dtype)` gives
-            ``tiny_over_u``, ``digits`` and ``huge``.
 
     Returns:
         A `Rounded`, which also unpacks as ``outs, errors, generic``.
@@ -100,8 +88,8 @@ def with_errors(
         >>> float(outs[0]), float(errors[0]), errors[1], generic
         (9.0, 9.0, None, ())
     """
-    run = Run(Arithmetic(float(tiny_over_u), float(matmul_units), digits, huge), [])
-    outs, errors = run.closed(jaxpr, list(args), as_list(input_errors, len(args)))
+    run = Run(arithmetic, [])
+    outs, errors = run.closed(jaxpr, list(args), list(input_errors or [None] * len(args)))
     return Rounded(outs, [infinite_if_unknown(error) for error in errors], tuple(sorted(set(run.generic))))
 
 
@@ -114,39 +102,28 @@ class Run:
 
     def closed(self, jaxpr: Any, values: list[Any], errors: Errors) -> Pairs:
         """Interpret a closed or an open jaxpr."""
-        if not hasattr(jaxpr, "consts"):
-            return self.open(jaxpr, [], values, errors)
-        return self.open(jaxpr.jaxpr, list(jaxpr.consts), values, errors)
 
-    def open(self, jaxpr: Any, consts: list[Any], values: list[Any], errors: Errors) -> Pairs:
-        """Interpret the equations one by one; values die after their last use only when the caller drops them."""
-        env: dict[Any, tuple[Any, Any]] = {}
-        for var, const in zip(jaxpr.constvars, consts, strict=True):
-            env[var] = (const, constant_error(const, self.arithmetic))
-        for var, value, error in zip(jaxpr.invars, values, errors, strict=True):
-            env[var] = (value, error)
-
-        def read(atom: Any) -> tuple[Any, Any]:
-            if not isinstance(atom, core.Literal):
-                return env[atom]
-            value = np.asarray(atom.val, atom.aval.dtype)  # pyright: ignore[reportAttributeAccessIssue]
+        def constant(value: Any) -> tuple[Any, Any]:
             return value, constant_error(value, self.arithmetic)
 
-        for eqn in jaxpr.eqns:
-            pairs = [read(atom) for atom in eqn.invars]
-            found = self.equation(eqn, [value for value, _ in pairs], [error for _, error in pairs])
-            for var, value, error in zip(eqn.outvars, *found, strict=True):
-                env[var] = (value, error)
-        pairs = [read(atom) for atom in jaxpr.outvars]
+        def equation(eqn: Any, given: list[Any]) -> list[Any]:
+            found = self.equation(eqn, [value for value, _ in given], [error for _, error in given])
+            return list(zip(*found, strict=True))
+
+        pairs = evaluate(
+            getattr(jaxpr, "jaxpr", jaxpr),
+            list(zip(values, errors, strict=True)),
+            equation,
+            consts=list(map(constant, getattr(jaxpr, "consts", ()))),
+            literal=lambda atom: constant(literal_value(atom)),
+        )
         return [jnp.asarray(v) if isinstance(v, np.ndarray) else v for v, _ in pairs], [error for _, error in pairs]
 
     def equation(self, eqn: Any, values: list[Any], errors: Errors) -> Pairs:
         """One equation: a loop or branch, a call, a rule, or the generic rule."""
-        name, params = eqn.primitive.name, eqn.params
-        if name in CALL_NAMES:
-            body = next((params[key] for key in CALLS if key in params), None)
-            if body is not None:
-                return self.closed(body, values, errors)
+        name, params, body = eqn.primitive.name, eqn.params, body_of(eqn)
+        if body is not None:
+            return self.closed(body, values, errors)
         if name in CONTROL:
             with contextlib.suppress(TypeError, KeyError, AttributeError):  # a loop of another release: see below
                 return CONTROL[name](self, params, values, errors)
@@ -198,14 +175,6 @@ def settled(
             return errors
         errors = filled(errors, values, wanted)
     return filled(errors, values, [True if is_float(v) else None for v in values])
-
-
-def scan_counts(params: dict[str, Any]) -> tuple[int, int]:
-    """The number of constants and of carried values of a scan equation."""
-    if "num_carry" in params:
-        return params["num_consts"], params["num_carry"]
-    consts, carry, _ = params["ft_in"].unpack()  # since JAX 0.12
-    return len(consts), len(carry)
 
 
 def scan(run: Run, params: dict[str, Any], values: list[Any], errors: Errors) -> Pairs:

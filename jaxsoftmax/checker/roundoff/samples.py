@@ -23,9 +23,16 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from jaxsoftmax.checker.jaxprs.equations import advance
-from jaxsoftmax.checker.roundoff.calls import Arithmetic, Call, as_list, constant_error, infinite_if_unknown, is_float
-from jaxsoftmax.checker.roundoff.interpreter import CALL_NAMES, CALLS, RULES, Rounded, scan_counts, split
+from jaxsoftmax.checker.jaxprs.equations import advance, body_of, evaluate, scan_counts
+from jaxsoftmax.checker.roundoff.calls import (
+    Arithmetic,
+    Call,
+    constant_error,
+    infinite_if_unknown,
+    is_float,
+    literal_value,
+)
+from jaxsoftmax.checker.roundoff.interpreter import RULES, Rounded, split
 from jaxsoftmax.checker.roundoff.linalg import generic_rule
 
 # With s samples of a sum of many signed terms, rms^2 is chi-square_s / s of its variance. One entry in 10^6 has an rms
@@ -38,12 +45,9 @@ SAFETY = 16.0
 def sampled_errors(
     jaxpr: core.ClosedJaxpr,
     args: Sequence[Any],
+    arithmetic: Arithmetic = Arithmetic(),  # noqa: B008
     *,
     input_errors: Sequence[Any] | None = None,
-    tiny_over_u: float = 0.0,
-    matmul_units: float = 1.0,
-    digits: int | None = None,
-    huge: float = math.inf,
     samples: int = 8,
     seed: int = 0,
 ) -> Rounded:
@@ -59,8 +63,7 @@ def sampled_errors(
         >>> float(sampled_errors(jaxpr, [jnp.float32(3.0)]).errors[0])  # the error of exp cancels, in the bound it adds
         0.0
     """
-    arithmetic = Arithmetic(float(tiny_over_u), float(matmul_units), digits, huge)
-    known = as_list(input_errors, len(args))
+    known = input_errors or [None] * len(args)
     generic: list[str] = []
 
     def tangents(salt: Any) -> list[Any]:
@@ -136,27 +139,22 @@ class Signed:
 
     def closed(self, jaxpr: Any, values: list[Any]) -> list[Any]:
         """Interpret a closed or an open jaxpr."""
-        consts = list(getattr(jaxpr, "consts", ()))
-        jaxpr = getattr(jaxpr, "jaxpr", jaxpr)
-        env = dict(zip(jaxpr.invars, values, strict=True))
-        for var, const in zip(jaxpr.constvars, consts, strict=True):
-            env[var] = self.erring(const, constant_error(const, self.arithmetic))
 
-        def read(atom: Any) -> Any:
-            if not isinstance(atom, core.Literal):
-                return env[atom]
-            value = np.asarray(atom.val, atom.aval.dtype)  # pyright: ignore[reportAttributeAccessIssue]
+        def constant(value: Any) -> Any:
             return self.erring(value, constant_error(value, self.arithmetic))
 
-        for eqn in jaxpr.eqns:
-            outs = self.equation(eqn, [read(atom) for atom in eqn.invars])
-            env.update(zip(eqn.outvars, outs, strict=True))
-        return [jnp.asarray(v) if isinstance(v, np.ndarray) else v for v in map(read, jaxpr.outvars)]
+        outs = evaluate(
+            getattr(jaxpr, "jaxpr", jaxpr),
+            values,
+            self.equation,
+            consts=list(map(constant, getattr(jaxpr, "consts", ()))),
+            literal=lambda atom: constant(literal_value(atom)),
+        )
+        return [jnp.asarray(v) if isinstance(v, np.ndarray) else v for v in outs]
 
     def equation(self, eqn: Any, values: list[Any]) -> list[Any]:
         """One equation; a loop or branch through lax, anything else with the rounding of its own rule."""
-        name, params = eqn.primitive.name, eqn.params
-        body = next((params[key] for key in CALLS if key in params), None) if name in CALL_NAMES else None
+        name, params, body = eqn.primitive.name, eqn.params, body_of(eqn)
         if body is not None:
             return self.closed(body, values)
         if name == "scan":

@@ -24,7 +24,7 @@ def crosscheck_problem(
     Ours run in the problem's dtype, as a user runs them: the closed forms, the fused kernel, the Hessian operator, and
     autodiff through ``js.loss``. Theirs are automatic derivatives of a textbook loss in float64 and, with python-flint
     installed, 50-digit arithmetic; both read the stored device numbers exactly. Each entry's tolerance is derived from
-    dtype, terms and propagated logit error (``evidence.tolerances``).
+    dtype, terms and propagated logit error (``evidence.crosscheck.tolerances``).
 
     Args:
         problem: the data; float32 and float64 problems alike. A float64 problem needs no x64 scope here.

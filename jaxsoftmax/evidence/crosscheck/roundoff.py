@@ -26,8 +26,8 @@ def sum_constant(N: int, C: int) -> float:
     """K of the module docstring: a sum of N rows of C classes errs by about eps K sum|terms| at most.
 
     Example:
-        >>> from jaxsoftmax.evidence import tolerances
-        >>> tolerances.sum_constant(100, 2)
+        >>> from jaxsoftmax.evidence.crosscheck.roundoff import sum_constant
+        >>> sum_constant(100, 2)
         18.0
     """
     return float(8.0 + np.sqrt(N) + 4.0 * max(0.0, np.log2(C / 2)))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxsoftmax.checker.report.result import Finding, compare
 from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.evidence.crosscheck import reference, tolerances
-from jaxsoftmax.support.validation import as_weights, require_problem
+from jaxsoftmax.support.validation import as_weights, random_generator, require_problem
 
 TEXTBOOK = "textbook formula (float64)"
 REVERSE = "reverse autodiff (float64)"
@@ -57,14 +57,6 @@ def _autodiff(loss: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     return {name: jax.jit(rule) for name, rule in rules.items()}
 
 
-def _generator(key: Any) -> np.random.Generator:
-    """NumPy's generator seeded by a JAX key (0 when None): the same draws whatever the x64 setting."""
-    key = jax.random.key(0) if key is None else key
-    if jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key):
-        key = jax.random.key_data(key)
-    return np.random.default_rng(np.asarray(key).ravel().tolist())
-
-
 class Ours(NamedTuple):
     """The modules whose functions are under test, handed in by ``crosscheck``: the only place where both sides meet."""
 
@@ -94,7 +86,7 @@ class Sides:
         for name, leaf in (("W", self.W), ("X", self.data.X)):
             if not np.isfinite(leaf).all():
                 raise ValueError(f"{name}: has NaN or infinite entries; a cross-check needs finite numbers.")
-        draws = _generator(key).standard_normal((3, self.C, self.D))
+        draws = random_generator(key).standard_normal((3, self.C, self.D))
         # Powers of two bring features of any unit to size 1, so that no single column drowns the others in V x.
         largest = np.abs(self.data.X).max(axis=0, initial=0.0)
         scale = np.where(largest > 0, np.exp2(-np.ceil(np.log2(np.where(largest > 0, largest, 1.0)))), 1.0)

@@ -22,7 +22,7 @@ full error 4 eps (1 + log2 C) of its softmax. Hence the names: tolerances, not b
 
 *Terms.* Where a rule subtracts, the "term" is what is subtracted: max(y, t) for a soft target; after the shift by
 k = argmax y, y_c (|u_c - u_k| + sum_j y_j |u_j - u_k|) for y (u - ubar), unshifted for the plain rule.
-The penalties that act entry by entry (S21 a, b) have their own model in ``_entrywise``.
+The penalties that act entry by entry (S21 a, b) have their own model in ``entrywise``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ __all__ = [
     "loss_tolerance",
     "probability_tolerance",
     "quadratic_form_tolerance",
-    "residual_tolerance",
     "third_derivative_tolerance",
 ]
 
@@ -73,12 +72,6 @@ def log_probability_tolerance(W: Any, problem: Any, *, dtype: Any = None, compen
     return np.concatenate([r.dlog + m.own * m.log_size(r) for r in m.blocks(extra=False)])
 
 
-def residual_tolerance(W: Any, problem: Any, *, dtype: Any = None, compensated: bool = True) -> np.ndarray:
-    """For Y - T (S2), (N, C): dy + 4 eps (1 + log2 C) times y - t itself (one-hot) or max(y, t) (soft)."""
-    m = model(W, problem, dtype, compensated)
-    return np.concatenate([r.dy + m.own * m.residual_size(r) for r in m.blocks(extra=False)])
-
-
 def input_gradient_tolerance(W: Any, problem: Any, *, dtype: Any = None, compensated: bool = True) -> np.ndarray:
     """For dL/dX = diag(s)(Y - T) W (S2 seen from X), (N, D)."""
     m = model(W, problem, dtype, compensated)
@@ -105,7 +98,7 @@ def gradient_tolerance(W: Any, problem: Any, *, dtype: Any = None, compensated: 
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
-        >>> from jaxsoftmax.evidence import tolerances
+        >>> from jaxsoftmax.evidence.crosscheck import tolerances
         >>> problem = js.Problem.from_labels(np.eye(3, dtype=np.float32), [0, 1, 2])
         >>> bool(tolerances.gradient_tolerance(np.zeros((3, 4)), problem).max() < 1e-5)
         True

@@ -61,7 +61,7 @@ def test_right_rules_agree(budget):
         "hvp, order of the Taylor remainder",
         "Hessian, semidefinite",
     }
-    expected |= {"hvp", "hessian", "hessian, symmetry"} if budget is DENSE else {"hvp", "hessian times probes"}
+    expected |= {"hvp", "hessian", "hessian, symmetry"} if budget is DENSE else {"hvp", "hessian along directions"}
     assert expected <= quantities(report)
 
 
@@ -87,7 +87,7 @@ def test_a_wrong_hessian_is_seen_in_its_entries(E):
 
 def test_a_wrong_hessian_is_seen_by_probes():
     report = crosscheck(f, X, hessian=lambda x: hessian(x) + 1e-3 * S, budget=MATRIX_FREE)
-    assert {q for q, _ in failed(report)} == {"hessian times probes"}
+    assert {q for q, _ in failed(report)} == {"hessian along directions"}
 
 
 def test_a_wrong_hessian_that_is_wrong_only_as_it_runs_is_seen_by_its_float32_row():

@@ -1,6 +1,7 @@
 """checker/diagnosis*.py: every name is given to an error of its kind, to no other, and to nothing that is right."""
 
 from dataclasses import replace
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,24 +12,42 @@ import jaxsoftmax as js
 from helpers.derivatives.mutants import MUTANTS
 from helpers.derivatives.zoo import CASES
 from jaxsoftmax.checker.compare.autodiff import find_truth
-from jaxsoftmax.checker.diagnosis.case import Case, number, scale_fit
-from jaxsoftmax.checker.diagnosis.causes import other_data, stopped
-from jaxsoftmax.checker.diagnosis.factors import constant_factor, leaf_factor, regulariser
+from jaxsoftmax.checker.diagnosis import causes, factors, layout, places, terms
+from jaxsoftmax.checker.diagnosis.case import Case, Fitted, scale_fit
 from jaxsoftmax.checker.diagnosis.flat import flatten
-from jaxsoftmax.checker.diagnosis.guesses import NAMES, name_diagnoses
+from jaxsoftmax.checker.diagnosis.guesses import name_diagnoses
 from jaxsoftmax.checker.diagnosis.kinks import near_ties
-from jaxsoftmax.checker.diagnosis.layout import gauge, permutation, shift, transpose
-from jaxsoftmax.checker.diagnosis.places import direction, entries, one_leaf, one_slice
-from jaxsoftmax.checker.diagnosis.terms import additive_terms, wrong_term
+from jaxsoftmax.checker.diagnosis.terms import additive_terms
 from jaxsoftmax.checker.inputs.arguments import read_point
 from jaxsoftmax.checker.inputs.budget import Clock, as_budget
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.result import DiagnosisName, Subject
 
 pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
 
 # Differences of the synthetic cases below are exact or rounded a few times, of numbers below 100.
 TOLERANCE = 1e-12
+
+
+def spoken(guess):
+    """A guess as the report says it of the case's rule, or None."""
+
+    def text(case, *more):
+        found = guess(case, *more)
+        return None if found is None else str(found.about(case.suspect.name))
+
+    return text
+
+
+constant_factor, leaf_factor, regulariser = map(
+    spoken, (factors.constant_factor, factors.leaf_factor, factors.regulariser)
+)
+gauge, permutation, shift, transpose = map(spoken, (layout.gauge, layout.permutation, layout.shift, layout.transpose))
+direction, entries, one_leaf, one_slice = map(
+    spoken, (places.direction, places.entries, places.one_leaf, places.one_slice)
+)
+other_data, stopped, wrong_term = map(spoken, (causes.other_data, causes.stopped, terms.wrong_term))
 
 
 def total(x, *args):
@@ -54,7 +73,7 @@ def guesses_of(case):
     session, suspect = case.session, case.suspect
     truth = find_truth(session)
     session.suspects.append(suspect)
-    session.add("", suspect.name, truth.route, [np.ones(1)], [np.zeros(1)], [np.zeros(1)], paths=[""])
+    session.add("", Subject(suspect.name), truth.route, [np.ones(1)], [np.zeros(1)], [np.zeros(1)], paths=[""])
     return name_diagnoses(session, truth)
 
 
@@ -317,7 +336,7 @@ def test_fits_carry_their_uncertainty():
     """|Δc| <= Σ |d| t / Σ d²: an error of t in the only entry of d = 2 moves c by t/2."""
     assert scale_fit([np.array([1.0])], [np.array([2.0])], [0.1]) == (0.5, pytest.approx(0.05), 1)
     assert scale_fit([np.array([1.0])], [np.array([0.0])], [0.1]) is None
-    assert number(0.5, 0.05) == "0.5000 ± 5e-02"
+    assert str(Fitted.of(0.5, 0.05)) == "0.5000 ± 5e-02"
 
 
 def quartic(x, c):
@@ -375,7 +394,7 @@ def test_a_wrong_rule_of_the_function_itself_is_named_once():
 
     cube.defjvp(lambda primals, tangents: (cube(*primals), primals[0] ** 2 * tangents[0]))
     report = js.crosscheck(lambda x: jnp.sum(cube(x)), np.float32([0.5, -1.5, 2.0]))
-    assert names(report) == ["constant factor"] and "a third of" in report.diagnoses[0]
+    assert names(report) == ["constant factor"] and "a third of" in report.diagnoses[0].text
 
 
 def test_second_order_findings_have_their_names():
@@ -392,7 +411,7 @@ def test_a_false_claim_of_convexity_is_indefinite():
 
 
 def test_all_names_are_in_the_list():
-    assert {m.diagnosis for m in MUTANTS} - {"unnamed"} <= set(NAMES)
+    assert {m.diagnosis for m in MUTANTS} - {"unnamed"} <= set(get_args(DiagnosisName))
 
 
 def drawn(entry):

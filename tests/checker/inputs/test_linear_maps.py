@@ -9,8 +9,9 @@ from jaxsoftmax.checker.inputs.arguments import read_point
 from jaxsoftmax.checker.inputs.budget import Budget, Clock
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
-from jaxsoftmax.checker.inputs.matrices import compare_matrices, entry_path, names_of
+from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.report.result import Subject
 
 U64 = 2.0**-53
 
@@ -146,7 +147,7 @@ def test_doubtful_columns_come_worst_first():
 
 def test_entries_are_named_by_path_and_index():
     """b comes before w; ravel order is row-major."""
-    names = names_of(session(AT))
+    names = EntryNames(session(AT))
     assert [names(i) for i in (0, 1, 2, 7)] == ["['b'][0]", "['b'][1]", "['w'][0, 0]", "['w'][1, 2]"]
     assert entry_path([""], [()], 0) == ""
     with pytest.raises(IndexError):
@@ -155,15 +156,15 @@ def test_entries_are_named_by_path_and_index():
 
 def test_matrix_comparisons_name_row_and_column_and_leave_kinks_out():
     s = session(AT)
-    names = names_of(s)
+    names = EntryNames(s)
     theirs = np.eye(8)
     ours = theirs.copy()
     ours[2, 7] += 1e-3
-    finding = compare_matrices(s, "2nd", "hvp", "r", ours, theirs, 1e-6, 0.0, names, names)
+    finding = compare_matrices(s, "2nd", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, names, names)
     assert not finding.check.passed and finding.check.worst["path"] == "['w'][0, 0], ['w'][1, 2]"
     s.nonsmooth.add(7)
-    assert compare_matrices(s, "2nd", "hvp", "r", ours, theirs, 1e-6, 0.0, names, names).check.passed
+    assert compare_matrices(s, "2nd", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, names, names).check.passed
     # a name that is no EntryNames is not an entry of the point: its axis stays
     rows = lambda i: f"direction {i}"  # noqa: E731
     ours[7, 0] += 1.0
-    assert not compare_matrices(s, "2nd", "hvp", "r", ours, theirs, 1e-6, 0.0, rows, names).check.passed
+    assert not compare_matrices(s, "2nd", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, rows, names).check.passed

@@ -13,6 +13,7 @@ from jaxsoftmax.checker.inputs.budget import Budget, Clock
 from jaxsoftmax.checker.inputs.context import Session, leafwise, sizes
 from jaxsoftmax.checker.inputs.program import Program, cost
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.roundoff.calls import Arithmetic
 
 TINY = float(np.finfo(np.float64).tiny) * 2.0**53
 U64 = 2.0**-53
@@ -29,7 +30,7 @@ def count_compilations(monkeypatch):
 
         return original(kind, text, consts, building, options)
 
-    for name in ("program", "tracing", "routes"):
+    for name in ("inputs.program", "inputs.tracing", "compare.routes"):
         monkeypatch.setattr(f"jaxsoftmax.checker.{name}.compiled", counting)
     return made
 
@@ -113,7 +114,7 @@ def test_errors_bound_a_sum_of_products(x64):
     """x·c with 64 terms: the bound in units of u covers the rounding seen and is not above (n + 2) Σ|terms|."""
     rng = np.random.default_rng(0)
     c, x = rng.standard_normal(64), rng.standard_normal(64)
-    found = Program(lambda k, x: k[0] @ x, [c], x).errors(x, tiny_over_u=TINY)
+    found = Program(lambda k, x: k[0] @ x, [c], x).errors(x, arithmetic=Arithmetic(TINY))
     exact = sum(np.longdouble(c) * np.longdouble(x))
     bound = float(found.errors[0])
     assert abs(np.longdouble(found.values[0]) - exact) <= U64 * bound
@@ -131,12 +132,12 @@ def test_only_decimal_constants_are_rounded(x64):
             np.max(Program(lambda k, x: k[0] * x, [c], np.ones(())).errors(np.float64(3), **options).errors[0])
         )
 
-    one = bound(np.float64(2.5), tiny_over_u=TINY) / 7.5
-    two = bound(np.float64(0.1), tiny_over_u=TINY) / 0.3
+    one = bound(np.float64(2.5), arithmetic=Arithmetic(TINY)) / 7.5
+    two = bound(np.float64(0.1), arithmetic=Arithmetic(TINY)) / 0.3
     assert two == pytest.approx(one + 1, rel=1e-6)
     table = np.array([0.1, 0.2])
-    assert bound(table, tiny_over_u=TINY) / 0.6 == pytest.approx(one, rel=1e-6)
-    assert bound(table, tiny_over_u=TINY, narrow=True) / 0.6 == pytest.approx(one + 1, rel=1e-6)
+    assert bound(table, arithmetic=Arithmetic(TINY)) / 0.6 == pytest.approx(one, rel=1e-6)
+    assert bound(table, arithmetic=Arithmetic(TINY), narrow=True) / 0.6 == pytest.approx(one + 1, rel=1e-6)
 
 
 def test_cost_counts_loops_by_their_trips(x64):

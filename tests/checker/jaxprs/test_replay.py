@@ -100,13 +100,6 @@ def test_reverse_mode_and_second_derivatives_see_no_rule(rule, x64):
     np.testing.assert_allclose(jax.hessian(run)(POINT), jax.hessian(plain)(POINT), rtol=0, atol=80 * U64)
 
 
-def test_a_rule_stays_in_when_stripping_is_off(x64):
-    """strip=False runs a custom_jvp call as it is: its (wrong) rule then decides the derivative."""
-    run, replay = replayed(lambda x: jnp.sum(jvp_sin(x)), POINT, strip=False)
-    np.testing.assert_array_equal(jax.grad(run)(POINT), np.full(5, 100.0))
-    assert replay.rules == []
-
-
 def test_nested_rules_are_all_inlined(x64):
     """A custom_vjp whose body calls a custom_jvp inside jit: both names are kept, in the order met."""
 

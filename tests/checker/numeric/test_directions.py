@@ -7,10 +7,8 @@ import pytest
 
 from jaxsoftmax.checker.numeric.directions import KINDS, directions
 from jaxsoftmax.checker.numeric.guarantee import (
-    directions_needed,
     escape_entries,
     escape_gaussian,
-    escape_subspace,
     guarantee,
 )
 
@@ -198,32 +196,8 @@ def test_the_escape_of_many_basis_vectors_is_summed_in_logarithms():
     assert escape_entries(10, 6, 5) == 0.0
 
 
-def test_directions_needed_is_the_least_number():
-    for ratio in (0.3, 1.0, 10.0, 1e3, 1e8):
-        for probability in (0.5, 1e-3, 1e-12):
-            count = directions_needed(ratio, probability)
-            assert escape_gaussian(ratio, count) <= probability
-            assert count == 1 or escape_gaussian(ratio, count - 1) > probability
-    # where the probability is that of K directions itself, K is enough: the rounded quotient may lie on either side
-    for ratio in (1.5, 3.0, 7.0, 20.0):
-        assert [directions_needed(ratio, escape_gaussian(ratio, K)) for K in range(1, 9)] == list(range(1, 9))
-    for bad in ((0.0, 0.1), (1.0, 0.0), (1.0, 1.0), (1e-3, 0.1)):
-        with pytest.raises(ValueError, match=r"ratio|probability"):
-            directions_needed(*bad)
-
-
-def test_the_subspace_statement_is_what_happens():
-    """|D|₂ = ε√(k/n)|g|₂ on k of n entries of an even gradient, tolerance ρ|g|₂."""
-    rng, trials, n, k, eps, rho = np.random.default_rng(14), 20_000, 16, 4, 0.2, 0.05
-    g = np.ones(n)
-    D = np.concatenate([eps * g[:k], np.zeros(n - k)])
-    escaped = (np.abs(rng.standard_normal((trials, n)) @ D) <= rho * np.linalg.norm(g)).mean()
-    assert close_to(escaped, escape_subspace(eps, k, n, rho, 1), trials)
-
-
-def test_the_guarantee_holds_the_numbers_and_says_them():
+def test_the_guarantee_says_the_numbers():
     found = guarantee(100, gaussian=3, entries=10, ratio=50.0, fraction=0.07)
-    assert found.escape_gaussian == escape_gaussian(50.0, 3)
-    assert found.escape_entries == escape_entries(100, 7, 10)  # 0.07·100 is 7.000000000000001 in float64
-    assert f"{found.escape_gaussian:.2g}" in found.text and "7% of the 100 entries" in found.text
-    assert "entries" not in guarantee(100, gaussian=3).text
+    assert f"{escape_gaussian(50.0, 3):.2g}" in found and "7% of the 100 entries" in found
+    assert f"{escape_entries(100, 7, 10):.2g}." in found  # 0.07·100 is 7.000000000000001 in float64
+    assert "entries" not in guarantee(100, gaussian=3)

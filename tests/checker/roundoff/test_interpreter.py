@@ -16,7 +16,7 @@ import pytest
 from jax import lax
 
 from jaxsoftmax.checker.roundoff import interpreter as rounding
-from jaxsoftmax.checker.roundoff.calls import Call, options_of, sum_growth
+from jaxsoftmax.checker.roundoff.calls import Arithmetic, Call, sum_growth
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
 
 pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
@@ -183,6 +183,13 @@ def widened(tree):
     return [np.asarray(v, np.float64 if v.dtype == jnp.float32 else None) for v in jax.tree.leaves(tree)]
 
 
+def arithmetic_of(dtype):
+    """The working precision of a dtype whose every property is known; u is 2^-digits."""
+    info = jnp.finfo(dtype)
+    digits = int(info.nmant) + 1
+    return Arithmetic(float(info.tiny) * 2.0**digits, digits=digits, huge=float(info.max))
+
+
 class Judge:
     """A function run both ways: float32 outputs, float64 outputs, errors in units of u."""
 
@@ -191,7 +198,7 @@ class Judge:
         leaves = widened(as_float32(args))
         with jax.enable_x64(True):
             jaxpr = jax.make_jaxpr(fun)(*leaves)
-            self.run = jax.jit(lambda *v: with_errors(jaxpr, v, **options_of(jnp.float32)))
+            self.run = jax.jit(lambda *v: with_errors(jaxpr, v, arithmetic_of(jnp.float32)))
 
     def __call__(self, args):
         args = as_float32(args)
@@ -303,7 +310,7 @@ def test_a_float64_quotient_of_sums_lies_within_its_bound_of_the_exact_one():
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("name", ["softmax loss", "layer norm", "attention", "embedding", "cumsum", "tiny scale"])
 def test_half_precisions_lie_within_their_bounds_too(name, dtype):
-    """options_of: u = 2^-8 and 2^-11, their tiny and huge; an overflow of float16 has an error of inf.
+    """u = 2^-8 and 2^-11, their tiny and huge; an overflow of float16 has an error of inf.
 
     XLA computes parts of these in float32, which errs less.
     """
@@ -313,19 +320,20 @@ def test_half_precisions_lie_within_their_bounds_too(name, dtype):
     ]
     low = [np.asarray(o, np.float64) for o in jax.tree.leaves(jax.jit(fun)(*halves))]
     wide = [np.asarray(a, np.float64 if a.dtype == dtype else None) for a in halves]
-    options = options_of(dtype)
-    u = 2.0 ** -options["digits"]
+    arithmetic = arithmetic_of(dtype)
+    u = 2.0**-arithmetic.digits
     with jax.enable_x64(True):
         jaxpr = jax.make_jaxpr(fun)(*wide)
-        outs, errors, _ = jax.jit(lambda *v: with_errors(jaxpr, v, **options))(*wide)
+        outs, errors, _ = jax.jit(lambda *v: with_errors(jaxpr, v, arithmetic))(*wide)
         for half, out, error in zip(low, map(np.asarray, outs), map(np.asarray, errors), strict=True):
-            assert np.all(np.abs(half - out) <= u * (error + options["tiny_over_u"]))
+            assert np.all(np.abs(half - out) <= u * (error + arithmetic.tiny_over_u))
 
 
-def errors_of(fun, *args, **options):
+def errors_of(fun, *args, input_errors=None, **arithmetic):
     with jax.enable_x64(True):
         args = [np.asarray(a, np.float64) for a in args]
-        _, errors, generic = with_errors(jax.make_jaxpr(fun)(*args), args, **options)
+        program = jax.make_jaxpr(fun)(*args)
+        _, errors, generic = with_errors(program, args, Arithmetic(**arithmetic), input_errors=input_errors)
         return [None if e is None else np.asarray(e) for e in errors], generic
 
 

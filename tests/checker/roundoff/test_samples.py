@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jaxsoftmax.checker.roundoff.calls import Arithmetic
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
 from jaxsoftmax.checker.roundoff.samples import sampled_errors
 
@@ -70,11 +71,11 @@ CASES = {
 def runs(name, seeds=range(3)):
     """For each seed: float32 outputs, float64 outputs, sampled errors, entrywise bounds."""
     fun, make, _ = CASES[name]
-    options = {"tiny_over_u": TINY32 / U32, "digits": 24}
+    arithmetic = Arithmetic(TINY32 / U32, digits=24)
     first = [np.asarray(a, np.float64) for a in make(np.random.default_rng(0))]
     with jax.enable_x64(True):
         jaxpr = jax.make_jaxpr(fun)(*first)
-        both = jax.jit(lambda *v: (sampled_errors(jaxpr, v, **options), with_errors(jaxpr, v, **options)))
+        both = jax.jit(lambda *v: (sampled_errors(jaxpr, v, arithmetic), with_errors(jaxpr, v, arithmetic)))
     for seed in seeds:
         args = [np.asarray(a, np.float32) for a in make(np.random.default_rng(seed))]
         single = [np.asarray(o, np.float64) for o in jax.tree.leaves(jax.jit(fun)(*args))]
