@@ -14,10 +14,10 @@ from jaxsoftmax.calculus.bounds.curvature import curvature_lower_bound, flattest
 from jaxsoftmax.calculus.bounds.global_rates import log_descent_gain_bound
 from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
 from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.penalties import holding
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import LogCosh
 from jaxsoftmax.support.validation import as_weights, is_traced, kind_of, positive_int, real_number, require_x64, show
 from jaxsoftmax.training import diagnostics as endpoint
 from jaxsoftmax.training import status as endings
@@ -242,8 +242,8 @@ def _rates(problem: Problem, method: Any, raw: loop.Carry, history: dict[str, np
         # A step of at most 1/Λ contracts most slowly at the small end of the spectrum, which S7c bounds.
         bound = 1.0 - step * float(curvature_lower_bound(raw.W, problem))
         gain = log_descent_gain_bound(problem, W0)
-    elif isinstance(method, MajorizeMinimize) and not any(isinstance(p, LogCosh) for p in problem.regularizer):
-        # Penalties other than log-cosh have in M their own Hessian, or that of uniform samples (S21d).
+    elif isinstance(method, MajorizeMinimize) and all(p.concordance is None for p, _ in holding(problem)):
+        # A penalty of constant curvature has in M its own Hessian, and S21d that of uniform samples.
         bound = 1.0 - 2.0 * float(flattest_softmax_bound(raw.W, problem))
     bound = bound if bound is not None and bound < 1.0 else None
     return _Rates(measured, bound, estimate, gain if gain is not None and np.isfinite(gain) else None)
