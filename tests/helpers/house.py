@@ -38,7 +38,11 @@ class Import(NamedTuple):
 
 
 def imports(name: str, *, typing: bool = True) -> list[Import]:
-    """Every import of ours in a module, at any depth of its code, relative ones resolved; also those for types only."""
+    """Every import of ours in a module, at any depth of its code, relative ones resolved; also those for types only.
+
+    `import_module` and `__import__` count too: of a text the module that it names; of anything else, every module that
+    a text of the file names, with or without the leading `jaxsoftmax.`.
+    """
     found, skipped = [], set()
     for node in ast.walk(tree(name)):
         if isinstance(node, ast.If) and not typing and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -64,7 +68,22 @@ def imports(name: str, *, typing: bool = True) -> list[Import]:
                 whole = inner in modules()
                 target = inner if whole else ".".join(base)
                 found.append(Import(target, None if whole else alias.name, alias.asname or alias.name))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+            named = node.args[:1] if isinstance(node.args[0], ast.Constant) else ast.walk(tree(name))
+            texts = {
+                n.value.removeprefix("jaxsoftmax.")
+                for n in named
+                if isinstance(n, ast.Constant)
+                and isinstance(n.value, str)
+                and n.value.removeprefix("jaxsoftmax.") in modules()
+            }
+            found += [Import(text, None, text) for text in sorted(texts)]
     return found
+
+
+def room(name: str) -> str:
+    """The folder of a module, dotted; a module at the top is a room of its own."""
+    return name if is_package(name) else name.rpartition(".")[0] or name
 
 
 def tags(text: str) -> set[str]:

@@ -1,49 +1,73 @@
-"""House: imports point down only, and the evidence stays independent of what it checks."""
+"""House: rooms a stranger can find, imports that point down only, and evidence that stays independent."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 
 import pytest
 
-from helpers.house import imports, is_package, modules, tree
+from helpers.house import PACKAGE, ROOT, imports, is_package, modules, room, tree
 
-GROUND = {"problem", "regularizers"}  # and the flat modules with an underscore, which are nobody's public face
-MAY_IMPORT = {
-    "ground": {"ground"},
-    "calculus": {"ground", "calculus"},
-    "checker": {"ground", "checker"},
-    "evidence": {"ground", "calculus", "checker", "evidence"},
-    "proof": {"ground", "calculus", "proof"},
-    "training": {"ground", "calculus", "proof", "training"},
-    "surfaces": {"ground", "calculus", "checker", "evidence", "proof", "training", "surfaces"},
+# Which rooms of the first level a room may use: the ground floor first. A module at the top is a room of its own.
+MAY_USE = {
+    "support": set(),
+    "reporting": {"support"},
+    "problem": {"support"},
+    "linalg": {"problem", "support"},
+    "calculus": {"linalg", "problem", "support"},
+    "checker": {"reporting", "support"},
+    "proof": {"problem", "reporting", "support"},
+    "training": {"calculus", "linalg", "problem", "proof", "reporting", "support"},
+    "evidence": {"calculus", "checker", "linalg", "problem", "reporting", "support"},
+    "datasets": {"support"},
+    "readers": {"datasets", "problem", "support"},
+    "certification": {"problem", "proof", "support", "training"},
+    "plots": {"checker", "evidence", "support", "training"},
 }
-
-
-def layer(name: str) -> str:
-    if name in GROUND or name.startswith("_"):
-        return "ground"
-    first, *rest = name.split(".")
-    return first if rest or is_package(name) else "surfaces"
-
-
+MAY_USE["verification"] = set(MAY_USE) - {"readers", "plots"}
+MAY_USE["cli"] = set(MAY_USE)
 NAMES = [name for name in modules() if name]
 
 
-def test_every_module_belongs_to_a_layer():
-    assert {layer(name) for name in NAMES} <= set(MAY_IMPORT)
-    assert set(modules()) >= GROUND
+def first(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def test_the_rooms_are_those_of_this_house():
+    assert {first(name) for name in NAMES} == set(MAY_USE)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_imports_point_down(name):
-    wrong = [i.target for i in imports(name) if i.target and layer(i.target) not in MAY_IMPORT[layer(name)]]
-    assert not wrong, f"{name} ({layer(name)}) imports {wrong}"
+    wrong = [
+        i.target for i in imports(name) if i.target and first(i.target) not in {first(name), *MAY_USE[first(name)]}
+    ]
+    assert not wrong, f"{name} imports {wrong}"
+
+
+def test_no_room_uses_one_that_uses_it():
+    """The rooms of the second level form no circle either, with what is imported for type checkers alone."""
+    arrows = {room(name): set() for name in NAMES}
+    for name in NAMES:
+        arrows[room(name)] |= {room(i.target) for i in imports(name) if i.target} - {room(name)}
+    TopologicalSorter(arrows).prepare()
+
+
+def test_no_module_imports_one_that_imports_it():
+    """At any depth of the code, lazily, by `import_module`, or for type checkers alone."""
+    TopologicalSorter({name: {i.target for i in imports(name)} - {"", name} for name in NAMES}).prepare()
+
+
+@pytest.mark.parametrize("where", sorted({room(name) for name in NAMES}))
+def test_a_room_has_at_most_twelve_modules(where):
+    inside = [name for name in NAMES if room(name) == where and not is_package(name)]
+    assert len(inside) <= 12, f"{where}: {len(inside)} modules"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_surfaces_import_the_front_door(name):
-    through_the_root = [i.name for i in imports(name) if i.target == "" and i.name != "__version__"]
-    assert layer(name) == "surfaces" or not through_the_root, f"{name} imports {through_the_root} from the root"
+def test_only_the_surfaces_use_the_front_door(name):
+    used = [i.name for i in imports(name) if i.target == "" and i.name != "__version__"]
+    assert not used or first(name) in ("cli", "plots", "verification"), f"{name} imports {used} from the root"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,20 +84,24 @@ def test_no_module_reaches_into_another(name):
     assert not private
 
 
-def test_imports_have_no_cycle():
-    """What is imported for type checkers alone does not count; what a function imports when it runs does."""
-    TopologicalSorter({name: {i.target for i in imports(name, typing=False)} - {"", name} for name in NAMES}).prepare()
-
-
 def test_the_reference_imports_nothing_of_ours():
-    """DESIGN: evidence/crosscheck/reference.py derives everything from its own textbook loss."""
-    assert imports("evidence.reference") == []
+    """evidence/crosscheck/reference.py derives everything from its own textbook loss."""
+    assert imports("evidence.crosscheck.reference") == []
 
 
 def test_the_high_precision_twin_imports_no_calculus():
-    """DESIGN: the 50-digit twin shares no formula with calculus/ or the numerics."""
-    seen = {i.target for i in imports("evidence.highprecision")}
-    assert not {t for t in seen if layer(t) == "calculus" or t in ("_numerics", "_products")}
+    """The 50-digit twin shares no formula with calculus/ or the stable softmax."""
+    assert not {
+        i.target for i in imports("evidence.crosscheck.high_precision") if first(i.target) in ("calculus", "linalg")
+    }
+
+
+def test_the_checkers_share_nothing_with_what_they_check():
+    """Each file of proof/checkers/ but the one that finds the checker of a format imports only its siblings."""
+    for name in NAMES:
+        if room(name) == "proof.checkers" and name != "proof.checkers.dispatch":
+            assert {room(i.target) for i in imports(name)} <= {"proof.checkers"}, name
+    assert imports("proof.checkers.check_existence") == []
 
 
 def reached(name: str) -> set[str]:
@@ -85,27 +113,34 @@ def reached(name: str) -> set[str]:
     return found - {name}
 
 
-def test_derivatives_and_reference_meet_only_in_crosscheck():
-    """DESIGN: that is what makes the check independent; above it, only the surfaces see both."""
-    meeting = {"calculus.derivatives", "evidence.reference"}
-    both = [name for name in NAMES if layer(name) != "surfaces" and meeting <= reached(name)]
-    assert both == ["evidence.crosscheck"]
+def test_derivatives_and_reference_meet_only_in_compare():
+    """That is what makes the cross-check independent; above it, only the surfaces see both."""
+    meeting = {"calculus.loss.derivatives", "evidence.crosscheck.reference"}
+    below = [name for name in NAMES if first(name) not in ("verification", "cli", "plots")]
+    assert [name for name in below if meeting <= reached(name)] == ["evidence.crosscheck.compare"]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if is_package(name)])
-def test_sub_packages_hold_a_docstring_only(name):
-    """One import path a name: sub-packages re-export nothing."""
-    assert [type(node) for node in tree(name).body] == [ast.Expr]
-
-
-# One file on purpose: whoever does not trust the library reads it alone, and runs it on a machine without the rest.
-LARGER = {"proof.check_existence": 32768, "proof.check_minimiser": 17408}
+def test_rooms_hold_a_docstring_only(name):
+    """One import path a name: rooms re-export nothing, save `js.datasets`, which is public as a module."""
+    if name != "datasets":
+        assert [type(node) for node in tree(name).body] == [ast.Expr]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_module_is_one_room(name):
-    """A module is at most 16 KB and its first line says its one purpose."""
-    size = modules()[name].stat().st_size
-    assert size <= LARGER.get(name, 16384), f"{name}: {size} bytes; is it still one room?"
-    first_line = (ast.get_docstring(tree(name)) or "").partition("\n")[0]
-    assert len(first_line) > 20, f"{name}: the docstring's first line must say what the module is for"
+def test_a_module_has_one_purpose_and_a_test(name):
+    """At most 16 KB (32 for the checker that is one file on purpose); its first line says what it is for.
+
+    Its test has its name in the same place of tests/, or its docstring names the test that guards it.
+    """
+    path = modules()[name]
+    assert path.stat().st_size <= (32768 if name == "proof.checkers.check_existence" else 16384), (
+        "is it still one room?"
+    )
+    doc = ast.get_docstring(tree(name)) or ""
+    assert len(doc.partition("\n")[0]) > 20, "the docstring's first line must say what the module is for"
+    if not is_package(name):
+        namesake = ROOT / "tests" / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+        named = [ROOT / found for found in re.findall(r"`(tests/[\w/]+\.py)`", doc)]
+        assert namesake.is_file() or named, f"no {namesake.relative_to(ROOT)}, and the docstring names no test"
+        assert all(found.is_file() for found in named), f"the docstring names a test that is not there: {named}"
