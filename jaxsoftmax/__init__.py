@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 # One row a module: the place of every public name. A new public name is added here and under TYPE_CHECKING below.
 _NAMES_IN = {
     "problem.problem": ("Problem",),
-    "problem.regularizers": ("L2", "LogCosh", "SelfRegularizer"),
+    "calculus.penalties.l2": ("L2",),
+    "calculus.penalties.log_cosh": ("LogCosh",),
+    "calculus.penalties.self_regularizer": ("SelfRegularizer",),
     "calculus.loss.rules": ("softmax_cross_entropy",),
     "calculus.loss.objective": ("log_probabilities", "logits", "loss", "probabilities"),
     "calculus.loss.derivatives": ("gradient", "hvp", "quadratic_form", "third_derivative", "value_and_gradient"),
@@ -103,6 +105,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.loss.objective import loss as loss
     from .calculus.loss.objective import probabilities as probabilities
     from .calculus.loss.rules import softmax_cross_entropy as softmax_cross_entropy
+    from .calculus.penalties.l2 import L2 as L2
+    from .calculus.penalties.log_cosh import LogCosh as LogCosh
+    from .calculus.penalties.self_regularizer import SelfRegularizer as SelfRegularizer
     from .certification import certify as certify
     from .checker.assertions import assert_derivatives as assert_derivatives
     from .checker.crosscheck import crosscheck as crosscheck
@@ -115,9 +120,6 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .evidence.spectrum.probe import probe_convexity as probe_convexity
     from .evidence.spectrum.report import ConvexityReport as ConvexityReport
     from .problem.problem import Problem as Problem
-    from .problem.regularizers import L2 as L2
-    from .problem.regularizers import LogCosh as LogCosh
-    from .problem.regularizers import SelfRegularizer as SelfRegularizer
     from .proof.checkers.dispatch import check_certificate as check_certificate
     from .proof.existence.decide import decide_existence as decide_existence
     from .proof.existence.status import Existence as Existence

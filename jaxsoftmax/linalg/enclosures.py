@@ -7,7 +7,7 @@ and results are rounded outwards.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,13 @@ from jaxsoftmax.linalg.exact_rank import dependent_columns, merged_columns
 
 UNIT_ROUNDOFF = 2.0**-53
 UP, DOWN = 1 + 8 * UNIT_ROUNDOFF, 1 - 8 * UNIT_ROUNDOFF
+# exp and log are good to an ulp or two in practice, not by proof: this covers them and the few operations around them.
+EXP_SLACK = 2.0**-40
+
+
+def normal_or_zero(x: Any) -> Any:
+    """x >= 0 with subnormal numbers lowered to 0: below the smallest normal, a factor DOWN need not round down."""
+    return np.where(x < np.finfo(np.float64).tiny, 0.0, x)
 
 
 def gamma(k: int) -> float:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.problem.regularizers import L2, LogCosh
 from jaxsoftmax.support.atomic_write import write_text
 from jaxsoftmax.support.validation import show
 
@@ -44,12 +43,7 @@ def dump_lines(host: Any, intercept: bool, classes: Any, feature_names: Any, dec
     yield f"intercept {int(intercept)}"
     yield f"regularizers {len(host.regularizer)}"
     for part in host.regularizer:
-        if isinstance(part, L2):
-            yield f"l2 {number(part.alpha, decimal)} {int(part.penalize_intercept)}"
-        elif isinstance(part, LogCosh):
-            yield f"logcosh {number(part.alpha, decimal)} {number(part.gamma, decimal)} {int(part.penalize_intercept)}"
-        else:
-            yield f"self {number(part.gamma, decimal)}"
+        yield part.dump_line(lambda strength: number(strength, decimal))
     yield f"classes {_names(classes)}"
     yield f"features {_names(None if feature_names is None else feature_names[:D])}"
     yield "X"

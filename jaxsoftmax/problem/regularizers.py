@@ -1,21 +1,26 @@
-"""Regularisers as data (S21 a, b, d): which penalty, how strong; the formulas live in calculus/loss/penalties.py.
+"""What a problem knows of a regulariser (S21): the protocol, composition by ``+``, and strengths as leaves.
 
-Each is a frozen pytree whose strengths are leaves, so that changing them retraces nothing. They compose by
-``+``: ``L2(0.1) + SelfRegularizer(0.5)`` is the tuple of both, which is what ``Problem`` takes.
+A regulariser is one class of `calculus/penalties/`: its strengths and its formulas. This module and those above it know
+none by name. Each is a frozen pytree whose strengths are leaves, so that changing them retraces nothing. They compose
+by ``+``: ``L2(0.1) + SelfRegularizer(0.5)`` is the tuple of both, which is what ``Problem`` takes.
 Values are checked by the constructors and never when JAX rebuilds a tree.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.support.errors import WrongType, WrongValue
-from jaxsoftmax.support.validation import flag, is_traced, kind_of, nonnegative_real, positive_real, real_number, show
+from jaxsoftmax.support.validation import is_traced, kind_of, show
+
+Array = jax.Array
 
 
 def _plain(value: Any) -> Any:
@@ -25,11 +30,81 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class _Regularizer:
-    """Composition by ``+``, shared by every regulariser."""
+@dataclass_transform(frozen_default=True, eq_default=False)
+class Regularizer(ABC):
+    """The protocol of a regulariser R: convex, smooth, its Hessian diagonal over features.
+
+    A subclass becomes a frozen dataclass and a pytree. Its fields are its strengths, which are the leaves, and last,
+    where it has a choice, `penalize_intercept`, which is static. It is either a sum over the entries of W, whose
+    further bounds `calculus/penalties/entrywise.py` lists, or the loss of the samples that `sample_scale` tells of.
+
+    W, V and U are (C, D). `held` is a (D,) array of their dtype: 1 for a column that R acts on, 0 for an intercept that
+    it leaves out. The formulas run under jit.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    kind: ClassVar[str]
+    """Its word in a problem's text form."""
+    penalize_intercept: bool
+    """Whether R acts on the intercept column too."""
+    sample_scale: Any = None
+    """γ where R is the loss of D more samples γ e_d with uniform targets (S21d); None for a sum over entries."""
+    strength: Any
+    """α or |γ|, >= 0: the size of the gradient's entries to which the stopping test compares. Where it is not 0, R
+    grows along all directions in its columns, but for the gauge where it is the loss of samples (S21e)."""
+
+    def __init_subclass__(cls) -> None:
+        dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        jax.tree_util.register_pytree_with_keys_class(cls)
+
+    @abstractmethod
+    def value(self, W: Array, held: Any) -> Array:
+        """R(W), a scalar."""
+
+    @abstractmethod
+    def gradient(self, W: Array, held: Any) -> Array:
+        """∇R(W), (C, D)."""
+
+    @abstractmethod
+    def hvp(self, W: Array, held: Any, V: Array) -> Array:
+        """D²R(W)[V, ·], (C, D)."""
+
+    @abstractmethod
+    def quadratic_form(self, W: Array, held: Any, V: Array) -> Array:
+        """D²R(W)[V, V], a scalar that is never negative, as a sum of squares or variances (S5)."""
+
+    @abstractmethod
+    def third_derivative(self, W: Array, held: Any, V: Array, U: Array) -> Array:
+        """D³R(W)[V, U, U], a scalar (S8)."""
+
+    @abstractmethod
+    def class_blocks(self, W: Array, held: Any) -> Array:
+        """What broadcasts to (C, C, D): (a, b, d) is the Hessian's entry ((a, d), (b, d)); all others vanish."""
+
+    def dump_line(self, number: Callable[[Any], str]) -> str:
+        """Its line in a problem's text form: its kind, its strengths as `number` writes them, the intercept's flag."""
+        values = [getattr(self, f.name) for f in dataclasses.fields(self)]
+        return " ".join([self.kind, *(str(int(v)) if isinstance(v, bool) else number(v) for v in values)])
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)
+        return f"{type(self).__name__}({', '.join(f'{f.name}={_plain(getattr(self, f.name))}' for f in fields)})"
+
+    def tree_flatten_with_keys(self):
+        """Strengths with readable key paths; `penalize_intercept` is static."""
+        names = [f.name for f in dataclasses.fields(self) if f.name != "penalize_intercept"]
+        return tuple((jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in names), self.penalize_intercept
+
+    @classmethod
+    def tree_unflatten(cls, aux: bool, children):
+        """Rebuild without validation: JAX also puts tracers and placeholders into leaves."""
+        new = object.__new__(cls)
+        for field, value in zip(dataclasses.fields(cls), (*children, aux), strict=False):
+            object.__setattr__(new, field.name, value)
+        return new
 
     def __add__(self, other: Any) -> tuple:
-        if isinstance(other, _Regularizer):
+        if isinstance(other, Regularizer):
             return (self, other)
         return (self, *other) if isinstance(other, (tuple, list)) else NotImplemented
 
@@ -39,163 +114,14 @@ class _Regularizer:
         return (*other, self) if isinstance(other, (tuple, list)) else NotImplemented
 
 
-@jax.tree_util.register_pytree_with_keys_class
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class L2(_Regularizer):
-    r"""The ridge penalty :math:`\frac{\alpha}{2}\lVert W\rVert_F^2` (S21a).
-
-    Args:
-        alpha: strength, one real number >= 0. A pytree leaf: traced values are fine.
-        penalize_intercept: whether the intercept column (the last, when ``problem.intercept``) is included.
-            Static: changing it retraces.
-
-    Raises:
-        TypeError: `alpha` is not a real number, or `penalize_intercept` is not a bool.
-        ValueError: `alpha` is negative or not finite.
-
-    Example:
-        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> js.L2(0.1)
-        L2(alpha=0.1, penalize_intercept=False)
-        >>> js.L2(0.1) + js.SelfRegularizer(0.5)
-        (L2(alpha=0.1, penalize_intercept=False), SelfRegularizer(gamma=0.5))
-
-    Source: Rychlik, arXiv:1903.12600 (whose code has the loss α‖W‖² beside the gradient αW; here the two agree).
-    """
-
-    alpha: Any
-    penalize_intercept: bool = False
-
-    def __post_init__(self) -> None:
-        nonnegative_real("alpha", self.alpha)
-        object.__setattr__(self, "penalize_intercept", flag("penalize_intercept", self.penalize_intercept))
-
-    def __repr__(self) -> str:
-        return f"L2(alpha={_plain(self.alpha)}, penalize_intercept={self.penalize_intercept})"
-
-    def tree_flatten_with_keys(self):
-        """Children with readable key paths; `penalize_intercept` is static."""
-        return ((jax.tree_util.GetAttrKey("alpha"), self.alpha),), self.penalize_intercept
-
-    @classmethod
-    def tree_unflatten(cls, aux: bool, children) -> L2:
-        """Rebuild without validation: JAX also puts tracers and placeholders into leaves."""
-        new = object.__new__(cls)
-        object.__setattr__(new, "alpha", children[0])
-        object.__setattr__(new, "penalize_intercept", aux)
-        return new
-
-
-@jax.tree_util.register_pytree_with_keys_class
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class LogCosh(_Regularizer):
-    r"""The log-cosh penalty :math:`\frac{\alpha}{\gamma}\sum_{c,d}\log(2\cosh\gamma w_{cd})` (S21b).
-
-    A smooth :math:`\alpha\lVert W\rVert_1`: gradient :math:`\alpha\tanh\gamma W`, never beyond α, and curvature
-    :math:`\alpha\gamma\,\mathrm{sech}^2\gamma W`. It is strictly convex and coercive in the columns that it
-    penalises; with the intercept left out, the kernel and the existence of a minimiser are those of `L2` (S21e).
-    Unlike L2 it does not keep 𝒦⊥ invariant, and :math:`\mathbf 1^\top W\ne 0` at its minimiser.
-
-    Args:
-        alpha: strength, one real number >= 0. A pytree leaf.
-        gamma: sharpness, one finite real number > 0. A pytree leaf.
-        penalize_intercept: whether the intercept column (the last, when ``problem.intercept``) is included.
-            Static: changing it retraces.
-
-    Raises:
-        TypeError: a strength is not a real number, or `penalize_intercept` is not a bool.
-        ValueError: `alpha` is negative, `gamma` is not positive, or one is not finite.
-
-    Example:
-        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> js.LogCosh(0.1, 2.0)
-        LogCosh(alpha=0.1, gamma=2.0, penalize_intercept=False)
-
-    Source: Rychlik, arXiv:1903.12600 (whose code subtracts the gradient; here it is added, as S21b has it).
-    """
-
-    alpha: Any
-    gamma: Any
-    penalize_intercept: bool = False
-
-    def __post_init__(self) -> None:
-        nonnegative_real("alpha", self.alpha)
-        positive_real("gamma", self.gamma)
-        object.__setattr__(self, "penalize_intercept", flag("penalize_intercept", self.penalize_intercept))
-
-    def __repr__(self) -> str:
-        return (
-            f"LogCosh(alpha={_plain(self.alpha)}, gamma={_plain(self.gamma)}, "
-            f"penalize_intercept={self.penalize_intercept})"
-        )
-
-    def tree_flatten_with_keys(self):
-        """Children with readable key paths; `penalize_intercept` is static."""
-        children = ((jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in ("alpha", "gamma"))
-        return tuple(children), self.penalize_intercept
-
-    @classmethod
-    def tree_unflatten(cls, aux: bool, children) -> LogCosh:
-        """Rebuild without validation: JAX also puts tracers and placeholders into leaves."""
-        new = object.__new__(cls)
-        for name, value in zip(("alpha", "gamma", "penalize_intercept"), (*children, aux), strict=True):
-            object.__setattr__(new, name, value)
-        return new
-
-
-@jax.tree_util.register_pytree_with_keys_class
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class SelfRegularizer(_Regularizer):
-    r"""The self-regulariser :math:`\sum_d [\mathrm{lse}(\gamma w_{\cdot d}) - \gamma\,\mathrm{mean}(w_{\cdot d})]`.
-
-    (S21d) It is the loss of D extra samples :math:`\gamma e_d` with uniform targets, over all D columns, the
-    intercept column included: a minimiser then always exists and the kernel is exactly the gauge.
-
-    Args:
-        gamma: scale of the extra samples, one finite real number, not 0. A pytree leaf.
-
-    Raises:
-        TypeError: `gamma` is not a real number.
-        ValueError: `gamma` is 0 or not finite.
-
-    Example:
-        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> js.SelfRegularizer(0.5)
-        SelfRegularizer(gamma=0.5)
-
-    Source: Rychlik, arXiv:1903.12600.
-    """
-
-    gamma: Any
-
-    def __post_init__(self) -> None:
-        real_number("gamma", self.gamma)
-        if not is_traced(self.gamma) and self.gamma == 0:
-            raise WrongValue("gamma", "got 0", "give another number, or leave this penalty out")
-
-    def __repr__(self) -> str:
-        return f"SelfRegularizer(gamma={_plain(self.gamma)})"
-
-    def tree_flatten_with_keys(self):
-        """Children with readable key paths; nothing is static."""
-        return ((jax.tree_util.GetAttrKey("gamma"), self.gamma),), None
-
-    @classmethod
-    def tree_unflatten(cls, aux: None, children) -> SelfRegularizer:
-        """Rebuild without validation: JAX also puts tracers and placeholders into leaves."""
-        new = object.__new__(cls)
-        object.__setattr__(new, "gamma", children[0])
-        return new
-
-
 def as_regularizers(value: Any) -> tuple:
     """A tuple of regularisers from None, one regulariser, or a tuple or list of them.
 
     Raises:
         TypeError: something else is given.
     """
-    parts = () if value is None else (value,) if isinstance(value, _Regularizer) else value
-    if not isinstance(parts, (tuple, list)) or not all(isinstance(part, _Regularizer) for part in parts):
+    parts = () if value is None else (value,) if isinstance(value, Regularizer) else value
+    if not isinstance(parts, (tuple, list)) or not all(isinstance(part, Regularizer) for part in parts):
         raise WrongType(
             "regularizer",
             f"got {show(value)}, {kind_of(value)}",

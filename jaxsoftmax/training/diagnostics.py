@@ -17,11 +17,10 @@ from jaxsoftmax.calculus.loss.derivatives import gradient
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import helmert, null_space
 from jaxsoftmax.calculus.loss.objective import logits
-from jaxsoftmax.calculus.loss.penalties import penalised_columns, penalty_gradient, penalty_hvp
+from jaxsoftmax.calculus.loss.penalties import holding, penalty_gradient, penalty_hvp, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem.dtypes import widened
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.training.methods.newton import DENSE_LIMIT
 
 
@@ -43,19 +42,14 @@ def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray |
     X, s = np.asarray(problem.X, np.float64), np.asarray(problem.sample_weight, np.float64)
     X = X[s > 0] / scale
     largest = float(np.sqrt(np.max(np.sum(X * X, axis=1), initial=0.0)))
-    for penalty in problem.regularizer:
-        if isinstance(penalty, SelfRegularizer):
-            largest = max(largest, abs(float(penalty.gamma)) / float(scale.min()))
+    for gamma in sample_scales(problem):
+        largest = max(largest, abs(float(gamma)) / float(scale.min()))
     beta, C = math.sqrt(2.0) * largest, problem.C
     entry = np.sqrt((C - 1) / C / scale**2 + 1 / C / (scale if gauge_scale is None else gauge_scale) ** 2)
-    for penalty in _log_cosh(problem):
-        beta = max(beta, 2 * float(penalty.gamma) * float(np.max(penalised_columns(penalty, problem) * entry)))
+    for penalty, columns in holding(problem):
+        if penalty.concordance is not None:
+            beta = max(beta, float(penalty.concordance) * float(np.max(columns * entry)))
     return beta
-
-
-def _log_cosh(problem: Problem) -> list[LogCosh]:
-    """The log-cosh terms that are there (α > 0)."""
-    return [p for p in problem.regularizer if isinstance(p, LogCosh) and float(p.alpha) > 0]
 
 
 def existence_ratio(eigenvalues: np.ndarray, kernel_dim: int, beta: float, norms: np.ndarray, rounding: float) -> float:
@@ -92,9 +86,8 @@ def _off_the_gauge(M: np.ndarray, C: int) -> np.ndarray:
 def _gauge_part(problem: Problem, g: np.ndarray) -> float:
     """Σ_d (1ᵀg_d)²/(C a_d) over the columns that L2 penalties hold, a_d their total strength; 0 elsewhere (S3)."""
     held = np.zeros(problem.D)
-    for penalty in problem.regularizer:
-        if isinstance(penalty, L2):
-            held += float(penalty.alpha) * penalised_columns(penalty, problem)
+    for penalty, columns in holding(problem):
+        held += penalty.curvature_bound() * columns
     sums = g.sum(axis=0)[held > 0]
     return float(np.sum(sums * sums / held[held > 0])) / problem.C
 
@@ -123,7 +116,7 @@ def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.n
     C, D = g.shape
     Q = helmert(C)
     last = np.full((1, C), 1 / math.sqrt(C))
-    acting = wide.replace(regularizer=tuple(p for p in wide.regularizer if isinstance(p, (L2, LogCosh))))
+    acting = wide.replace(regularizer=tuple(p for p, _ in holding(wide)))
     point = jax.numpy.asarray(W)
     slopes = np.asarray(penalty_gradient(point, acting))
     h = np.asarray(penalty_hvp(point, acting, jax.numpy.ones_like(point)))  # their Hessians are diagonal
@@ -164,7 +157,7 @@ def evaluate(problem: Problem, W: Any) -> EndPoint:
     gauge_dim = k.gauge.shape[1]
     if not np.all(np.isfinite(scaled)):
         return EndPoint(math.inf, None, None)
-    if _log_cosh(problem):
+    if any(penalty.concordance is not None for penalty, _ in holding(problem)):
         with jax.enable_x64(True):
             q = _whole_space_ratio(wide, W64, scaled, g, scale)
     else:

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.calculus.penalties.l2 import L2
 from jaxsoftmax.datasets.dataset import Dataset
 from jaxsoftmax.datasets.embedded import load_digits, load_iris
 from jaxsoftmax.problem.exact_targets import exact_smoothing
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import nonnegative_real, one_of, show
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsoftmax import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 
 X = np.array([[0.0, 1.0], [1.0, 0.5], [2.0, -1.0]])
 T = np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]])

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsoftmax import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer, as_regularizers
+from jaxsoftmax.problem.regularizers import as_regularizers
 
 
 def test_composition_by_plus_keeps_the_order():

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax import L2
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2
 from jaxsoftmax.support import validation as _checks
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import as_weights, nonnegative_real, positive_int, positive_real, show

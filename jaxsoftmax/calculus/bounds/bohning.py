@@ -21,11 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.loss.null_space import NullSpace
-from jaxsoftmax.calculus.loss.penalties import penalised_columns
+from jaxsoftmax.calculus.loss.penalties import holding, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 
 Array = jax.Array
 
@@ -64,13 +63,10 @@ def _rows(problem: Problem, kern: NullSpace, extra: np.ndarray) -> tuple[np.ndar
 def majorant(problem: Problem, kern: NullSpace) -> Majorant:
     """M⁺ of a concrete problem (S19, S21), computed in float64 on the host."""
     held, extra = np.zeros(problem.D), np.zeros(problem.D)
-    for p in problem.regularizer:
-        if isinstance(p, L2):
-            held += float(p.alpha) * penalised_columns(p, problem)
-        elif isinstance(p, LogCosh):
-            held += float(p.alpha) * float(p.gamma) * penalised_columns(p, problem)
-        elif isinstance(p, SelfRegularizer):
-            extra += 0.5 * float(p.gamma) ** 2
+    for p, columns in holding(problem):
+        held += p.curvature_bound() * columns
+    for gamma in sample_scales(problem):
+        extra += 0.5 * float(gamma) ** 2
     scale, rows = _rows(problem, kern, held + extra)
     gauge = np.divide(1.0, held, out=np.zeros(problem.D), where=held > 0)
     return Majorant(*(part.astype(problem.dtype) for part in (scale, rows.T @ rows, gauge)))

@@ -12,22 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.calculus.loss.penalties import penalised_columns
+from jaxsoftmax.calculus.loss.penalties import holding, sample_scales
 from jaxsoftmax.linalg.enclosures import (
     DOWN,
+    EXP_SLACK,
     UNIT_ROUNDOFF,
     UP,
     gamma,
     largest_singular_value_bound,
     nonzero_singular_value_bounds,
+    normal_or_zero,
     smallest_singular_value_bound,
 )
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.support.validation import as_weights, require_concrete
-
-# exp and log are good to an ulp or two in practice, not by proof: this covers them and the few operations around them.
-EXP_SLACK = 2.0**-40
 
 
 class SingularValueBounds(NamedTuple):
@@ -69,31 +67,18 @@ def singular_value_bounds(problem: Problem) -> SingularValueBounds:
 
 def _gamma_squared(problem: Problem) -> float:
     """Σ γ² over the self-regularisers."""
-    return sum(float(p.gamma) ** 2 for p in problem.regularizer if isinstance(p, SelfRegularizer))
-
-
-def _entrywise_top(problem: Problem) -> float:
-    """The largest curvature of an entry under L2 and log-cosh: Σ α + Σ αγ (S21 a, b), to a few roundings."""
-    l2 = sum(float(p.alpha) for p in problem.regularizer if isinstance(p, L2))
-    return l2 + sum(float(p.alpha) * float(p.gamma) for p in problem.regularizer if isinstance(p, LogCosh))
+    return sum(float(gamma) ** 2 for gamma in sample_scales(problem))
 
 
 def _entrywise_floor(W: np.ndarray, problem: Problem) -> tuple[float, float]:
-    """Lower bounds for the curvature at W of entries under L2 and log-cosh, rounded down (S21 a, b).
+    """Lower bounds for the curvature at W of the entries that penalties hold, rounded down (S21 a, b).
 
     The first over the columns that some penalty holds, the second over all columns where a penalty holds them all, else
-    0. sech² falls in |x|: its least value is at the largest |w|, rounded up, and 4e/(1 + e)² >= e for e <= 1 keeps the
-    result normal or 0.
+    0. An entry's curvature falls in |w|: its least value is at the largest |w|.
     """
     some = everywhere = 0.0
-    for p in problem.regularizer:
-        if not isinstance(p, (L2, LogCosh)):
-            continue
-        floor, columns = float(p.alpha), penalised_columns(p, problem) > 0
-        if isinstance(p, LogCosh):
-            x = float(p.gamma) * float(np.max(np.abs(W[:, columns]), initial=0.0)) * UP
-            e = float(_normal(math.exp(-2 * x)))
-            floor = float(_normal(floor * float(p.gamma) * (4 * e / (1 + e) ** 2) * (1 - EXP_SLACK)))
+    for p, columns in holding(problem):
+        floor = p.curvature_floor(float(np.max(np.abs(W[:, columns > 0]), initial=0.0)))
         some += floor
         everywhere += floor if columns.all() else 0.0
     return some * DOWN, everywhere * DOWN
@@ -117,12 +102,8 @@ def curvature_bound(problem: Problem) -> float:
     Source: [B].
     """
     high = largest_singular_value_bound(*_concrete(problem))
-    return (0.5 * high * high + _entrywise_top(problem) + 0.5 * _gamma_squared(problem)) * UP
-
-
-def _normal(x: Any) -> Any:
-    """x >= 0 with subnormal numbers lowered to 0: below the smallest normal, a factor DOWN need not round down."""
-    return np.where(x < np.finfo(np.float64).tiny, 0.0, x)
+    entrywise = sum(p.curvature_bound() for p, _ in holding(problem))
+    return (0.5 * high * high + entrywise + 0.5 * _gamma_squared(problem)) * UP
 
 
 def lambda2_bound(Y: Any) -> np.ndarray:
@@ -144,7 +125,7 @@ def lambda2_bound(Y: Any) -> np.ndarray:
     """
     Y = np.asarray(Y).astype(np.float64)
     if Y.shape[-1] == 2:
-        return _normal(2 * Y[..., 0] * Y[..., 1]) * DOWN
+        return normal_or_zero(2 * Y[..., 0] * Y[..., 1]) * DOWN
     return np.min(Y, axis=-1) if Y.shape[-1] > 1 else np.zeros(Y.shape[:-1])
 
 
@@ -154,17 +135,16 @@ def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
     p = np.exp(d)
     # exp's slack covers the sum, the division and d's rounding too.
     slack = EXP_SLACK + 4 * UNIT_ROUNDOFF * np.max(np.abs(d), axis=1) + 2 * error
-    return _normal(_normal(p) / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
+    return normal_or_zero(normal_or_zero(p) / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
 
 
 def _flattest(X: np.ndarray, W64: np.ndarray, problem: Problem) -> float:
     """min_n λ₂(S(y_n)) from below, over the rows of X and the samples of S21d."""
     smallest = np.min(_lambda2_of_samples(W64, X), initial=np.inf)
-    for p in problem.regularizer:
-        if isinstance(p, SelfRegularizer):
-            Z = float(p.gamma) * W64.T
-            rows = lambda2_bound(_probability_lower_bounds(Z, UNIT_ROUNDOFF * np.max(np.abs(Z), axis=1)))
-            smallest = min(smallest, np.min(rows))
+    for scale in sample_scales(problem):
+        Z = float(scale) * W64.T
+        rows = lambda2_bound(_probability_lower_bounds(Z, UNIT_ROUNDOFF * np.max(np.abs(Z), axis=1)))
+        smallest = min(smallest, np.min(rows))
     return float(smallest)
 
 
@@ -212,9 +192,9 @@ def curvature_lower_bound(W: Any, problem: Problem) -> float:
     if problem.regularizer and not full_rank:
         # `low` is the smallest nonzero singular value; a penalty also sees the directions that X does not.
         low = 0.0
-    data = float(_normal(smallest * (low * low + gamma2))) * DOWN
-    held = [p for p in problem.regularizer if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0]
-    if any(penalised_columns(p, problem).all() for p in held):
+    data = float(normal_or_zero(smallest * (low * low + gamma2))) * DOWN
+    held = holding(problem)
+    if any(columns.all() for _, columns in held):
         return alpha_whole
     if held:
         # V = V_a + **1**vᵀ, v ⊥ e_bias: the data see V_a, the penalty sees C‖v‖² (needs full column rank).
@@ -242,13 +222,13 @@ def samplewise_curvature_bound(W: Any, problem: Problem) -> float:
     if problem.regularizer:
         return curvature_lower_bound(W, problem)
     X, s = _concrete(problem)
-    weight = _normal(s * _lambda2_of_samples(np.asarray(as_weights(W, problem)).astype(np.float64), X)) * DOWN
+    weight = normal_or_zero(s * _lambda2_of_samples(np.asarray(as_weights(W, problem)).astype(np.float64), X)) * DOWN
     if not np.all(weight > 0):
         X, weight = X[weight > 0], weight[weight > 0]
         if not len(X) or nonzero_singular_value_bounds(X, weight).full_column_rank is False:
             return 0.0  # the samples left may have a smaller row space than all of them
     low = smallest_singular_value_bound(X, weight)
-    return max(float(_normal(low * low * DOWN)) * DOWN, 0.0)
+    return max(float(normal_or_zero(low * low * DOWN)) * DOWN, 0.0)
 
 
 def _lambda2_of_samples(W: np.ndarray, X: np.ndarray) -> np.ndarray:

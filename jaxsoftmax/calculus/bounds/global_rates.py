@@ -27,11 +27,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.calculus.bounds.curvature import EXP_SLACK, curvature_bound
-from jaxsoftmax.calculus.loss.penalties import penalised_columns
-from jaxsoftmax.linalg.enclosures import DOWN, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
+from jaxsoftmax.calculus.bounds.curvature import curvature_bound
+from jaxsoftmax.calculus.loss.penalties import holding, sample_scales
+from jaxsoftmax.linalg.enclosures import DOWN, EXP_SLACK, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.support.validation import as_weights, require_concrete
 
 
@@ -52,11 +51,10 @@ def _start(problem: Problem, W0: Any) -> _Start:
         raise ValueError("W0: has NaN or infinite entries; the loss at the start must be finite. Give finite weights.")
     X, T, s = (np.asarray(a).astype(np.float64) for a in (problem.X, problem.T, problem.sample_weight))
     X, T, s = X[s > 0], T[s > 0], s[s > 0]
-    for p in problem.regularizer:
-        if isinstance(p, SelfRegularizer):
-            X = np.vstack([X, float(p.gamma) * np.eye(problem.D)])
-            T = np.vstack([T, np.full((problem.D, problem.C), 1.0)])
-            s = np.concatenate([s, np.ones(problem.D)])
+    for scale in sample_scales(problem):
+        X = np.vstack([X, float(scale) * np.eye(problem.D)])
+        T = np.vstack([T, np.full((problem.D, problem.C), 1.0)])
+        s = np.concatenate([s, np.ones(problem.D)])
     P = T / T.sum(axis=1, keepdims=True)
     excess = _divergence(X, P, s, W) + _penalty_excess(W, problem)
     return _Start(X, P, s, W, excess * UP)
@@ -82,21 +80,12 @@ def _divergence(X: np.ndarray, P: np.ndarray, s: np.ndarray, W: np.ndarray) -> f
 
 
 def _penalty_excess(W: np.ndarray, problem: Problem) -> float:
-    """An upper bound for R(W) - R(0) of the L2 and log-cosh penalties."""
+    """An upper bound for R(W) - R(0) of the penalties on entries."""
     total = 0.0
-    for p in problem.regularizer:
-        if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0:
-            w = np.abs(W[:, penalised_columns(p, problem) > 0])
-            with np.errstate(over="ignore"):
-                if isinstance(p, L2):
-                    value = float(p.alpha) / 2 * np.sum(w * w)
-                else:
-                    x = float(p.gamma) * w
-                    # log cosh x = log1p(2 sinh²(x/2)), which keeps its digits near 0
-                    near = np.log1p(2 * np.sinh(np.minimum(x, 1.0) / 2) ** 2)
-                    rows = np.where(x < 1, near, x + np.log1p(np.exp(-2 * x)) - math.log(2.0))
-                    value = float(p.alpha) / float(p.gamma) * np.sum(rows)
-            total += float(value) * (1 + gamma(w.size + 8)) * (1 + 4 * EXP_SLACK)
+    for p, columns in holding(problem):
+        w = np.abs(W[:, columns > 0])
+        with np.errstate(over="ignore"):
+            total += float(p.excess(w)) * (1 + gamma(w.size + 8)) * (1 + 4 * EXP_SLACK)
     return total * UP
 
 
@@ -164,13 +153,11 @@ def log_descent_gain_bound(problem: Problem, W0: Any = None) -> float:
     """
     start = _start(problem, W0)
     Lambda = curvature_bound(problem)
-    gains = [_log_data_curvature(start, problem)] if Lambda > 0 else [-math.inf]
-    held = [p for p in problem.regularizer if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0]
-    if held:
-        floors = [(_log_floor(p, start), bool(penalised_columns(p, problem).all())) for p in held]
+    low = _log_data_curvature(start, problem) if Lambda > 0 else -math.inf
+    floors = [(_log_floor(p, start), bool(columns.all())) for p, columns in holding(problem)]
+    if floors:
         whole = [floor for floor, all_columns in floors if all_columns]
-        gains = [max(whole)] if whole else [min(gains[0], max(floor for floor, _ in floors))]
-    low = gains[0]
+        low = max(whole) if whole else min(low, max(floor for floor, _ in floors))
     if low == -math.inf:
         return low
     log_Lambda = math.log(Lambda)
@@ -189,11 +176,9 @@ def _log_data_curvature(start: _Start, problem: Problem) -> float:
     return value - EXP_SLACK * (abs(log_delta) + 2 * abs(math.log(low)) + 1.0)
 
 
-def _log_floor(p: L2 | LogCosh, start: _Start) -> float:
+def _log_floor(p: Any, start: _Start) -> float:
     """log of the least curvature of an entry that p holds, on {F <= F(W₀)} (the module's *Regularisers*)."""
-    parts = [math.log(float(p.alpha))]
-    if isinstance(p, LogCosh):
-        parts += [math.log(float(p.gamma)), -2 * float(p.gamma) * start.excess / float(p.alpha)]
+    parts = p.log_floor(start.excess)
     return sum(parts) - EXP_SLACK * (sum(map(abs, parts)) + 1.0)
 
 

@@ -9,11 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsoftmax.calculus.bounds.curvature import curvature_bound
-from jaxsoftmax.calculus.loss.penalties import penalised_columns
+from jaxsoftmax.calculus.loss.penalties import penalised_columns, sample_scales
 from jaxsoftmax.linalg.enclosures import DOWN
 from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import LogCosh, SelfRegularizer
 from jaxsoftmax.support.validation import as_weights
 
 Array = jax.Array
@@ -43,12 +42,12 @@ def max_logit_range(problem: Problem, V: Any) -> Array:
         return jnp.max(U, axis=1) - jnp.min(U, axis=1)
 
     rho = jnp.max(jnp.where(problem.sample_weight > 0, spread(sample_logits(V, problem.X)), 0))
+    for gamma in sample_scales(problem):
+        rho = jnp.maximum(rho, jnp.max(spread(jnp.abs(gamma) * V.T)))
     for p in problem.regularizer:
-        if isinstance(p, SelfRegularizer):
-            rho = jnp.maximum(rho, jnp.max(spread(jnp.abs(p.gamma) * V.T)))
-        elif isinstance(p, LogCosh):
+        if p.sample_scale is None and p.concordance is not None:
             entries = jnp.abs(V) * jnp.asarray(penalised_columns(p, problem), V.dtype)
-            rho = jnp.maximum(rho, jnp.where(p.alpha > 0, 2 * p.gamma * jnp.max(entries), 0))
+            rho = jnp.maximum(rho, jnp.where(p.strength > 0, p.concordance * jnp.max(entries), 0))
     return rho
 
 

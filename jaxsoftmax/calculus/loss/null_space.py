@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.calculus.loss.penalties import holding
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.support.validation import require_concrete
 
 Array = jax.Array
@@ -198,12 +198,9 @@ def null_space(problem: Problem) -> NullSpace:
     D = X.shape[1]
     null, rank, tolerance = _null_space(X)
     gauge = np.eye(D)
-    for p in problem.regularizer:
-        if isinstance(p, (L2, LogCosh)) and float(p.alpha) > 0:
-            free = problem.intercept and not p.penalize_intercept
-            # Free directions are multiples of e_bias in every class; the column of ones keeps them out of null(X).
-            gauge = np.eye(D)[:, D - 1 :] if free and gauge.shape[1] else gauge[:, :0]
-            null = null[:, :0]
-        elif isinstance(p, SelfRegularizer):
-            null = null[:, :0]
+    for _, columns in holding(problem):
+        # Free directions are multiples of e_bias in every class; the column of ones keeps them out of null(X).
+        gauge = gauge[:, :0] if columns.all() or not gauge.shape[1] else np.eye(D)[:, D - 1 :]
+    if any(p.strength > 0 for p in problem.regularizer):
+        null = null[:, :0]
     return NullSpace(gauge=gauge, null=null, C=problem.C, rank=rank, tolerance=float(tolerance))

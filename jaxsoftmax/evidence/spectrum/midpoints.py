@@ -16,8 +16,8 @@ import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.objective import loss
+from jaxsoftmax.calculus.loss.penalties import sample_scales
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import SelfRegularizer
 
 # Half the distance between the ends, in the largest range of logits that it causes: near, and far enough to saturate.
 REACHES = (1.0, 20.0)
@@ -60,5 +60,4 @@ def probe_midpoints(problem: Problem, W: np.ndarray, directions: Sequence[np.nda
 def _column_sizes(problem: Problem) -> np.ndarray:
     """a_d of the module's docstring, (D,)."""
     sizes = np.asarray(jnp.einsum("n,nd->d", problem.sample_weight, jnp.abs(problem.X.astype(problem.dtype))))
-    gammas = [abs(float(p.gamma)) for p in problem.regularizer if isinstance(p, SelfRegularizer)]
-    return sizes.astype(np.float64) + sum(gammas)
+    return sizes.astype(np.float64) + sum(abs(float(gamma)) for gamma in sample_scales(problem))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.proof.exact.numbers import exact_number, integer_columns
 
 __all__ = ["ExactData"]
@@ -63,9 +62,7 @@ class ExactData:
     def _admissible(self) -> np.ndarray:
         columns = np.arange(self.given + self.intercept)
         for part in self.host.regularizer:
-            if isinstance(part, SelfRegularizer):
-                return columns[:0]
-            if float(part.alpha) > 0:
+            if part.strength > 0:
                 free = self.intercept and not part.penalize_intercept
                 columns = columns[columns == self.given] if free else columns[:0]
         return columns
@@ -163,14 +160,7 @@ class ExactData:
     # ── how the data are named and written ──
     def regularizer_lines(self) -> list[str]:
         """The regularisers as the lines of the dump, every number an exact rational."""
-        lines = []
-        for part in self.host.regularizer:
-            numbers = (getattr(part, name) for name in ("alpha", "gamma") if hasattr(part, name))
-            words = [str(exact_number(number, self.decimal)) for number in numbers]
-            kind = "l2" if isinstance(part, L2) else "logcosh" if isinstance(part, LogCosh) else "self"
-            flag = [] if kind == "self" else [str(int(part.penalize_intercept))]
-            lines.append(" ".join([kind, *words, *flag]))
-        return lines
+        return [part.dump_line(lambda x: str(exact_number(x, self.decimal))) for part in self.host.regularizer]
 
     def _hashed(self) -> Iterator[bytes]:
         """The canonical bytes of the data as read: they depend on the numbers alone, not on how a file holds them."""

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.exact.numbers import exact_number
 from jaxsoftmax.proof.exact.products import as_smallest
@@ -85,21 +84,20 @@ def proof_data(data: ExactData) -> ProofData:
         s = [exact_number(weights[n], data.decimal) for n in data.rows]
     alpha, flags = Fraction(0), set()
     for part in data.host.regularizer:
-        if isinstance(part, SelfRegularizer):
-            gamma = exact_number(part.gamma, data.decimal)
+        if part.sample_scale is not None:
+            gamma = exact_number(part.sample_scale, data.decimal)
             A, scales = _with_own_samples(A, scales, gamma)
             K = A.shape[1]
             P = np.vstack([P, np.ones((K, data.C), P.dtype)])
             q = np.concatenate([q, np.array([data.C] * K, dtype=object)])
             s += [Fraction(1)] * K
-        elif float(part.alpha) > 0:
-            if isinstance(part, LogCosh):
+        elif part.strength > 0:
+            if part.concordance is not None:
                 raise ValueError(
                     f"regularizer: {part!r} is not covered by a proof (S21b: its kernel complement is not invariant). "
                     "Use L2 or the self-regulariser."
                 )
-            assert isinstance(part, L2)
-            alpha += exact_number(part.alpha, data.decimal)
+            alpha += exact_number(part.strength, data.decimal)
             flags.add(bool(part.penalize_intercept) or not data.intercept)
     if len(flags) > 1:
         raise ValueError(

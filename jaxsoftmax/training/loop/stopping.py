@@ -10,8 +10,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxsoftmax.calculus.loss.penalties import penalised_columns
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import L2, LogCosh, SelfRegularizer
 
 Array = jax.Array
 
@@ -21,13 +21,8 @@ def gradient_scale(problem: Problem) -> Array:
     X = jnp.abs(problem.X.astype(problem.dtype))
     scale = jnp.einsum("n,nd->d", problem.sample_weight, X, precision=jax.lax.Precision.HIGHEST)
     for penalty in problem.regularizer:
-        if isinstance(penalty, (L2, LogCosh)):
-            columns = jnp.ones_like(scale)
-            if problem.intercept and not penalty.penalize_intercept:
-                columns = columns.at[-1].set(0)
-            scale = scale + jnp.asarray(penalty.alpha, scale.dtype) * columns
-        elif isinstance(penalty, SelfRegularizer):
-            scale = scale + jnp.abs(jnp.asarray(penalty.gamma, scale.dtype))
+        columns = jnp.asarray(penalised_columns(penalty, problem), scale.dtype)
+        scale = scale + jnp.asarray(penalty.strength, scale.dtype) * columns
     return scale
 
 
@@ -60,14 +55,11 @@ def attains_for_certain(problem: Problem) -> Array:
     takes_part = problem.sample_weight > 0
     known = jnp.all(jnp.where(takes_part[:, None], problem.T > 0, True))
     for penalty in problem.regularizer:
-        if isinstance(penalty, SelfRegularizer):
-            known = known | (jnp.asarray(penalty.gamma) != 0)
-        elif isinstance(penalty, (L2, LogCosh)):
-            positive = jnp.asarray(penalty.alpha) > 0
-            if problem.intercept and not penalty.penalize_intercept:
-                present = jnp.any((problem.T > 0) & takes_part[:, None], axis=0)
-                positive = positive & jnp.all(present)
-            known = known | positive
+        certain = jnp.asarray(penalty.strength) > 0
+        if problem.intercept and not penalty.penalize_intercept:
+            present = jnp.any((problem.T > 0) & takes_part[:, None], axis=0)
+            certain = certain & jnp.all(present)
+        known = known | certain
     return known
 
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
 from jaxsoftmax.calculus.bounds.curvature import flattest_softmax_bound
 from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.penalties import holding
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.problem.regularizers import LogCosh
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 
 
@@ -37,7 +37,10 @@ class MajorizeMinimize(Method):
         return Proposal(point.W - apply_inverse(constants, point.gradient), jnp.ones_like(point.value), state)
 
     def rate_bound(self, problem: Problem, W: Any, step_size: float) -> float | None:
-        """S19's 1 − 2 min_n λ₂(S(y_n)): penalties other than log-cosh have in M all of their curvature (S21d)."""
-        if any(isinstance(p, LogCosh) for p in problem.regularizer):
+        """S19's 1 − 2 min_n λ₂(S(y_n)); None beside a penalty whose curvature varies.
+
+        Other penalties have in M all of their curvature, and the self-regulariser that of uniform samples (S21d).
+        """
+        if any(p.concordance is not None for p, _ in holding(problem)):
             return None
         return 1.0 - 2.0 * float(flattest_softmax_bound(W, problem))

@@ -159,7 +159,7 @@ def test_log_cosh_and_its_derivatives_keep_relative_digits(dtype):
     Measured in 200 bits: exp and log1p are good to two ulps and three or four operations follow.
     """
     flint = pytest.importorskip("flint")
-    from jaxsoftmax.calculus.loss import log_cosh
+    from jaxsoftmax.calculus.penalties import log_cosh
 
     info = np.finfo(dtype)
     end = -0.5 * np.log(float(info.tiny)) - 2

@@ -1,0 +1,1 @@
+"""The regularisers, one file each: strengths, formulas and bounds (S21)."""
