@@ -1,4 +1,4 @@
-"""The entry point: any hand-written derivative of any JAX function against routes that do not depend on it."""
+"""The entry point: any hand-written derivative of any JAX function, checked by computations independent of it."""
 
 from __future__ import annotations
 
@@ -48,26 +48,27 @@ def crosscheck(
     psd: bool = False,
     twin: Callable[..., Any] | None = None,
 ) -> CrossCheckReport:
-    """Check derivatives written by hand, or a function's own custom rules, against routes that share nothing with them.
+    """Check derivatives written by hand, or a function's own custom rules, against computations independent of them.
 
-    *Independent.* Autodiff differentiates the computation with every ``custom_jvp``, ``custom_vjp`` and
-    ``stop_gradient`` taken out of its jaxpr, through jit, scan, while, cond and remat; without a hand rule, the rules
-    that ``fun`` itself carries are under test. What cannot be differentiated then (callbacks, foreign code) is held to
-    extrapolated differences, and the report says so.
+    *Independent.* Every ``custom_jvp``, ``custom_vjp`` and ``stop_gradient`` is taken out of the function, also inside
+    jit, scan, while, cond and remat; autodiff of what remains is the reference. If no rule is given, the custom rules
+    of ``fun`` itself are checked. What JAX cannot differentiate without its rules (callbacks, for example) is compared
+    with extrapolated differences, and the report says so.
 
-    *Every entry.* A gradient is compared entry by entry with reverse autodiff in float64, whatever its size; Hessians,
-    Hessian-vector products and Jacobians likewise as far as the budget goes, and beyond it along random directions,
-    with the probability that an error escapes (`guarantee`). Forward mode, the complex step, differences and the order
-    of Taylor remainders see the gradient along directions that expose structure.
+    *Every entry.* A gradient is compared entry by entry with reverse autodiff in float64, whatever its size. Hessians,
+    Hessian-vector products and Jacobians are compared entry by entry as far as the budget goes, and beyond it along
+    random directions; the report then says with which probability an error is missed (`guarantee`). Forward autodiff,
+    the complex step, differences and a Taylor test check the gradient once more, along some directions.
 
-    *Derived tolerances.* A running error analysis of each program bounds the rounding of each entry to first order. The
-    rule's formula is evaluated in float64 and held to float64's bound; the rule as it runs in its own dtype is held to
-    that dtype's. Nothing is tuned: a correct float32 gradient of a sum of 10⁶ terms passes, and in float64 an error of
-    10⁻⁹ in one entry does not. A float32 formula that is off by no more than one rounding of the data (targets whose
-    rows sum to 1 only nearly, say) is "ROUNDING", and the report says by how much.
+    *Derived tolerances.* An error analysis of each program bounds the rounding of each entry to first order. The
+    rule's formula is evaluated in float64 and compared within float64's bound; the rule as it runs in its own dtype is
+    compared within that dtype's. No tolerance is chosen: a correct float32 gradient of a sum of 10⁶ terms passes, and
+    an error of 10⁻⁹ in one entry of a float64 gradient does not. Where rounding the data once explains the error of a
+    float32 formula (targets whose rows sum to 1 only nearly, for example), the verdict is "ROUNDING", and the report
+    says how large the error is.
 
-    The tests of second order are those of S4 and S5: symmetry, linearity, agreement with the hand gradient, the sign of
-    the smallest eigenvalue.
+    Second derivatives are also checked for symmetry, linearity, agreement with the hand gradient, and the sign of the
+    smallest eigenvalue (S4, S5).
 
     Args:
         fun: ``fun(x, *args)`` -> a real scalar; with `jvp` or `vjp`, or custom rules of its own, any pytree of
@@ -84,19 +85,19 @@ def crosscheck(
         args: further arguments of `fun` and of every rule, held fixed: arrays, integers, keys, anything.
         key: random key of the directions; ``jax.random.key(0)`` when None.
         budget: seconds, or a `Budget` of seconds and bytes.
-        dtype_policy: "widen" checks formulas in float64 too; "working" only what runs in the dtype of x.
-        psd: the function is claimed to be convex at x: its Hessian's smallest eigenvalue is probed.
+        dtype_policy: "widen" checks the rules' formulas in float64 too; "working" only the rules in the dtype of x.
+        psd: True to check that the function is convex at x: that no eigenvalue of its Hessian is negative.
         twin: ``twin(x, *args)``, the same function in mpmath: x and float args come as NumPy object arrays of
             ``mpmath.mpf`` (numbers for scalars); its derivatives to 50 digits are one more route.
 
     Returns:
-        A `CrossCheckReport`: "AGREE", "DISAGREE", or "ROUNDING" where the arithmetic cannot tell (a factor of 2 would
-            pass, or the difference is no more than a rounding of the data). Its
-            ``repr`` is the report; `diagnoses` says what an error looks like.
+        A `CrossCheckReport`: "AGREE", "DISAGREE", or "ROUNDING" where rounding hides the answer (an error of a factor
+            2 would have passed, or rounding the data explains the difference). Its ``repr`` is the report;
+            `diagnoses` says what an error looks like.
 
     Raises:
-        TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or another
-            form, is not written in JAX, has side effects, is called under jit, ... The message names it.
+        TypeError, ValueError: the function, the point, or a rule cannot be used: it raises, returns NaN or a value of
+            another form, is not written in JAX, has side effects, is called under jit, ... The message says which.
         ImportError: `twin` without mpmath.
 
     Example:
@@ -145,7 +146,9 @@ def crosscheck(
     hands = _compare(session, found, truth, outputs, psd)
     if twin is not None:
         if truth is None:
-            raise ValueError("twin: is for scalar functions. Give it for a scalar function of the outputs.")
+            raise ValueError(
+                "twin: the function has several outputs, and a twin is for a scalar function. Leave it out."
+            )
         check_twin(session, twin, hands, truth)
     return _report(session, truth)
 

@@ -255,7 +255,7 @@ def foreign_gradient(factor):
 def test_a_hand_rule_of_foreign_code_is_checked():
     """A gradient behind a callback has no rounding bound of its own: the truth's stands in, and 1 % is seen."""
     report = crosscheck(f, X, gradient=foreign_gradient(1.0))
-    assert report.verdict == "AGREE" and any("foreign code has no rounding bound" in n for n in report.notes)
+    assert report.verdict == "AGREE" and any("has no rounding bound" in n for n in report.notes)
     assert crosscheck(f, X, gradient=foreign_gradient(1.01)).verdict == "DISAGREE"
 
 
@@ -273,7 +273,9 @@ def foreign(factor):
 def test_own_rules_of_foreign_code_are_held_to_differences():
     """A callback with a custom_jvp: nothing is left to differentiate, differences stand in and say so."""
     report = crosscheck(foreign(1.0), X)
-    assert report.verdict in ("AGREE", "ROUNDING") and any("finite differences stand in" in n for n in report.notes)
+    assert report.verdict in ("AGREE", "ROUNDING") and any(
+        "finite differences were used instead" in n for n in report.notes
+    )
     assert crosscheck(foreign(1.1), X).verdict == "DISAGREE"
 
 

@@ -1,4 +1,4 @@
-"""The truth that a gradient is held to: derivatives of the stripped function in float64, with their rounding bounds."""
+"""What a gradient is held to: autodiff in float64 of the function without custom rules, with its rounding bounds."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def gradient_program(session: Session, run: Any, consts: Sequence[Any]) -> tuple
         if program.cost <= session.clock.budget.bytes or session.point.size > _FORWARD_ENTRIES:
             return program, REVERSE
     except Exception as error:  # JAX says why in many ways; the next route is tried and the note says so
-        session.note(f"reverse autodiff of the stripped function is impossible here ({_reason(error)})")
+        session.note(f"without the custom rules, reverse autodiff is impossible here ({_reason(error)})")
     if session.point.size > _FORWARD_ENTRIES:
         raise NoAutodiff
     try:
         return session.program(forward, consts, wide), FORWARD
     except Exception as error:
-        session.note(f"forward autodiff of the stripped function is impossible here ({_reason(error)})")
+        session.note(f"without the custom rules, forward autodiff is impossible here ({_reason(error)})")
         raise NoAutodiff from error
 
 
@@ -94,7 +94,9 @@ def _by_differences(session: Session) -> Truth:
             f"for finite differences (at most {_DIFFERENCE_ENTRIES}). Check it at a smaller point."
         )
     routes = routes_of(session)
-    session.note("the function cannot be differentiated without its custom rules: finite differences stand in")
+    session.note(
+        "without its custom rules JAX cannot differentiate the function, so finite differences were used instead"
+    )
     value = float(session.values(routes.value, session.wide())[0])
     # Foreign code runs in the dtype that it was traced with: its values are rounded to that.
     rounding = (4 * session.u if session.fun.replay.opaque else 0.0) * abs(value)

@@ -1,4 +1,4 @@
-"""The Hessian of the stripped function in float64, the forms that a hand Hessian may have, and the sign of its form."""
+"""The Hessian that a rule is held to, the forms that a hand Hessian may have, and whether it is semidefinite."""
 
 from __future__ import annotations
 

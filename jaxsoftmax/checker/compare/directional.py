@@ -67,10 +67,10 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
     few = [] if routes.lean and truth.route != DIFFERENCES else probes[:3]
     if routes.lean:
         session.note(
-            "a large function: no complex step, no differences, no Taylor remainders; forward mode stands beside"
+            "the function is large: complex step, differences and Taylor test were left out; forward autodiff was not"
         )
     elif refusal is not None:
-        session.note(f"no complex step: {refusal} has no complex continuation")
+        session.note(f"no complex step: {refusal} cannot be continued to complex numbers")
     forward = [] if truth.route == DIFFERENCES else [_forward(session, routes, probe, truth) for probe in probes]
     steps = [] if refusal is not None or routes.lean else [routes.complex_step(probe.leaves) for probe in few]
     noise = U64 * truth.value_units
@@ -150,9 +150,11 @@ def _check_differences(
         seen = kink(difference)
         if seen.shape is not Shape.SMOOTH:
             session.kinks.append(Kinked(None, seen.evidence))
-            session.note(f"differences along {names[i]} do not judge: {seen.evidence}")
+            session.note(f"differences along {names[i]} were left out. {seen.evidence}")
         elif confirmed:
-            session.note(f"differences along {names[i]} are off, and the complex step is not: they do not judge")
+            session.note(
+                f"differences along {names[i]} disagree, but the more exact complex step agrees: they were left out"
+            )
         else:
             keep.append(i)
     if keep:
@@ -179,20 +181,20 @@ def _check_taylor(
     for order, bend in orders:
         found = routes.taylor(probe.leaves, slope, bend, noise, doubt)
         if found.passed is None:
-            session.note(f"Taylor remainder of order {order}: {found.text}")
+            session.note(f"the Taylor test of order {order} was left out. {found.text}")
             continue
         if not found.passed and not session.kinks:
             # The rule may have the mean of two slopes, as central differences do: only the remainder shows the kink.
             seen = kink(difference)
             session.kinks += [Kinked(None, seen.evidence)] if seen.shape is Shape.KINK else []
         if not found.passed and session.kinks:
-            session.note(f"Taylor remainder of order {order} beside a kink: {found.text}")
+            session.note(f"the Taylor test of order {order} was left out, beside a kink. {found.text}")
             continue
         rule = hand.name if order == 2 else "hvp"
         about = [f for f in session.findings if f.subject.rule == rule and f.subject.aspect is not Aspect.VALUE]
         if not found.passed and all(f.check.passed for f in about):
             # An order is fitted, not bounded: where every entry agrees it does not accuse.
-            session.note(f"Taylor remainder of order {order}, while every entry agrees: {found.text}")
+            session.note(f"the Taylor test of order {order} was left out, since every entry agrees. {found.text}")
             continue
         session.add(
             FIRST if order == 2 else "2nd",

@@ -84,7 +84,7 @@ def _not_finite(session: Session, finding: Finding, target: list[np.ndarray]) ->
     """Entries whose derivative is infinite, or not a number, say nothing: a comparison of them cannot agree."""
     lost = sum(int(np.size(g) - np.isfinite(g).sum()) for g in target)
     if lost and finding.check.passed and finding.excuse is None:
-        text = f"the derivative of the stripped function is not finite in {lost} entries, which say nothing"
+        text = f"the derivative is not finite in {lost} entries, which were not checked"
         session.findings[-1] = finding = dataclasses.replace(finding, excuse=text)
     return finding
 
@@ -123,8 +123,8 @@ def _excused(
     if not again.check.passed:
         return finding, none
     text = (
-        f"the formula is off by {check.max_error:.1e} at {check.worst['path'] or 'x'}, no more than one rounding of "
-        f"the data to {session.point.dtype} does"
+        f"the formula is off by {check.max_error:.1e} at {check.worst['path'] or 'x'}, no more than rounding the data "
+        f"once to {session.point.dtype} can explain"
     )
     session.findings[-1] = dataclasses.replace(again, excuse=text, subject=finding.subject)
     return session.findings[-1], effects
@@ -152,7 +152,7 @@ def _evaluated(
 
 def _foreign_units(session: Session, units: list[Any], truth: Truth, with_value: bool) -> list[Any]:
     """Bounds of a rule that calls code which JAX does not see into: the truth's, doubled, and four roundings."""
-    session.note("foreign code has no rounding bound: the truth's own, doubled, stands in for it")
+    session.note("code that JAX does not see into has no rounding bound; twice the bound of the truth was used instead")
     own = ([np.asarray(truth.value_units)] if with_value else []) + list(truth.units)
     exact = ([np.asarray(truth.value)] if with_value else []) + list(truth.gradient)
     return [

@@ -67,7 +67,7 @@ def read_outputs(out: Any) -> Outputs:
 
 
 def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
-    """A hand jvp (x, v) -> J v against forward autodiff of the stripped function, column by column or along probes."""
+    """A hand jvp (x, v) -> J v against forward autodiff, column by column or along probes."""
     fun = session.fun
 
     def pushed(run: Any, consts: Any) -> LinearMap:
@@ -85,7 +85,7 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
 
 
 def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
-    """A hand vjp (x, ct) -> ct J against reverse autodiff of the stripped function, row by row or along probes.
+    """A hand vjp (x, ct) -> ct J against reverse autodiff, row by row or along probes.
 
     Where reverse mode is impossible, ct J is formed by forward mode: <ct, J e_i> for every i.
     """
@@ -107,7 +107,7 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     try:
         truth.chunk()
     except Exception as error:  # a while loop has no reverse mode
-        session.note(f"reverse autodiff of the stripped function is impossible here ({type(error).__name__})")
+        session.note(f"without the custom rules, reverse autodiff is impossible here ({type(error).__name__})")
         truth, route = pulled(fun.run, fun.consts, False), FORWARD
         _require_autodiff(truth, "vjp")
     names = EntryNames(session)

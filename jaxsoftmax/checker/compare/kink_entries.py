@@ -59,19 +59,21 @@ def judge(
         left, right, slack = _sides(session, truth, i, found)
         if not np.isfinite([left, right]).all():
             if lost[i]:
-                session.note(f"the derivative is not finite at {name}: that entry says nothing")
+                session.note(f"the derivative at {name} is not finite, so that entry was not checked")
             continue
         slack += float(limit[i]) if np.isfinite(limit[i]) else 0.0  # the rule's own rounding, in its dtype
         low, high = min(left, right) - slack, max(left, right) + slack
         if high - low > 4 * slack and low <= mine[i] <= high:
             session.note(
-                f"no derivative at {name}: the slopes from the left and the right are {left:.6g} and {right:.6g}; the "
-                f"rule's {mine[i]:.6g} lies between"
+                f"no derivative at {name}: the slope is {left:.6g} from the left and {right:.6g} from the right; the "
+                f"rule's {mine[i]:.6g} lies between them, which is accepted"
             )
             other[i], limit[i] = mine[i], slack
             session.nonsmooth.add(i)
         elif lost[i]:
-            session.note(f"autodiff of the stripped function is not finite at {name}: its neighbours judge")
+            session.note(
+                f"autodiff gives no finite derivative at {name}: the slopes just beside the point were used instead"
+            )
             other[i], limit[i] = (left + right) / 2, high - low
     return Judged(session.split(other), session.split(limit))
 
@@ -105,6 +107,6 @@ def leave_out_kinks(session: Session, columns: np.ndarray) -> None:
         seen = kink(routes.difference(session.basis(int(j))))
         if seen.shape is Shape.KINK:
             session.nonsmooth.add(int(j))
-            session.note(f"no derivative at {names(int(j)) or 'x'} ({seen.evidence}): that entry is left out")
+            session.note(f"no derivative at {names(int(j)) or 'x'}, so that entry was left out. {seen.evidence}")
         if seen.kinked:
             session.kinks.append(Kinked(names(int(j)) or "x", seen.evidence))

@@ -121,8 +121,8 @@ def own_rules(
         raise ValueError("fun: neither jax.vjp nor jax.jvp of it can be traced, and no hand rule is given. Give one.")
     if not custom:
         session.note(
-            "fun has no custom rule and none was given: what is checked is JAX's own differentiation of it, and "
-            "stop_gradient, if there is any"
+            "fun has no custom rule and no rule was given, so JAX's own derivative of it was checked (stop_gradient "
+            "shows there as an error)"
         )
     return found
 

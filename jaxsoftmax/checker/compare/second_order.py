@@ -209,7 +209,7 @@ def check_consistent(session: Session, gradient: Traced, traced: Traced, hand: L
         theirs, own = other.measure(probes)
     except Exception as error:
         session.note(
-            f"the hand gradient cannot be differentiated, so it was not compared with hvp ({type(error).__name__})"
+            f"JAX cannot differentiate the hand gradient, so hvp was not compared with it ({type(error).__name__})"
         )
         return
     ours, units = hand.measure(probes)

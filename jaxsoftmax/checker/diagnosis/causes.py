@@ -87,8 +87,8 @@ def own_stops(case: Case, flat: Flat, truth: Truth | None) -> Guess | None:
         return None
     return guess(
         "stop gradient",
-        "looks like {rule} leaves out what the function's stop_gradient hides; the derivative of the computed value "
-        "has that part",
+        "looks like {rule} leaves out a part that stop_gradient hides in the function; the derivative of the computed "
+        "value has that part",
     )
 
 

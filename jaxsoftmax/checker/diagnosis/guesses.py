@@ -139,7 +139,7 @@ def _identities(failed: list[Finding], out: list[Diagnosis]) -> list[Diagnosis]:
     for finding in failed:
         ours, theirs, path = (finding.check.worst.get(k) for k in ("ours", "theirs", "path"))
         if finding.subject.aspect is Aspect.SEMIDEFINITE:
-            text = f"the smallest value of v'Hv / v'v found is {ours:.6g}, below 0 by more than rounding"
+            text = f"the smallest value of v'Hv / v'v that was found is {ours:.6g}, below 0 by more than rounding"
             found.append(Diagnosis("indefinite", text))
         elif finding.subject.aspect is Aspect.SYMMETRY and not out:
             text = f"{finding.subject.rule}: {ours:.6g} and {theirs:.6g} at {path}"
@@ -168,8 +168,8 @@ def _dtype(session: Session, failed: list[Finding]) -> list[Diagnosis]:
         return []
     near = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")
     formula = "nearly right in float64 (constants rounded?)" if others else "right in float64"
-    text = f"the formula is {formula}, and as it runs {worst.subject._replace(dtype=None).text} is off by "
-    text += f"{relative:.1e} of its value: looks like {' and '.join(narrow) or near}"
+    text = f"the formula is {formula}; as it runs, {worst.subject._replace(dtype=None).text} is off by "
+    text += f"{relative:.1e} of its value, which looks like {' and '.join(narrow) or near}"
     return [Diagnosis("dtype", text)]
 
 

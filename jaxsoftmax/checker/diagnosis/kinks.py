@@ -32,8 +32,8 @@ def kink(case: Case, flat: Flat | None) -> Guess | None:
     for name, margin, touched in near_ties(case, flat):
         if all(not w.any() or _inside(case, i, touched) for i, w in enumerate(case.wrong)):
             text = (
-                "looks like another branch is differentiated: {switch} is within {margin} of its switch, and all wrong "
-                "entries depend on it"
+                "looks like {rule} differentiates another branch: {switch} is within {margin} of switching branches, "
+                "and all wrong entries depend on it"
             )
             return guess("kink", text, switch=name, margin=f"{margin:.1e}")
     return None

@@ -95,8 +95,8 @@ def direction(case: Case) -> Guess | None:
         return None
     return guess(
         "direction",
-        "looks like {rule} is wrong in one direction only: the error has rank one and size {size} ({rest} of it is "
-        "left)",
+        "looks like {rule} is wrong in one direction only: the error is a matrix of rank one and size {size}, to "
+        "within {rest} of it",
         size=Fitted.of(float(values[0]), noise),
         rest=f"{values[1] / values[0]:.0e}",
     )

@@ -14,8 +14,9 @@ __all__ = ["Budget", "as_budget"]
 class Budget:
     """The most that `crosscheck` may take.
 
-    What is compared entry by entry at any price: the gradient, and matrices up to `bytes`. More directions, and columns
-    of large matrices, follow as long as there is time; the report says how many were seen and what that guarantees.
+    The gradient is always compared entry by entry, and so are matrices of up to `bytes`. Further directions, and
+    columns of larger matrices, follow while there is time; the report says how many there were and what that
+    guarantees.
 
     Attributes:
         seconds: wall-clock time after which no further probe starts. One evaluation is never cut short.

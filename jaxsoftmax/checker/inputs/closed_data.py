@@ -38,10 +38,12 @@ def excused(
     """
     if not traced.closes_over_narrow or _within(ours, theirs, tolerance) or not _within(ours, theirs, coarse):
         return list(tolerance)
-    session.excuse = f"{name} closes over float32 data and may compute with them before it is traced, unseen"
+    session.excuse = (
+        f"{name} closes over float32 data and may compute with them before JAX traces it, where no check sees it"
+    )
     session.note(
-        f"{name} closes over float32 data, and may compute with them before it is traced: its formula is held to the "
-        f"rounding of {session.point.dtype}. Pass data through args for a sharper check"
+        f"{name} closes over float32 data and may compute with them before JAX traces it, so its formula was held to "
+        f"the rounding of {session.point.dtype} only. Pass data through args for a sharper check"
     )
     return list(coarse)
 

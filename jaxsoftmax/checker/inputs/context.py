@@ -168,7 +168,9 @@ class Session:
             if not _hopeless(values, units, max(self.u, 2.0**-39)):
                 return Measured(values, units)
             # Long recurrences: errors contract, their bounds do not. An estimate from samples judges there.
-            self.note("a rounding bound grew beyond use (a long recurrence?) and an estimate from samples stands in")
+            self.note(
+                "a rounding bound grew too large to be of use (a long recurrence?); a random estimate replaced it"
+            )
             _, errors = program.errors(*args, **options, sampled=True)
             return Measured(values, [np.minimum(a, b) for a, b in zip(units, sizes(errors, values), strict=True)])
 

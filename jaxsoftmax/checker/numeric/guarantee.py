@@ -88,18 +88,18 @@ def guarantee(n: int, *, gaussian: int, entries: int = 0, ratio: float = 100.0, 
     Example:
         >>> from jaxsoftmax.checker.numeric.guarantee import guarantee
         >>> print(guarantee(1000, gaussian=4, entries=8))
-        An error 100 times the tolerance escapes 4 Gaussian directions with probability at most 4.1e-09; one in 1% of \
-the 1000 entries escapes 8 basis vectors with probability at most 0.92.
+        An error 100 times the tolerance is missed by 4 random directions with probability at most 4.1e-09; an error \
+in 1% of the 1000 entries is missed by 8 single entries, drawn at random, with probability at most 0.92.
     """
     wrong = math.ceil(fraction * n - 1e-9 * fraction * n)  # 0.07·100 is 7.000000000000001
     by_direction, by_entry = escape_gaussian(ratio, gaussian), escape_entries(n, wrong, entries)
     text = (
-        f"An error {ratio:g} times the tolerance escapes {gaussian} Gaussian directions with probability at most "
+        f"An error {ratio:g} times the tolerance is missed by {gaussian} random directions with probability at most "
         f"{by_direction:.2g}"
     )
     if entries:
         text += (
-            f"; one in {100 * fraction:g}% of the {n} entries escapes {entries} basis vectors with probability at most "
-            f"{by_entry:.2g}"
+            f"; an error in {100 * fraction:g}% of the {n} entries is missed by {entries} single entries, drawn at "
+            f"random, with probability at most {by_entry:.2g}"
         )
     return text + "."

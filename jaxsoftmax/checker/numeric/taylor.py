@@ -130,7 +130,7 @@ def fit_slope(
     claim = "gradient" if expected == 2 else "gradient and Hessian"
     if not len(places):
         degree = "linear" if expected == 2 else "quadratic"
-        text = f"The remainder is rounding at every step: to that, f is {degree} along v and agrees with the {claim}."
+        text = f"The remainder is no more than rounding at every step: f is {degree} along v, as the {claim} says."
         return slope(math.nan, None, text)
     runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)  # a lone step amid rounding is none
     window = ([run for run in runs if len(run) >= LEAST] or runs)[-1][-WINDOW:]
