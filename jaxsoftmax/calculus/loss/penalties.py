@@ -23,7 +23,7 @@ def penalised_columns(penalty: Regularizer, problem: Problem) -> np.ndarray:
 
 
 def holding(problem: Problem) -> list[tuple[Any, np.ndarray]]:
-    """The penalties on entries (`Entrywise`) of a concrete problem, of strength > 0, with their `penalised_columns`."""
+    """The penalties on entries (`Entrywise`) that a concrete problem has, α > 0, each with its `penalised_columns`."""
     acting = [p for p in problem.regularizer if p.sample_scale is None and p.strength > 0]
     return [(p, penalised_columns(p, problem)) for p in acting]
 

@@ -1,7 +1,6 @@
 """What a sum over the entries of W adds to the protocol of a regulariser: its bounds, and its Hessian (S21 a, b).
 
-R(W) = Σ r(w_cd) over the columns that R holds, r even, convex and least at 0. Guarded by
-`tests/calculus/penalties/test_entrywise.py`.
+R(W) = Σ r(w_cd) over the columns that R holds, r even, convex and least at 0.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The self-regulariser: the loss of D more samples γ e_d with uniform targets (S21d).
 
-Its logits are the rows of γ Wᵀ, so S2 and S4 apply to (D, C) rows.
+Its logits are the rows of γ Wᵀ, so S2 and S4 apply to (D, C) rows. Guarded by `tests/calculus/loss/test_penalties.py`.
 """
 
 from __future__ import annotations
