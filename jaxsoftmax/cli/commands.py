@@ -26,9 +26,7 @@ _FORMATS = (
 
 Data = Annotated[
     str | None,
-    typer.Argument(
-        metavar="DATA", help=f"{_FORMATS} Left out: the packaged digits, with label smoothing 0.01."
-    ),
+    typer.Argument(metavar="DATA", help=f"{_FORMATS} Left out: the packaged digits, with label smoothing 0.01."),
 ]
 VerifyData = Annotated[
     str | None,

@@ -191,7 +191,7 @@ def fit(
     most = chosen.default_steps if max_steps is None else min(positive_int("max_steps", max_steps), 2**31 - 2)
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
     if flag("whiten", whiten) and problem.regularizer:
-        raise WrongValue("whiten", "a penalty is not diagonal in whitened features", "choose the method 'mm', say")
+        raise WrongValue("whiten", "a penalty is not diagonal in whitened features", "choose the method 'mm' instead")
     kind = np.dtype(problem.dtype).type
     limits = loop.Limits(kind(tolerance), np.int32(most), kind(default))
     A = whitening(problem, null_space(problem)) if whiten else np.zeros((0, problem.D))
