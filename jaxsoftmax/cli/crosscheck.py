@@ -83,8 +83,10 @@ def _check(fun: Any, call: Check, dtype: str | None) -> tuple[str, Any]:
             report = crosscheck(fun, at, **arguments)  # which refuses an `at` that has no dtypes, by name
             return dtype or _dtypes(at), report
     except (ValueError, TypeError, ImportError) as error:
-        named = isinstance(error, WrongArgument) and error.argument == getattr(fun, "__name__", None)
-        raise UnusableInput(f"{call.target}: {f'{error.given}; {error.remedy}.' if named else error}") from error
+        said = str(error)
+        if isinstance(error, WrongArgument) and error.argument == getattr(fun, "__name__", None):
+            said = f"{error.given}; {error.remedy}."
+        raise UnusableInput(f"{call.target}: {said}") from error
 
 
 def _cast(tree: Any, dtype: str, *, numbers: bool) -> Any:

@@ -24,7 +24,6 @@ from jaxsoftmax.support.validation import (
     flag,
     kind_of,
     nonnegative_real,
-    one_of,
     positive_int,
     refuse_no_function,
     require_concrete,
@@ -75,7 +74,8 @@ def _choose(method: Any, problem: Problem, batch_size: Any, key: Any) -> Any:
             )
         if method == "auto":
             method = "newton" if problem.C * problem.D <= NEWTON_LIMIT else "newton-cg"
-        one_of("method", method, METHODS)
+        if method not in METHODS:
+            raise WrongValue("method", f"got {show(method)}", f"give one of {names}, or an optax transformation")
         return METHODS[method]
     if not (callable(getattr(method, "init", None)) and callable(getattr(method, "update", None))):
         hint = "call it first, as in optax.sgd(1e-3)" if callable(method) else "an optax transformation"

@@ -101,7 +101,7 @@ def test_transformed_functions_take_a_declaration(wrap):
     [
         (lambda: js.declare_example(), TypeError, "declare_example: at is missing"),
         (lambda: js.declare_example(at=AT, gradiant=cube), TypeError, "'gradiant' .* give gradient"),
-        (lambda: js.declare_example(at=AT, colour=3), TypeError, "'colour' .* it has at, gradient"),
+        (lambda: js.declare_example(at=AT, colour=3), TypeError, "'colour' .* give some of at, gradient"),
         (lambda: js.declare_example(AT), TypeError, r"declare_example: got array\(.*by name \(at=..., gradient=...\)"),
         (lambda: js.declare_example(cube, at=AT), TypeError, "got a function and at; give one or the other"),
         (lambda: js.declare_example(at=AT)(len), TypeError, "<built-in function len>.*takes no attributes"),
