@@ -121,7 +121,7 @@ def _certificate(data: ExactData, proof: Any, dropped: list, began: float) -> Ce
 
 def _refuse_memory(problem: Problem, digits: int) -> None:
     if digits > _MOST_DIGITS:
-        raise WrongValue("digits", f"got {digits}", f"a certificate holds at most {_MOST_DIGITS}")
+        raise WrongValue("digits", f"got {digits}", f"give at most {_MOST_DIGITS}")
     N, _, C = problem.shape
     size = N * C * (64 + digits * 0.42 * 3)  # bytes of a Python integer of 3.3 bits a digit, thrice
     if size > _MOST_BYTES:

@@ -113,7 +113,7 @@ def _checked(arguments: Mapping[str, Any], name: str) -> dict[str, Any]:
     for given in arguments:
         if given not in OPTIONS:
             near = difflib.get_close_matches(str(given), OPTIONS, 1)
-            hint = f"did you mean {near[0]}?" if near else f"give some of {', '.join(OPTIONS)}"
+            hint = f"give {near[0]}, if you mean that" if near else f"give some of {', '.join(OPTIONS)}"
             raise WrongType(name, f"{show(given)} is no argument of js.crosscheck", hint)
     if "at" not in arguments:
         raise WrongType(name, "at is missing", "give the point at which to check, a pytree with float leaves")

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from jaxsoftmax.cli.options import Interrupted, UnusableInput, check_writable, console
+from jaxsoftmax.support.errors import WrongArgument
 
 __all__ = ["Check", "find_function", "run_crosscheck"]
 
@@ -82,7 +83,10 @@ def _check(fun: Any, call: Check, dtype: str | None) -> tuple[str, Any]:
             report = crosscheck(fun, at, **arguments)  # which refuses an `at` that has no dtypes, by name
             return dtype or _dtypes(at), report
     except (ValueError, TypeError, ImportError) as error:
-        raise UnusableInput(f"{call.target}: {error}") from error
+        said = str(error)
+        if isinstance(error, WrongArgument) and error.argument == getattr(fun, "__name__", None):
+            said = f"{error.given}; {error.remedy}."
+        raise UnusableInput(f"{call.target}: {said}") from error
 
 
 def _cast(tree: Any, dtype: str, *, numbers: bool) -> Any:

@@ -163,8 +163,7 @@ def from_rows(T: np.ndarray) -> ExactTargets:
             if total == 0:
                 raise WrongValue("T", f"row {n} sums to 0", "drop its sample, or give it a valid row and weight 0")
             given = f"row {n} sums to {total}, not 1 (allowed: {tolerance:.3g} for {T.dtype}, {C} classes)"
-            remedy = "normalise it, T / T.sum(axis=1, keepdims=True); for counts also give sample_weight=T.sum(axis=1)"
-            raise WrongValue("T", given, remedy)
+            raise WrongValue("T", given, "divide it by its sum; for counts, give that sum as its sample_weight")
     return ExactTargets(C, None, T)
 
 

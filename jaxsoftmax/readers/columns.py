@@ -38,12 +38,12 @@ def missing_cell(path: Path, place: str) -> WrongValue:
 def no_feature(path: Path, fault: str) -> WrongValue:
     """The refusal of a column that holds no numbers and is not the label."""
     remedy = "remove the column, encode it as numbers, or choose it as the target if it holds the labels"
-    return WrongValue(path, f"{fault}; features are numbers", remedy)
+    return WrongValue(path, f"{fault}, and features are numbers", remedy)
 
 
 def no_label(path: Path, name: str, fault: str, names: Sequence[str]) -> WrongValue:
     """The refusal of a column that was taken as the label and holds none."""
-    given = f"the column {name!r} of {path}, taken as the label, {fault}; labels are text or integers"
+    given = f"the column {name!r} of {path}, taken as the label, {fault}"
     return WrongValue("target", given, f"choose one of the columns: {listing(names)}")
 
 
@@ -71,7 +71,7 @@ def find_target(path: Path, names: Sequence[str], header: bool, target: str | in
             where = f"the file has no header, so give an index from 0 to {len(names) - 1}"
         raise WrongValue("target", f"no column of {path} is named {target!r}", where) from None
     if not -len(names) <= index < len(names):
-        given = f"the index {index} is out of range; {path} has {len(names)} columns: {listing(names)}"
+        given = f"the index {index} is out of range of the {len(names)} columns of {path} ({listing(names)})"
         raise WrongValue("target", given, f"give an index from 0 to {len(names) - 1}, or a name")
     return index % len(names)
 

@@ -226,7 +226,7 @@ def _labels(path: Path, name: str, labels: list[str], lines: list[int], names: l
         numbers = [float(cell) for cell in labels]
         for number, cell, line in zip(numbers, labels, lines, strict=True):
             if not math.isfinite(number) or number != math.floor(number):
-                raise no_label(path, name, f"holds {cell!r} in line {line}", names)
+                raise no_label(path, name, f"holds {cell!r} in line {line}, no text or integer", names)
         exact = [
             int(cell) if cell.lstrip("+-").isdigit() else int(number)
             for cell, number in zip(labels, numbers, strict=True)

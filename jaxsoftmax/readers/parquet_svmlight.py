@@ -101,10 +101,10 @@ def _label_column(path: Path, polars: Any, column: Any, names: list[str]) -> np.
         y = column.to_numpy()
         whole = np.isfinite(y) & (y == np.floor(y)) if y.dtype.kind == "f" else np.True_
         if not whole.all():
-            raise no_label(path, name, f"holds {y[~whole][0]}", names)
+            raise no_label(path, name, f"holds {y[~whole][0]}, no text or integer", names)
         y = as_labels(path, y, lambda n: f"row {n}, column {name!r}")
     else:
-        raise no_label(path, name, f"is of type {column.dtype}", names)
+        raise no_label(path, name, f"is of type {column.dtype}, no text or integers", names)
     refuse_identifiers(path, y, name, names)
     return y
 

@@ -64,12 +64,13 @@ def check_method(method: Any, learning_rate: Any = None, batch_size: Any = None)
         >>> from jaxsoftmax.training.registry import check_method
         >>> check_method("adam", learning_rate=0.1)
     """
-    from jaxsoftmax.support.validation import kind_of, one_of, positive_int, positive_real, show
+    from jaxsoftmax.support.validation import kind_of, positive_int, positive_real, show
 
+    names = ", ".join(map(repr, method_names()))
     if isinstance(method, str):
-        one_of("method", method, method_names())
+        if method not in method_names():
+            raise WrongValue("method", f"got {show(method)}", f"give one of {names}, or an optax transformation")
     elif not (callable(getattr(method, "init", None)) and callable(getattr(method, "update", None))):
-        names = ", ".join(map(repr, method_names()))
         hint = "call it first, as in optax.sgd(1e-3)" if callable(method) else "an optax transformation"
         raise WrongType("method", f"got {show(method)}, {kind_of(method)}", f"give {names}, or {hint}")
     takes = _row(method).takes

@@ -227,7 +227,7 @@ def test_ctrl_c_in_training_ends_the_command(tmp_path, capsys, monkeypatch):
     [
         (["--digits", "0"], "--digits: got 0"),
         (["--digits", "-3"], "--digits: got -3"),
-        (["--digits", "1000000"], "--digits: got 1000000; a certificate holds at most"),
+        (["--digits", "1000000"], "--digits: got 1000000; give at most"),
         (["--digits", "2.5"], "'--digits': Input should be a valid integer"),
         (["--method", "full"], "--method: it says how --digits proves"),
         (["--digits", "9", "--method", "qr"], "--method: got 'qr'"),
@@ -332,7 +332,7 @@ def problem():
     [
         ({"digits": 0}, ValueError, "digits: got 0"),
         ({"digits": 2.5}, TypeError, "digits: got 2.5"),
-        ({"digits": 10**6}, ValueError, "digits: got 1000000; a certificate holds at most"),
+        ({"digits": 10**6}, ValueError, "digits: got 1000000; give at most"),
         ({"method": "qr"}, ValueError, "method: got 'qr'"),
         ({"W": np.zeros((2, 5))}, ValueError, r"W: .*\(2, 5\); give fit\.W, real, of shape \(2, 2\)"),
         ({"W": np.full((2, 2), np.nan)}, ValueError, "W: holds NaN"),
@@ -361,7 +361,7 @@ def test_targets_sum_to_1_exactly_or_are_refused():
     P, q = found.proof.data.P, found.proof.data.q
     assert [sum(row) for row in P.tolist()] == list(q)
     assert Fraction(int(P[0, 0]), int(q[0])) == Fraction(0.9) / (Fraction(0.9) + Fraction(0.1))
-    with pytest.raises(ValueError, match=r"T: row 1 sums to 0\.8.*normalise"):
+    with pytest.raises(ValueError, match=r"T: row 1 sums to 0\.8.*divide it by its sum"):
         js.Problem(X[:3], np.array([[0.9, 0.1], [0.3, 0.6], [0.6, 0.4]]))
 
 

@@ -106,7 +106,7 @@ BAD = {
     "a number as key": (f, X, {"key": 3}, TypeError, ["key: got 3", "jax.random.key(0)"]),
     "a text budget": (f, X, {"budget": "a"}, TypeError, ["budget: got 'a'", "give seconds or"]),
     "True as budget": (f, X, {"budget": True}, TypeError, ["budget: got True", "give seconds or"]),
-    "no budget": (f, X, {"budget": 0}, ValueError, ["budget: got 0", "positive"]),
+    "no budget": (f, X, {"budget": 0}, ValueError, ["budget: got 0", "a number > 0"]),
     "another policy": (f, X, {"dtype_policy": "f"}, ValueError, ["dtype_policy: got 'f'", "'widen' or 'working'"]),
     "a text for psd": (f, X, {"psd": "yes"}, TypeError, ["psd: got 'yes'", "True or False"]),
     "a twin no callable": (f, X, {"twin": 3}, TypeError, ["twin: got 3, an int", "a function is needed"]),

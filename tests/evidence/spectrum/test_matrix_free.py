@@ -182,11 +182,11 @@ def test_an_interrupt_passes_through():
 
 def test_bad_options_are_named():
     problem, W = made(), np.zeros((3, 5))
-    with pytest.raises(ValueError, match=r"method: got 'lanczos'; choose one of auto, dense, matrix-free"):
+    with pytest.raises(ValueError, match=r"method: got 'lanczos'; give one of .auto., .dense., .matrix-free."):
         js.probe_convexity(problem, W, method="lanczos")
     with pytest.raises(ValueError, match=r"dtype: got 'bfloat16'"):
         js.probe_convexity(problem, W, dtype="bfloat16")
-    with pytest.raises(TypeError, match=r"key: got 3, an int; one JAX random key"):
+    with pytest.raises(TypeError, match=r"key: got 3, an int; give one JAX random key"):
         js.probe_convexity(problem, W, key=3)
     with pytest.raises(TypeError, match=r"problem: got"):
         js.probe_convexity(W, problem)
