@@ -15,10 +15,10 @@ __all__ = ["build"]
 _HELP = """The mathematics of the softmax layer, checked on data.
 
 `jaxsoftmax verify` compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, probes the
-curvature, and prints a row for each check. `jaxsoftmax fit` trains and says how the run ended; `jaxsoftmax probe`
-looks at the curvature at a point. `jaxsoftmax certify` decides whether a minimiser exists, or proves where it is to any
-number of digits, and writes a certificate, which `jaxsoftmax check` verifies. `jaxsoftmax crosscheck` checks the
-derivatives of any JAX function."""
+curvature, and prints what it found and proved (with --all a row for each check). `jaxsoftmax fit` trains and says how
+the run ended; `jaxsoftmax probe` looks at the curvature at a point. `jaxsoftmax certify` decides whether a minimiser
+exists, or proves where it is to any number of digits, and writes a certificate, which `jaxsoftmax check` verifies.
+`jaxsoftmax crosscheck` checks the derivatives of any JAX function."""
 _FORMATS = (
     "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
 )
@@ -92,6 +92,9 @@ def build() -> Any:
         dtype: Dtype = "float64",
         seed: Seed = 0,
         method: Method = "auto",
+        every_row: Annotated[
+            bool, typer.Option("--all", help="Print every row; the JSON always has them all.")
+        ] = False,
         json_file: Json = None,
         quiet: Quiet = False,
     ) -> int:
@@ -101,7 +104,7 @@ def build() -> Any:
         """
         from jaxsoftmax.cli.runs import Call, run_verify
 
-        return run_verify(Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet))
+        return run_verify(Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet), every_row)
 
     @app.command()
     def fit(
@@ -129,7 +132,7 @@ def build() -> Any:
         ] = None,
         whiten: Annotated[
             bool,
-            typer.Option("--whiten", help="Train in features that make S19's matrix I: few steps on raw data."),
+            typer.Option("--whiten", help="Whiten the features first: far fewer steps on unscaled data."),
         ] = False,
         weights: Annotated[
             Path | None,
@@ -140,8 +143,8 @@ def build() -> Any:
     ) -> int:
         """Train, and say how the run ended: Ctrl-C stops it and keeps what is done.
 
-        Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended otherwise (no minimiser suspected,
-        step limit, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and written).
+        Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended otherwise (step limit, probably no
+        minimiser, ...), 2 the input cannot be used, 130 interrupted (the partial result is printed and written).
         """
         from jaxsoftmax.cli.runs import Call, run_fit
 

@@ -60,8 +60,8 @@ def judge(
         return status, f"Interrupted after {int(raw.step)} steps; this is the last point reached."
     if separated:
         return DIVERGING, (
-            "No minimiser suspected: every sample is already classified with a positive margin (complete separation), "
-            "so scaling W up lowers the loss without end."
+            "Probably no minimiser exists: every sample is already classified with a positive margin (complete "
+            "separation), so scaling W up lowers the loss without end."
         )
     certain = bool(raw.attains)
     solved = end.q is not None and end.q < 1
@@ -73,7 +73,8 @@ def judge(
         status = DIVERGING
     if status == DIVERGING:
         return status, (
-            "No minimiser suspected: the run comes to rest, but the weights still grow and the loss still falls."
+            "The weights keep growing and the loss keeps falling, though the gradient is small; probably no minimiser "
+            "exists."
         )
     if status == STEP_LIMIT:
         words = "The step limit was reached before the gradient tolerance."
@@ -85,7 +86,7 @@ def judge(
     else:
         words = "The scaled gradient reached the tolerance."
     if solved:
-        return status, words + " Converged: S13's q < 1 was evaluated here, so a minimiser exists nearby."
+        return status, words + " Converged: a minimiser exists nearby (S13's q < 1, evaluated here)."
     if certain:
         return (
             status,

@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
+from jaxsoftmax.training.loop.stopping import attains_for_certain
 from jaxsoftmax.training.result import Fit, Status
-from jaxsoftmax.verification.row import columns
+from jaxsoftmax.verification.points import columns
 
 __all__ = ["Conditioning", "conditioning", "conditioning_advice", "existence_words", "fit_findings"]
 
@@ -124,13 +125,13 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
     size = np.linalg.norm(result.W)
     text = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {size:.4g}; it is not called "
     text += f"converged. {result.reason}"
-    remedy = "--label-smoothing 0.01 (label_smoothing=0.01)"
+    remedy = "label smoothing, of 0.01 say,"
     if exists is False or (result.status is Status.DIVERGING and exists is None):
         text += f" Remedy: {remedy} makes a minimiser exist."
-    elif exists is None and result.status is Status.STEP_LIMIT and "not decided" in result.reason:
-        text += f" Remedy: {remedy}, with which one exists, or more steps (--max-steps)."
-    elif exists and result.status is Status.STEP_LIMIT:
-        text += " Remedy: more steps (--max-steps) or another --method."
+    elif result.status is Status.STEP_LIMIT and exists:
+        text += " Remedy: more steps, or another method."
+    elif result.status is Status.STEP_LIMIT and not attains_for_certain(problem):
+        text += f" Remedy: {remedy} with which one exists, or more steps."
     out = [text]
     if verdict is not None:
         out.append(existence_words(verdict))

@@ -18,7 +18,7 @@ from jaxsoftmax.checker.diagnosis.layout import gauge, permutation, shift, trans
 from jaxsoftmax.checker.diagnosis.places import asymmetric, direction, entries, one_leaf, one_slice
 from jaxsoftmax.checker.diagnosis.terms import wrong_term
 from jaxsoftmax.checker.inputs.context import Session, Suspect
-from jaxsoftmax.checker.report.result import StatementCheck
+from jaxsoftmax.reporting.row import Row
 
 __all__ = ["NAMES", "name_diagnoses"]
 
@@ -160,7 +160,7 @@ def _flat(case: Case, truth: Truth | None, unroll: bool) -> Flat | None:
     return flatten(session, unroll=unroll)
 
 
-def _nonfinite(failed: list[StatementCheck]) -> list[str]:
+def _nonfinite(failed: list[Row]) -> list[str]:
     for check in failed:
         ours, theirs = check.worst.get("ours"), check.worst.get("theirs")
         if ours is not None and not np.isfinite(ours) and theirs is not None and np.isfinite(theirs):
@@ -169,7 +169,7 @@ def _nonfinite(failed: list[StatementCheck]) -> list[str]:
     return []
 
 
-def _identities(failed: list[StatementCheck], out: list[str]) -> list[str]:
+def _identities(failed: list[Row], out: list[str]) -> list[str]:
     """Symmetry and definiteness, when the comparisons that say so failed."""
     found = []
     names = {text.partition(":")[0] for text in out}
@@ -184,23 +184,23 @@ def _identities(failed: list[StatementCheck], out: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _dtype(session: Session, failed: list[StatementCheck]) -> list[str]:
+def _dtype(session: Session, failed: list[Row]) -> list[str]:
     """The formula agrees in float64, and the rule as it runs does not: it computes in a narrower dtype somewhere.
 
     A formula that demotes and is off too, but by no more than the narrow dtype's spacing, has constants rounded to it.
     """
-    runs = [c for c in failed if " as it runs in " in f"{c.quantity} {c.route}" and np.isfinite(c.max_error)]
+    runs = [c for c in failed if " as it runs in " in f"{c.quantity} {c.route}" and np.isfinite(c.measured)]
     others = [c for c in failed if " as it runs in " not in f"{c.quantity} {c.route}"]
     if not runs or session.kinks or not session.widen:
         return []
-    check = max(runs, key=lambda c: c.max_error)
+    check = max(runs, key=lambda c: c.measured)
     narrow = sorted({dtype for s in session.suspects for dtype in s.traced.reduced})
     formulas = [s for s in session.suspects if s.formula]
     spacing = max((float(jnp.finfo(dtype).eps) for dtype in narrow), default=0.0)
     if others and not (formulas and all(_relative(s) <= spacing for s in formulas)):
         return []
     size = abs(check.worst["theirs"])
-    relative = check.max_error / size if size else np.inf
+    relative = check.measured / size if size else np.inf
     if not narrow and any(_relative(s) >= _COARSE for s in session.suspects):
         return []
     near = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-import textwrap
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-__all__ = ["explanation", "verdict_report"]
+from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
+
+__all__ = ["explanation", "headline", "verdict_document"]
 
 _SHOWN = 6
 
 
-def verdict_report(verdict: Any) -> str:
-    """The report that `repr` of a verdict prints."""
+def verdict_document(verdict: Any) -> Document:
+    """The report on a verdict."""
     data = verdict.data
     columns = data.given + data.intercept
-    lines = [f"Existence of a minimiser: {_headline(verdict)}"]
     numbers = "shortest decimals" if data.decimal else "the doubles that they are"
     active = "" if len(data.rows) == data.N else f" ({len(data.rows)} of positive weight)"
-    lines.append(
-        f"  data         {data.N} samples{active}, {columns} columns, {data.C} classes; numbers read as {numbers}"
-    )
-    for part in verdict.data.host.regularizer:
-        lines.append(f"  regularizer  {part!r}: the verdict is for loss + regularizer (S21e)")
-    lines += [_wrapped(sentence) for sentence in explanation(verdict).splitlines()]
-    lines += [_wrapped(f"witness      {text}") for text in _witness(verdict)]
+    size = f"{data.N} samples{active}, {columns} columns, {data.C} classes"
+    about = [("data", f"{size}; numbers read as {numbers}")]
+    about += [
+        ("regularizer", f"{part!r}: the verdict is for loss + regularizer (S21e)") for part in data.host.regularizer
+    ]
+    sentences = [Paragraph(sentence) for sentence in explanation(verdict).splitlines()]
+    how = [("witness", text) for text in _witness(verdict)]
     if verdict.status.name == "UNDECIDED":  # the reason stands above
         tried = ", ".join(name for name, _ in verdict.stages) or "nothing"
-        lines.append(_wrapped(f"tried        for {verdict.seconds:.3f} s: {tried}"))
+        how.append(("tried", f"for {verdict.seconds:.3f} s: {tried}"))
     else:
-        lines.append(_wrapped(f"decided      in {verdict.seconds:.3f} s: {verdict.reason}"))
-    return "\n".join(lines)
+        how.append(("decided", f"in {verdict.seconds:.3f} s: {verdict.reason}"))
+    return [Title(f"Existence of a minimiser: {headline(verdict)}"), Facts(about), *sentences, Facts(how)]
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _headline(verdict: Any) -> str:
+def headline(verdict: Any) -> str:
+    """The status with the kind of separation; `ExistenceVerdict.headline` is the public way to it."""
     kind = verdict.type
     if verdict.status.name == "NOT_ATTAINED":
         face = {True: ", the face is proved maximal", False: ", the face is not proved maximal"}.get(
@@ -186,7 +183,7 @@ def _consequence(verdict: Any) -> list[str]:
     if diverging:
         some = ", ".join(f"class {name} ({_some(features)})" for name, features in diverging[:3])
         more = f" and {len(diverging) - 3} more classes" if len(diverging) > 3 else ""
-        lines.append(f"Along V the weights move for ever: {some}{more}; in training ‖W‖ → ∞ (S16).")
+        lines.append(f"In training these coefficients grow without bound (S16): {some}{more}.")
     if verdict.infimum_estimate is not None:
         text = f"{verdict.infimum_estimate:.10g}"
         lines.append(f"The loss falls towards inf L = {text} and never reaches it (S11, {_estimated(verdict)}).")
