@@ -116,13 +116,13 @@ def compare(
 
 def _share(value: float, limit: float) -> float:
     """At most 1 exactly if value <= limit."""
-    if limit > 0 and not (math.isinf(limit) and math.isinf(value)):
+    if limit > 0:
         found = max(value, 0.0) / limit
-    elif value < 0 and limit <= 0:
-        found = abs(limit) / -value
+    elif value < 0:
+        found = abs(limit / value)
     else:
         found = 0.0 if value <= limit else math.inf
-    return math.inf if math.isnan(value) or math.isnan(limit) else found
+    return found if not math.isnan(found) else 1.0 if value <= limit else math.inf
 
 
 def yes_or_no(statement: str, quantity: str, at: str, passed: bool, note: str = "") -> Row:
@@ -163,7 +163,7 @@ def _line(row: Row) -> Line:
         "ROUNDING": ("rounding", "doubt"),
         "DISAGREE": ("FAIL", "bad"),
     }[row.verdict]
-    ratio = "" if row.ratio is None or row.passed is None else f"{row.ratio:.2g}"
+    ratio = "" if row.ratio is None or row.passed is None else f"{row.ratio:.3g}"
     note = "" if row.passed else "; ".join(filter(None, (row.note, _place(row))))
     return Line((row.label(), measured, bound, ratio, mark), tone, note)
 

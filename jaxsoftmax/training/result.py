@@ -149,8 +149,8 @@ class Fit(Report):
         if self.existence is not None:
             facts.append(("existence", self.existence.headline()))
         if self.gap_estimate is not None:
-            words = "above the infimum, where small (half the squared Newton decrement)"
-            facts.append(("gap", f"about {self.gap_estimate:.3g} {words}"))
+            words = "to the infimum, an estimate that holds where it is small (half the squared Newton decrement)"
+            facts.append(("gap", f"{self.gap_estimate:.3g} {words}"))
         if self.q_estimate is None:
             claim = "nothing is claimed: S13's q was not evaluated"
         elif self.q_estimate < 1:

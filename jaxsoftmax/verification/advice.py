@@ -94,12 +94,11 @@ def existence_words(verdict: ExistenceVerdict) -> str:
         >>> import jaxsoftmax as js
         >>> from jaxsoftmax.verification.advice import existence_words
         >>> existence_words(js.decide_existence(js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])))[:39]
-        'ATTAINED, proved: the loss attains its '
+        'proved: the loss attains its minimum: ev'
     """
-    kind = "" if verdict.type in (None, "none") else f", {verdict.type}"
-    proved = ", proved" if verdict.proved and verdict.proof else ""
+    proved = "proved: " if verdict.proved and verdict.proof else ""
     first, *rest = (line for line in verdict.explain().splitlines() if not line.startswith("Remedy"))
-    return " ".join([f"{verdict.status.name}{kind}{proved}: {first[0].lower()}{first[1:]}", *rest])
+    return " ".join([f"{proved}{first[0].lower()}{first[1:]}", *rest])
 
 
 def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None = None) -> list[str]:
@@ -116,7 +115,7 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
         >>> from jaxsoftmax.verification.advice import fit_findings
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
         >>> [text[:13] for text in fit_findings(fit_quietly(problem), problem)]
-        ['the fit ended', 'NOT_ATTAINED,']
+        ['the fit ended', 'proved: no mi']
     """
     if result.converged:
         return []

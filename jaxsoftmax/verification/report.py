@@ -71,18 +71,22 @@ class DatasetReport(Report):
         outcome = f"{failed} FAILED" if failed else "none failed"
         outcome += f", {len(open_)} not run or decided by rounding" * bool(open_)
         title = f"{self.name}: {len(self.checks)} checks, {outcome} ({self.seconds:.1f} s)"
-        tables = [rows_table(self.checks)] if all else [self._groups(), *self._rest([*self.failed, *open_])]
+        rest = [*self.failed, *open_]
+        tables = [rows_table(self.checks)] if all else [self._groups(), *([rows_table(rest)] if rest else [])]
         findings = [Paragraph(f"finding: {text}", "doubt") for text in self.findings]
         return [Title(title, "bad" if failed else "title"), Facts(self._facts()), *tables, *findings]
 
     def _facts(self) -> list[tuple[str, str]]:
         fit, facts = self.fit, problem_facts(self.problem)
-        ended = "" if fit.converged else f", {fit.status.name}"
-        facts.append(("fit", f"{fit.method}, {fit.steps} steps{ended}, loss {fit.loss:.12g}. {fit.reason}"))
+        run = f"{fit.method}, {fit.steps} steps, loss {fit.loss:.12g}"
+        ended = f"{fit.status.name}: {run}. {fit.reason}"
+        facts.append(("fit", f"converged (S13's q < 1): {run}" if fit.converged else ended))
         if self.existence is not None:
-            facts.append(("minimiser", f"{self.existence.headline()}: {self.existence.reason}"))
+            words = {True: "one exists", False: "none exists", None: "not decided whether one exists"}
+            proved = ", proved" * (self.existence.proof is not None)
+            facts.append(("minimiser", f"{words[self.existence.attained]}{proved}: {self.existence.reason}"))
         if self.certificate is not None:
-            facts.append(("proved", self.certificate.summary()))
+            facts.append(("minimum", self.certificate.summary()))
         if self.convexity is not None:
             facts.append(("curvature", self.convexity.summary()))
         return facts
@@ -97,12 +101,9 @@ class DatasetReport(Report):
                 ratios = [row.ratio for row in group if row.ratio is not None and row.passed is not None]
                 passed = sum(row.passed is True for row in group)
                 failed = any(row.passed is False for row in group)
-                cells = (f"{words} ({tags})", f"{passed} of {len(group)}", f"{max(ratios):.2g}" if ratios else "")
+                cells = (f"{words} ({tags})", f"{passed} of {len(group)}", f"{max(ratios):.3g}" if ratios else "")
                 rows.append(Line(cells, "bad" if failed else ""))
         return Table(("checks", "passed", "worst error / allowed"), rows, "<>>")
-
-    def _rest(self, rows: list[Row]) -> list[Table]:
-        return [rows_table(rows)] if rows else []
 
 
 GROUPS = (

@@ -119,7 +119,7 @@ def _recession(problem: Problem, V: np.ndarray) -> tuple[float, float]:
 def _recheck(problem: Problem, verdict: ExistenceVerdict, about: str) -> Row:
     statement = {"multipliers": "S10", "coercive": "S21e"}.get(str(verdict.proof), "S9")
     statement = "S10" if verdict.type == "quasi-complete" else statement
-    what = f"independent checker of {verdict.status.name}"
+    what = f"proof that {'a' if verdict.attained else 'no'} minimiser exists, independent checker"
     N, D = problem.host.X.shape
     if N * D > CHECK_WORK:
         note = f"not run: N·D = {N * D:.1e} > {CHECK_WORK:.0e}; the command certify does it"

@@ -127,7 +127,7 @@ def _loss_rounding(problem: Problem, result: Fit) -> float:
 
 
 def _recheck(problem: Problem, certificate: Certificate) -> Row:
-    what = "independent checker of the minimum"
+    what = "proof of the minimum, independent checker"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "certificate.json"
         certificate.save(file)

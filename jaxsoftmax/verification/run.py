@@ -198,6 +198,7 @@ def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray
     said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
     sentence = (
         f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "
-        f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: {result.converged}."
+        f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}, and is "
+        f"{'called' if result.converged else 'not called'} converged."
     )
     return sentence, check_existence_verdict(problem, verdict, result, W, "without smoothing")

@@ -78,7 +78,7 @@ def test_a_certificate_that_the_checker_refuses_fails_its_row(proved):
     claims = true.proof.claims._replace(radius="0.0")
     wrong = dataclasses.replace(true, proof=true.proof._replace(claims=claims))
     (row,) = [row for row in rows(proved, wrong) if row.passed is False]
-    assert "check_minimiser" in row.check and "radius" in row.note
+    assert "independent checker: refused" in row.quantity and "radius" in row.note
 
 
 def test_the_eigenvalue_of_an_l2_penalty_is_none_that_is_bounded(proved):
@@ -109,7 +109,7 @@ def test_why_there_is_no_certificate_is_a_row(proved, monkeypatch):
     far = dataclasses.replace(result, W=1000 * np.asarray(result.W))
     reasons.append((certificate_on(problem, True, far, None), "not proved: "))
     monkeypatch.setattr(certificate_checks, "PROOF_WORK", 1)
-    reasons.append((certificate_on(problem, True, result, None), "jaxsoftmax certify --digits does it"))
+    reasons.append((certificate_on(problem, True, result, None), "the command certify does it"))
     for (certificate, reason), words in reasons:
         assert certificate is None and words in reason
         (row,) = check_minimiser_certificate(problem, certificate, reason, result, probe, "fitted W")

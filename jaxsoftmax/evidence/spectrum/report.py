@@ -129,22 +129,20 @@ class ConvexityReport(Report):
 
     def summary(self) -> str:
         """What was found, in one sentence."""
-        low = f"{self.lambda_min:.6g}" if self.resolved else f"below what {self.dtype} resolves ({self.resolution:.1e})"
-        text = f"eigenvalues of the Hessian from {low} to {self.lambda_max:.6g} off its null space"
-        text += f" of dimension {self.kernel_dim}"
-        if self.kernel_dim != self.kernel_dim_predicted:
-            text += f" ({self.kernel_dim_predicted} predicted, S6)"
-        if self.resolved:
-            text += f"; condition number {self.condition_estimate:.4g}"
-        return f"{text}; convexity: {self.verdict.value}"
+        words = {"CONSISTENT": "consistent with convexity", "REFUTED": "convexity REFUTED"}
+        text = words.get(self.verdict.value, f"not resolved by {self.dtype}")
+        low = f"{self.lambda_min:.6g}" if self.resolved else f"below {self.resolution:.1e} (unresolved)"
+        ratio = f", condition number {self.condition_estimate:.4g}" if self.resolved else ""
+        predicted = "as" if self.kernel_dim == self.kernel_dim_predicted else f"{self.kernel_dim_predicted}"
+        null = f"null space of dimension {self.kernel_dim}, {predicted} predicted (S6)"
+        return f"{text}: eigenvalues {low} to {self.lambda_max:.6g}{ratio}; {null}"
 
     def document(self) -> Document:
         """The verdict, the extreme eigenvalues beside their bounds, the null space, and how accurate this is."""
         title = f"Convexity probe: {self.verdict.value}"
         if not isinstance(self.lambda_max, float):  # rebuilt by JAX with something else in the leaves
             return [Title(title)]
-        interval = self.lambda_min_interval
-        low = "unresolved" if interval is None else f"between {max(0.0, interval[0]):.6g} and {interval[1]:.6g}"
+        unclear = "" if self.resolved else ", unresolved"
         least = f"at least {self.lambda_min_bound:.6g} (S7c)" if self.lambda_min_bound > 0 else "no rigorous bound"
         most = (
             "no rigorous bound" if math.isnan(self.lambda_max_bound) else f"at most {self.lambda_max_bound:.6g} (S7a)"
@@ -159,11 +157,12 @@ class ConvexityReport(Report):
             null += (
                 f"predicted from rank {self.rank} of X (S6; singular values below {self.rank_tolerance:.2g} count as 0)"
             )
-        tried = f"smallest vᵀHv/|v|² is {self.form_min_measured:.3g}"
+        tried = f"smallest curvature vᵀHv/|v|² {self.form_min_measured:.3g}"
         if not math.isnan(self.midpoint_excess_measured):
-            tried += f"; the loss at midpoints exceeds the mean by {self.midpoint_excess_measured:.2g} of its rounding"
+            above = f"{self.midpoint_excess_measured:.2g} times its rounding"
+            tried += f"; the loss at midpoints exceeds the mean of the ends by {above} (convex: at most 1)"
         facts = [
-            ("smallest eigenvalue", f"{self.lambda_min:.6g} off the null space, {low}; {least}"),
+            ("smallest eigenvalue", f"{self.lambda_min:.6g} off the null space{unclear}; {least}"),
             ("largest eigenvalue", f"{self.lambda_max:.6g}; {most}"),
             ("condition number", f"{self.condition_estimate:.6g} off the null space; {ratio}"),
             ("null space", null),

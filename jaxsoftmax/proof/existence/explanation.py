@@ -22,18 +22,18 @@ def verdict_document(verdict: Any) -> Document:
     numbers = "shortest decimals" if data.decimal else "the doubles that they are"
     active = "" if len(data.rows) == data.N else f" ({len(data.rows)} of positive weight)"
     size = f"{data.N} samples{active}, {columns} columns, {data.C} classes"
-    about = [("data", f"{size}; numbers read as {numbers}")]
-    about += [
+    facts = [("data", f"{size}; numbers read as {numbers}")]
+    facts += [
         ("regularizer", f"{part!r}: the verdict is for loss + regularizer (S21e)") for part in data.host.regularizer
     ]
     sentences = [Paragraph(sentence) for sentence in explanation(verdict).splitlines()]
-    how = [("witness", text) for text in _witness(verdict)]
+    facts += [("witness", text) for text in _witness(verdict)]
     if verdict.status.name == "UNDECIDED":  # the reason stands above
         tried = ", ".join(name for name, _ in verdict.stages) or "nothing"
-        how.append(("tried", f"for {verdict.seconds:.3f} s: {tried}"))
+        facts.append(("tried", f"for {verdict.seconds:.3f} s: {tried}"))
     else:
-        how.append(("decided", f"in {verdict.seconds:.3f} s: {verdict.reason}"))
-    return [Title(f"Existence of a minimiser: {headline(verdict)}"), Facts(about), *sentences, Facts(how)]
+        facts.append(("decided", f"in {verdict.seconds:.3f} s: {verdict.reason}"))
+    return [Title(f"Existence of a minimiser: {headline(verdict)}"), *sentences, Facts(facts)]
 
 
 def headline(verdict: Any) -> str:

@@ -230,11 +230,8 @@ class Certificate(Report):
         if self.digits:  # the first digit is not 0 unless L* < 1, where a zero is shown and not counted
             pairs = enumerate(zip(self.loss_lower, self.loss_upper, strict=False))
             known = self.loss_lower[: next((k for k, pair in pairs if pair[0] != pair[1]), None)] + "…"
-        return (
-            f"L* = {known}, {self.digits} digits proved (S13: q <= {float(self.q):.1e}); the minimiser lies within "
-            f"{float(self.radius_euclidean):.1e} of known weights, where the curvature is at least "
-            f"{float(self.curvature_euclidean_bound):.3g} {self.directions()}"
-        )
+        near = f"the minimiser is known to within {float(self.radius_euclidean):.1e}"
+        return f"L* = {known}, {self.digits} digits proved (S13); {near}"
 
     def document(self) -> Document:
         """What is proved, and how."""

@@ -1,4 +1,4 @@
-"""result.py and render.py: the verdict, the error that carries the report, and what the text shows."""
+"""result.py: the verdict, the error that carries the report, and what the text shows."""
 
 import json
 import pickle
@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from jaxsoftmax.checker.report.entries import Entry, UlpHistogram
-from jaxsoftmax.checker.report.render import as_html, as_text, bar_lines
+from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines
 from jaxsoftmax.checker.report.result import CrossCheckReport, DerivativeError, Diagnosis, compare, worst_of
 
 
