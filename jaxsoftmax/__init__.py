@@ -62,7 +62,8 @@ _NAMES_IN = {
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
     "training.divergence": ("NoMinimizerWarning",),
-    "verification.run": ("VerifyReport", "verify"),
+    "verification.report": ("VerifyReport",),
+    "verification.run": ("verify",),
 }
 _MODULES = ("datasets", "plots")  # public as modules
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
@@ -130,7 +131,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .training.fit import fit as fit
     from .training.result import Fit as Fit
     from .training.result import Status as Status
-    from .verification.run import VerifyReport as VerifyReport
+    from .verification.report import VerifyReport as VerifyReport
     from .verification.run import verify as verify
 
     __version__: str

@@ -25,7 +25,8 @@ from jaxsoftmax.checker.inputs.large import LARGE
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
-from jaxsoftmax.checker.report.result import Aspect, CrossCheckReport, Finding, StatementCheck
+from jaxsoftmax.checker.report.result import Aspect, CrossCheckReport, Finding
+from jaxsoftmax.reporting.row import Row
 from jaxsoftmax.support.validation import is_traced, random_generator, show, warn_if_miscompiling
 
 _POLICIES = ("widen", "working")
@@ -243,12 +244,12 @@ def _coarsest(findings: list[Finding]) -> float | None:
     return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)
 
 
-def _listed(check: StatementCheck, entries: list[Entry]) -> bool:
+def _listed(check: Row, entries: list[Entry]) -> bool:
     return any((e.quantity, e.path) == (check.quantity, check.worst["path"]) for e in entries)
 
 
-def _worst_of_row(check: StatementCheck) -> Entry:
+def _worst_of_row(check: Row) -> Entry:
     """The worst entry of a comparison that failed, where no table of it was kept or the sample left it out."""
     ours, theirs = check.worst["ours"], check.worst["theirs"]
     apart = float(ulps_apart(np.float64(ours), np.float64(theirs)))
-    return Entry(check.quantity, check.worst["path"], ours, theirs, check.max_error, check.bound, apart)
+    return Entry(check.quantity, check.worst["path"], ours, theirs, check.measured, check.bound, apart)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import shlex
 import tempfile
 import time
@@ -11,19 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxsoftmax.cli.options import UnusableInput, check_writable, console
+from jaxsoftmax.cli.options import UnusableInput, check_writable
 from jaxsoftmax.cli.proofs import Proved, prove_existence, prove_minimiser
-from jaxsoftmax.cli.report import wrapped_line
+from jaxsoftmax.cli.report import print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, replacing, spinner, write_json, writing
 from jaxsoftmax.datasets.dataset import Dataset
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.readers.exact_cells import refuse_rounded_cells
 from jaxsoftmax.readers.idx import is_idx
 from jaxsoftmax.readers.read_table import read_table
+from jaxsoftmax.reporting.blocks import Document, Facts, Title
+from jaxsoftmax.reporting.environment import environment, headline, version
 from jaxsoftmax.support.validation import one_of, positive_int
-from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
-from jaxsoftmax.verification.render import problem_lines, title
-from jaxsoftmax.verification.run import environment, version
+from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare, problem_facts
 
 __all__ = ["Certify", "run_certify"]
 
@@ -96,7 +95,7 @@ def run_certify(call: Certify) -> int:
     }
     write_json(call.json_file, content)
     if not call.quiet:
-        _print(call, content, found, checked)
+        print_document(_document(call, content, found, checked))
     return PROVED if checked else FAILED
 
 
@@ -178,31 +177,19 @@ def _sources(call: Certify, prepared: Prepared, data: Dataset, decimal: bool) ->
             yield Source(file, None, f"a temporary dump ({unread}; --dump FILE keeps one)", kept=False)
 
 
-def _print(call: Certify, content: dict[str, Any], found: Proved, checked: list[Checked]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    out = console()
-    out.print(Text(title(content["version"], content["environment"]), style="bold"))
-    out.print()
-    out.print(Text(f"{content['problem']['name']}: certify ({content['seconds']:.1f} s)", style="bold"))
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(no_wrap=True, style="dim")
-    facts.add_column(overflow="fold")
-    for subject, text in problem_lines(content["problem"]):
-        facts.add_row(subject, Text(text))
-    out.print(facts)
-    out.print()
+def _document(call: Certify, content: dict[str, Any], found: Proved, checked: list[Checked]) -> Document:
+    document: Document = [
+        Title(headline(content["version"], content["environment"])),
+        Title(f"{content['problem']['name']}: certify ({content['seconds']:.1f} s)"),
+        Facts(problem_facts(content["problem"])),
+    ]
     for report in found.reports:
-        # The report's own continuation lines, indented by four, are joined, for this console has its own width.
-        for line in re.sub(r"\n    (?! )", " ", report).splitlines():
-            out.print(Text("\n".join(wrapped_line(line, out.width))))
-        out.print()
+        document += report
     for one in checked:
         first = str(one.verdict).splitlines()[0]
-        out.print(Text(f"checked: {first}; from {one.source.words}, in {one.seconds:.3f} s"), soft_wrap=True)
+        document.append(Title(f"checked: {first}; from {one.source.words}, in {one.seconds:.3f} s", ""))
     good, sentence = _outcome(call, content["refused"], found, checked)
-    out.print(Text(sentence, style="bold green" if good else "bold red"), soft_wrap=True)
+    return [*document, Title(sentence, "good" if good else "bad")]
 
 
 def _outcome(call: Certify, refusal: str | None, found: Proved, checked: list[Checked]) -> tuple[bool, str]:

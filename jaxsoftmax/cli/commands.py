@@ -15,8 +15,9 @@ __all__ = ["build"]
 _HELP = """The mathematics of the softmax layer, checked on data.
 
 verify compares hand-derived derivatives with autodiff and 50-digit
-arithmetic, trains, and looks at the curvature. fit trains and says how the
-run ended. probe looks at the curvature at one point. certify proves whether a
+arithmetic, trains, looks at the curvature, and prints what it found and
+proved (with --all a row for each check). fit trains and says how the run
+ended. probe looks at the curvature at one point. certify proves whether a
 minimiser exists, or where it is to any number of digits, in a certificate
 that check verifies. crosscheck checks the derivatives of any JAX function."""
 _FORMATS = (
@@ -104,6 +105,9 @@ def build() -> Any:
         dtype: Dtype = "float64",
         seed: Seed = 0,
         method: Method = "auto",
+        every_row: Annotated[
+            bool, typer.Option("--all", help="Print every row; the JSON always has them all.")
+        ] = False,
         json_file: Json = None,
         quiet: Quiet = False,
     ) -> int:
@@ -114,7 +118,7 @@ def build() -> Any:
         """
         from jaxsoftmax.cli.runs import Call, run_verify
 
-        return run_verify(Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet))
+        return run_verify(Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet), every_row)
 
     @app.command()
     def fit(

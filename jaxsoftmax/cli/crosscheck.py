@@ -13,7 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from jaxsoftmax.cli.options import Interrupted, UnusableInput, check_writable, console
+from jaxsoftmax.cli.options import Interrupted, UnusableInput, check_writable
+from jaxsoftmax.cli.report import print_document
+from jaxsoftmax.reporting.blocks import Document, Title
 from jaxsoftmax.support.errors import WrongArgument
 
 __all__ = ["Check", "find_function", "run_crosscheck"]
@@ -57,7 +59,7 @@ def run_crosscheck(call: Check) -> int:
     # Files first, because the reader of a pipe may go away; what cannot be written does not keep the report back.
     failures = [*_write_json(call, reports), *_write_plot(call, reports)]
     if not call.quiet:
-        _print(call, reports)
+        print_document(_document(call, reports))
     if failures:
         raise failures[0]
     return DISAGREES if any(report.verdict == "DISAGREE" for report in reports.values()) else PASSED
@@ -183,7 +185,7 @@ def _module_of(file: Path) -> ModuleType:
 
 def _write_json(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]:
     if call.json_file is not None:
-        from jaxsoftmax.verification.run import environment, version
+        from jaxsoftmax.reporting.environment import environment, version
 
         content = {
             "command": "crosscheck",
@@ -220,12 +222,5 @@ def _write_plot(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]
             yield UnusableInput(f"--plot: {call.plot_file} cannot be written ({error}).")
 
 
-def _print(call: Check, reports: dict[str, Any]) -> None:
-    from rich.text import Text
-
-    out = console()
-    for i, (name, report) in enumerate(reports.items()):
-        if i:
-            out.print()
-        out.print(Text(f"{call.target}, {name}", style="bold"), soft_wrap=True)  # a long path stays whole
-        out.print(report)
+def _document(call: Check, reports: dict[str, Any]) -> Document:
+    return [part for name, report in reports.items() for part in [Title(f"{call.target}, {name}"), *report.document()]]

@@ -9,6 +9,7 @@ from jaxsoftmax.certification import certify
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.decide import decide_existence
 from jaxsoftmax.proof.minimum.prove import NotProved
+from jaxsoftmax.reporting.blocks import Document, Title
 
 __all__ = ["Proved", "prove_existence", "prove_minimiser"]
 
@@ -17,13 +18,13 @@ class Proved(NamedTuple):
     """What came of it.
 
     saved: has `save(path, table=)`, which writes the certificate; None where there is none.
-    reports: texts to print.
+    reports: documents to print.
     content: for the JSON report.
     sentence: what the report ends with where nothing is saved.
     """
 
     saved: Any | None
-    reports: tuple[str, ...]
+    reports: tuple[Document, ...]
     content: dict[str, Any]
     sentence: str
 
@@ -43,7 +44,7 @@ def prove_existence(problem: Problem, decimal: bool, budget: float, tell: Callab
     verdict = decide_existence(problem, budget=budget, decimal=decimal, progress=tell)
     return Proved(
         saved=verdict if verdict.proof is not None else None,
-        reports=(repr(verdict),),
+        reports=(verdict.document(),),
         content={"existence": verdict.to_dict(), "minimiser": None},
         sentence="UNDECIDED: no certificate is written. The report says what would help.",
     )
@@ -72,7 +73,7 @@ def prove_minimiser(
             )
             reason = str(error)
         content = {"existence": verdict.to_dict(), "minimiser": None, "reason": reason}
-        return Proved(None, (reason, repr(verdict)), content, sentence)
+        return Proved(None, ([Title(reason)], verdict.document()), content, sentence)
     weights = {"W": certificate.W.tolist(), "weight_error_bounds": certificate.weight_error_bounds().tolist()}
     content = {"existence": None, "minimiser": certificate.to_dict() | weights}
-    return Proved(certificate, (repr(certificate),), content, "")
+    return Proved(certificate, (certificate.document(),), content, "")

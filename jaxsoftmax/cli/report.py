@@ -1,22 +1,25 @@
-"""The report of one `fit` or `probe` run of the command line: as JSON, and printed through rich."""
+"""The report of one `fit` or `probe` run of the command line; how any report is printed in colour."""
 
 from __future__ import annotations
 
 import dataclasses
-import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jaxsoftmax.verification.render import problem_lines, title
-from jaxsoftmax.verification.row import plain
+from jaxsoftmax.cli.options import console
+from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
+from jaxsoftmax.reporting.environment import headline
+from jaxsoftmax.reporting.json_values import json_ready
+from jaxsoftmax.reporting.report import Report
+from jaxsoftmax.reporting.text import WIDTH, toned_lines
+from jaxsoftmax.verification.inputs import problem_facts
 
-if TYPE_CHECKING:
-    from rich.console import Console
+__all__ = ["RunReport", "print_document", "progress_line"]
 
-__all__ = ["RunReport", "print_run", "progress_line", "wrapped_line"]
+STYLES = {"title": "bold", "good": "bold green", "doubt": "yellow", "bad": "bold red"}
 
 
-@dataclasses.dataclass(frozen=True)
-class RunReport:
+@dataclasses.dataclass(frozen=True, repr=False)
+class RunReport(Report):
     """What one run found.
 
     Attributes:
@@ -39,68 +42,46 @@ class RunReport:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; `fit`, `convexity`, `problem`, `version` and `environment` as in the report of `verify`."""
-        parts = {name: part.to_dict() if hasattr(part, "to_dict") else part for name, part in self.parts.items()}
-        head = {"command": self.command, "version": self.version, "environment": self.environment}
-        return (
-            head
-            | {"problem": plain(self.problem)}
-            | parts
-            | {
-                "findings": list(self.findings),
-                "seconds": self.seconds,
-            }
-        )
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json_ready(found | found.pop("parts"))
+
+    def document(self) -> Document:
+        """What was trained on, how training ended, the curvature, what to know, and one last sentence."""
+        facts = problem_facts(self.problem)
+        if self.parts.get("at") is not None:
+            facts.append(("at", self._place()))
+        found: Document = [
+            Title(headline(self.version, self.environment)),
+            Title(f"{self.problem['name']}: {self.command} ({self.seconds:.1f} s)"),
+            Facts(facts),
+        ]
+        for part in ("fit", "convexity"):
+            if self.parts.get(part) is not None:
+                found += self.parts[part].document()
+        found += [Paragraph(f"finding: {text}", "doubt") for text in self.findings]
+        good, sentence = verdict(self)
+        return [*found, Title(sentence, "good" if good else "bad")]
+
+    def _place(self) -> str:
+        at = self.parts["at"]
+        seeded = f"a random W, seed {self.problem['seed']}"
+        return {"zero": "W = 0", "random": seeded, "fit": "the W of the fit"}.get(at, f"the W of {at}")
 
 
-def print_run(report: RunReport, console: Console) -> None:
-    """Print the report: what was trained on, how training ended, the curvature, what to know, and one last sentence."""
-    from rich.table import Table
-    from rich.text import Text
-
-    console.print(Text(title(report.version, report.environment), style="bold"))
-    console.print()
-    console.print(Text(f"{report.problem['name']}: {report.command} ({report.seconds:.1f} s)", style="bold"))
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(no_wrap=True, style="dim")
-    facts.add_column(overflow="fold")
-    for name, text in problem_lines(report.problem):
-        facts.add_row(name, Text(text))
-    if report.parts.get("at") is not None:
-        facts.add_row("at", Text(_place(report)))
-    console.print(facts)
-    for part in ("fit", "convexity"):
-        if report.parts.get(part) is not None:
-            console.print()
-            for line in repr(report.parts[part]).splitlines():
-                console.print(Text("\n".join(wrapped_line(line, console.width))))
-    if report.findings:
-        console.print()
-    for text in report.findings:
-        console.print(Text.assemble(("finding: ", "yellow"), text), overflow="fold")
-    console.print()
-    good, sentence = verdict(report)
-    console.print(Text(sentence, style="bold green" if good else "bold red"))
-
-
-def wrapped_line(line: str, width: int) -> list[str]:
-    """A line of a report, broken at blanks, what follows indented by two more than its beginning.
+def print_document(document: Document) -> None:
+    """Print what a report says, in colour where the terminal has some.
 
     Example:
-        >>> from jaxsoftmax.cli.report import wrapped_line
-        >>> wrapped_line("  one two three four five", 20)
-        ['  one two three four', '    five']
+        >>> from jaxsoftmax.cli.report import print_document
+        >>> from jaxsoftmax.reporting.blocks import Title
+        >>> print_document([Title("iris")])
+        iris
     """
-    indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.wrap(
-        line.strip(), max(20, width), initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
-    )
+    from rich.text import Text
 
-
-def _place(report: RunReport) -> str:
-    at = report.parts["at"]
-    return {"zero": "W = 0", "random": f"a random W, seed {report.problem['seed']}", "fit": "the W of the fit"}.get(
-        at, f"the W of {at}"
-    )
+    out = console()
+    for line, tone in toned_lines(document, min(WIDTH, out.width)):
+        out.print(Text(line, style=STYLES.get(tone, "")), soft_wrap=True)
 
 
 def verdict(report: RunReport) -> tuple[bool, str]:
@@ -120,10 +101,10 @@ def verdict(report: RunReport) -> tuple[bool, str]:
         return False, "Nothing was trained."
     reached = fit.status.name == "GRADIENT_TOLERANCE"
     if fit.converged and reached:
-        return True, "Converged: the tolerance was reached, and S13's q < 1 was evaluated."
+        return True, "Converged: the tolerance was reached, and a minimiser is near (S13's q < 1, evaluated)."
     if reached:
-        return True, "The tolerance was reached; S13's q < 1 was not evaluated, so no minimiser is claimed."
-    near = "; S13's q < 1 was evaluated, so a minimiser is near" if fit.converged else ""
+        return True, "The tolerance was reached; whether a minimiser is near was not shown (S13's q < 1)."
+    near = "; a minimiser is near all the same (S13's q < 1, evaluated)" if fit.converged else ""
     return False, f"The tolerance was not reached: {fit.status.name}{near}."
 
 

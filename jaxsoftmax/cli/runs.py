@@ -12,20 +12,20 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from jaxsoftmax.cli.options import UnusableInput, check_writable, console
-from jaxsoftmax.cli.report import RunReport, print_run, progress_line
+from jaxsoftmax.cli.options import UnusableInput, check_writable
+from jaxsoftmax.cli.report import RunReport, print_document, progress_line
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.evidence.spectrum.probe import probe_convexity
 from jaxsoftmax.readers.read_table import read_table
 from jaxsoftmax.readers.weights_file import load_weights, save_weights
+from jaxsoftmax.reporting.environment import environment, version
 from jaxsoftmax.training.registry import check_method
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
-from jaxsoftmax.verification.render import print_report
-from jaxsoftmax.verification.row import draw
+from jaxsoftmax.verification.points import draw
 from jaxsoftmax.verification.rows_existence import fit_quietly, verdict_on
-from jaxsoftmax.verification.run import LOGIT_SPREAD, environment, verify_prepared, version
+from jaxsoftmax.verification.run import LOGIT_SPREAD, verify_prepared
 
 __all__ = ["Call", "run_fit", "run_probe", "run_verify"]
 
@@ -58,14 +58,14 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
 
 
 @interruptible()
-def run_verify(call: Call) -> int:
-    """`jaxsoftmax verify`: every check, one row each."""
+def run_verify(call: Call, every_row: bool = False) -> int:
+    """`jaxsoftmax verify`: what was checked, found and proved, or every row."""
     prepared = _prepare(call)
     with spinner(call.quiet) as update, refusing(library=False):
         report = verify_prepared(prepared, call.seed, update, method=call.method)
     write_json(call.json_file, report.to_dict())
     if not call.quiet:
-        print_report(report, console())
+        print_document(report.document(all=every_row))
     return PASSED if report.passed else FAILED
 
 
@@ -179,6 +179,6 @@ def _finish(
     except UnusableInput as error:
         failures.append(error)
     if not call.quiet:
-        print_run(report, console())
+        print_document(report.document())
     if failures:
         raise failures[0]

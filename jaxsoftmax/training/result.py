@@ -15,6 +15,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
+from jaxsoftmax.reporting.json_values import json_ready
+from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.training.loop import run as loop
 
 
@@ -61,7 +64,7 @@ _META = ("status", "method", "has_intercept", "reason", "existence")
 
 @partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Report):
     """The result of `fit`. Arrays are NumPy, so a float64 result survives leaving an x64 scope.
 
     Attributes:
@@ -130,41 +133,43 @@ class Fit:
         return self.W[:, -1] if self.has_intercept else np.zeros(self.W.shape[0], self.W.dtype)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, keys as the fields plus `converged`; inf and NaN become None."""
-        out: dict[str, Any] = {"W": np.asarray(self.W).tolist(), "status": self.status.name}
-        for name in _DATA[1:-1]:
-            value = getattr(self, name)
-            out[name] = None if value is None or not math.isfinite(value) else value
-        out["history"] = {k: [v if math.isfinite(v) else None for v in a.tolist()] for k, a in self.history.items()}
+        """JSON-ready, keys as the fields plus `converged`."""
+        out: dict[str, Any] = {"W": self.W, "status": self.status.name}
+        out |= {name: getattr(self, name) for name in _DATA[1:]}
         out |= {"method": self.method, "reason": self.reason, "converged": self.converged}
-        out["existence"] = None if self.existence is None else self.existence.to_dict()
-        return out
+        return json_ready(out | {"existence": self.existence})
 
-    def __repr__(self) -> str:
+    def document(self) -> Document:
+        """How the run ended, where it ended, and what is known about a minimum there."""
         if not isinstance(self.W, np.ndarray):  # rebuilt by JAX with something else in the leaves
-            return f"Fit(method={self.method!r}, status={self.status.name})"
-        C, D = self.W.shape
-        lines = [
-            f"Fit by {self.method}: {self.status.name} after {self.steps} steps, W ({C}, {D}) {self.W.dtype}",
-            f"  {self.reason}",
-            f"  loss {self.loss:.12g}   |gradient| {self.gradient_norm:.3g}   scaled {self.scaled_gradient:.3g}",
+            return [Title(f"Fit(method={self.method!r}, status={self.status.name})")]
+        facts = [
+            ("weights", f"{self.W.shape}, {self.W.dtype}"),
+            ("loss", f"{self.loss:.12g}"),
+            ("gradient", f"norm {self.gradient_norm:.3g}; scaled, as the tolerance is, {self.scaled_gradient:.3g}"),
         ]
         if self.existence is not None:
-            lines.append("  " + repr(self.existence).splitlines()[0])
+            facts.append(("existence", self.existence.headline()))
         if self.gap_estimate is not None:
-            lines.append(
-                f"  half the squared Newton decrement {self.gap_estimate:.3g} (where small, the gap to the infimum)"
-            )
+            words = "to the infimum, an estimate that holds where it is small (half the squared Newton decrement)"
+            facts.append(("gap", f"{self.gap_estimate:.3g} {words}"))
         if self.q_estimate is None:
-            lines.append("  S13's q was not evaluated, so nothing is claimed about a minimiser")
+            claim = "nothing is claimed: S13's q was not evaluated"
+        elif self.q_estimate < 1:
+            claim = f"one exists nearby: q = {self.q_estimate:.3g} < 1 (S13; evaluated in float64, not proved)"
         else:
-            what = "a minimiser exists nearby" if self.q_estimate < 1 else "no claim that a minimiser exists"
-            lines.append(f"  S13: q = {self.q_estimate:.3g} (evaluated in float64, not proved): {what}")
-        rates = [("measured", self.rate_measured), ("S17 from the spectrum", self.rate_estimate)]
-        rates.append(("S19's bound" if self.method == "mm" else "S17 from S7's bounds", self.rate_bound))
+            claim = f"nothing is claimed: q = {self.q_estimate:.3g} is not below 1 (S13; evaluated in float64)"
+        facts.append(("minimiser", claim))
+        rates = [("measured", self.rate_measured), ("from the spectrum (S17)", self.rate_estimate)]
+        rates.append(("bound (S19)" if self.method == "mm" else "bound (S17, S7)", self.rate_bound))
         known = [f"{name} 1 - {1 - value:.3g}" for name, value in rates if value is not None]
-        if self.log_gain_bound is not None:
-            known.append(f"S18 before training, of the loss's excess, 1 - 10^{self.log_gain_bound / math.log(10):.4g}")
         if known:
-            lines.append("  contraction per step: " + ", ".join(known))
-        return "\n".join(lines)
+            facts.append(("a step", f"multiplies the distance to the minimum by: {', '.join(known)}"))
+        if self.log_gain_bound is not None:
+            excess = f"1 - 10^{self.log_gain_bound / math.log(10):.4g}"
+            facts.append(("promised", f"each step multiplies the loss above its minimum by at most {excess} (S18)"))
+        return [
+            Title(f"Fit by {self.method}: {self.status.name} after {self.steps} steps"),
+            Paragraph(self.reason),
+            Facts(facts),
+        ]

@@ -9,8 +9,9 @@ import numpy as np
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.explanation import explanation
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
+from jaxsoftmax.training.loop.stopping import attains_for_certain
 from jaxsoftmax.training.result import Fit, Status
-from jaxsoftmax.verification.row import columns
+from jaxsoftmax.verification.points import columns
 
 __all__ = ["Conditioning", "conditioning", "conditioning_advice", "existence_words", "fit_findings"]
 
@@ -94,12 +95,11 @@ def existence_words(verdict: ExistenceVerdict) -> str:
         >>> import jaxsoftmax as js
         >>> from jaxsoftmax.verification.advice import existence_words
         >>> existence_words(js.decide_existence(js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])))[:39]
-        'ATTAINED, proved: the loss attains its '
+        'proved: the loss attains its minimum: ev'
     """
-    kind = "" if verdict.type in (None, "none") else f", {verdict.type}"
-    proved = ", proved" if verdict.proved and verdict.proof else ""
+    proved = "proved: " if verdict.proved and verdict.proof else ""
     first, *rest = explanation(verdict)
-    return " ".join([f"{verdict.status.name}{kind}{proved}: {first[0].lower()}{first[1:]}", *rest])
+    return " ".join([f"{proved}{first[0].lower()}{first[1:]}", *rest])
 
 
 def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None = None) -> list[str]:
@@ -116,7 +116,7 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
         >>> from jaxsoftmax.verification.advice import fit_findings
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
         >>> [text[:13] for text in fit_findings(fit_quietly(problem), problem)]
-        ['the fit ended', 'NOT_ATTAINED,']
+        ['the fit ended', 'proved: no mi']
     """
     if result.converged:
         return []
@@ -125,13 +125,13 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
     size = np.linalg.norm(result.W)
     text = f"the fit ended {result.status.name} after {result.steps} steps with ‖W‖ = {size:.4g}; it is not called "
     text += f"converged. {result.reason}"
-    remedy = "label smoothing (0.01, say)"
+    remedy = "label smoothing, of 0.01 say,"
     if exists is False or (result.status is Status.DIVERGING and exists is None):
         text += f" Remedy: {remedy} makes a minimiser exist."
-    elif exists is None and result.status is Status.STEP_LIMIT and "not decided" in result.reason:
-        text += f" Remedy: {remedy}, with which one exists, or more steps."
-    elif exists and result.status is Status.STEP_LIMIT:
-        text += " Remedy: more steps or another method."
+    elif result.status is Status.STEP_LIMIT and exists:
+        text += " Remedy: more steps, or another method."
+    elif result.status is Status.STEP_LIMIT and not attains_for_certain(problem):
+        text += f" Remedy: {remedy} with which one exists, or more steps."
     out = [text]
     if verdict is not None:
         out.append(existence_words(verdict))

@@ -18,7 +18,7 @@ from jaxsoftmax.support.validation import nonnegative_real, one_of, show
 
 EMBEDDED_SMOOTHING = "0.01"
 
-__all__ = ["Prepared", "check_options", "describe", "prepare"]
+__all__ = ["Prepared", "check_options", "describe", "prepare", "problem_facts"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,36 @@ def describe(prepared: Prepared, seed: int, rank: int | None = None) -> dict[str
     return prepared.about | sizes | {"regularizer": [repr(part) for part in problem.regularizer], "seed": seed}
 
 
+def problem_facts(about: dict[str, Any]) -> list[tuple[str, str]]:
+    """(label, sentence) pairs about what is trained on, from `describe`'s dictionary.
+
+    Example:
+        >>> from jaxsoftmax.verification.inputs import describe, prepare, problem_facts
+        >>> problem_facts(describe(prepare(([[0.0], [1.0]], [0, 1]))[0], seed=3))[0][1]
+        '2 samples, 1 feature and an intercept, 2 classes: 0 1, 1 1'
+    """
+    features = about["D"] - about["intercept"]
+    columns = f"{features} feature{'s' * (features != 1)}" + " and an intercept" * about["intercept"]
+    facts = [("data", f"{about['N']} samples, {columns}, {about['C']} classes{_classes(about)}")]
+    if about.get("source") and about.get("target"):
+        facts.append(("source", f"{about['source']}; label: {about['target']!r}"))
+    penalty = f"penalty {', '.join(about['regularizer'])}" if about["regularizer"] else "no penalty"
+    smoothing = f"label smoothing {about['label_smoothing']}"
+    facts.append(("objective", f"summed cross-entropy, {smoothing}, {penalty}, {about['dtype']}"))
+    return facts
+
+
+def _classes(about: dict[str, Any]) -> str:
+    names, counts = about.get("classes"), about.get("class_counts")
+    if not names:
+        return ""
+    if counts is None:
+        return ": probability targets"
+    if len(names) <= 6:
+        return ": " + ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
+    return f", {min(counts)} to {max(counts)} samples each"
+
+
 def check_options(*, label_smoothing: Any, l2: Any, dtype: Any, seed: Any) -> None:
     """Refuse options that no data set could be verified with.
 
@@ -61,7 +91,7 @@ def check_options(*, label_smoothing: Any, l2: Any, dtype: Any, seed: Any) -> No
         TypeError, ValueError: naming the option, what was given and what to do.
 
     Example:
-        >>> from jaxsoftmax.verification.run import check_options
+        >>> from jaxsoftmax.verification.inputs import check_options
         >>> check_options(label_smoothing="0.01", l2=0.0, dtype="float32", seed=0)
     """
     if label_smoothing is not None:

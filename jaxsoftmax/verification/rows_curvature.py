@@ -14,14 +14,15 @@ from jaxsoftmax.calculus.loss.objective import probabilities
 from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.evidence.spectrum.report import Convexity, ConvexityReport
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.verification.row import Check, columns, compare, not_run
+from jaxsoftmax.reporting.row import Row, compare, not_run
+from jaxsoftmax.verification.points import columns
 
 SOFTMAX_ROWS = 200  # samples whose S(y) is diagonalised
 
 __all__ = ["check_curvature", "check_softmax_covariance"]
 
 
-def check_softmax_covariance(problem: Problem, W: np.ndarray, at: str) -> list[Check]:
+def check_softmax_covariance(problem: Problem, W: np.ndarray, at: str) -> list[Row]:
     """S7a and S7b for S(y) = diag(y) - yyᵀ itself, by diagonalising it for some of the samples."""
     Y = np.asarray(probabilities(W, problem), np.float64)
     Y = Y[np.linspace(0, len(Y) - 1, min(len(Y), SOFTMAX_ROWS)).astype(int)]
@@ -33,35 +34,53 @@ def check_softmax_covariance(problem: Problem, W: np.ndarray, at: str) -> list[C
     allowance = 4 * C * float(np.finfo(problem.dtype).eps)
     between = np.maximum(values[:, 1:] - ordered[:, 1:], ordered[:, :-1] - values[:, 1:]).max()
     excess = np.max(np.asarray(lambda2_bound(Y), np.float64) - values[:, 1])
-    what = f"eigenvalues of S(y) interlace sorted y, {len(Y)} samples"
+    what = f"eigenvalues lie between the sorted probabilities, {len(Y)} samples"
     return [
-        compare("S7a", f"largest eigenvalue of S(y), {len(Y)} samples", at, values[:, -1].max(), "<=", 0.5, allowance),
+        compare(
+            "S7a",
+            f"largest eigenvalue of a sample's softmax covariance, {len(Y)} samples",
+            at,
+            values[:, -1].max(),
+            "<=",
+            0.5,
+            allowance,
+        ),
         compare("S7b", f"{what}: largest excess", at, between, "<=", 0.0, allowance),
-        compare("S7b", "lower bound of λ₂(S(y)) minus λ₂: largest", at, excess, "<=", 0.0, allowance),
+        compare("S7b", "lower bound on the second eigenvalue: largest excess", at, excess, "<=", 0.0, allowance),
     ]
 
 
-def check_curvature(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Check]:
+def check_curvature(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Row]:
     """S5, S6 and S7a, c, d against the eigenvalues that the probe found at W."""
     low, high, fog = float(probe.lambda_min), float(probe.lambda_max), float(probe.resolution)
     resolved = bool(probe.resolved)
     unclear = f"rounding decides: float64 resolves {fog:.1e} here"
     rows = []
     if np.isfinite(low):
-        row = compare("S5", "smallest eigenvalue of H off the kernel", at, low, ">=", 0.0, fog)
+        row = compare("S5", "smallest eigenvalue of the Hessian off its null space", at, low, ">=", 0.0, fog)
         refuted = probe.verdict is Convexity.REFUTED
         passed = not refuted if resolved or refuted else None
         rows.append(dataclasses.replace(row, passed=passed, note="" if resolved else probe.reason))
     found, predicted = float(probe.kernel_dim), float(probe.kernel_dim_predicted)
-    row = compare("S6", f"kernel dimension of H, rank of X {int(probe.rank)}", at, found, "=", predicted, 0.0)
+    row = compare(
+        "S6", f"dimension of the Hessian's null space, rank of X {int(probe.rank)}", at, found, "=", predicted, 0.0
+    )
     rows.append(row if row.passed else dataclasses.replace(row, passed=None, note=probe.reason))
-    rows.append(compare("S7a", "largest eigenvalue of H", at, high, "<=", float(probe.lambda_max_bound), fog))
+    rows.append(compare("S7a", "largest eigenvalue of the Hessian", at, high, "<=", float(probe.lambda_max_bound), fog))
     if probe.lambda_min_bound > 0:
-        row = compare("S7c", "smallest eigenvalue off the kernel", at, low, ">=", float(probe.lambda_min_bound), fog)
+        row = compare(
+            "S7c",
+            "smallest eigenvalue off the null space, its lower bound",
+            at,
+            low,
+            ">=",
+            float(probe.lambda_min_bound),
+            fog,
+        )
         rows.append(row if resolved else dataclasses.replace(row, passed=None, note=unclear))
-    bounds = [("S7c", "condition of H off the kernel", float(probe.condition_bound))]
+    bounds = [("S7c", "condition number off the null space", float(probe.condition_bound))]
     if problem.C == 2 and not problem.regularizer:
-        bounds.append(("S7d", "condition, two classes", float(condition_bound_two_classes(W, problem))))
+        bounds.append(("S7d", "condition number, two classes", float(condition_bound_two_classes(W, problem))))
         rows += _two_classes(problem, W, at, probe)
     for statement, what, bound in bounds:
         if not resolved:
@@ -72,7 +91,7 @@ def check_curvature(problem: Problem, W: np.ndarray, at: str, probe: ConvexityRe
     return rows
 
 
-def _two_classes(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Check]:
+def _two_classes(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Row]:
     """S7d: the extreme eigenvalues of H off the kernel are those of 2 Σ_n s_n y_n1 y_n2 x_n x_nᵀ off its kernel."""
     (X, s), Y = columns(problem), np.asarray(probabilities(W, problem), np.float64)
     values = np.linalg.eigvalsh(2 * (X * (s * Y[:, 0] * Y[:, 1])[:, None]).T @ X)
@@ -83,7 +102,7 @@ def _two_classes(problem: Problem, W: np.ndarray, at: str, probe: ConvexityRepor
     for what, mine, theirs in (("largest", values[-1:], probe.lambda_max), ("smallest", values[:1], probe.lambda_min)):
         if mine.size:
             allowance = 2 * float(probe.resolution) + relative * float(2 * (s @ (X**2).sum(axis=1)))
-            text = f"{what} eigenvalue of H off the kernel = that of 2 Σ s y₁ y₂ xx'"
+            text = f"{what} eigenvalue, as from the smaller matrix 2 Σ s y₁ y₂ xx'"
             row = compare("S7d", text, at, float(theirs), "=", float(mine[0]), allowance)
             if row.passed and allowance > 0.5 * abs(float(mine[0])):
                 # Such a row could not fail: half or twice the value would be let through.

@@ -13,7 +13,8 @@ from jaxsoftmax.calculus.loss.derivatives import hvp, quadratic_form, third_deri
 from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.verification.row import Check, columns, compare, draw, not_run, stored
+from jaxsoftmax.reporting.row import Row, compare, not_run
+from jaxsoftmax.verification.points import columns, draw, stored
 
 DIRECTIONS = 6  # random directions that S5 and S8 are checked along
 KERNEL_DIRECTIONS = 4  # kernel directions of each kind (gauge, null) that S5 and S6 are checked along
@@ -21,7 +22,7 @@ KERNEL_DIRECTIONS = 4  # kernel directions of each kind (gauge, null) that S5 an
 __all__ = ["check_positivity_and_kernel", "check_self_concordance"]
 
 
-def check_positivity_and_kernel(problem: Problem, W: np.ndarray, at: str, rng: np.random.Generator) -> list[Check]:
+def check_positivity_and_kernel(problem: Problem, W: np.ndarray, at: str, rng: np.random.Generator) -> list[Row]:
     """S5 along random and kernel directions, and S6: the predicted kernel is mapped to zero."""
     X, s = columns(problem)
     k = null_space(problem)
@@ -33,7 +34,7 @@ def check_positivity_and_kernel(problem: Problem, W: np.ndarray, at: str, rng: n
     inside = [stored(V, problem) for V in inside]
     directions = [draw(problem, rng) for _ in range(DIRECTIONS)] + inside
     smallest = min(float(quadratic_form(W, problem, V)) for V in directions)
-    what = f"least D²L[V, V] of {DIRECTIONS} random and {len(inside)} kernel directions"
+    what = f"smallest curvature along {DIRECTIONS} random and {len(inside)} null-space directions"
     rows = [compare("S5", what, at, smallest, ">=", 0.0, 0.0)]
     worst = (-np.inf, 0.0, 0.0)
     for V in inside:
@@ -45,12 +46,12 @@ def check_positivity_and_kernel(problem: Problem, W: np.ndarray, at: str, rng: n
         c, d = np.unravel_index(np.argmax(out - allowed), out.shape)
         worst = max(worst, (float(out[c, d] - allowed[c, d]), float(out[c, d]), float(allowed[c, d])))
     if inside:
-        what = f"H V = 0 for {len(inside)} directions of the predicted kernel"
+        what = f"Hessian times {len(inside)} directions of its predicted null space: zero"
         rows.append(compare("S6", what, at, worst[1], "<=", 0.0, worst[2]))
     return rows
 
 
-def check_self_concordance(problem: Problem, W: np.ndarray, at: str, rng: np.random.Generator) -> list[Check]:
+def check_self_concordance(problem: Problem, W: np.ndarray, at: str, rng: np.random.Generator) -> list[Row]:
     """S8: |D³L[V, U, U]| <= ρ D²L[U, U], and e^-ρ H(W) ⪯ H(W + V) ⪯ e^ρ H(W), along random U."""
     V = draw(problem, rng)
     rho = float(max_logit_range(problem, V))
@@ -71,16 +72,28 @@ def check_self_concordance(problem: Problem, W: np.ndarray, at: str, rng: np.ran
         # log(a/b) of numbers known to relative errors e, f is known to 2(e + f), both below 1/2.
         sandwich.append((abs(np.log(there / here)), 2 * (error_here / here + error_there / there)))
     if not third:
-        return [not_run("S8", "generalised self-concordance", at, "all directions tried are flat to rounding")]
+        return [
+            not_run(
+                "S8", "curvature changes slowly (self-concordance)", at, "all directions tried are flat to rounding"
+            )
+        ]
     slack = 8 * problem.D * float(np.finfo(problem.dtype).eps) * max(rho, drift)
     cubic, cubic_error = max(third, key=lambda pair: pair[0] - pair[1])
     log, log_error = max(sandwich, key=lambda pair: pair[0] - pair[1])
     n = len(third)
     return [
-        compare("S8", f"|D³L[V, U, U]| / D²L[U, U], {n} U: at most ρ", at, cubic, "<=", rho, cubic_error + slack),
         compare(
             "S8",
-            f"|log (D²L(W+V) / D²L(W))[U, U]|, {n} U: at most ρ",
+            f"third derivative over curvature, {n} directions: at most the logit range",
+            at,
+            cubic,
+            "<=",
+            rho,
+            cubic_error + slack,
+        ),
+        compare(
+            "S8",
+            f"log of the curvature's change, {n} directions: at most the logit range",
             at,
             log,
             "<=",

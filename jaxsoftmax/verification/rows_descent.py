@@ -8,6 +8,7 @@ lies between λ(1 − e^−ρ)/ρ and λ(e^ρ − 1)/ρ, ρ = max_n range(V x_n)
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -28,12 +29,13 @@ from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.evidence.spectrum.report import ConvexityReport
 from jaxsoftmax.problem.dtypes import widened
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.verification.row import Check, columns, compare, not_run, stored
+from jaxsoftmax.reporting.row import Row, compare, not_run
+from jaxsoftmax.verification.points import columns, stored
 
 __all__ = ["check_descent", "check_rate"]
 
 
-def check_descent(problem: Problem, steps: int) -> list[Check]:
+def check_descent(problem: Problem, steps: int) -> list[Row]:
     """S16: L(W - η∇L) <= L(W) - (η/2)‖∇L‖² with η = 1/Λ, at each of `steps` steps from W = 0.
 
     The row shows the smallest ratio of the actual to the promised decrease over the steps whose promise rounding leaves
@@ -44,7 +46,7 @@ def check_descent(problem: Problem, steps: int) -> list[Check]:
     eps = float(np.finfo(problem.dtype).eps)
     summing = eps * tolerances.sum_constant(problem.N, problem.C)
     eta, Lambda = float(descent_step_bound(problem)), float(curvature_bound(problem))
-    what = f"L(W) - L(W - η∇L) >= (η/2)|∇L|², η = 1/Λ, {steps} steps"
+    what = f"decrease of the loss in units of the one promised, {steps} gradient steps of 1/Λ"
     if not (np.isfinite(eta) and eta > 0):
         return [not_run("S16", what, "from W = 0", "the loss is constant (Λ = 0)")]
     W = np.zeros((problem.C, problem.D))
@@ -67,12 +69,12 @@ def check_descent(problem: Problem, steps: int) -> list[Check]:
         if promise > 10 * allowance:
             least = min(least, (value - new_value) / promise)
         W, value, G = after, new_value, new_G
-    passed = bool(worst <= 1.0)
+    passed, ratio = bool(worst <= 1.0), max(0.0, worst)
+    row = Row(statement="S16", quantity=what, at="from W = 0", relation=">=", bound=1.0, passed=passed, ratio=ratio)
     if not math.isfinite(least):
         note = "every promised decrease is below rounding"
-        return [Check("S16", what, "from W = 0", None, ">=", 1.0, 0.0, None if passed else False, note)]
-    text = f"{what}: least ratio"
-    return [Check("S16", text, "from W = 0", least, ">=", 1.0, 0.1, passed)]
+        return [dataclasses.replace(row, passed=None if passed else False, note=note)]
+    return [dataclasses.replace(row, quantity=f"{what}: least", measured=least, allowance=0.1)]
 
 
 def _evaluate(W: np.ndarray, problem: Problem) -> tuple[float, np.ndarray]:
@@ -80,7 +82,7 @@ def _evaluate(W: np.ndarray, problem: Problem) -> tuple[float, np.ndarray]:
     return float(value), np.asarray(G, np.float64)
 
 
-def check_rate(problem: Problem, W: np.ndarray, probe: ConvexityReport | None, reason: str) -> list[Check]:
+def check_rate(problem: Problem, W: np.ndarray, probe: ConvexityReport | None, reason: str) -> list[Row]:
     """S17 at a fitted W: the measured contraction of gradient descent at two steps against the predicted factors.
 
     Args:
@@ -92,16 +94,19 @@ def check_rate(problem: Problem, W: np.ndarray, probe: ConvexityReport | None, r
     if probe is not None and not reason and not probe.resolved:
         reason = "the smallest eigenvalue is below what float64 resolves"
     if probe is None or reason:
-        return [not_run("S17", "contraction of a gradient step, η = 1/Λ and 2/(μ*+Λ*)", "", reason)]
+        return [not_run("S17", "contraction of a gradient step", "", reason)]
     wide = widened(problem)
     H = np.asarray(hessian(W, wide).to_dense())
     (low, v_low), (high, v_high) = _extremes(H, np.asarray(null_space(problem).complement_basis(), np.float64))
     first, best = float(descent_step_bound(problem)), float(optimal_step(low, high))
-    slow, fast = "1 - contraction of a step η = ", "contraction of a step η = "
+    slow, fast = (
+        "1 - contraction of the slowest direction by a step of ",
+        "contraction of the fastest direction by a step of ",
+    )
     cases = (
-        (slow + "1/Λ, slowest direction", first, low, v_low, 1 - float(contraction_rate(first, low, high))),
-        (slow + "2/(μ*+Λ*), slowest direction", best, low, v_low, 1 - float(optimal_rate(low, high))),
-        (fast + "2/(μ*+Λ*), fastest direction", best, high, v_high, float(optimal_rate(low, high))),
+        (slow + "1/Λ", True, first, low, v_low, 1 - float(contraction_rate(first, low, high))),
+        (slow + "2/(μ*+Λ*)", True, best, low, v_low, 1 - float(optimal_rate(low, high))),
+        (fast + "2/(μ*+Λ*)", False, best, high, v_high, float(optimal_rate(low, high))),
     )
     return [_measure(problem, wide, W, *case) for case in cases]
 
@@ -118,9 +123,17 @@ def _extremes(H: np.ndarray, basis: np.ndarray) -> list[tuple[float, np.ndarray]
 
 
 def _measure(
-    problem: Problem, wide: Problem, W: np.ndarray, what: str, eta: float, eigenvalue: float, v: np.ndarray, want: float
-) -> Check:
-    """The factor along v of one step, or 1 minus it, against `want` (see the module's docstring)."""
+    problem: Problem,
+    wide: Problem,
+    W: np.ndarray,
+    what: str,
+    slow: bool,
+    eta: float,
+    eigenvalue: float,
+    v: np.ndarray,
+    want: float,
+) -> Row:
+    """The factor along v of one step, or 1 minus it (`slow`), against `want` (see the module's docstring)."""
     unit = v.reshape(W.shape)
     unit_range = float(max_logit_range(problem, unit))
     noise = float((np.abs(unit) * tolerances.gradient_tolerance(W, problem)).sum())
@@ -142,7 +155,7 @@ def _measure(
     spread = math.expm1(rho) / rho - 1 if rho > 0 else 0.0
     allowance = eta * (form * spread + abs(form - eigenvalue) + float((np.abs(v) * tolerance).sum()) / length)
     allowance += 2.0**-50  # 1 - factor
-    measured = 1 - factor if what.startswith("1 -") else abs(factor)
-    if what.startswith("1 -") and allowance > 0.5 * want:
+    measured = 1 - factor if slow else abs(factor)
+    if slow and allowance > 0.5 * want:
         return not_run("S17", what, "", f"rounding of {problem.dtype} hides it: {want:.2e} ± {allowance:.1e}")
     return compare("S17", what, "", measured, "=", want, allowance)

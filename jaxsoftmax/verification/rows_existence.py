@@ -17,10 +17,11 @@ from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.proof.existence.decide import decide_existence
 from jaxsoftmax.proof.existence.status import Existence
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
+from jaxsoftmax.reporting.row import Row, compare, not_run, yes_or_no
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit
-from jaxsoftmax.verification.row import Check, columns, compare, not_run
+from jaxsoftmax.verification.points import columns
 
 BUDGET = 20.0  # seconds
 CHECK_WORK = 2e6  # N·D up to which the data are dumped for the checker: about two seconds
@@ -68,7 +69,7 @@ def fit_quietly(problem: Problem, *arguments: Any, **options: Any) -> Fit:
 
 def check_existence_verdict(
     problem: Problem, verdict: ExistenceVerdict | None, result: Fit, W: np.ndarray, about: str = ""
-) -> list[Check]:
+) -> list[Row]:
     """The rows about a verdict; `about` is put beside each, where it is not about the problem of the report.
 
     Where no minimiser exists: L∞(V) = 0 along its direction V, computed in float64 from S9's formula (V is exact, and
@@ -85,12 +86,16 @@ def check_existence_verdict(
         top = max(int(abs(v)) for v in verdict.direction.flat)
         V = np.array([[int(v) / top for v in row] for row in verdict.direction])
         slope, rounding = _recession(problem, V)
-        rows.append(compare("S9", "slope L∞(V) at infinity, along the verdict's V", about, slope, "=", 0.0, rounding))
+        rows.append(
+            compare("S9", "slope of the loss far along the separating direction", about, slope, "=", 0.0, rounding)
+        )
         falls = float(np.sum(np.asarray(gradient(W, problem), np.float64) * V))
         allowed = float(np.sum(gradient_tolerance(W, problem) * np.abs(V)))
-        rows.append(compare("S9", "<∇L(W), V> at a random W: the loss falls along V", about, falls, "<=", 0.0, allowed))
         rows.append(
-            compare("S9", "fits called converged, where no minimiser exists", about, result.converged, "=", 0, 0)
+            compare("S9", "slope of the loss along it at a random W: the loss falls", about, falls, "<=", 0.0, allowed)
+        )
+        rows.append(
+            yes_or_no("S9", "the fit is not called converged, for no minimiser exists", about, not result.converged)
         )
     rows.append(_recheck(problem, verdict, about))
     return rows
@@ -112,13 +117,13 @@ def _recession(problem: Problem, V: np.ndarray) -> tuple[float, float]:
     return float(s @ slope), float(s @ allowed) * (1 + 2 * problem.N * u)
 
 
-def _recheck(problem: Problem, verdict: ExistenceVerdict, about: str) -> Check:
+def _recheck(problem: Problem, verdict: ExistenceVerdict, about: str) -> Row:
     statement = {"multipliers": "S10", "coercive": "S21e"}.get(str(verdict.proof), "S9")
     statement = "S10" if verdict.type == "quasi-complete" else statement
-    what = f"certificate of {verdict.status.name}: refusals by check_existence.py"
+    what = f"proof that {'a' if verdict.attained else 'no'} minimiser exists, independent checker"
     N, D = problem.host.X.shape
     if N * D > CHECK_WORK:
-        note = f"not run: N·D = {N * D:.1e} > {CHECK_WORK:.0e}; jaxsoftmax certify does it"
+        note = f"not run: N·D = {N * D:.1e} > {CHECK_WORK:.0e}; the command certify does it"
         return not_run(statement, what, about, note)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "certificate.json"
@@ -126,5 +131,6 @@ def _recheck(problem: Problem, verdict: ExistenceVerdict, about: str) -> Check:
         try:
             check_certificate(file, problem)
         except ValueError as error:
-            return compare(statement, what, about, 1, "=", 0, 0, str(error).replace(str(file), "certificate"))
-    return compare(statement, what, about, 0, "=", 0, 0)
+            why = str(error).replace(str(file), "certificate")
+            return yes_or_no(statement, f"{what}: refused", about, False, why)
+    return yes_or_no(statement, f"{what}: accepted", about, True)

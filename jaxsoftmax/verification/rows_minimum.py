@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +17,9 @@ from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.proof.minimum.certificate import Certificate
 from jaxsoftmax.proof.minimum.prove import NotProved
+from jaxsoftmax.reporting.row import Row, compare, not_run, yes_or_no
 from jaxsoftmax.training.result import Fit
-from jaxsoftmax.verification.row import Check, columns, compare, not_run
+from jaxsoftmax.verification.points import columns
 
 __all__ = ["certificate_on", "check_minimiser_certificate"]
 
@@ -67,7 +67,7 @@ def check_minimiser_certificate(
     result: Fit,
     probe: ConvexityReport | None,
     at: str,
-) -> list[Check]:
+) -> list[Row]:
     """The rows about a certificate, or the one that says why there is none.
 
     q < 1 (S13). The fit's loss less the proved minimum is what S13's estimate says, up to rounding. The independent
@@ -76,25 +76,29 @@ def check_minimiser_certificate(
     what is proved or more (S17).
     """
     if certificate is None:
-        return [not_run("S13", "a minimiser, proved", "", reason)]
+        return [not_run("S13", "proof of a minimiser", "", reason)]
     q, lower, upper = (Fraction(text) for text in (certificate.q, certificate.loss_lower, certificate.loss_upper))
     gap = float(Fraction(float(result.loss)) - (lower + upper) / 2)
     allowed = float((upper - lower) / 2) + abs(float(result.gap_estimate or 0)) + _loss_rounding(problem, result)
     rows = [
-        compare("S13", "q of the certificate, proved", "", float(q), "<=", 1.0, 0.0),
-        compare("S13", "loss less the proved minimum", at, gap, "=", 0.0, allowed),
+        compare("S13", "proved q, below 1 where a minimiser exists", "", float(q), "<=", 1.0, 0.0),
+        compare("S13", "loss minus the proved minimum", at, gap, "=", 0.0, allowed),
         _recheck(problem, certificate),
     ]
     proved = float(Fraction(certificate.curvature_euclidean_bound) * (1 - q))
     Lambda = float(Fraction(certificate.curvature_upper_bound))
     statement = "S15" if certificate.proof.curvature.method == "full" else "S14"
-    what = "smallest eigenvalue off the kernel; μ is proved"
-    pace = "1 - contraction at η = 1/Λ, proved; λ_min/Λ"
+    what = "smallest eigenvalue off the null space, its proved bound"
+    pace = "1 - proved contraction of a step of 1/Λ, at most λ_min/Λ"
     if probe is None:
         why = "not run: the spectrum was not probed"
         return [*rows, not_run(statement, what, at, why), not_run("S17", pace, at, why)]
     low, fog, alpha = float(probe.lambda_min), float(probe.resolution), float(certificate.proof.data.alpha)
-    rows.append(compare("S7a", "largest eigenvalue of H; Λ is proved", at, float(probe.lambda_max), "<=", Lambda, fog))
+    rows.append(
+        compare(
+            "S7a", "largest eigenvalue of the Hessian, its proved bound", at, float(probe.lambda_max), "<=", Lambda, fog
+        )
+    )
     # Where Σ_c v_c is not 0 an L2 penalty is alone, and its α is an eigenvalue, about which μ says nothing.
     why = "" if probe.resolved else probe.reason
     if alpha and low >= alpha - fog:
@@ -122,14 +126,13 @@ def _loss_rounding(problem: Problem, result: Fit) -> float:
     return float(loss_tolerance(W, problem)) + 2 * e * (3 * float(s @ size) + abs(float(result.loss)))
 
 
-def _recheck(problem: Problem, certificate: Certificate) -> Check:
-    what = "certificate of the minimiser: refusals by check_minimiser.py"
+def _recheck(problem: Problem, certificate: Certificate) -> Row:
+    what = "proof of the minimum, independent checker"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "certificate.json"
         certificate.save(file)
         try:
             check_certificate(file, problem)
         except ValueError as error:
-            row = compare("S13", what, "", 1, "=", 0, 0)
-            return dataclasses.replace(row, note=str(error).replace(str(file), "certificate"))
-    return compare("S13", what, "", 0, "=", 0, 0)
+            return yes_or_no("S13", f"{what}: refused", "", False, str(error).replace(str(file), "certificate"))
+    return yes_or_no("S13", f"{what}: accepted", "", True)

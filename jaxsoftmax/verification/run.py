@@ -1,130 +1,43 @@
-"""The main job: cross-check the derivatives, train, probe and check the statements on data; `verify` and its report."""
+"""The main job: cross-check the derivatives, train, probe, prove, and check every statement on data."""
 
 from __future__ import annotations
 
-import dataclasses
-import platform
-import sys
 import time
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxsoftmax.checker.report.result import CrossCheckReport
 from jaxsoftmax.datasets.dataset import Dataset
-from jaxsoftmax.evidence.crosscheck.compare import CrossCheckReport, crosscheck_problem
+from jaxsoftmax.evidence.crosscheck.compare import crosscheck_problem
 from jaxsoftmax.evidence.spectrum.probe import DENSE_LIMIT, probe_convexity
 from jaxsoftmax.evidence.spectrum.report import ConvexityReport
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
-from jaxsoftmax.proof.minimum.certificate import Certificate
+from jaxsoftmax.reporting.environment import environment, version
+from jaxsoftmax.reporting.row import Row, not_run
 from jaxsoftmax.training.registry import check_method, choose
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, existence_words, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
-from jaxsoftmax.verification.row import Check, crosscheck_rows, draw, plain
+from jaxsoftmax.verification.points import draw
+from jaxsoftmax.verification.report import DatasetReport, VerifyReport, in_order
+from jaxsoftmax.verification.rows_crosscheck import crosscheck_rows
 from jaxsoftmax.verification.rows_curvature import check_curvature, check_softmax_covariance
 from jaxsoftmax.verification.rows_derivatives import check_positivity_and_kernel, check_self_concordance
 from jaxsoftmax.verification.rows_descent import check_descent, check_rate
 from jaxsoftmax.verification.rows_existence import check_existence_verdict, fit_quietly, verdict_on
 from jaxsoftmax.verification.rows_minimum import certificate_on, check_minimiser_certificate
 
-__all__ = ["DatasetReport", "VerifyReport", "environment", "verify", "verify_prepared", "version"]
+__all__ = ["verify", "verify_prepared"]
 
 LOGIT_SPREAD = 2.0  # standard deviation of the logits at the random W: softmax neither flat nor saturated
 SECOND_PROBE_LIMIT = 1000  # C·D up to which the random W is probed too
 PROBE_WORK = 1e9  # N·D·C up to which the probe by products is run: a few hundred of them, minutes on two cores
 DESCENT_WORK = 3e9  # N·D·C·steps spent on S16
 FIT_WORK = 1e11  # N·D·C·steps given to a first-order method that was asked for
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetReport:
-    """Everything found on one data set.
-
-    Attributes:
-        name: of the data set.
-        problem: sizes, classes, dtype and options, JSON-ready.
-        checks: the rows, in the order of the statements.
-        findings: what a reader should know that is no check, one text each.
-        crosscheck: `CrossCheckReport` at a random W.
-        crosscheck_at_fit: the same at the fitted W.
-        fit: the `Fit`.
-        convexity: `ConvexityReport` at the fitted W, or None where N·D·C is too large for a probe.
-        existence: `ExistenceVerdict` on the data, or None for a problem without its data as given.
-        certificate: `Certificate` of the minimiser, or None where nothing is proved about it; a row says why.
-        seconds: wall time, compilation included.
-    """
-
-    name: str
-    problem: dict[str, Any]
-    checks: tuple[Check, ...]
-    findings: tuple[str, ...]
-    crosscheck: CrossCheckReport
-    crosscheck_at_fit: CrossCheckReport
-    fit: Fit
-    convexity: ConvexityReport | None
-    existence: ExistenceVerdict | None
-    certificate: Certificate | None
-    seconds: float
-
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        """The rows that failed."""
-        return tuple(check for check in self.checks if check.passed is False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; the keys of DESIGN.md, and the rows, findings and seconds."""
-        return {
-            "problem": plain(self.problem),
-            "crosscheck": self.crosscheck.to_dict(),
-            "crosscheck_at_fit": self.crosscheck_at_fit.to_dict(),
-            "fit": self.fit.to_dict(),
-            "convexity": None if self.convexity is None else self.convexity.to_dict(),
-            "existence": None if self.existence is None else self.existence.to_dict(),
-            "certificate": None if self.certificate is None else self.certificate.to_dict(),
-            "checks": [check.to_dict() for check in self.checks],
-            "findings": list(self.findings),
-            "seconds": self.seconds,
-        }
-
-
-@dataclasses.dataclass(frozen=True)
-class VerifyReport:
-    """What `verify` found; its ``repr`` is the report.
-
-    Attributes:
-        version: of jaxsoftmax.
-        environment: versions, platform and device.
-        datasets: a `DatasetReport` each, the primary one first.
-
-    Example:
-        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> report = js.verify((np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1]))
-        >>> report.passed, report.datasets[0].fit.converged
-        (True, True)
-    """
-
-    version: str
-    environment: dict[str, Any]
-    datasets: tuple[DatasetReport, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether no check failed."""
-        return not any(data.failed for data in self.datasets)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: version, environment, the first data set's keys, and the remaining data sets under "others"."""
-        first, *others = (data.to_dict() for data in self.datasets)
-        return {"version": self.version, "environment": dict(self.environment)} | first | {"others": others}
-
-    def __repr__(self) -> str:
-        from jaxsoftmax.verification.render import as_text
-
-        return as_text(self)
 
 
 def verify(
@@ -190,44 +103,6 @@ def verify_prepared(
         return VerifyReport(version(), environment(), reports)
 
 
-def version() -> str:
-    """The installed version of jaxsoftmax.
-
-    Example:
-        >>> from jaxsoftmax.verification.run import version
-        >>> version()[0].isdigit()
-        True
-    """
-    return _version_of("jaxsoftmax") or "not installed"
-
-
-def environment() -> dict[str, Any]:
-    """Versions, platform and device, for the record.
-
-    Example:
-        >>> from jaxsoftmax.verification.run import environment
-        >>> sorted(environment())
-        ['device', 'jax', 'jaxlib', 'numpy', 'platform', 'python', 'python_flint']
-    """
-    device = jax.devices()[0]
-    return {
-        "python": platform.python_version(),
-        "jax": _version_of("jax"),
-        "jaxlib": _version_of("jaxlib"),
-        "numpy": np.__version__,
-        "platform": f"{sys.platform} {platform.machine()}",
-        "device": f"{jax.device_count()} {device.device_kind} device{'s' * (jax.device_count() > 1)}",
-        "python_flint": _version_of("python-flint"),
-    }
-
-
-def _version_of(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any) -> DatasetReport:
     """All checks on one problem."""
     begin = time.perf_counter()
@@ -267,9 +142,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         checks += check_self_concordance(problem, point, where, rng)
     if not affordable:
         note = f"not run: N·D·C = {N * D * C:.1e} > {PROBE_WORK:.0e} (probe by products)"
-        checks += [
-            Check(s, "eigenvalues of H", at, None, "", None, 0.0, None, note) for s in ("S5", "S6", "S7a", "S7c")
-        ]
+        checks += [not_run(s, "eigenvalues of the Hessian", at, note) for s in ("S5", "S6", "S7a", "S7c")]
     tell(f"{name}: proving the minimum")
     certificate, why = certificate_on(problem, prepared.decimal, result, verdict)
     checks += check_minimiser_certificate(problem, certificate, why, result, probe, at)
@@ -287,11 +160,10 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         findings.append(sentence)
         checks += rows
     rank = None if probe is None else int(probe.rank)
-    order = sorted(checks, key=lambda check: _order(check.statement))
     return DatasetReport(
         name=name,
         problem=describe(prepared, seed, rank),
-        checks=tuple(order),
+        checks=in_order(checks),
         findings=tuple(findings),
         crosscheck=crosscheck,
         crosscheck_at_fit=crosscheck_at_fit,
@@ -301,11 +173,6 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         certificate=certificate,
         seconds=time.perf_counter() - begin,
     )
-
-
-def _order(statement: str) -> tuple[int, str]:
-    digits = "".join(c for c in statement if c.isdigit())
-    return int(digits or 0), statement
 
 
 def _findings(
@@ -324,13 +191,14 @@ def _findings(
     return out
 
 
-def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Check]]:
+def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Row]]:
     """What is proved about the one-hot labels, where smoothing had made a minimiser exist, and what training does."""
     result = fit_quietly(problem)
     verdict = verdict_on(problem, decimal, result.existence)
     said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
     sentence = (
         f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "
-        f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}; converged: {result.converged}."
+        f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}, and is "
+        f"{'called' if result.converged else 'not called'} converged."
     )
     return sentence, check_existence_verdict(problem, verdict, result, W, "without smoothing")

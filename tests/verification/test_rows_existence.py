@@ -142,16 +142,16 @@ def test_ties_of_decimals_leave_a_slope_that_is_rounding_alone():
 def test_findings_say_what_is_proved_and_the_remedy_once(separated):
     problem, verdict, result = separated
     words = existence_words(verdict)
-    assert words.startswith("NOT_ATTAINED, complete, proved: no minimiser exists")
+    assert words.startswith("proved: no minimiser exists")
     assert "Remedy" not in words
     first, second = fit_findings(result, problem)
-    assert "Remedy: label smoothing (0.01, say)" in first
+    assert "Remedy: label smoothing, of 0.01 say," in first
     assert second == existence_words(result.existence)
     # A minimiser exists after all: no smoothing is advised.
     attained = case([0, 1, 0, 1])[1]
     first, second = fit_findings(result, problem, attained)
     assert "Remedy" not in first
-    assert second.startswith("ATTAINED, proved: the loss attains its minimum")
+    assert second.startswith("proved: the loss attains its minimum")
     short = SimpleNamespace(**vars(result) | {"status": js.Status.STEP_LIMIT})
     assert "Remedy: more steps" in fit_findings(short, problem, attained)[0]
     assert "Remedy: label smoothing" in fit_findings(short, problem, verdict)[0]

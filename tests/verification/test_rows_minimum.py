@@ -78,7 +78,7 @@ def test_a_certificate_that_the_checker_refuses_fails_its_row(proved):
     claims = true.proof.claims._replace(radius="0.0")
     wrong = dataclasses.replace(true, proof=true.proof._replace(claims=claims))
     (row,) = [row for row in rows(proved, wrong) if row.passed is False]
-    assert "check_minimiser" in row.check and "radius" in row.note
+    assert "independent checker: refused" in row.quantity and "radius" in row.note
 
 
 def test_the_eigenvalue_of_an_l2_penalty_is_none_that_is_bounded(proved):

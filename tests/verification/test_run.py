@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.reporting.json_values import json_ready
+from jaxsoftmax.reporting.row import compare
 from jaxsoftmax.verification import rows_curvature as curvature_checks
 from jaxsoftmax.verification import rows_derivatives as statement_checks
 from jaxsoftmax.verification import rows_descent as descent_checks
 from jaxsoftmax.verification.inputs import check_options, prepare
-from jaxsoftmax.verification.render import summary
-from jaxsoftmax.verification.row import compare, draw, plain
+from jaxsoftmax.verification.points import draw
 from jaxsoftmax.verification.run import verify_prepared
 
 N, D, C = 24, 2, 3
@@ -47,9 +48,13 @@ def test_every_statement_has_a_row_and_every_row_passes(report):
 
 def test_rows_are_numbers_beside_bounds(report):
     for row in report.datasets[0].checks:
+        if row.relation == "":  # a yes or no: what the independent checkers say
+            assert "independent checker: accepted" in row.quantity
+            continue
         assert row.relation in ("<=", ">=", "=")
         assert np.isfinite([row.measured, row.bound, row.allowance]).all()
         assert row.allowance >= 0
+        assert 0 <= row.ratio <= 1
 
 
 def test_the_dictionary_has_the_stable_keys_and_is_json(report):
@@ -61,13 +66,14 @@ def test_the_dictionary_has_the_stable_keys_and_is_json(report):
     assert out["problem"]["N"] == N
     assert out["others"] == []
     assert {"python", "jax", "jaxlib", "numpy", "platform", "device"} <= set(out["environment"])
-    assert set(out["checks"][0]) >= {"statement", "check", "measured", "bound", "passed"}
+    assert set(out["checks"][0]) >= {"statement", "quantity", "measured", "bound", "passed", "ratio"}
 
 
 def test_the_proved_digits_of_the_minimum_are_shown(report):
     """S13: a prefix of both ends of the interval, and no digit more; the row that follows is about the fit's loss."""
     (one,) = report.datasets
-    line = dict(summary(one))["minimum"]
+    line = one.certificate.summary()
+    assert " ".join(line.split()) in " ".join(repr(one).split())
     shown = line.removeprefix("L* = ").partition("…")[0]
     assert one.certificate.loss_lower.startswith(shown) and one.certificate.loss_upper.startswith(shown)
     assert len(shown) - 1 == one.certificate.digits  # the point is no digit
@@ -77,9 +83,29 @@ def test_the_proved_digits_of_the_minimum_are_shown(report):
 def test_repr_is_the_report_in_plain_text(report):
     text = repr(report)
     assert "All" in text.splitlines()[-1]
-    for words in ("loss ", "λ_min", "λ_max", "condition", "kernel", "AGREE", "CONSISTENT", "GRADIENT_TOLERANCE"):
+    shown = " ".join(text.split())
+    for words in ("loss ", "consistent with convexity: eigenvalues", "condition", "null space", "converged", "(S1, S2"):
+        assert words in shown
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(repr(report.datasets[0]).splitlines()) <= 24  # what a person wants; every row with all=True
+    every = report.text(all=True)
+    assert max(map(len, every.splitlines())) <= 80
+    assert every.count("  pass\n") == len(report.datasets[0].checks)
+
+
+def test_failed_and_open_rows_are_shown_in_full_by_default(report):
+    """The default text has no row that passed, and every row that did not, with its note."""
+    (one,) = report.datasets
+    first, second = one.checks[:2]
+    wrong = dataclasses.replace(first, passed=False, ratio=7.0, note="a planted fault")
+    unknown = dataclasses.replace(second, passed=None, note="a planted doubt")
+    changed = dataclasses.replace(one, checks=(wrong, unknown, *one.checks[2:]))
+    text = " ".join(repr(changed).split())
+    for words in ("FAIL", "a planted fault", "open", "a planted doubt", "1 FAILED, 1 not run"):
         assert words in text
-    assert max(map(len, text.splitlines())) <= 110
+    assert "  pass\n" not in repr(one)
+    verdict = dataclasses.replace(report, datasets=(changed,)).verdict()
+    assert verdict.startswith("1 of ") and first.label() in verdict
 
 
 def test_the_same_seed_gives_the_same_numbers(report):
@@ -97,9 +123,9 @@ def test_no_minimiser_is_a_finding_and_no_failed_check():
     assert report.passed
     (one,) = report.datasets
     assert not one.fit.converged
-    assert any("label smoothing" in text for text in one.findings)
+    assert any("label smoothing, of 0.01 say, makes a minimiser exist" in text for text in one.findings)
     assert one.existence is not None and one.existence.status is js.Existence.NOT_ATTAINED
-    assert sum("no minimiser exists" in text for text in one.findings) == 1
+    assert sum("proved: no minimiser exists" in text for text in one.findings) == 1
     assert [row.passed for row in one.checks if row.statement == "S17"] == [None]
 
 
@@ -126,7 +152,7 @@ def test_embedded_data_pass_and_show_raw_iris_as_a_finding():
     assert abs(digits.fit.loss / 220.66032111114930 - 1) < 1e-10
     assert iris.fit.converged
     (text,) = (text for text in iris.findings if "without smoothing" in text)
-    for words in ("NOT_ATTAINED, quasi-complete, proved", "inf L = 5.949273", "converged: False"):
+    for words in ("proved: no minimiser exists", "inf L = 5.949273", "not called converged"):
         assert words in text
     raw = [row.statement for row in iris.checks if row.at == "without smoothing"]
     assert raw == ["S9", "S9", "S9", "S10"]
@@ -220,8 +246,8 @@ def test_a_nan_passes_no_row():
     assert [compare("S5", "x", "", np.nan, relation, 0.0, 1.0).passed for relation in ("<=", ">=", "=")] == [False] * 3
 
 
-def test_plain_makes_json_of_anything_numeric():
-    out = plain({"a": np.float32(0.5), "b": (np.arange(2), np.inf), "c": None, "d": [np.nan]})
+def test_json_of_anything_numeric():
+    out = json_ready({"a": np.float32(0.5), "b": (np.arange(2), np.inf), "c": None, "d": [np.nan]})
     assert json.loads(json.dumps(out, allow_nan=False)) == {"a": 0.5, "b": [[0, 1], "inf"], "c": None, "d": ["nan"]}
 
 

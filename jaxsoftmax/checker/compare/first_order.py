@@ -123,7 +123,7 @@ def _excused(
     if not again.check.passed:
         return finding, none
     text = (
-        f"the formula is off by {check.max_error:.1e} at {check.worst['path'] or 'x'}, no more than rounding the data "
+        f"the formula is off by {check.measured:.1e} at {check.worst['path'] or 'x'}, no more than rounding the data "
         f"once to {session.point.dtype} can explain"
     )
     session.findings[-1] = dataclasses.replace(again, excuse=text, subject=finding.subject)

@@ -152,18 +152,18 @@ def _dtype(session: Session, failed: list[Finding]) -> list[Diagnosis]:
 
     A formula that demotes and is off too, but by no more than the narrow dtype's spacing, has constants rounded to it.
     """
-    runs = [f for f in failed if f.subject.dtype is not None and np.isfinite(f.check.max_error)]
+    runs = [f for f in failed if f.subject.dtype is not None and np.isfinite(f.check.measured)]
     others = [f for f in failed if f.subject.dtype is None]
     if not runs or session.kinks or not session.widen:
         return []
-    worst = max(runs, key=lambda f: f.check.max_error)
+    worst = max(runs, key=lambda f: f.check.measured)
     narrow = sorted({dtype for s in session.suspects for dtype in s.traced.reduced})
     formulas = [s for s in session.suspects if s.formula]
     spacing = max((float(jnp.finfo(dtype).eps) for dtype in narrow), default=0.0)
     if others and not (formulas and all(_relative(s) <= spacing for s in formulas)):
         return []
     size = abs(worst.check.worst["theirs"])
-    relative = worst.check.max_error / size if size else np.inf
+    relative = worst.check.measured / size if size else np.inf
     if not narrow and any(_relative(s) >= _COARSE for s in session.suspects):
         return []
     near = next((n for n, u in reversed(_DTYPES) if relative <= 16 * u), "a lower precision")

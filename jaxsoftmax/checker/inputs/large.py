@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.result import Finding, StatementCheck
+from jaxsoftmax.checker.report.result import Finding, compared
 
 # Leaves with more entries than this are compared here.
 LARGE = 2**16
@@ -57,7 +57,7 @@ def compare_large(
     largest, coarsest = float(max(values.max(), -values.min())), float(np.asarray(tolerance).max())
     place = path + index_text(index) if name is None else name(index)
     worst = {"path": place, "ours": mine, "theirs": other}
-    check = StatementCheck(statement, quantity, route, error, bound, ratio, ratio <= 1.0, worst)
+    check = compared(statement, quantity, route, error, bound, ratio, worst)
     return Finding(check, power, vacuous, coarsest / largest if largest > 0 else np.inf)
 
 

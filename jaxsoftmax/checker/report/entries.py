@@ -7,25 +7,18 @@ within 1/2, and two values of a dtype with p bits are never more than 2^(p+1) ap
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Entry", "UlpHistogram", "errors_and_ratios", "index_text", "json_ready", "ulps_apart", "worst_entries_of"]
+from jaxsoftmax.reporting.json_values import json_ready
 
+__all__ = ["Entry", "UlpHistogram", "bar_lines", "errors_and_ratios", "index_text", "ulps_apart", "worst_entries_of"]
 
-def json_ready(value: Any) -> Any:
-    """The value; a float that is not finite becomes its name, such as "inf", for JSON has no such number.
-
-    Example:
-        >>> from jaxsoftmax.checker.report.entries import json_ready
-        >>> json_ready(0.5), json_ready(float("inf")), json_ready("text")
-        (0.5, 'inf', 'text')
-    """
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value
+_BAR = 40  # columns
 
 
 def index_text(index: tuple[int, ...]) -> str:
@@ -140,7 +133,7 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes, JSON-ready (numbers that are not finite become text)."""
-        return {field.name: json_ready(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return json_ready(dataclasses.asdict(self))
 
 
 def worst_entries_of(
@@ -246,7 +239,7 @@ class UlpHistogram:
 
     def to_dict(self) -> dict[str, Any]:
         """{"edges", "counts", "dtype"}, JSON-ready (infinite edges become text)."""
-        return {"edges": [json_ready(e) for e in self.edges], "counts": list(self.counts), "dtype": self.dtype}
+        return json_ready(dataclasses.asdict(self))
 
 
 def _label(edge: float) -> str:
@@ -257,3 +250,32 @@ def _label(edge: float) -> str:
     if edge < 0:
         return "≤ 1/2"
     return f"≤ {2 ** int(edge)}" if edge < 14 else f"≤ 2^{int(edge)}"
+
+
+def bar_lines(histogram: UlpHistogram, width: int = _BAR) -> Iterator[str]:
+    """One line a bin: its label, a bar as long as its share of the fullest bin, the count; ⋮ for a run of empty bins.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxsoftmax.checker.report.entries import UlpHistogram
+        >>> from jaxsoftmax.checker.report.entries import bar_lines
+        >>> for line in bar_lines(UlpHistogram.of(np.float32([1, 2, 3]), [1.0, 2.0, 3 + 4e-7]), 8):
+        ...     print(line)
+        exact ████████ 2
+        ≤ 1/2 0
+          ≤ 1 0
+          ≤ 2 ████ 1
+    """
+    bins = histogram.bins()
+    room = max(len(label) for label, _ in bins)
+    most = max(count for _, count in bins) or 1
+    for empty, run in itertools.groupby(bins, lambda bin: bin[1] == 0):
+        run = list(run)
+        if empty and len(run) > 3:
+            yield f"{'⋮':>{room}}"
+            continue
+        for label, count in run:
+            # A bin that is not empty shows at least a sliver: one entry of 10^6 is what a reader looks for.
+            eighths = max(round(8 * width * count / most), 1) if count else 0
+            bar = "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+            yield f"{label:>{room}} {bar}{' ' if bar else ''}{count}"

@@ -1,22 +1,26 @@
-"""What a cross-check found: one `Finding` per comparison, `StatementCheck` for readers, `CrossCheckReport` for all."""
+"""What a cross-check found: one `Finding` per comparison, with its `Row` for readers; `CrossCheckReport` of all."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, errors_and_ratios, index_text, json_ready
-from jaxsoftmax.checker.report.render import as_html, as_rich, as_text
+from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines, errors_and_ratios, index_text
+from jaxsoftmax.reporting.blocks import Document, Facts, Line, Paragraph, Picture, Table, Title
+from jaxsoftmax.reporting.json_values import json_ready
+from jaxsoftmax.reporting.report import Report
+from jaxsoftmax.reporting.row import Row, rows_table
 
 DiagnosisName = Literal[
     "constant factor", "missing regulariser", "wrong term", "transpose", "permutation", "shift", "gauge",
     "sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "direction", "asymmetric",
     "nonlinear", "indefinite", "nonfinite", "resolution",
 ]  # fmt: skip
+TONES = {"AGREE": "good", "ROUNDING": "doubt", "DISAGREE": "bad"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,46 +38,6 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}"
-
-
-@dataclasses.dataclass(frozen=True)
-class StatementCheck:
-    """One quantity of one statement, compared entry by entry along one route.
-
-    Attributes:
-        statement: the tag in THEORY.md, such as "S2"; "" for a function that no statement is about.
-        quantity: what was compared and which of our functions gave it.
-        route: what it was compared with, in words.
-        max_error: |ours - theirs| at the worst entry (the entry with the largest error in units of its tolerance).
-        bound: the tolerance at that entry, both sides' together, derived from the arithmetic and not chosen. Sums may
-            contain the probabilistic constant sqrt(N), so it is a derived tolerance and not a rigorous bound.
-        ratio: max_error / bound; inf for a non-finite value that the other side does not share.
-        passed: ratio <= 1.
-        worst: the worst entry: {"path", "ours", "theirs"}, and {"class", "feature", "sample", "ours", "theirs"} in a
-            cross-check of a Problem; None where an index does not apply.
-        blind: the tolerance is so wide that a factor 2 would have passed.
-    """
-
-    statement: str
-    quantity: str
-    route: str
-    max_error: float
-    bound: float
-    ratio: float
-    passed: bool
-    worst: dict[str, Any]
-    blind: bool = False
-
-    @property
-    def verdict(self) -> str:
-        """The verdict on this comparison: "DISAGREE" if not passed, "ROUNDING" if passed but blind, else "AGREE"."""
-        return "DISAGREE" if not self.passed else "ROUNDING" if self.blind else "AGREE"
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: strings, bools, None and finite floats (a non-finite number becomes its name, such as "inf")."""
-        out = {field.name: json_ready(getattr(self, field.name)) for field in dataclasses.fields(self)}
-        out["worst"] = {key: json_ready(value) for key, value in self.worst.items()}
-        return {**out, "verdict": self.verdict}
 
 
 class Aspect(enum.Enum):
@@ -103,7 +67,7 @@ class Subject(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The quantity of a `StatementCheck`."""
+        """The quantity of a `Row`."""
         ran = "" if self.dtype is None else f", as it runs in {self.dtype}"
         return self.aspect.value.format(rule=self.rule) + ran
 
@@ -113,7 +77,7 @@ _ANY = Subject("")
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A `StatementCheck` with what the verdict needs: could the comparison have seen a factor 2 at all?
+    """A comparison's `Row` with what the verdict needs: could the comparison have seen a factor 2 at all?
 
     Attributes:
         power: the largest |theirs| / tolerance. Below 2, a value twice too large could pass.
@@ -124,7 +88,7 @@ class Finding:
         subject: what was compared, for `crosscheck`; the quantity is its text.
     """
 
-    check: StatementCheck
+    check: Row
     power: float
     vacuous: bool
     resolution: float = np.inf
@@ -197,13 +161,28 @@ def compare(
         found = label(index)
         place = found if "path" in found else {**place, **found}
     if not ratio.size:
-        check = StatementCheck(statement, quantity, route, 0.0, 0.0, 0.0, True, {**place, "ours": None, "theirs": None})
+        check = compared(statement, quantity, route, 0.0, 0.0, 0.0, {**place, "ours": None, "theirs": None})
         return Finding(check, 0.0, True, 0.0)
     worst = {**place, "ours": float(np.asarray(ours)[index]), "theirs": float(theirs[index])}
-    value = float(ratio[index])
-    passed = value <= 1.0
-    check = StatementCheck(statement, quantity, route, float(errors[index]), float(tol[index]), value, passed, worst)
-    return Finding(check, power, vacuous, resolution)
+    error, limit, share = (float(values[index]) for values in (errors, tol, ratio))
+    return Finding(compared(statement, quantity, route, error, limit, share, worst), power, vacuous, resolution)
+
+
+def compared(
+    statement: str, quantity: str, route: str, error: float, tolerance: float, ratio: float, worst: dict[str, Any]
+) -> Row:
+    """The row of two computations of one quantity, by their worst entry."""
+    return Row(
+        statement=statement,
+        quantity=quantity,
+        route=route,
+        measured=error,
+        relation="<=",
+        bound=tolerance,
+        passed=ratio <= 1.0,
+        ratio=ratio,
+        worst=worst,
+    )
 
 
 def worst_of(findings: list[Finding]) -> Finding:
@@ -235,7 +214,7 @@ class DerivativeError(AssertionError):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class CrossCheckReport:
+class CrossCheckReport(Report):
     """The hand rules against independent routes, comparison by comparison; its ``repr`` is the report.
 
     Attributes:
@@ -263,7 +242,7 @@ class CrossCheckReport:
     """
 
     verdict: str
-    statements: tuple[StatementCheck, ...]
+    statements: tuple[Row, ...]
     diagnoses: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
     worst_entries: tuple[Entry, ...] = ()
@@ -300,7 +279,7 @@ class CrossCheckReport:
         return cls(verdict, checks, (*diagnoses, *blind), **more)
 
     @property
-    def worst(self) -> StatementCheck:
+    def worst(self) -> Row:
         """The comparison with the largest ratio."""
         return max(self.statements, key=lambda s: s.ratio)
 
@@ -321,26 +300,45 @@ class CrossCheckReport:
             raise DerivativeError(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes, JSON-ready: "verdict", "statements", "diagnoses" first (non-finite numbers become text)."""
-        return {
-            "verdict": self.verdict,
-            "statements": [s.to_dict() for s in self.statements],
-            "diagnoses": [str(s) for s in self.diagnoses],
-            "notes": list(self.notes),
-            "worst_entries": [e.to_dict() for e in self.worst_entries],
-            "ulp_histogram": None if self.ulp_histogram is None else self.ulp_histogram.to_dict(),
-            "resolution": json_ready(self.resolution),
-            "resolution_as_run": json_ready(self.resolution_as_run),
-            "guarantee": self.guarantee,
-            "seconds": self.seconds,
-            "evaluations": self.evaluations,
-        }
+        """The attributes, JSON-ready: "verdict", "statements", "diagnoses" first."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json_ready(fields | {"diagnoses": [str(s) for s in self.diagnoses]})
 
-    def __repr__(self) -> str:
-        return as_text(self)
+    def document(self) -> Document:
+        """The comparisons, what an error looks like, the worst entries, how many ulps off, and what it took."""
+        passed = f"{sum(bool(s.passed) for s in self.statements)} of {len(self.statements)}"
+        found: Document = [
+            Title(f"Cross-check: {self.verdict} ({passed} comparisons within tolerance)", TONES[self.verdict])
+        ]
+        if self.statements:
+            found.append(rows_table(self.statements))
+        found += [Paragraph(str(s), "doubt" if s.name == "resolution" else "bad") for s in self.diagnoses]
+        if self.worst_entries:
+            head = ("entry", "ours", "theirs", "error", "tolerance", "ulps")
+            found += [Title("worst entries"), Table(head, [_line(e) for e in self.worst_entries], "<>>>>>")]
+        histogram = self.ulp_histogram
+        if histogram is not None and histogram.total:
+            entries = f"{histogram.total} entr{'y' if histogram.total == 1 else 'ies'}"
+            found += [Title(f"error in ulps of {histogram.dtype}, {entries}"), Picture(list(bar_lines(histogram)))]
+        return [*found, Facts(list(self._remarks()))]
 
-    def __rich__(self) -> Any:
-        return as_rich(self)
+    def _remarks(self) -> Iterator[tuple[str, str]]:
+        if self.resolution is not None:
+            coarser = self.resolution_as_run
+            ran = "" if coarser is None or coarser <= self.resolution else f" ({coarser:.1e} as it runs)"
+            text = f"an entry off by {self.resolution:.1e} of its leaf's largest entry could have passed{ran}"
+            yield "resolution", text
+        if self.guarantee:
+            yield "guarantee", self.guarantee
+        yield from (("note", text) for text in self.notes)
+        cost = [] if self.evaluations is None else [f"{self.evaluations} evaluations"]
+        cost += [] if self.seconds is None else [f"{self.seconds:.2g} s"]
+        if cost:
+            yield "cost", ", ".join(cost)
 
-    def _repr_html_(self) -> str | None:
-        return as_html(self)
+
+def _line(e: Entry) -> Line:
+    # Nine digits tell two float32 numbers apart.
+    ulps = f"{e.ulps:.3g}" if e.ulps < 1e4 else f"{e.ulps:.1e}"
+    numbers = (f"{e.ours:.9g}", f"{e.theirs:.9g}", f"{e.error:.1e}", f"{e.tolerance:.1e}", ulps)
+    return Line((f"{e.quantity} {e.path}".rstrip(), *numbers))

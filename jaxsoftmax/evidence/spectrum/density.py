@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.linalg.lanczos import Chains, ritz
+from jaxsoftmax.reporting.json_values import json_ready
 
 WIDTH = 0.15  # decades, of the bells that smooth the density for plots
 POINTS = 200  # of its grid
@@ -60,8 +61,7 @@ class SpectralDensity:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: nodes, weights, grid, density, width."""
-        out = {name: np.asarray(getattr(self, name)).tolist() for name in ("nodes", "weights", "grid", "density")}
-        return out | {"width": float(self.width)}
+        return json_ready({name: getattr(self, name) for name in ("nodes", "weights", "grid", "density", "width")})
 
 
 def density_of_chains(chains: Chains) -> SpectralDensity:

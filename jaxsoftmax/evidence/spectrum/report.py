@@ -9,7 +9,10 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
+
+from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
+from jaxsoftmax.reporting.json_values import json_ready
+from jaxsoftmax.reporting.report import Report
 
 
 class Convexity(enum.Enum):
@@ -46,7 +49,7 @@ _META = ("verdict", "reason", "method", "dtype", "resolved")
 
 @partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ConvexityReport:
+class ConvexityReport(Report):
     """What `probe_convexity` or `probe_operator` found; numbers are Python floats, arrays NumPy.
 
     Attributes:
@@ -119,47 +122,58 @@ class ConvexityReport:
         return (self.lambda_min_bound, self.lambda_min) if self.resolved else None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, keys as the fields; inf and NaN become None."""
-        out: dict[str, Any] = {"verdict": self.verdict.value}
-        for name in _NUMBERS:
-            out[name] = _finite(getattr(self, name))
+        """JSON-ready, keys as the fields."""
         interval = self.lambda_min_interval
-        out["lambda_min_interval"] = "unresolved" if interval is None else [_finite(end) for end in interval]
-        out["witness"] = None if self.witness is None else np.asarray(self.witness).tolist()
-        out["spectral_density"] = None if self.spectral_density is None else self.spectral_density.to_dict()
-        return out | {name: getattr(self, name) for name in ("reason", "method", "dtype", "resolved")}
+        out: dict[str, Any] = {"verdict": self.verdict.value} | {name: getattr(self, name) for name in _NUMBERS}
+        out["lambda_min_interval"] = "unresolved" if interval is None else interval
+        return json_ready(out | {name: getattr(self, name) for name in ("witness", "spectral_density", *_META[1:])})
 
-    def __repr__(self) -> str:
+    def summary(self) -> str:
+        """What was found, in one sentence."""
+        words = {"CONSISTENT": "consistent with convexity", "REFUTED": "convexity REFUTED"}
+        text = words.get(self.verdict.value, f"not resolved by {self.dtype}")
+        low = f"{self.lambda_min:.6g}" if self.resolved else f"below {self.resolution:.1e} (unresolved)"
+        ratio = f", condition number {self.condition_estimate:.4g}" if self.resolved else ""
+        predicted = "as" if self.kernel_dim == self.kernel_dim_predicted else f"{self.kernel_dim_predicted}"
+        null = f"null space of dimension {self.kernel_dim}, {predicted} predicted (S6)"
+        return f"{text}: eigenvalues {low} to {self.lambda_max:.6g}{ratio}; {null}"
+
+    def document(self) -> Document:
+        """The verdict, the extreme eigenvalues beside their bounds, the null space, and how accurate this is."""
+        title = f"Convexity probe: {self.verdict.value}"
         if not isinstance(self.lambda_max, float):  # rebuilt by JAX with something else in the leaves
-            return f"ConvexityReport({self.verdict.value})"
-        lower = f"S7c {self.lambda_min_bound:.6g}" if self.lambda_min_bound > 0 else "no proved bound"
-        above = "no proved bound" if math.isnan(self.lambda_max_bound) else f"S7a {self.lambda_max_bound:.6g}"
-        upper = f"S7c {self.condition_bound:.6g}" if math.isfinite(self.condition_bound) else "no proved bound"
-        interval = self.lambda_min_interval
-        text = "unresolved" if interval is None else f"in [{max(0.0, interval[0]):.6g}, {interval[1]:.6g}]"
-        residuals = f"{self.residual_min_estimate:.2g} (smallest), {self.residual_max_estimate:.2g} (largest)"
-        probes = f"least curvature along directions tried {self.form_min_measured:.3g}"
-        if not math.isnan(self.midpoint_excess_measured):
-            probes += f"; midpoints exceed by {self.midpoint_excess_measured:.2g} of the rounding allowance"
-        kernel = f"  null space: dimension {self.kernel_dim}, "
-        if math.isnan(self.rank_tolerance):
-            kernel += f"{self.kernel_dim_predicted} given"
-        else:
-            kernel += f"S6 predicts {self.kernel_dim_predicted}; rank of X {self.rank} "
-            kernel += f"(tolerance {self.rank_tolerance:.2g})"
-        return "\n".join(
-            (
-                f"Convexity probe: {self.verdict.value}. {self.reason}",
-                kernel,
-                f"  smallest eigenvalue outside it {self.lambda_min:.6g}  (at least: {lower}), {text}",
-                f"  largest eigenvalue {self.lambda_max:.6g}  (at most: {above})",
-                f"  condition number {self.condition_estimate:.6g}  (at most: {upper})",
-                f"  residuals |Hv - λv| {residuals}; {self.dtype} resolves {self.resolution:.2g} here",
-                f"  {probes}",
-                f"  {self.method}, {self.products} products with H, {self.seconds:.3g} s",
-            )
+            return [Title(title)]
+        unclear = "" if self.resolved else ", unresolved"
+        least = f"at least {self.lambda_min_bound:.6g} (S7c)" if self.lambda_min_bound > 0 else "no rigorous bound"
+        most = (
+            "no rigorous bound" if math.isnan(self.lambda_max_bound) else f"at most {self.lambda_max_bound:.6g} (S7a)"
         )
-
-
-def _finite(value: Any) -> Any:
-    return value if math.isfinite(value) else None
+        ratio = (
+            f"at most {self.condition_bound:.6g} (S7c)" if math.isfinite(self.condition_bound) else "no rigorous bound"
+        )
+        null = f"dimension {self.kernel_dim}, {self.kernel_dim_predicted} "
+        if math.isnan(self.rank_tolerance):
+            null += "given"
+        else:
+            null += (
+                f"predicted from rank {self.rank} of X (S6; singular values below {self.rank_tolerance:.2g} count as 0)"
+            )
+        tried = f"smallest curvature vᵀHv/|v|² {self.form_min_measured:.3g}"
+        if not math.isnan(self.midpoint_excess_measured):
+            above = f"{self.midpoint_excess_measured:.2g} times its rounding"
+            tried += f"; the loss at midpoints exceeds the mean of the ends by {above} (convex: at most 1)"
+        facts = [
+            ("smallest eigenvalue", f"{self.lambda_min:.6g} off the null space{unclear}; {least}"),
+            ("largest eigenvalue", f"{self.lambda_max:.6g}; {most}"),
+            ("condition number", f"{self.condition_estimate:.6g} off the null space; {ratio}"),
+            ("null space", null),
+            ("resolution", f"{self.dtype} resolves {self.resolution:.2g} here"),
+            (
+                "residuals",
+                f"|Hv - λv| is {self.residual_min_estimate:.2g} (smallest), {self.residual_max_estimate:.2g} (largest)",
+            ),
+            ("directions tried", tried),
+            ("cost", f"{self.method}, {self.products} products with H, {self.seconds:.3g} s"),
+        ]
+        tone = {"CONSISTENT": "good", "REFUTED": "bad"}.get(self.verdict.value, "doubt")
+        return [Title(title, tone), Paragraph(self.reason), Facts(facts)]

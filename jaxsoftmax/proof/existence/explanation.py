@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -10,37 +9,36 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.proof.existence.status import Existence, Separation
+from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
 
-__all__ = ["explanation", "remedy", "verdict_report"]
+__all__ = ["explanation", "headline", "remedy", "verdict_document"]
 
 _SHOWN = 6  # sentences about what is separated
 
 
-def verdict_report(verdict: Any) -> str:
-    """The report that `repr` of a verdict prints."""
+def verdict_document(verdict: Any) -> Document:
+    """The report on a verdict."""
     data = verdict.data
     columns = data.given + data.intercept
     numbers = "shortest decimals" if data.decimal else "the doubles that they are"
     active = "" if len(data.rows) == data.N else f" ({len(data.rows)} of positive weight)"
     size = f"{data.N} samples{active}, {columns} columns, {data.C} classes"
-    rest = [f"data         {size}; numbers read as {numbers}"]
-    for part in data.host.regularizer:
-        rest.append(f"regularizer  {part!r}: the verdict is for loss + regularizer (S21e)")
-    rest += [*explanation(verdict), *remedy(verdict)]
-    rest += [f"witness      {text}" for text in _witness(verdict)]
+    facts = [("data", f"{size}; numbers read as {numbers}")]
+    facts += [
+        ("regularizer", f"{part!r}: the verdict is for loss + regularizer (S21e)") for part in data.host.regularizer
+    ]
+    sentences = [Paragraph(sentence) for sentence in (*explanation(verdict), *remedy(verdict))]
+    facts += [("witness", text) for text in _witness(verdict)]
     if verdict.status is Existence.UNDECIDED:  # the reason stands above
         tried = ", ".join(name for name, _ in verdict.stages) or "nothing"
-        rest.append(f"tried        for {verdict.seconds:.3f} s: {tried}")
+        facts.append(("tried", f"for {verdict.seconds:.3f} s: {tried}"))
     else:
-        rest.append(f"decided      in {verdict.seconds:.3f} s: {verdict.reason}")
-    return "\n".join([f"Existence of a minimiser: {_headline(verdict)}", *map(_wrapped, rest)])
+        facts.append(("decided", f"in {verdict.seconds:.3f} s: {verdict.reason}"))
+    return [Title(f"Existence of a minimiser: {headline(verdict)}"), *sentences, Facts(facts)]
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _headline(verdict: Any) -> str:
+def headline(verdict: Any) -> str:
+    """The status with the kind of separation; `ExistenceVerdict.headline` is the public way to it."""
     text = verdict.status.name
     if verdict.status is Existence.NOT_ATTAINED:
         kind = "separation" if verdict.type is Separation.OPEN else f"{verdict.type} separation"

@@ -12,16 +12,19 @@ import numpy as np
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.exact.witness import Multipliers
 from jaxsoftmax.proof.existence.certificate import certificate_of, write_certificate
-from jaxsoftmax.proof.existence.explanation import explanation, remedy, verdict_report
+from jaxsoftmax.proof.existence.explanation import explanation, headline, remedy, verdict_document
 from jaxsoftmax.proof.existence.status import Existence, Separation
 from jaxsoftmax.proof.separation.thresholds import Found
+from jaxsoftmax.reporting.blocks import Document
+from jaxsoftmax.reporting.json_values import json_ready
+from jaxsoftmax.reporting.report import Report
 
 __all__ = ["ExistenceVerdict"]
 
 
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ExistenceVerdict:
+class ExistenceVerdict(Report):
     """The verdict of `decide_existence` with its witness; `repr` is the report, `explain()` says it in words.
 
     Attributes:
@@ -152,7 +155,7 @@ class ExistenceVerdict:
             "status": self.status.name,
             "type": self.type and self.type.value,
             "face_maximal": self.face_maximal,
-            "infimum_estimate": self.infimum_estimate,
+            "infimum_estimate": json_ready(self.infimum_estimate),
             "direction": entries if self.direction is not None else None,
             "multipliers": None if G is None else {"rows": int(sum(len(b.rows) for b in G.blocks))},
             "separated_pairs": None if self.separated is None else int(self.separated.sum()),
@@ -162,5 +165,16 @@ class ExistenceVerdict:
             "seconds": self.seconds,
         }
 
-    def __repr__(self) -> str:
-        return verdict_report(self)
+    def headline(self) -> str:
+        """The status in a line, with the kind of separation, and whether it is proved.
+
+        Example:
+            >>> import jaxsoftmax as js
+            >>> js.decide_existence(js.Problem.from_labels([[1.5], [2.0]], ["a", "b"])).headline()
+            'NOT_ATTAINED (complete separation)'
+        """
+        return headline(self)
+
+    def document(self) -> Document:
+        """The verdict, in words and with its witness."""
+        return verdict_document(self)

@@ -16,13 +16,15 @@ from jaxsoftmax.proof.exact.decimals import exponent10, float_estimate
 from jaxsoftmax.proof.existence.certificate import write_certificate
 from jaxsoftmax.proof.minimum.prove import Proof
 from jaxsoftmax.proof.minimum.row_space import Dropped
+from jaxsoftmax.reporting.blocks import Document, Facts, Title
+from jaxsoftmax.reporting.report import Report
 
 __all__ = ["Certificate"]
 
 
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Certificate:
+class Certificate(Report):
     """A proof that a minimiser exists near known weights, with an interval for the minimum; `repr` is the report.
 
     Numbers are decimal strings, each rounded in the safe direction.
@@ -207,35 +209,41 @@ class Certificate:
             "seconds": self.seconds,
         }
 
-    def __repr__(self) -> str:
+    def summary(self) -> str:
+        """What is proved, in one sentence, with digits of the minimum that are all correct."""
+        known = self.loss_lower
+        if self.digits:  # the first digit is not 0 unless L* < 1, where a zero is shown and not counted
+            pairs = enumerate(zip(self.loss_lower, self.loss_upper, strict=False))
+            known = self.loss_lower[: next((k for k, pair in pairs if pair[0] != pair[1]), None)] + "…"
+        near = f"the minimiser is known to within {float(self.radius_euclidean):.1e}"
+        return f"L* = {known}, {self.digits} digits proved (S13); {near}"
+
+    def document(self) -> Document:
+        """What is proved, and how."""
         data, proof = self.data, self.proof
         columns, rank = data.given + data.intercept, self._rank()
         of_rank = "" if rank is None else f" of rank {rank}"
-        lines = [
-            f"Certificate: a minimiser exists, and {self.digits} decimal digits of the minimum are proved (S13)",
-            f"  data        {data.N} samples, {columns} columns{of_rank}, {data.C} classes",
-            f"  numbers     read as {'shortest decimals' if data.decimal else 'the doubles that they are'}",
-            f"  minimum L*  {self.loss_lower}",
-            f"           <= {self.loss_upper}",
-            f"  q           {self.q} < 1 (S13), so W* exists, unique modulo the kernel of S6",
-            f"  radius      ‖W* − Ŵ‖ <= {self.radius_euclidean}; in the scaled norm {self.radius}",
-            f"  curvature   H(Ŵ) >= {self.curvature_euclidean_bound} {self.directions()}; in the scaled norm "
-            f"{self.curvature_bound} ({_how(proof)})",
-            f"  condition   <= {self.condition_bound} (Λ = {self.curvature_upper_bound}, S7a)",
-            f"  descent     a step 1/Λ from Ŵ multiplies the distance to the nearest minimiser by at most "
-            f"1 − {_gain(self.rate_bound)} (S17, S8)",
-            f"  weights     {proof.bits} binary places, {proof.steps} steps; exp, log by Arb, {proof.precision} bits",
-            f"  made        in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…",
-        ]
+        facts = [("regularizer", f"{part!r}: proved for loss + regularizer") for part in data.host.regularizer]
         if self.dropped:
-            lines.insert(
-                2,
-                f"  columns     without {len(self.dropped)}, exact combinations of the others on samples of positive "
-                "weight; W* is 0 there",
-            )
-        for part in data.host.regularizer:
-            lines.insert(2, f"  regularizer {part!r}: proved for loss + regularizer")
-        return "\n".join(lines)
+            dropped = f"without {len(self.dropped)}, exact combinations of the others on samples of positive weight"
+            facts.append(("columns", f"{dropped}; their weights are 0"))
+        scaled = f"in the scaled norm {self.curvature_bound} ({_how(proof)})"
+        pace = f"1 − {_gain(self.rate_bound)}"
+        facts += [
+            ("data", f"{data.N} samples, {columns} columns{of_rank}, {data.C} classes"),
+            ("numbers", f"read as {'shortest decimals' if data.decimal else 'the doubles that they are'}"),
+            ("minimum", f"L* >= {self.loss_lower}"),
+            ("", f"L* <= {self.loss_upper}"),
+            ("q", f"{self.q} < 1 (S13), so a minimiser W* exists, unique up to the null space (S6)"),
+            ("radius", f"‖W* − Ŵ‖ <= {self.radius_euclidean}; in the scaled norm {self.radius}"),
+            ("curvature", f"H(Ŵ) >= {self.curvature_euclidean_bound} {self.directions()}; {scaled}"),
+            ("condition", f"<= {self.condition_bound}; largest eigenvalue Λ <= {self.curvature_upper_bound} (S7a)"),
+            ("descent", f"a step 1/Λ from Ŵ multiplies the distance to the minimiser by at most {pace} (S17, S8)"),
+            ("weights", f"{proof.bits} binary places, {proof.steps} steps; exp, log by Arb, {proof.precision} bits"),
+            ("made", f"in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…"),
+        ]
+        title = f"Certificate: a minimiser exists, and {self.digits} decimal digits of the minimum are proved (S13)"
+        return [Title(title, "good"), Facts(facts)]
 
 
 def _combination(one: Dropped) -> dict[str, Any]:

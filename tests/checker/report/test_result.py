@@ -1,14 +1,12 @@
-"""result.py and render.py: the verdict, the error that carries the report, and what the text shows."""
+"""result.py: the verdict, the error that carries the report, and what the text shows."""
 
 import json
 import pickle
-import sys
 
 import numpy as np
 import pytest
 
-from jaxsoftmax.checker.report.entries import Entry, UlpHistogram
-from jaxsoftmax.checker.report.render import as_html, as_text, bar_lines
+from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines
 from jaxsoftmax.checker.report.result import CrossCheckReport, DerivativeError, Diagnosis, compare, worst_of
 
 
@@ -161,26 +159,25 @@ def test_the_text_shows_every_part():
         "worst entries",
         "error in ulps of float32, 4 entries",
         "█",
-        "resolution: an entry off by 3.0e-06 of its leaf's largest entry could have passed",
-        "guarantee: an error in a tenth",
-        "note: the primal could not be stripped",
-        "cost: 14 evaluations, 0.25 s",
+        "resolution an entry off by 3.0e-06 of its leaf's largest entry could have passed",
+        "guarantee an error in a tenth",
+        "note the primal could not be stripped",
+        "cost 14 evaluations, 0.25 s",
     ):
-        assert words in text
+        assert words in " ".join(text.split())
     assert "\n\n\n" not in text
 
 
-def test_a_general_report_stays_within_120_columns_and_keeps_the_index():
+def test_a_report_stays_within_80_columns_and_keeps_the_index():
     path = "".join(f"['a rather long name of layer {i}']" for i in range(9))
     entry = Entry("gradient", f"{path}[123456, 7]", -1.23456789e-100, 1.2345e300, 1.2e300, 1e-300, 1e12)
     found = finding(np.zeros((2, 3)), np.ones((2, 3)) * 1e300, 1e-300, path=path)
     diagnosis = Diagnosis("one leaf", "only " + path)
     report = CrossCheckReport.from_findings([found, finding()], worst_entries=(entry,), diagnoses=(diagnosis,))
-    lines = repr(report).splitlines()
-    assert max(map(len, lines)) <= 120
-    assert max(map(len, as_text(report, 100).splitlines())) <= 100
-    assert any("[123456, 7]" in line and "-1.23456789e-100" in line for line in lines)
-    assert "[0, 0]: 0 against 1e+300" in " ".join(repr(report).split())
+    assert max(map(len, repr(report).splitlines())) <= 80
+    shown = " ".join(repr(report).split())
+    assert f"gradient {path}[123456, 7] -1.23456789e-100" in shown
+    assert f"{path}[0, 0]: 0 against 1e+300" in shown
 
 
 def test_one_entry_of_a_million_is_seen_in_the_picture():
@@ -193,29 +190,8 @@ def test_one_entry_of_a_million_is_seen_in_the_picture():
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("verdict", ["AGREE", "ROUNDING", "DISAGREE"])
-def test_rich_shows_the_same_in_colour(verdict):
-    console = pytest.importorskip("rich.console")
-    import dataclasses
-    import io
-
-    report = dataclasses.replace(full(), verdict=verdict)
-    out = io.StringIO()
-    console.Console(file=out, width=120, force_terminal=True, color_system="standard").print(report)
-    colour = {"AGREE": "32", "ROUNDING": "33", "DISAGREE": "1;31"}[verdict]
-    assert out.getvalue().startswith(f"\x1b[{colour}mCross-check: {verdict}")
-    plain = io.StringIO()
-    console.Console(file=plain, width=120, color_system=None).print(report)
-    for words in ("['W'][3]", "looks like", "worst entries", "≤ 2^21", "guarantee", "DISAGREE", "14 evaluations"):
-        assert words in plain.getvalue()
-
-
-def test_brackets_of_a_path_are_text_and_not_markup():
-    pytest.importorskip("rich")
-    html = as_html(full(diagnoses=(Diagnosis("one leaf", "only [bold]['b'][/] is wrong"),)))
-    assert html is not None and "[bold]" in html and "<pre" in html
-
-
-def test_without_rich_a_notebook_shows_the_text(monkeypatch):
-    monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert full()._repr_html_() is None
+def test_a_notebook_shows_the_same_without_rich():
+    html = full(diagnoses=(Diagnosis("one leaf", "only <b>['b']</b> is wrong"),))._repr_html_()
+    assert "&lt;b&gt;[" in html  # text, and not markup
+    for words in ("Cross-check: DISAGREE", "color:#c00", "worst entries", "≤ 2^21", "guarantee", "14 evaluations"):
+        assert words in html
