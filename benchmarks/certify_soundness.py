@@ -188,7 +188,7 @@ def judged_as_given(problem: js.Problem, W: np.ndarray, method: str) -> str:
     squares = [sum(((int(a) * u) ** 2 for a, u in zip(row, unit, strict=True)), Fraction(0)) for row in data.A]
     beta = sqrt_bound(2 * max(squares))
     try:
-        claims_of(data, everything, Refined(integers, BITS, found, 0.0, 0), found, curvature, beta)
+        claims_of(data, everything, Refined(integers, BITS, found, 0), found, curvature, beta)
     except js.NotProved as error:
         return "q is not below 1" if "q =" in str(error) else str(error)
     return "proved"

@@ -155,7 +155,7 @@ def claims_at(seed, power, **given):
             mpmath.fsum((v / mpmath.mpf(2) ** int(e)) ** 2 for row in g for v, e in zip(row, exponents, strict=True))
         )
         q = beta * dual / mpf(curvature.mu)
-    refined = Refined(W, bits, found, 0.0, 0)
+    refined = Refined(W, bits, found, 0)
     return objective, data, refined, found, curvature, beta, q
 
 
