@@ -109,7 +109,7 @@ def plain(problem: Any, rows: slice = slice(None), *, regularizer: bool = True) 
 
     Example:
         >>> import numpy as np, jaxsoftmax as js
-        >>> from jaxsoftmax.evidence import reference
+        >>> from jaxsoftmax.evidence.crosscheck import reference
         >>> problem = js.Problem.from_labels(np.eye(3, dtype=np.float32), [0, 1, 2])
         >>> reference.plain(problem).X.dtype
         dtype('float64')
@@ -173,7 +173,7 @@ def loss(W: Any, problem: Any) -> jax.Array:
 
     Example:
         >>> import jax, numpy as np, jaxsoftmax as js
-        >>> from jaxsoftmax.evidence import reference
+        >>> from jaxsoftmax.evidence.crosscheck import reference
         >>> problem = js.Problem.from_labels(np.eye(3, dtype=np.float32), [0, 1, 2])
         >>> with jax.enable_x64(True):
         ...     value = float(reference.loss(np.zeros((3, 4)), reference.plain(problem)))
