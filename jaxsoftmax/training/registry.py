@@ -122,8 +122,8 @@ def choose(
 
 
 def _row(method: Any) -> Row:
-    """The row of a name that is known ("auto" takes no settings), or of an optax transformation."""
-    return METHODS.get(method, Row("", "")) if isinstance(method, str) else _OWN_TRANSFORMATION
+    """The row of a name that is known (for "auto" that of its last choice), or of an optax transformation."""
+    return METHODS.get(method, METHODS[AUTO[-1]]) if isinstance(method, str) else _OWN_TRANSFORMATION
 
 
 def _made(row: Row, given: dict[str, Any]) -> Method:

@@ -75,6 +75,7 @@ def imports(name: str, *, typing: bool = True) -> list[Import]:
                 for n in named
                 if isinstance(n, ast.Constant)
                 and isinstance(n.value, str)
+                and n.value  # '' is the root's name here, but names no module in a program
                 and n.value.removeprefix("jaxsoftmax.") in modules()
             }
             found += [Import(text, None, text) for text in sorted(texts)]
