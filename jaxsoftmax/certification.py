@@ -1,4 +1,7 @@
-"""`certify`: the minimiser, the minimum and the curvature of a data set, to digits that are proved (S13-S17)."""
+"""`certify`: the minimiser, the minimum and the curvature of a data set, to digits that are proved (S13-S17).
+
+Guarded by `tests/cli/test_proofs.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A function with a declared example: the point and the hand rules to check it with, for the command line and tests."""
+"""A function with a declared example: the point and the hand rules to check it with, for the command line and tests.
+
+Guarded by `tests/checker/test_assertions.py`.
+"""
 
 from __future__ import annotations
 

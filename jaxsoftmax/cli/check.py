@@ -1,6 +1,8 @@
 """What `jaxsoftmax check CERT DATA` does: the checker of the certificate's format, its report, the exit status.
 
 Nothing here imports JAX or NumPy: a check of a small certificate takes milliseconds.
+
+Guarded by `tests/cli/test_certify.py`.
 """
 
 from __future__ import annotations

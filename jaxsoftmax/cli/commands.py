@@ -1,6 +1,8 @@
 """The commands with their options, as a typer application; `cli/runs.py`, `cli/certify.py`, … carry them out.
 
 typer is imported here, so this module is imported only when a command runs.
+
+Guarded by `tests/cli/test_main.py`.
 """
 
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""What the commands share before anything heavy is imported: refusing a call in its own terms, files to write, help."""
+"""What the commands share before anything heavy is imported: refusing a call in its own terms, files to write, help.
+
+Guarded by `tests/cli/test_runs.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The report of one `fit` or `probe` run of the command line; how any report is printed in colour."""
+"""The report of one `fit` or `probe` run of the command line; how any report is printed in colour.
+
+Guarded by `tests/cli/test_runs.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The scopes in which the commands run: Ctrl-C, refusals as one line, a spinner on stderr, files that are written."""
+"""The scopes in which the commands run: Ctrl-C, refusals as one line, a spinner on stderr, files that are written.
+
+Guarded by `tests/cli/test_runs.py`.
+"""
 
 from __future__ import annotations
 

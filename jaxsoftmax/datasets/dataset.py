@@ -1,4 +1,7 @@
-"""`Dataset`: a table of numbers with labels or probability targets, and where it came from."""
+"""`Dataset`: a table of numbers with labels or probability targets, and where it came from.
+
+Guarded by `tests/datasets/test_embedded.py`.
+"""
 
 from __future__ import annotations
 

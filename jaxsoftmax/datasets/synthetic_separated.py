@@ -1,6 +1,8 @@
 """Synthetic data without a minimiser: complete and quasi-complete separation, each with its direction (S9, S10, S12).
 
 As in `synthetic.py`: small integers from a seeded generator, and truth about [X, 1]; public as `js.datasets.make_…`.
+
+Guarded by `tests/datasets/test_synthetic.py`.
 """
 
 from __future__ import annotations

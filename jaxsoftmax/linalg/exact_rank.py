@@ -2,6 +2,8 @@
 
 Floating point only proposes. What these functions return has been verified with integers and fractions, so a rigorous
 bound may rest on it.
+
+Guarded by `tests/linalg/test_enclosures.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Products of float32 data use Precision.HIGHEST (the default is TF32 on recent GPUs); bfloat16 X is widened, so that
 accumulation is float32. Off explicit meshes XLA partitions the plain product.
+
+Guarded by `tests/calculus/loss/test_derivatives.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Copies of a problem's stored device numbers: float64 for everything that is called a check, float32 on request."""
+"""Copies of a problem's stored device numbers: float64 for everything that is called a check, float32 on request.
+
+Guarded by `tests/training/loop/test_run.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The two texts of a Problem: the exact dump (its form is described in `Problem.dump`) and the report of repr."""
+"""The two texts of a Problem: the exact dump (its form is described in `Problem.dump`) and the report of repr.
+
+Guarded by `tests/problem/test_arrays.py`.
+"""
 
 from __future__ import annotations
 

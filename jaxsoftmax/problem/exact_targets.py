@@ -2,6 +2,8 @@
 
 A float row t means t/Σt in rationals; a smoothing ε given as a float means the decimal that it prints
 (0.01 is 1/100). The device copy is the correctly rounded float of the exact number (THEORY section 7.9).
+
+Guarded by `tests/problem/test_problem.py`.
 """
 
 from __future__ import annotations

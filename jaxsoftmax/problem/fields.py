@@ -1,4 +1,7 @@
-"""The validated construction of a Problem's fields, done once, shared by its constructors."""
+"""The validated construction of a Problem's fields, done once, shared by its constructors.
+
+Guarded by `tests/support/test_validation.py`.
+"""
 
 from __future__ import annotations
 

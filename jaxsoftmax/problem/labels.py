@@ -1,4 +1,7 @@
-"""Labels to class codes: integers, booleans, text or categoricals, sorted classes, absent classes by declaration."""
+"""Labels to class codes: integers, booleans, text or categoricals, sorted classes, absent classes by declaration.
+
+Guarded by `tests/problem/test_problem.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Checks of the columns of a table: which holds the labels, and that features are finite and labels whole."""
+"""Checks of the columns of a table: which holds the labels, and that features are finite and labels whole.
+
+Guarded by `tests/readers/test_read_table.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads CSV, TSV and other text tables: delimiter, header, numbers and labels, each fault named with its line."""
+"""Reads CSV, TSV and other text tables: delimiter, header, numbers and labels, each fault named with its line.
+
+Guarded by `tests/readers/test_read_table.py`.
+"""
 
 from __future__ import annotations
 

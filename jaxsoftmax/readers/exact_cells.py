@@ -1,4 +1,7 @@
-"""Reads a text table again for cells with more digits than a float64 holds: as decimals they would be other numbers."""
+"""Reads a text table again for cells with more digits than a float64 holds: as decimals they would be other numbers.
+
+Guarded by `tests/cli/test_certify.py`.
+"""
 
 from __future__ import annotations
 

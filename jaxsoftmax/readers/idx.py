@@ -1,4 +1,7 @@
-"""Reads IDX files, the format of MNIST: an array of any shape, the images beside a file of their labels."""
+"""Reads IDX files, the format of MNIST: an array of any shape, the images beside a file of their labels.
+
+Guarded by `tests/readers/test_formats.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads Parquet by polars and svmlight by scikit-learn, the libraries of the extra `tables`."""
+"""Reads Parquet by polars and svmlight by scikit-learn, the libraries of the extra `tables`.
+
+Guarded by `tests/readers/test_formats.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Saves weights to an NPZ file and reads them, with the classes and feature names that they belong to."""
+"""Saves weights to an NPZ file and reads them, with the classes and feature names that they belong to.
+
+Guarded by `tests/cli/test_runs.py`.
+"""
 
 from __future__ import annotations
 

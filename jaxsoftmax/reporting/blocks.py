@@ -1,4 +1,7 @@
-"""What a report is made of: a document is a list of titles, paragraphs, facts, tables and pictures."""
+"""What a report is made of: a document is a list of titles, paragraphs, facts, tables and pictures.
+
+Guarded by `tests/checker/report/test_result.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where a report was made: versions, platform and device, for its first line and for its JSON."""
+"""Where a report was made: versions, platform and device, for its first line and for its JSON.
+
+Guarded by `tests/checker/report/test_result.py`.
+"""
 
 from __future__ import annotations
 

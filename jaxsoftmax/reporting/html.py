@@ -1,4 +1,7 @@
-"""A document as HTML, which notebooks show."""
+"""A document as HTML, which notebooks show.
+
+Guarded by `tests/checker/report/test_result.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The one way to JSON: arrays become lists, infinities and NaN the texts "inf", "-inf", "nan"; None: not evaluated."""
+"""The one way to JSON: arrays become lists, infinities and NaN the texts "inf", "-inf", "nan"; None: not evaluated.
+
+Guarded by `tests/checker/report/test_result.py`.
+"""
 
 from __future__ import annotations
 

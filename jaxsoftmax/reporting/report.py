@@ -1,6 +1,11 @@
-"""`Report`: what every result is that shows itself, as text in a terminal and as HTML in a notebook."""
+"""`Report`: what every result is that shows itself, as text in a terminal and as HTML in a notebook.
+
+Guarded by `tests/checker/report/test_result.py`.
+"""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 from jaxsoftmax.reporting.blocks import Document
 from jaxsoftmax.reporting.html import as_html
@@ -9,7 +14,7 @@ from jaxsoftmax.reporting.text import as_text
 __all__ = ["Report"]
 
 
-class Report:
+class Report(ABC):
     """A result with a `document`, which is its ``repr`` as text, and what a notebook shows as HTML.
 
     Example:
@@ -22,9 +27,9 @@ class Report:
         12 eggs
     """
 
+    @abstractmethod
     def document(self) -> Document:
         """What the report says, part by part."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return as_text(self.document())

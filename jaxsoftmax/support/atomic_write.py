@@ -1,6 +1,8 @@
 """Files that are written whole or not at all: the path is checked, the text goes beside it, then takes its name.
 
 Imports no JAX: the command that checks certificates starts without it.
+
+Guarded by `tests/cli/test_runs.py`.
 """
 
 from __future__ import annotations

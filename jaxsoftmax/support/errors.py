@@ -1,4 +1,7 @@
-"""How an argument is refused: which one, what was given and the remedy, as fields that the command line words anew."""
+"""How an argument is refused: which one, what was given and the remedy, as fields that the command line words anew.
+
+Guarded by `tests/support/test_validation.py`.
+"""
 
 from __future__ import annotations
 

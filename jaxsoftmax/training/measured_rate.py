@@ -1,4 +1,7 @@
-"""The rate at which a run was seen to contract (S17), from its history."""
+"""The rate at which a run was seen to contract (S17), from its history.
+
+Guarded by `tests/training/methods/test_gradient_descent.py`.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 The word *converged* is used only where S13's q < 1 was evaluated at the end point: a small gradient alone proves
 nothing, because on data without a minimiser the gradient goes to zero as well (while ‖W‖ goes to infinity).
+
+Guarded by `tests/training/test_fit.py`.
 """
 
 from __future__ import annotations

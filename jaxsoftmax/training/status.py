@@ -1,4 +1,7 @@
-"""How a run ended: the status and its meaning in words, from the loop's code and the end point's evaluation."""
+"""How a run ended: the status and its meaning in words, from the loop's code and the end point's evaluation.
+
+Guarded by `tests/training/loop/test_run.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What `verify` is asked to check: data and options as problems, with what a report says about them."""
+"""What `verify` is asked to check: data and options as problems, with what a report says about them.
+
+Guarded by `tests/verification/test_run.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Points to check at: the data as the device holds them, and random weights whose logits have a given size."""
+"""Points to check at: the data as the device holds them, and random weights whose logits have a given size.
+
+Guarded by `tests/verification/test_run.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What `verify` found on each data set, as rows, as JSON and in a dozen lines; `VerifyReport`, `DatasetReport`."""
+"""What `verify` found on each data set, as rows, as JSON and in a dozen lines; `VerifyReport`, `DatasetReport`.
+
+Guarded by `tests/verification/test_run.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""S1-S5 and S8 as the cross-checks at two points found them: one row a quantity."""
+"""S1-S5 and S8 as the cross-checks at two points found them: one row a quantity.
+
+Guarded by `tests/verification/test_run.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """S5, S6 and S7 observed through eigenvalues: those of S(y) sample by sample, and those of H that the probe found.
 
 Eigenvalues are known to the probe's resolution. Where that decides, the row says so and neither passes nor fails.
+
+Guarded by `tests/verification/test_run.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A row fails only where a formula is wrong: each bound allows for rounding (evidence/crosscheck/tolerances.py).
 Along directions that are flat to rounding nothing is concluded. (S1-S4 and S3's identities are the cross-check's.)
+
+Guarded by `tests/verification/test_run.py`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ S17 is about the map F(W) = W − η∇L(W) near a minimiser Ŵ: along an eigenv
 small V along v the measured factor is ⟨v, F(Ŵ + V) − F(Ŵ)⟩/‖V‖ = 1 − η∫₀¹⟨v, H(Ŵ + tV) v⟩dt, and by S8 the integral
 lies between λ(1 − e^−ρ)/ρ and λ(e^ρ − 1)/ρ, ρ = max_n range(V x_n). So 1 − factor is known to the relative error
 (e^ρ − 1)/ρ − 1 ≈ ρ/2, however slow the direction, and rounding of the two gradients adds η⟨|v|, tolerances⟩/‖V‖.
+
+Guarded by `tests/verification/test_run.py`.
 """
 
 from __future__ import annotations

@@ -125,4 +125,5 @@ def test_tracked_files_hold_no_left_over_notes():
 
 def test_package_data_travels():
     """py.typed, the map and the data are inside the package, where the wheel takes everything from."""
-    assert {"py.typed", "README.md", "data"} <= {path.name for path in PACKAGE.iterdir()}
+    assert {"py.typed", "README.md"} <= {path.name for path in PACKAGE.iterdir()}
+    assert {"iris.csv", "digits.npz"} <= {path.name for path in (PACKAGE / "datasets" / "data").iterdir()}

@@ -11,7 +11,10 @@ import jaxsoftmax
 from helpers.house import modules, tree
 
 TABLE = jaxsoftmax._MODULE_OF
-TWINS = {"evidence.reference", "evidence.highprecision"}  # the same names on purpose: they are what is compared
+TWINS = {
+    "evidence.crosscheck.reference",
+    "evidence.crosscheck.high_precision",
+}  # the same names on purpose: they are what is compared
 
 
 @pytest.mark.parametrize("name", [*TABLE, *jaxsoftmax._MODULES, "__version__"])

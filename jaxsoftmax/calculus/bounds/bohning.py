@@ -10,6 +10,8 @@ those of log-cosh, γ²/2 for the self-regulariser (on {**1**ᵀV = 0} only, lik
     on {1ᵀV = 0}:  V ↦ V (½ XᵀSX + A + ½γ²I);    on the gauge {1vᵀ}:  v ↦ v A,  A = diag(α + αγ) on penalised columns,
 
 of which only two (D, D) inverses are needed. λ_min(M⁺H) >= 2 min_n λ₂(S(y_n)) whatever cond(X) is.
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations

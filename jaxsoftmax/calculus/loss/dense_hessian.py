@@ -4,6 +4,8 @@ Off the diagonal, block (a, b) is -Xᵀ diag(s y_a y_b) X; a diagonal block is m
 which is accurate relative to its own size where y_a - y_a² is not. All pairs and all feature products x_i x_j, i ≤ j,
 meet in one matrix product, (pairs × samples)·(samples × feature products), taken in chunks of feature products so that
 the products never exist all at once.
+
+Guarded by `tests/calculus/loss/test_hessian.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Both need two products with X. Over blocks of rows that stay in cache (blocks.py) the second product finds X already
 there. A block is held as (C, rows), so that the softmax of many rows is one vectorised sweep.
+
+Guarded by `tests/linalg/test_blocks.py`.
 """
 
 from __future__ import annotations

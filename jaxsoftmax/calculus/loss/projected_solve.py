@@ -4,6 +4,8 @@ The solution in 𝒦⊥ exists for B ∈ 𝒦⊥ and is unique. With Π the proj
 definite and has the same solution in 𝒦⊥. It is set up in features scaled by powers of two, scaled to a unit diagonal
 (Jacobi), factored by Cholesky with a diagonal shift of CD·eps (raised hundredfold until the factorisation runs to
 completion), refined once, and the solution is projected on 𝒦⊥.
+
+Guarded by `tests/training/methods/test_newton.py`.
 """
 
 from __future__ import annotations

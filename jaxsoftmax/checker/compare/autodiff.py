@@ -1,4 +1,7 @@
-"""What a gradient is held to: autodiff in float64 of the function without custom rules, with its rounding bounds."""
+"""What a gradient is held to: autodiff in float64 of the function without custom rules, with its rounding bounds.
+
+Guarded by `tests/checker/compare/test_directional.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The Hessian that a rule is held to, the forms that a hand Hessian may have, and whether it is semidefinite."""
+"""The Hessian that a rule is held to, the forms that a hand Hessian may have, and whether it is semidefinite.
+
+Guarded by `tests/checker/compare/test_second_order.py`.
+"""
 
 from __future__ import annotations
 

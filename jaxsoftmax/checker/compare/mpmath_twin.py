@@ -1,4 +1,7 @@
-"""The route through a twin of the function in mpmath: its derivative to 50 digits, by entries or directions."""
+"""The route through a twin of the function in mpmath: its derivative to 50 digits, by entries or directions.
+
+Guarded by `tests/checker/test_crosscheck.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The function along a direction: differences, Taylor samples, complex step and forward mode, compiled on first use."""
+"""The function along a direction: differences, Taylor samples, complex step and forward mode, compiled on first use.
+
+Guarded by `tests/checker/compare/test_directional.py`.
+"""
 
 from __future__ import annotations
 

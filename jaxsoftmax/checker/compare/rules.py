@@ -1,4 +1,7 @@
-"""The rules that a check is about: those that the user gives, or the custom rules that the function itself carries."""
+"""The rules that a check is about: those that the user gives, or the custom rules that the function itself carries.
+
+Guarded by `tests/checker/test_crosscheck.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One rule that disagrees, laid out for guesses at its error: leaves with one axis for columns, errors, tolerances."""
+"""One rule that disagrees, laid out for guesses at its error: leaves with one axis for columns, errors, tolerances.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

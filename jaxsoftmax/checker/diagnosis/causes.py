@@ -1,4 +1,7 @@
-"""Errors with a cause in the function: data replaced or left out, a value held constant."""
+"""Errors with a cause in the function: data replaced or left out, a value held constant.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Errors that are a multiple of something simple: of the derivative itself, of one leaf of it, of the parameters."""
+"""Errors that are a multiple of something simple: of the derivative itself, of one leaf of it, of the parameters.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

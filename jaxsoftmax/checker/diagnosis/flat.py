@@ -1,4 +1,7 @@
-"""The function under test as one flat jaxpr: what depends on x, what is used how often, where it could be cut."""
+"""The function under test as one flat jaxpr: what depends on x, what is used how often, where it could be cut.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Points where the function switches: evidence of the differences, and comparisons that are nearly tied."""
+"""Points where the function switches: evidence of the differences, and comparisons that are nearly tied.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

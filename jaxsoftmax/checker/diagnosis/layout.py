@@ -1,4 +1,7 @@
-"""Right numbers in wrong places, and a wrong mean: transposes, shifts, permutations, gauges."""
+"""Right numbers in wrong places, and a wrong mean: transposes, shifts, permutations, gauges.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

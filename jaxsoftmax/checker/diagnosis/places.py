@@ -1,4 +1,7 @@
-"""Errors with a place: a few entries, one slice of a leaf, one leaf; matrices wrong in one direction, or skew."""
+"""Errors with a place: a few entries, one slice of a leaf, one leaf; matrices wrong in one direction, or skew.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

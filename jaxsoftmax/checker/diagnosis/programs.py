@@ -2,6 +2,8 @@
 
 Every use of a constant, every factor on the derivative that flows through a value, and every factor on a term is an
 input of one compiled program, so that hundreds of guesses cost one trace.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
 """
 
 from __future__ import annotations

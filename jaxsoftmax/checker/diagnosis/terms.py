@@ -1,4 +1,7 @@
-"""Additive terms: the function's output split through sums, and an error explained by the factors of its terms."""
+"""Additive terms: the function's output split through sums, and an error explained by the factors of its terms.
+
+Guarded by `tests/checker/diagnosis/test_guesses.py`.
+"""
 
 from __future__ import annotations
 

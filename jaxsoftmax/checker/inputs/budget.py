@@ -1,4 +1,7 @@
-"""What a check may cost: seconds and bytes, and how many probes that leaves."""
+"""What a check may cost: seconds and bytes, and how many probes that leaves.
+
+Guarded by `tests/checker/inputs/test_arguments.py`.
+"""
 
 from __future__ import annotations
 

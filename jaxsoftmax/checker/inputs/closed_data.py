@@ -1,4 +1,7 @@
-"""Data that a rule closes over: numbers rounded to float32 before the trace excuse a formula by as much, no more."""
+"""Data that a rule closes over: numbers rounded to float32 before the trace excuse a formula by as much, no more.
+
+Guarded by `tests/checker/test_crosscheck.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the comparisons of one check share: the traced function, its truth in float64, and leafwise comparison."""
+"""What the comparisons of one check share: the traced function, its truth in float64, and leafwise comparison.
+
+Guarded by `tests/checker/inputs/test_program.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Comparisons of large leaves in one compiled pass, where NumPy's many would be most of what a check costs."""
+"""Comparisons of large leaves in one compiled pass, where NumPy's many would be most of what a check costs.
+
+Guarded by `tests/checker/test_crosscheck.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Comparisons of whole matrices, their entries named by the pytree paths of row and column."""
+"""Comparisons of whole matrices, their entries named by the pytree paths of row and column.
+
+Guarded by `tests/checker/inputs/test_linear_maps.py`.
+"""
 
 from __future__ import annotations
 

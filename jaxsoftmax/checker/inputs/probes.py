@@ -1,4 +1,7 @@
-"""The directions of a map that is too large to be compared whole, and what they guarantee."""
+"""The directions of a map that is too large to be compared whole, and what they guarantee.
+
+Guarded by `tests/checker/inputs/test_linear_maps.py`.
+"""
 
 from __future__ import annotations
 

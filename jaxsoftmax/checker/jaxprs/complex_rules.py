@@ -3,6 +3,8 @@
 A rule takes the operands (complex where perturbed, real or integer elsewhere) and the primitive's parameters. The
 primitives whose complex version in XLA loses digits of a tiny imaginary part, or takes another branch, are written
 out by identities; those that look at order (max, sort, abs, clamp) decide on the real parts, as the real function does.
+
+Guarded by `tests/checker/jaxprs/test_complex_step.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Jaxprs, equation by equation: one walk through all depths, one evaluation, what each JAX version calls things."""
+"""Jaxprs, equation by equation: one walk through all depths, one evaluation, what each JAX version calls things.
+
+Guarded by `tests/checker/jaxprs/test_replay.py`.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 With s(h) = (f(x + hv) − 2f(x) + f(x − hv))/h, a smooth f gives s = f″h + f⁗h³/12 + …: halving h halves s, and
 J = 2s(h/2) − s(h) falls eightfold. A kink at x with slopes f′₋, f′₊ gives s → J → f′₊ − f′₋, whatever h. A kink at the
 distance d gives that for h ≫ d and the smooth pattern for h < d.
+
+Guarded by `tests/checker/numeric/test_differences.py`.
 """
 
 from __future__ import annotations

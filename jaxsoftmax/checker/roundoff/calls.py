@@ -2,6 +2,8 @@
 
 An error is a nonnegative real array of the value's shape, or None where the value is known exactly. Rules are linear
 in u: products of errors are dropped, and an error of 0 times an infinite slope counts as 0 (sqrt at an exact 0).
+
+Guarded by `tests/checker/roundoff/test_interpreter.py`.
 """
 
 from __future__ import annotations

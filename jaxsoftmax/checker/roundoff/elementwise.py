@@ -5,6 +5,8 @@ implementations on CPU and GPU in float32 and float64, generous and reasoned rat
 published GPU bounds are 1 to 4 ulp for the first group). Functions whose argument is reduced or combined first (asinh,
 acos near 1, erfc in its tail) also get the error of a relative perturbation of the argument, k u |v f'(v)|.
 sign, floor, round, comparisons and argmax count as exact: at a jump no first-order bound exists.
+
+Guarded by `tests/checker/roundoff/test_interpreter.py`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Triangular solves and Cholesky have bounds from their backward errors, entry by 
 generically: its float operands are perturbed by random signs times their errors and times the backward error of a
 norm-wise stable algorithm, through the primitive's own jvp, and the largest response of each matrix counts for all its
 entries. That is an estimate; the names of primitives so treated are reported.
+
+Guarded by `tests/checker/roundoff/test_interpreter.py`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A sum of n terms errs by K(n) u sum|terms| (`sum_growth`). XLA sums by vectorize
 10^6 equal float32 terms on CPU erred by 16 u sum|terms| at most. Matrix products and scatters add one term after the
 other, and equal terms then round the same way each time (10^6 equal float32 terms: 1.6e5 u), so K grows there by n
 times the share of terms that repeat their neighbour in both factors.
+
+Guarded by `tests/checker/roundoff/test_interpreter.py`.
 """
 
 from __future__ import annotations

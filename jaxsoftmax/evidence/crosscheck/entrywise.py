@@ -8,6 +8,8 @@ Independent of the package's formulas like everything in evidence/.
 sech² moves by a factor e^(2|δ|) when γw moves by δ = eps|γw|: its relative error is e^(2 eps |γw|) - 1 and some eps.
 Plain formulas (the two-class softmax of (γw, -γw)) subtract numbers of size 1 in the slope, the curvature and, up to
 six of them, in the third derivative, so their errors are relative to those.
+
+Guarded by `tests/evidence/crosscheck/test_tolerances.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Cross-checks of values and first derivatives: S1, S2, S3, and the gradients in X, T and s."""
+"""Cross-checks of values and first derivatives: S1, S2, S3, and the gradients in X, T and s.
+
+Guarded by `tests/evidence/crosscheck/test_compare.py`.
+"""
 
 from __future__ import annotations
 

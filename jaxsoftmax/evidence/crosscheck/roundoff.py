@@ -1,6 +1,8 @@
 """The error model behind ``tolerances``: a block of samples with the errors of its logits and probabilities.
 
 See the docstring of ``tolerances`` for the derivation; the names here are its symbols.
+
+Guarded by `tests/evidence/crosscheck/test_tolerances.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Cross-checks of higher derivatives: S4, S5 and S8."""
+"""Cross-checks of higher derivatives: S4, S5 and S8.
+
+Guarded by `tests/evidence/crosscheck/test_compare.py`.
+"""
 
 from __future__ import annotations
 

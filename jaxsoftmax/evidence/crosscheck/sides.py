@@ -1,4 +1,7 @@
-"""The two sides of a cross-check: the hand rules as a user runs them, and the textbook loss in float64 row by row."""
+"""The two sides of a cross-check: the hand rules as a user runs them, and the textbook loss in float64 row by row.
+
+Guarded by `tests/evidence/crosscheck/test_compare.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The dense probe: what the eigenvalues of a symmetric matrix say to its resolution (S5, S6)."""
+"""The dense probe: what the eigenvalues of a symmetric matrix say to its resolution (S5, S6).
+
+Guarded by `tests/evidence/spectrum/test_probe.py`.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ steps from v replaces it by m nodes with weights that integrate every polynomial
 quadrature); several chains are averaged. All nodes lie between the extreme eigenvalues.
 
 Source: Lin, Saad and Yang, Approximating spectral densities of large matrices, SIAM Review 58 (2016).
+
+Guarded by `tests/evidence/spectrum/test_matrix_free.py`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 errs by at most γ_D Σ_d |x_nd w_cd|, γ_D = D eps, and a loss moves by at most Σ_c |y − t|_nc <= 2 times its logits'
 error; two more eps pay for rounding the midpoint. Summed over the samples: 2 (D + 2) eps Σ_d a_d max_c |w_cd|,
 a_d = Σ_n s_n |x_nd|, with |γ| more in a_d for each self-regulariser (its samples are γ e_d).
+
+Guarded by `tests/evidence/spectrum/test_matrix_free.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The Hessian of a problem as the matrix-free probe sees it: products, forms, kernel, resolutions (S4, S6)."""
+"""The Hessian of a problem as the matrix-free probe sees it: products, forms, kernel, resolutions (S4, S6).
+
+Guarded by `tests/evidence/spectrum/test_matrix_free.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`ConvexityReport`: what the convexity probes found, as numbers, as JSON and as text."""
+"""`ConvexityReport`: what the convexity probes found, as numbers, as JSON and as text.
+
+Guarded by `tests/evidence/spectrum/test_probe.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Checks a certificate of js.decide_existence against its data, in exact arithmetic, by the standard library alone.
 
 Run ``python check_existence.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when the verdict is proved, 1 when
-the certificate does not prove it, 2 when the input cannot be used. (Section 7.6)
+the certificate does not prove it, 2 when the input cannot be used. (section 7.6)
 
 Softmax regression minimises Σ_n s_n [lse(W x_n) − t_nᵀ W x_n], plus a regulariser that leaves the *admissible* columns
 of X free (S21e). Samples of weight s_n = 0 take no part. S_n are the classes with t_nj > 0; a *pair* (n, j) is a sample

@@ -3,6 +3,8 @@
 Samples of weight 0 take no part. A self-regulariser γ stands for D samples γ e_d of weight 1 with uniform targets
 (S21d), the intercept column included; sample d of the j-th one has the number N + jD + d. L2 penalties add up to a
 strength α_d for each column (S21a).
+
+Guarded by `tests/proof/checkers/test_check_minimiser.py`.
 """
 
 # pyright: reportMissingImports=false

@@ -1,4 +1,7 @@
-"""`check_certificate`: a certificate is verified by the checker of its format, which trusts nothing but the data."""
+"""`check_certificate`: a certificate is verified by the checker of its format, which trusts nothing but the data.
+
+Guarded by `tests/cli/test_certify.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Integer columns of any scale and offset as well-scaled, independent float64 columns with the same span."""
+"""Integer columns of any scale and offset as well-scaled, independent float64 columns with the same span.
+
+Guarded by `tests/proof/overlap/test_face_fit.py`.
+"""
 
 from __future__ import annotations
 

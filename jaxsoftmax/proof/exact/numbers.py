@@ -1,4 +1,7 @@
-"""Numbers as given, read exactly: a float is its dyadic value, or the shortest decimal that prints it."""
+"""Numbers as given, read exactly: a float is its dyadic value, or the shortest decimal that prints it.
+
+Guarded by `tests/proof/exact/test_data.py`.
+"""
 
 from __future__ import annotations
 

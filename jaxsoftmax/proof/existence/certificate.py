@@ -1,4 +1,7 @@
-"""A verdict as a file: JSON that `check_existence.py` verifies from the data alone (section 7.6)."""
+"""A verdict as a file: JSON that `check_existence.py` verifies from the data alone (section 7.6).
+
+Guarded by `tests/proof/existence/test_verdict.py`.
+"""
 
 from __future__ import annotations
 

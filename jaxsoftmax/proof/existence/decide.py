@@ -1,4 +1,7 @@
-"""`decide_existence`: does this data set have a minimiser? Cheap proofs first, each in exact arithmetic (S9-S12)."""
+"""`decide_existence`: does this data set have a minimiser? Cheap proofs first, each in exact arithmetic (S9-S12).
+
+Guarded by `tests/proof/existence/test_verdict.py`.
+"""
 
 from __future__ import annotations
 

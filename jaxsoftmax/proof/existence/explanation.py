@@ -1,4 +1,7 @@
-"""A verdict on existence in words: what separates which classes, what that does to training, what can be done."""
+"""A verdict on existence in words: what separates which classes, what that does to training, what can be done.
+
+Guarded by `tests/proof/existence/test_verdict.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`Existence`: does a minimiser exist? `Separation`: if it does not, are all samples separated, or some?"""
+"""`Existence`: does a minimiser exist? `Separation`: if it does not, are all samples separated, or some?
+
+Guarded by `tests/proof/existence/test_verdict.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`Certificate`: what is proved about the minimiser of a data set, in numbers, words and a file (S13-S17)."""
+"""`Certificate`: what is proved about the minimiser of a data set, in numbers, words and a file (S13-S17).
+
+Guarded by `tests/cli/test_proofs.py`.
+"""
 
 from __future__ import annotations
 

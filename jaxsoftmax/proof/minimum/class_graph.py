@@ -1,4 +1,7 @@
-"""From curvature between pairs of classes to curvature of all: the graph Laplacian's second eigenvalue (S14)."""
+"""From curvature between pairs of classes to curvature of all: the graph Laplacian's second eigenvalue (S14).
+
+Guarded by `tests/proof/minimum/test_curvature.py`.
+"""
 
 from __future__ import annotations
 

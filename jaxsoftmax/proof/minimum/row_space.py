@@ -1,4 +1,7 @@
-"""Which columns of X are independent, and every other one as an exact combination of them (S6, S13)."""
+"""Which columns of X are independent, and every other one as an exact combination of them (S6, S13).
+
+Guarded by `tests/proof/minimum/test_prove.py`.
+"""
 
 from __future__ import annotations
 

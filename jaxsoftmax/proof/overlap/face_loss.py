@@ -1,4 +1,7 @@
-"""The loss of a face (S1 with classes left out of a row's sum, S11) at logits, in NumPy: value, residual, curvature."""
+"""The loss of a face (S1 with classes left out of a row's sum, S11) at logits, in NumPy: value, residual, curvature.
+
+Guarded by `tests/proof/overlap/test_face_fit.py`.
+"""
 
 from __future__ import annotations
 

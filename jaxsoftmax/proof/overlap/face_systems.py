@@ -1,4 +1,7 @@
-"""Newton's linear systems for the loss of a face: the Hessian as a matrix, or conjugate gradients (S4, S14)."""
+"""Newton's linear systems for the loss of a face: the Hessian as a matrix, or conjugate gradients (S4, S14).
+
+Guarded by `tests/proof/overlap/test_face_fit.py`.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Let X_B be R basis rows (non-singular, integers) and X_E k other rows. The integer e for which some integer y has
 X_Eᵀe + X_Bᵀy = 0 form a lattice of index up to det X_B, a number of thousands of bits. Spread over k dimensions by
 lattice reduction, that is a basis of vectors of only (bits of the determinant)/k bits.
+
+Guarded by `tests/proof/overlap/test_pair.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Exact integer vectors with Xᵀg = 0 near an approximate one, as few and as short entries as its signs allow (S10)."""
+"""Exact integer vectors with Xᵀg = 0 near an approximate one, as few and as short entries as its signs allow (S10).
+
+Guarded by `tests/proof/overlap/test_pair.py`.
+"""
 
 from __future__ import annotations
 

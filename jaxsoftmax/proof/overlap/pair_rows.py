@@ -1,4 +1,7 @@
-"""Rows of two classes that can take part in a common point of their hulls, and nested subsets with fewer columns."""
+"""Rows of two classes that can take part in a common point of their hulls, and nested subsets with fewer columns.
+
+Guarded by `tests/proof/overlap/test_pair.py`.
+"""
 
 from __future__ import annotations
 

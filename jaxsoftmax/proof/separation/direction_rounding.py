@@ -1,4 +1,7 @@
-"""From an approximate recession direction to an exact one: integers within the null space of its ties (S9, S11)."""
+"""From an approximate recession direction to an exact one: integers within the null space of its ties (S9, S11).
+
+Guarded by `tests/proof/separation/test_linear_program.py`.
+"""
 
 from __future__ import annotations
 

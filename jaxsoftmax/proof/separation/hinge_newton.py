@@ -11,6 +11,8 @@ class by class, with the Gram matrix of the active rows.
 Gram matrix of the active rows, slightly damped, ‖U'‖_M is the size of the logits on these rows: once they would have to
 be `_LARGEST` times the margin on average, whoever continues looks for differences that rounding hides. At a minimiser
 with f > 0, g is 0: data that overlap are left after a few steps.
+
+Guarded by `tests/proof/separation/test_search.py`.
 """
 
 from __future__ import annotations

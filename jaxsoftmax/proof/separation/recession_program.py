@@ -1,4 +1,7 @@
-"""The linear program of S11 in floating point: HiGHS on a working set of rows that grows until it settles all."""
+"""The linear program of S11 in floating point: HiGHS on a working set of rows that grows until it settles all.
+
+Guarded by `tests/proof/separation/test_linear_program.py`.
+"""
 
 from __future__ import annotations
 

@@ -2,11 +2,14 @@
 
 A *method* is a small hashable object without arrays: it is a static argument of the compiled loop, so two that compare
 equal share one compilation. Arrays that it computes once on the host are its `constants`, arrays that change its state.
+
+Guarded by `tests/training/loop/test_run.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -85,7 +88,7 @@ class Oracle:
         return product
 
 
-class Method:
+class Method(ABC):
     """What every training method derives from: hashable, compared by value, no arrays inside.
 
     A method states its formula in `propose`. What the theory says about its speed it states in the last three
@@ -111,9 +114,9 @@ class Method:
         """The method's state at the start (a pytree of arrays)."""
         return ()
 
+    @abstractmethod
     def propose(self, point: Point, oracle: Oracle, constants: Any, state: Any) -> Proposal:
         """The next weights."""
-        raise NotImplementedError
 
     def log_gain_bound(self, problem: Problem, W0: Any) -> float | None:
         """Known before training, proved: log(q) with every step shrinking L − L* by 1 − q (S18); None: no claim."""

@@ -3,6 +3,8 @@
 The test is on the scaled gradient max_cd |g_cd| / a_d with a_d = Σ_n s_n |x_nd| (plus the regulariser's own scale).
 Because |y - t| <= 1, |g_cd| <= a_d always, so the number lies in [0, 1] without a regulariser and does not change when
 a feature is rescaled, when all weights are multiplied, or when the data are repeated.
+
+Guarded by `tests/training/loop/test_run.py`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ gradient descent needs κ, provided the momentum is dropped when it has overshot
 ⟨∇L(y), x⁺ − x⟩ > 0 (the gradient restart of O'Donoghue & Candès, Found. Comput. Math. 15 (2015), whose momentum
 sequence is Nesterov's). The loop's W is y, where loss and gradient are known. The loss need not fall at every step.
 Both sequences stay in W₀ + 𝒦⊥ (S6).
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations

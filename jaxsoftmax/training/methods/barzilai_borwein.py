@@ -9,6 +9,8 @@ general: the published trainer (rychlik.py) has no guarantee. Here a step is tak
 else it is halved, down to S16's 1/Λ at which L falls by (1/2Λ)‖∇L‖² always. That is the nonmonotone line search of
 Grippo, Lampariello & Lucidi (SIAM J. Numer. Anal. 23 (1986)) as used by Raydan (SIAM J. Optim. 7 (1997)): it keeps the
 speed of the free steps and converges globally whenever a minimiser exists.
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ an inexact direction too. The self-regulariser S21d is D more samples γ e_d; ρ
 The bound knows only the largest range, so one outlying sample can make t small for all. The full step, then its halves
 down to t, is therefore tried first, and taken where the loss falls by no less than was guaranteed for t (the promise
 stands) and by a quarter of what its slope at 0 foretells (no overshooting): tens of steps instead of thousands.
+
+Guarded by `tests/training/methods/test_newton.py`.
 """
 
 from __future__ import annotations

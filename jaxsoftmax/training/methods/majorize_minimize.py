@@ -3,6 +3,8 @@
 Each step minimises Böhning's quadratic upper bound of the loss [B], so the loss falls at every step from any start, and
 near a minimiser the iterates contract by 1 − λ_min(M⁺H) <= 1 − 2 min_n λ₂(S(y_n)) a step: scaling or mixing features
 changes nothing. The factor is computed once (calculus/bounds/bohning.py).
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations

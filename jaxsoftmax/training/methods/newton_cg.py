@@ -9,6 +9,8 @@ confirms the end, would cost the most. Any direction of conjugate gradients star
 length is S8's, which asks for no exact direction (damping.py).
 
 Memory: the (N, C) probabilities and a few (C, D) arrays; the (CD, CD) matrix never exists.
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations

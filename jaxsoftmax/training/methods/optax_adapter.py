@@ -8,6 +8,8 @@ whole data, once an epoch.
 
 optax's states carry weakly typed numbers, which makes a plain jitted loop compile twice; the loop strips them. The
 transformation is static and compared by identity of its functions: the same object traces once.
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ so they are followed along the way:
 **Guard.** From afar that step need not descend (S17 is asymptotic). It is taken only where the loss falls by at least
 10⁻⁴ η‖∇L‖², up to the rounding of the loss; otherwise the step of S16 is taken, which always
 descends. So the method converges wherever S16 does.
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations

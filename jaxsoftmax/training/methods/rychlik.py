@@ -16,6 +16,8 @@ What the theory says of it:
 - Re-centring changes the objective under L2 and log-cosh penalties (S21 a, b); under smoothing and the self-regulariser
   it does not. The gradient is then that of the re-centred W; ΔW and ΔG are taken after re-centring.
 - `fit` adds its test of the scaled gradient; with tol=0 the iterates run on as published.
+
+Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations
