@@ -11,7 +11,7 @@ from jaxsoftmax.proof.exact.products import as_smallest, integer_product
 
 __all__ = [
     "independent_rows",
-    "null_space",
+    "null_space_basis",
     "orthonormal_columns",
     "pivot_columns",
     "solve_exactly",
@@ -200,7 +200,7 @@ def solve_exactly(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, int] | None
     return Y, q
 
 
-def null_space(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def null_space_basis(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An integer basis of {v : A v = 0}, one column for each free coordinate, the identity times a number on those.
 
     Args:
@@ -215,8 +215,8 @@ def null_space(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Example:
         >>> import numpy as np
-        >>> from jaxsoftmax.proof.exact.rational import null_space
-        >>> basis, free = null_space(np.array([[2, 4, 6], [1, 2, 4]]))
+        >>> from jaxsoftmax.proof.exact.rational import null_space_basis
+        >>> basis, free = null_space_basis(np.array([[2, 4, 6], [1, 2, 4]]))
         >>> basis.tolist(), free.tolist()
         ([[-2], [1], [0]], [1])
     """

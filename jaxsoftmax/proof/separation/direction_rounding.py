@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxsoftmax.proof.exact.products import as_smallest, integer_product
-from jaxsoftmax.proof.exact.rational import null_space, unit_columns
+from jaxsoftmax.proof.exact.rational import null_space_basis, unit_columns
 
 __all__ = ["coprime_entries", "exact_direction", "relative_margins"]
 
@@ -88,7 +88,7 @@ def _null_space(A: np.ndarray, support: np.ndarray, ties: np.ndarray) -> tuple[n
     M = np.zeros((len(rows), C, K), A.dtype)
     M[np.arange(len(rows)), classes] = A[rows]
     M[np.arange(len(rows)), anchors[rows]] = -A[rows]
-    basis, free = null_space(M[:, :-1].reshape(len(rows), -1))
+    basis, free = null_space_basis(M[:, :-1].reshape(len(rows), -1))
     return (basis, free) if len(free) else (None, free)
 
 

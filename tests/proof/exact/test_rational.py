@@ -9,7 +9,7 @@ import pytest
 from helpers.integer_problems import eliminated
 from jaxsoftmax.proof.exact.rational import (
     independent_rows,
-    null_space,
+    null_space_basis,
     orthonormal_columns,
     pivot_columns,
     solve_exactly,
@@ -71,7 +71,7 @@ def test_solutions_satisfy_the_system_in_lowest_terms():
 
 def test_null_space_is_a_basis_of_the_kernel():
     for A in matrices():
-        basis, free = null_space(A)
+        basis, free = null_space_basis(A)
         pivots = eliminated(A)[1]
         assert basis.shape == (A.shape[1], A.shape[1] - len(pivots))
         assert not (A.astype(object) @ basis.astype(object)).any()
