@@ -1,4 +1,7 @@
-"""What a report is made of: a document is a list of titles, paragraphs, facts, tables and pictures."""
+"""What a report is made of: a document is a list of titles, paragraphs, facts, tables and pictures.
+
+A tone is "", "title", "good", "doubt" or "bad", which terminals and notebooks show as a colour.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 __all__ = ["TONES", "Block", "Document", "Facts", "Line", "Paragraph", "Picture", "Table", "Title"]
-
-TONES = ("", "title", "good", "doubt", "bad")  # what a terminal and a notebook show in a colour of its own
 
 
 class Title(NamedTuple):

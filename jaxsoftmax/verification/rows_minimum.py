@@ -61,12 +61,7 @@ def certificate_on(
 
 
 def check_minimiser_certificate(
-    problem: Problem,
-    certificate: Certificate | None,
-    reason: str,
-    result: Fit,
-    probe: ConvexityReport | None,
-    at: str,
+    problem: Problem, certificate: Certificate | None, reason: str, result: Fit, probe: ConvexityReport | None, at: str
 ) -> list[Row]:
     """The rows about a certificate, or the one that says why there is none.
 
