@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["TONES", "Block", "Document", "Facts", "Line", "Paragraph", "Picture", "Table", "Title"]
+__all__ = ["Block", "Document", "Facts", "Line", "Paragraph", "Picture", "Table", "Title"]
 
 
 class Title(NamedTuple):
