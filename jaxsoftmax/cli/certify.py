@@ -19,7 +19,7 @@ from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.readers.exact_cells import refuse_rounded_cells
 from jaxsoftmax.readers.idx import is_idx
 from jaxsoftmax.readers.read_table import read_table
-from jaxsoftmax.reporting.blocks import Document, Facts, Title
+from jaxsoftmax.reporting.blocks import Document, Facts, Picture, Title
 from jaxsoftmax.reporting.environment import environment, headline, version
 from jaxsoftmax.support.validation import one_of, positive_int
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare, problem_facts
@@ -189,7 +189,8 @@ def _document(call: Certify, content: dict[str, Any], found: Proved, checked: li
         first = str(one.verdict).splitlines()[0]
         document.append(Title(f"checked: {first}; from {one.source.words}, in {one.seconds:.3f} s", ""))
     good, sentence = _outcome(call, content["refused"], found, checked)
-    return [*document, Title(sentence, "good" if good else "bad")]
+    again = [Picture([_again(call, checked[-1].source)])] if good else []  # on one line, to be copied
+    return [*document, Title(sentence, "good" if good else "bad"), *again]
 
 
 def _outcome(call: Certify, refusal: str | None, found: Proved, checked: list[Checked]) -> tuple[bool, str]:
@@ -198,7 +199,9 @@ def _outcome(call: Certify, refusal: str | None, found: Proved, checked: list[Ch
         return False, f"The checker REFUSES the certificate, which is a fault of jaxsoftmax: {refusal}"
     if not checked:
         return False, found.sentence
-    source = checked[-1].source
+    return True, "Proved and checked. To check it again:"
+
+
+def _again(call: Certify, source: Source) -> str:
     words = [str(call.output), str(source.path) if source.kept else "DUMP", *(["--labels"] * bool(source.labels))]
-    again = " ".join(shlex.quote(word) for word in [*words, *([source.labels] if source.labels else [])])
-    return True, f"Proved and checked. To check it again: jaxsoftmax check {again}"
+    return f"jaxsoftmax check {shlex.join([*words, *([source.labels] if source.labels else [])])}"

@@ -1,6 +1,8 @@
 """What a report is made of: a document is a list of titles, paragraphs, facts, tables and pictures.
 
-Guarded by `tests/checker/report/test_result.py`.
+A tone is "", "title", "good", "doubt" or "bad", which terminals and notebooks show as a colour.
+
+Guarded by `tests/reporting/test_text.py`.
 """
 
 from __future__ import annotations
@@ -8,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["TONES", "Block", "Document", "Facts", "Line", "Paragraph", "Picture", "Table", "Title"]
-
-TONES = ("", "title", "good", "doubt", "bad")  # what a terminal and a notebook show in a colour of its own
+__all__ = ["Block", "Document", "Facts", "Line", "Paragraph", "Picture", "Table", "Title"]
 
 
 class Title(NamedTuple):

@@ -1,6 +1,6 @@
 """Where a report was made: versions, platform and device, for its first line and for its JSON.
 
-Guarded by `tests/checker/report/test_result.py`.
+Guarded by `tests/reporting/test_text.py`.
 """
 
 from __future__ import annotations

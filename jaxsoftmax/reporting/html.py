@@ -1,6 +1,6 @@
 """A document as HTML, which notebooks show.
 
-Guarded by `tests/checker/report/test_result.py`.
+Guarded by `tests/reporting/test_text.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The one way to JSON: arrays become lists, infinities and NaN the texts "inf", "-inf", "nan"; None: not evaluated.
 
-Guarded by `tests/checker/report/test_result.py`.
+Guarded by `tests/reporting/test_text.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`Report`: what every result is that shows itself, as text in a terminal and as HTML in a notebook.
 
-Guarded by `tests/checker/report/test_result.py`.
+Guarded by `tests/reporting/test_text.py`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,13 @@ from jaxsoftmax.reporting.json_values import json_ready
 
 __all__ = ["Row", "compare", "not_run", "rows_table", "yes_or_no"]
 
+_MARKS = {
+    None: ("open", "doubt"),
+    "AGREE": ("pass", ""),
+    "ROUNDING": ("rounding", "doubt"),
+    "DISAGREE": ("FAIL", "bad"),
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
@@ -100,18 +107,10 @@ def compare(
     else:
         sign = 1.0 if relation == "<=" else -1.0
         value, limit = sign * measured, sign * bound + allowance
-    return Row(
-        statement=statement,
-        quantity=quantity,
-        at=at,
-        measured=measured,
-        relation=relation,
-        bound=bound,
-        allowance=allowance,
-        passed=value <= limit,
-        ratio=_share(value, limit),
-        note=note,
+    row = Row(
+        statement=statement, quantity=quantity, at=at, measured=measured, relation=relation, bound=bound, note=note
     )
+    return dataclasses.replace(row, allowance=allowance, passed=value <= limit, ratio=_share(value, limit))
 
 
 def _share(value: float, limit: float) -> float:
@@ -157,12 +156,7 @@ def _line(row: Row) -> Line:
         bound = f"{row.relation} {'-' if row.relation == '>=' else ''}{row.allowance:.1e}"
     else:
         bound = f"{row.relation} {_number(row.bound)}"
-    mark, tone = {
-        None: ("open", "doubt"),
-        "AGREE": ("pass", ""),
-        "ROUNDING": ("rounding", "doubt"),
-        "DISAGREE": ("FAIL", "bad"),
-    }[row.verdict]
+    mark, tone = _MARKS[row.verdict]
     ratio = "" if row.ratio is None or row.passed is None else f"{row.ratio:.3g}"
     note = "" if row.passed else "; ".join(filter(None, (row.note, _place(row))))
     return Line((row.label(), measured, bound, ratio, mark), tone, note)

@@ -36,17 +36,10 @@ def check_softmax_covariance(problem: Problem, W: np.ndarray, at: str) -> list[R
     allowance = 4 * C * float(np.finfo(problem.dtype).eps)
     between = np.maximum(values[:, 1:] - ordered[:, 1:], ordered[:, :-1] - values[:, 1:]).max()
     excess = np.max(np.asarray(lambda2_bound(Y), np.float64) - values[:, 1])
+    largest = f"largest eigenvalue of a sample's softmax covariance, {len(Y)} samples"
     what = f"eigenvalues lie between the sorted probabilities, {len(Y)} samples"
     return [
-        compare(
-            "S7a",
-            f"largest eigenvalue of a sample's softmax covariance, {len(Y)} samples",
-            at,
-            values[:, -1].max(),
-            "<=",
-            0.5,
-            allowance,
-        ),
+        compare("S7a", largest, at, values[:, -1].max(), "<=", 0.5, allowance),
         compare("S7b", f"{what}: largest excess", at, between, "<=", 0.0, allowance),
         compare("S7b", "lower bound on the second eigenvalue: largest excess", at, excess, "<=", 0.0, allowance),
     ]
@@ -64,21 +57,13 @@ def check_curvature(problem: Problem, W: np.ndarray, at: str, probe: ConvexityRe
         passed = not refuted if resolved or refuted else None
         rows.append(dataclasses.replace(row, passed=passed, note="" if resolved else probe.reason))
     found, predicted = float(probe.kernel_dim), float(probe.kernel_dim_predicted)
-    row = compare(
-        "S6", f"dimension of the Hessian's null space, rank of X {int(probe.rank)}", at, found, "=", predicted, 0.0
-    )
+    what = f"dimension of the Hessian's null space, rank of X {int(probe.rank)}"
+    row = compare("S6", what, at, found, "=", predicted, 0.0)
     rows.append(row if row.passed else dataclasses.replace(row, passed=None, note=probe.reason))
     rows.append(compare("S7a", "largest eigenvalue of the Hessian", at, high, "<=", float(probe.lambda_max_bound), fog))
     if probe.lambda_min_bound > 0:
-        row = compare(
-            "S7c",
-            "smallest eigenvalue off the null space, its lower bound",
-            at,
-            low,
-            ">=",
-            float(probe.lambda_min_bound),
-            fog,
-        )
+        what = "smallest eigenvalue off the null space, its lower bound"
+        row = compare("S7c", what, at, low, ">=", float(probe.lambda_min_bound), fog)
         rows.append(row if resolved else dataclasses.replace(row, passed=None, note=unclear))
     bounds = [("S7c", "condition number off the null space", float(probe.condition_bound))]
     if problem.C == 2 and not problem.regularizer:

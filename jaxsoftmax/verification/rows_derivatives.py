@@ -74,32 +74,13 @@ def check_self_concordance(problem: Problem, W: np.ndarray, at: str, rng: np.ran
         # log(a/b) of numbers known to relative errors e, f is known to 2(e + f), both below 1/2.
         sandwich.append((abs(np.log(there / here)), 2 * (error_here / here + error_there / there)))
     if not third:
-        return [
-            not_run(
-                "S8", "curvature changes slowly (self-concordance)", at, "all directions tried are flat to rounding"
-            )
-        ]
+        return [not_run("S8", "curvature changes slowly", at, "all directions tried are flat to rounding")]
     slack = 8 * problem.D * float(np.finfo(problem.dtype).eps) * max(rho, drift)
     cubic, cubic_error = max(third, key=lambda pair: pair[0] - pair[1])
     log, log_error = max(sandwich, key=lambda pair: pair[0] - pair[1])
-    n = len(third)
+    over = f"{len(third)} directions: at most the logit range"
+    first, second = f"third derivative over curvature, {over}", f"log of the curvature's change, {over}"
     return [
-        compare(
-            "S8",
-            f"third derivative over curvature, {n} directions: at most the logit range",
-            at,
-            cubic,
-            "<=",
-            rho,
-            cubic_error + slack,
-        ),
-        compare(
-            "S8",
-            f"log of the curvature's change, {n} directions: at most the logit range",
-            at,
-            log,
-            "<=",
-            max(rho, drift),
-            log_error + slack,
-        ),
+        compare("S8", first, at, cubic, "<=", rho, cubic_error + slack),
+        compare("S8", second, at, log, "<=", max(rho, drift), log_error + slack),
     ]

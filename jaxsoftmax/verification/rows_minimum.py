@@ -61,12 +61,7 @@ def certificate_on(
 
 
 def check_minimiser_certificate(
-    problem: Problem,
-    certificate: Certificate | None,
-    reason: str,
-    result: Fit,
-    probe: ConvexityReport | None,
-    at: str,
+    problem: Problem, certificate: Certificate | None, reason: str, result: Fit, probe: ConvexityReport | None, at: str
 ) -> list[Row]:
     """The rows about a certificate, or the one that says why there is none.
 
@@ -94,11 +89,8 @@ def check_minimiser_certificate(
         why = "not run: the spectrum was not probed"
         return [*rows, not_run(statement, what, at, why), not_run("S17", pace, at, why)]
     low, fog, alpha = float(probe.lambda_min), float(probe.resolution), float(certificate.proof.data.alpha)
-    rows.append(
-        compare(
-            "S7a", "largest eigenvalue of the Hessian, its proved bound", at, float(probe.lambda_max), "<=", Lambda, fog
-        )
-    )
+    largest = "largest eigenvalue of the Hessian, its proved bound"
+    rows.append(compare("S7a", largest, at, float(probe.lambda_max), "<=", Lambda, fog))
     # Where Σ_c v_c is not 0 an L2 penalty is alone, and its α is an eigenvalue, about which μ says nothing.
     why = "" if probe.resolved else probe.reason
     if alpha and low >= alpha - fog:

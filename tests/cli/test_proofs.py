@@ -94,7 +94,7 @@ def test_the_report_says_what_is_claimed(tmp_path, capsys):
     for words in (
         "Certificate: a minimiser exists, and",
         "numbers read as shortest decimals",
-        "L* 4.15888308335967185650339",
+        "minimum L* >= 4.15888308335967185650339",
         "< 1 (S13)",
         "‖W* − Ŵ‖ <=",
         "curvature H(Ŵ) >=",

@@ -172,17 +172,8 @@ def compared(
     statement: str, quantity: str, route: str, error: float, tolerance: float, ratio: float, worst: dict[str, Any]
 ) -> Row:
     """The row of two computations of one quantity, by their worst entry."""
-    return Row(
-        statement=statement,
-        quantity=quantity,
-        route=route,
-        measured=error,
-        relation="<=",
-        bound=tolerance,
-        passed=ratio <= 1.0,
-        ratio=ratio,
-        worst=worst,
-    )
+    row = Row(statement=statement, quantity=quantity, route=route, measured=error, relation="<=", bound=tolerance)
+    return dataclasses.replace(row, passed=ratio <= 1.0, ratio=ratio, worst=worst)
 
 
 def worst_of(findings: list[Finding]) -> Finding:
