@@ -14,7 +14,6 @@ from jaxsoftmax.calculus.bounds.curvature import curvature_lower_bound, flattest
 from jaxsoftmax.calculus.bounds.global_rates import log_descent_gain_bound
 from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
 from jaxsoftmax.calculus.loss.null_space import null_space
-from jaxsoftmax.calculus.loss.penalties import holding
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
@@ -242,7 +241,7 @@ def _rates(problem: Problem, method: Any, raw: loop.Carry, history: dict[str, np
         # A step of at most 1/Λ contracts most slowly at the small end of the spectrum, which S7c bounds.
         bound = 1.0 - step * float(curvature_lower_bound(raw.W, problem))
         gain = log_descent_gain_bound(problem, W0)
-    elif isinstance(method, MajorizeMinimize) and all(p.concordance is None for p, _ in holding(problem)):
+    elif isinstance(method, MajorizeMinimize) and all(p.concordance is None for p in problem.regularizer):
         # A penalty of constant curvature has in M its own Hessian, and S21d that of uniform samples.
         bound = 1.0 - 2.0 * float(flattest_softmax_bound(raw.W, problem))
     bound = bound if bound is not None and bound < 1.0 else None
