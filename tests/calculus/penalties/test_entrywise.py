@@ -195,6 +195,6 @@ def test_what_is_missing_is_said_where_it_is_made():
         penalize_intercept: bool = False
 
     with pytest.raises(TypeError, match=r"abstract.*curvature_bound"):
-        Half(1.0)
+        Half(1.0)  # pyright: ignore[reportAbstractUsage]
     with pytest.raises(ValueError, match="alpha: got -1"):
         PseudoHuber(-1)
