@@ -49,6 +49,9 @@ class Regularizer(ABC):
     """Whether R acts on the intercept column too."""
     sample_scale: Any = None
     """γ where R is the loss of D more samples γ e_d with uniform targets (S21d); None for a sum over entries."""
+    concordance: Any
+    """M with |r‴| <= M r″ for a sum of r(w_cd), so that |D³R[V, U, U]| <= M max|v_cd| D²R[U, U] (S8, S13). None where
+    r is (α/2)w² (S21a), the one sum over entries that a certificate covers, and for the loss of samples."""
     strength: Any
     """α or |γ|, >= 0: the size of the gradient's entries to which the stopping test compares. Where it is not 0, R
     grows along all directions in its columns, but for the gauge where it is the loss of samples (S21e)."""
@@ -104,14 +107,11 @@ class Regularizer(ABC):
         return new
 
     def __add__(self, other: Any) -> tuple:
-        if isinstance(other, Regularizer):
-            return (self, other)
-        return (self, *other) if isinstance(other, (tuple, list)) else NotImplemented
+        return (self, *as_regularizers(other))
 
     def __radd__(self, other: Any) -> tuple:
-        if isinstance(other, int) and other == 0:  # so that sum([...]) composes
-            return (self,)
-        return (*other, self) if isinstance(other, (tuple, list)) else NotImplemented
+        start = isinstance(other, int) and other == 0  # of sum([...])
+        return (*as_regularizers(None if start else other), self)
 
 
 def as_regularizers(value: Any) -> tuple:

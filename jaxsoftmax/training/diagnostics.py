@@ -42,8 +42,7 @@ def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray |
     X, s = np.asarray(problem.X, np.float64), np.asarray(problem.sample_weight, np.float64)
     X = X[s > 0] / scale
     largest = float(np.sqrt(np.max(np.sum(X * X, axis=1), initial=0.0)))
-    for gamma in sample_scales(problem):
-        largest = max(largest, abs(float(gamma)) / float(scale.min()))
+    largest = max([largest, *(abs(float(gamma)) / float(scale.min()) for gamma in sample_scales(problem))])
     beta, C = math.sqrt(2.0) * largest, problem.C
     entry = np.sqrt((C - 1) / C / scale**2 + 1 / C / (scale if gauge_scale is None else gauge_scale) ** 2)
     for penalty, columns in holding(problem):
@@ -85,9 +84,7 @@ def _off_the_gauge(M: np.ndarray, C: int) -> np.ndarray:
 
 def _gauge_part(problem: Problem, g: np.ndarray) -> float:
     """Σ_d (1ᵀg_d)²/(C a_d) over the columns that L2 penalties hold, a_d their total strength; 0 elsewhere (S3)."""
-    held = np.zeros(problem.D)
-    for penalty, columns in holding(problem):
-        held += penalty.curvature_bound() * columns
+    held = sum((p.curvature_bound() * columns for p, columns in holding(problem)), np.zeros(problem.D))
     sums = g.sum(axis=0)[held > 0]
     return float(np.sum(sums * sums / held[held > 0])) / problem.C
 

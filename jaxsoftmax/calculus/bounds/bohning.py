@@ -64,11 +64,8 @@ def _rows(problem: Problem, kern: NullSpace, extra: np.ndarray) -> tuple[np.ndar
 
 def majorant(problem: Problem, kern: NullSpace) -> Majorant:
     """M⁺ of a concrete problem (S19, S21), computed in float64 on the host."""
-    held, extra = np.zeros(problem.D), np.zeros(problem.D)
-    for p, columns in holding(problem):
-        held += p.curvature_bound() * columns
-    for gamma in sample_scales(problem):
-        extra += 0.5 * float(gamma) ** 2
+    held = sum((p.curvature_bound() * columns for p, columns in holding(problem)), np.zeros(problem.D))
+    extra = sum(0.5 * float(gamma) ** 2 for gamma in sample_scales(problem))
     scale, rows = _rows(problem, kern, held + extra)
     gauge = np.divide(1.0, held, out=np.zeros(problem.D), where=held > 0)
     return Majorant(*(part.astype(problem.dtype) for part in (scale, rows.T @ rows, gauge)))

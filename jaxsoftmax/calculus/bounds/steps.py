@@ -45,7 +45,7 @@ def max_logit_range(problem: Problem, V: Any) -> Array:
     for gamma in sample_scales(problem):
         rho = jnp.maximum(rho, jnp.max(spread(jnp.abs(gamma) * V.T)))
     for p in problem.regularizer:
-        if p.sample_scale is None and p.concordance is not None:
+        if p.concordance is not None:
             entries = jnp.abs(V) * jnp.asarray(penalised_columns(p, problem), V.dtype)
             rho = jnp.maximum(rho, jnp.where(p.strength > 0, p.concordance * jnp.max(entries), 0))
     return rho

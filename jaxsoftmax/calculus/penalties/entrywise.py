@@ -6,7 +6,7 @@ R(W) = Σ r(w_cd) over the columns that R holds, r even, convex and least at 0.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,9 +23,6 @@ class Entrywise(Regularizer):
     """
 
     alpha: Any
-    concordance: ClassVar[Any]
-    """M with |r‴| <= M r″ everywhere, so that |D³R[V, U, U]| <= M max|v_cd| D²R[U, U] (S8, S13). None where r is
-    (α/2)w² (S21a), the one sum over entries that a certificate covers."""
 
     def __post_init__(self) -> None:
         nonnegative_real("alpha", self.alpha)

@@ -101,8 +101,7 @@ class LogCosh(Entrywise):
 
     def third_derivative(self, W: Array, held: Any, V: Array, U: Array) -> Array:
         """-2αγ² Σ sech² γw tanh γw v u²."""
-        third = -2 * self.gamma * tanh(self.gamma * W) * self.curvatures(W, held)
-        return jnp.sum(third * V * U**2)
+        return jnp.sum(-2 * self.gamma * tanh(self.gamma * W) * self.curvatures(W, held) * V * U**2)
 
     def curvature_bound(self) -> float:
         """αγ."""

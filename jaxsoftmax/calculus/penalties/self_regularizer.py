@@ -17,10 +17,6 @@ from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import is_traced, real_number
 
 
-def _uniform_rows(W: Array) -> Array:
-    return jnp.full((W.shape[1], W.shape[0]), 1.0 / W.shape[0], W.dtype)
-
-
 class SelfRegularizer(Regularizer):
     r"""The self-regulariser :math:`\sum_d [\mathrm{lse}(\gamma w_{\cdot d}) - \gamma\,\mathrm{mean}(w_{\cdot d})]`.
 
@@ -45,6 +41,7 @@ class SelfRegularizer(Regularizer):
     gamma: Any
     kind = "self"
     penalize_intercept = True
+    concordance = None
 
     def __post_init__(self) -> None:
         real_number("gamma", self.gamma)
@@ -63,11 +60,11 @@ class SelfRegularizer(Regularizer):
 
     def value(self, W: Array, held: Any) -> Array:
         """Σ_d [lse(γ w_d) - γ mean(w_d)]."""
-        return jnp.sum(cross_entropy_rows(self.gamma * W.T, _uniform_rows(W)))
+        return jnp.sum(cross_entropy_rows(self.gamma * W.T, jnp.full_like(W.T, 1.0 / len(W))))
 
     def gradient(self, W: Array, held: Any) -> Array:
         """γ (softmax(γ w_d) - 1/C) on column d."""
-        return self.gamma * residual_rows(self.gamma * W.T, _uniform_rows(W)).T
+        return self.gamma * residual_rows(self.gamma * W.T, jnp.full_like(W.T, 1.0 / len(W))).T
 
     def hvp(self, W: Array, held: Any, V: Array) -> Array:
         """γ² S(softmax(γ w_d)) v_d on column d."""

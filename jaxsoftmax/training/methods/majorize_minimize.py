@@ -17,7 +17,6 @@ import jax.numpy as jnp
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
 from jaxsoftmax.calculus.bounds.curvature import flattest_softmax_bound
 from jaxsoftmax.calculus.loss.null_space import null_space
-from jaxsoftmax.calculus.loss.penalties import holding
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 
@@ -43,6 +42,6 @@ class MajorizeMinimize(Method):
 
         Other penalties have in M all of their curvature, and the self-regulariser that of uniform samples (S21d).
         """
-        if any(p.concordance is not None for p, _ in holding(problem)):
+        if any(p.concordance is not None for p in problem.regularizer):
             return None
         return 1.0 - 2.0 * float(flattest_softmax_bound(W, problem))
