@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxsoftmax.problem.problem import Problem
@@ -130,8 +131,10 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
         text += f" Remedy: {remedy} makes a minimiser exist."
     elif result.status is Status.STEP_LIMIT and exists:
         text += " Remedy: more steps, or another method."
-    elif result.status is Status.STEP_LIMIT and not attains_for_certain(problem):
-        text += f" Remedy: {remedy} with which one exists, or more steps."
+    elif result.status is Status.STEP_LIMIT:
+        with jax.enable_x64(True):
+            certain = bool(attains_for_certain(problem))
+        text += " Remedy: more steps" + ("." if certain else f", or {remedy} with which a minimiser exists.")
     out = [text]
     if verdict is not None:
         out.append(existence_words(verdict))
