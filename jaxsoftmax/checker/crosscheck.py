@@ -17,7 +17,7 @@ from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp
 from jaxsoftmax.checker.compare.mpmath_twin import check_twin
 from jaxsoftmax.checker.compare.rules import Rule, given_rules, own_rules
 from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
-from jaxsoftmax.checker.diagnosis.guesses import name_diagnoses
+from jaxsoftmax.checker.diagnosis.order import name_diagnoses
 from jaxsoftmax.checker.inputs.arguments import read_point, require_callable, require_scalar
 from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
 from jaxsoftmax.checker.inputs.context import Session

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxsoftmax.cli.options import UnusableInput, check_writable
+from jaxsoftmax.cli.messages import UnusableInput, check_writable
 from jaxsoftmax.cli.proofs import Proved, prove_existence, prove_minimiser
 from jaxsoftmax.cli.report import print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, replacing, spinner, write_json, writing

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxsoftmax.cli.options import UnusableInput, say
+from jaxsoftmax.cli.messages import UnusableInput, say
 from jaxsoftmax.cli.scopes import interruptible
 from jaxsoftmax.proof.checkers.check_existence import RefusedCertificate
 from jaxsoftmax.proof.checkers.dispatch import check_certificate

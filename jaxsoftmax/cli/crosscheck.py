@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from jaxsoftmax.cli.options import Interrupted, UnusableInput, check_writable
+from jaxsoftmax.cli.messages import Interrupted, UnusableInput, check_writable
 from jaxsoftmax.cli.report import print_document
 from jaxsoftmax.reporting.blocks import Document, Title
 from jaxsoftmax.support.errors import WrongArgument

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from jaxsoftmax.cli.options import Interrupted, UnusableInput, say
+from jaxsoftmax.cli.messages import Interrupted, UnusableInput, say
 
 __all__ = ["main"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from jaxsoftmax.cli.options import console
+from jaxsoftmax.cli.messages import console
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
 from jaxsoftmax.reporting.environment import headline
 from jaxsoftmax.reporting.json_values import json_ready

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from jaxsoftmax.cli.options import UnusableInput, check_writable
+from jaxsoftmax.cli.messages import UnusableInput, check_writable
 from jaxsoftmax.cli.report import RunReport, print_document, progress_line
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.evidence.spectrum.probe import probe_convexity

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxsoftmax.cli.options import TERMS, Interrupted, UnusableInput, in_terms
+from jaxsoftmax.cli.messages import TERMS, Interrupted, UnusableInput, in_terms
 
 __all__ = ["interruptible", "refusing", "replacing", "spinner", "write_json", "writing"]
 
@@ -27,7 +27,7 @@ def interruptible() -> Iterator[None]:
         >>> with interruptible():
         ...     raise KeyboardInterrupt
         Traceback (most recent call last):
-        jaxsoftmax.cli.options.Interrupted
+        jaxsoftmax.cli.messages.Interrupted
     """
     try:
         yield
@@ -49,7 +49,7 @@ def refusing(*, library: bool = True, remedy: str | None = None) -> Iterator[Non
         >>> with refusing():
         ...     raise WrongValue("tol", "got -1.0", "give a number >= 0")
         Traceback (most recent call last):
-        jaxsoftmax.cli.options.UnusableInput: --tol: got -1.0; give a number >= 0.
+        jaxsoftmax.cli.messages.UnusableInput: --tol: got -1.0; give a number >= 0.
     """
     try:
         yield
@@ -88,7 +88,7 @@ def writing(option: str, path: Path) -> Iterator[None]:
         >>> with writing("--weights", Path("w.npz")):
         ...     raise OSError(28, "No space left on device")
         Traceback (most recent call last):
-        jaxsoftmax.cli.options.UnusableInput: --weights: w.npz cannot be written (No space left on device).
+        jaxsoftmax.cli.messages.UnusableInput: --weights: w.npz cannot be written (No space left on device).
     """
     try:
         yield

@@ -27,15 +27,15 @@ from jaxsoftmax.support.validation import (
     require_x64,
     show,
 )
-from jaxsoftmax.training.diagnostics import evaluate, separates
 from jaxsoftmax.training.divergence import verdict_on_divergence
+from jaxsoftmax.training.end_point import evaluate, separates
+from jaxsoftmax.training.judge import history_table, judge
 from jaxsoftmax.training.loop.protocol import Method
 from jaxsoftmax.training.loop.run import NONFINITE, Carry, Limits, Progress, run, scaled_gradient_of
 from jaxsoftmax.training.loop.stopping import gradient_scale
 from jaxsoftmax.training.measured_rate import measured_rate
 from jaxsoftmax.training.registry import choose
 from jaxsoftmax.training.result import Fit, Status
-from jaxsoftmax.training.status import history_table, judge
 
 
 def _key(key: Any) -> Any:

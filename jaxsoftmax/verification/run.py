@@ -25,9 +25,9 @@ from jaxsoftmax.verification.inputs import Prepared, check_options, describe, pr
 from jaxsoftmax.verification.points import draw
 from jaxsoftmax.verification.report import DatasetReport, VerifyReport, in_order
 from jaxsoftmax.verification.rows_crosscheck import crosscheck_rows
-from jaxsoftmax.verification.rows_curvature import check_curvature, check_softmax_covariance
 from jaxsoftmax.verification.rows_derivatives import check_positivity_and_kernel, check_self_concordance
 from jaxsoftmax.verification.rows_descent import check_descent, check_rate
+from jaxsoftmax.verification.rows_eigenvalues import check_curvature, check_softmax_covariance
 from jaxsoftmax.verification.rows_existence import check_existence_verdict, fit_quietly, verdict_on
 from jaxsoftmax.verification.rows_minimum import certificate_on, check_minimiser_certificate
 

@@ -20,5 +20,5 @@ def test_only_the_command_line_names_an_option(name):
 
 
 def test_options_are_seen_where_they_are():
-    assert {"--max-steps", "--label-smoothing"} <= flags("cli.options")
+    assert {"--max-steps", "--label-smoothing"} <= flags("cli.messages")
     assert "--labels" in flags("proof.checkers.check_existence")

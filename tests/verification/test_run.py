@@ -10,9 +10,7 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.row import compare
-from jaxsoftmax.verification import rows_curvature as curvature_checks
-from jaxsoftmax.verification import rows_derivatives as statement_checks
-from jaxsoftmax.verification import rows_descent as descent_checks
+from jaxsoftmax.verification import rows_derivatives, rows_descent, rows_eigenvalues
 from jaxsoftmax.verification.inputs import check_options, prepare
 from jaxsoftmax.verification.points import draw
 from jaxsoftmax.verification.run import verify_prepared
@@ -175,7 +173,7 @@ def scoped(function, *arguments):
 def test_curvature_rows_fail_on_bounds_that_are_too_tight_and_on_a_refuted_sign(two):
     """S5, S7a, S7c: a bound moved past the eigenvalue found turns its row red."""
     problem, W, probe = two
-    assert failing(scoped(curvature_checks.check_curvature, problem, W, "W", probe)) == set()
+    assert failing(scoped(rows_eigenvalues.check_curvature, problem, W, "W", probe)) == set()
     for changes, tag in (
         ({"lambda_max_bound": 0.99 * probe.lambda_max}, "S7a"),
         ({"lambda_min_bound": 1.01 * probe.lambda_min}, "S7c"),
@@ -183,33 +181,33 @@ def test_curvature_rows_fail_on_bounds_that_are_too_tight_and_on_a_refuted_sign(
         ({"lambda_max": 1.01 * probe.lambda_max}, "S7d"),
         ({"verdict": type(probe.verdict).REFUTED}, "S5"),
     ):
-        rows = scoped(curvature_checks.check_curvature, problem, W, "W", dataclasses.replace(probe, **changes))
+        rows = scoped(rows_eigenvalues.check_curvature, problem, W, "W", dataclasses.replace(probe, **changes))
         assert failing(rows) == {tag}
 
 
 def test_softmax_rows_fail_on_a_wrong_lambda2_bound(two, monkeypatch):
     """S7b: a bound above λ₂ is seen."""
     problem, W, _ = two
-    assert failing(scoped(curvature_checks.check_softmax_covariance, problem, W, "W")) == set()
-    monkeypatch.setattr(curvature_checks, "lambda2_bound", lambda Y: Y.max(axis=1))
-    assert failing(scoped(curvature_checks.check_softmax_covariance, problem, W, "W")) == {"S7b"}
+    assert failing(scoped(rows_eigenvalues.check_softmax_covariance, problem, W, "W")) == set()
+    monkeypatch.setattr(rows_eigenvalues, "lambda2_bound", lambda Y: Y.max(axis=1))
+    assert failing(scoped(rows_eigenvalues.check_softmax_covariance, problem, W, "W")) == {"S7b"}
 
 
 def test_kernel_row_fails_when_the_predicted_kernel_is_not_mapped_to_zero(two, monkeypatch):
     """S6."""
     problem, W, _ = two
     rng = np.random.default_rng(0)
-    check = statement_checks.check_positivity_and_kernel
+    check = rows_derivatives.check_positivity_and_kernel
     assert failing(scoped(check, problem, W, "W", rng)) == set()
-    monkeypatch.setattr(statement_checks, "hvp", lambda W, problem, V: 1e-9 * V)
-    monkeypatch.setattr(statement_checks, "quadratic_form", lambda W, problem, V: -1e-300)
+    monkeypatch.setattr(rows_derivatives, "hvp", lambda W, problem, V: 1e-9 * V)
+    monkeypatch.setattr(rows_derivatives, "quadratic_form", lambda W, problem, V: -1e-300)
     assert failing(scoped(check, problem, W, "W", rng)) == {"S5", "S6"}
 
 
 def test_self_concordance_rows_fail_on_a_range_that_is_too_small(two, monkeypatch):
     """S8: with the range of V x replaced by a thousandth of it, both inequalities break."""
     problem, W, _ = two
-    check, true_range = statement_checks.check_self_concordance, statement_checks.max_logit_range
+    check, true_range = rows_derivatives.check_self_concordance, rows_derivatives.max_logit_range
     assert failing(scoped(check, problem, W, "W", np.random.default_rng(0))) == set()
     calls = []
 
@@ -217,7 +215,7 @@ def test_self_concordance_rows_fail_on_a_range_that_is_too_small(two, monkeypatc
         calls.append(V)
         return true_range(problem, V) * (1.0 if len(calls) == 1 else 1e-3)
 
-    monkeypatch.setattr(statement_checks, "max_logit_range", wrong)
+    monkeypatch.setattr(rows_derivatives, "max_logit_range", wrong)
     rows = scoped(check, problem, W, "W", np.random.default_rng(0))
     assert [row.passed for row in rows] == [False, False]
 
@@ -225,21 +223,21 @@ def test_self_concordance_rows_fail_on_a_range_that_is_too_small(two, monkeypatc
 def test_descent_row_fails_beyond_the_step_bound(two, monkeypatch):
     """S16: at W = 0 two balanced classes have λ_max = Λ, so a step of 4/Λ breaks the promise."""
     problem, _, _ = two
-    assert failing(scoped(descent_checks.check_descent, problem, 40)) == set()
-    true_step = descent_checks.descent_step_bound
-    monkeypatch.setattr(descent_checks, "descent_step_bound", lambda problem: 4 * true_step(problem))
-    assert failing(scoped(descent_checks.check_descent, problem, 40)) == {"S16"}
+    assert failing(scoped(rows_descent.check_descent, problem, 40)) == set()
+    true_step = rows_descent.descent_step_bound
+    monkeypatch.setattr(rows_descent, "descent_step_bound", lambda problem: 4 * true_step(problem))
+    assert failing(scoped(rows_descent.check_descent, problem, 40)) == {"S16"}
 
 
 @pytest.mark.parametrize("name", ["contraction_rate", "optimal_rate"])
 def test_rate_rows_fail_on_a_wrong_prediction(two, monkeypatch, name):
     """S17: a predicted factor off by a part in ten thousand is seen."""
     problem, W, probe = two
-    rows = scoped(descent_checks.check_rate, problem, W, probe, "")
+    rows = scoped(rows_descent.check_rate, problem, W, probe, "")
     assert [row.passed for row in rows] == [True] * 3
-    true = getattr(descent_checks, name)
-    monkeypatch.setattr(descent_checks, name, lambda *arguments: true(*arguments) * (1 - 1e-4))
-    assert "S17" in failing(scoped(descent_checks.check_rate, problem, W, probe, ""))
+    true = getattr(rows_descent, name)
+    monkeypatch.setattr(rows_descent, name, lambda *arguments: true(*arguments) * (1 - 1e-4))
+    assert "S17" in failing(scoped(rows_descent.check_rate, problem, W, probe, ""))
 
 
 def test_a_nan_passes_no_row():

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.loss.null_space import NullSpace
-from jaxsoftmax.calculus.loss.penalties import holding, sample_scales
+from jaxsoftmax.calculus.loss.penalty_sum import holding, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem

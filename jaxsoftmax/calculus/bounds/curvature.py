@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.calculus.loss.penalties import holding, sample_scales
+from jaxsoftmax.calculus.loss.penalty_sum import holding, sample_scales
 from jaxsoftmax.linalg.enclosures import (
     DOWN,
     EXP_SLACK,

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.curvature import curvature_bound
-from jaxsoftmax.calculus.loss.penalties import holding, sample_scales
+from jaxsoftmax.calculus.loss.penalty_sum import holding, sample_scales
 from jaxsoftmax.linalg.enclosures import DOWN, EXP_SLACK, UNIT_ROUNDOFF, UP, gamma, nonzero_singular_value_bounds
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.validation import as_weights, require_concrete

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsoftmax.calculus.bounds.curvature import curvature_bound
-from jaxsoftmax.calculus.loss.penalties import penalised_columns, sample_scales
+from jaxsoftmax.calculus.loss.penalty_sum import penalised_columns, sample_scales
 from jaxsoftmax.linalg.enclosures import DOWN
 from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.calculus.loss.penalties import penalty_class_blocks
+from jaxsoftmax.calculus.loss.penalty_sum import penalty_class_blocks
 from jaxsoftmax.linalg.blocks import Placement, placement, sum_blocks, whole_columns
 from jaxsoftmax.linalg.products import PRECISION, sum_over_samples
 from jaxsoftmax.problem.problem import Problem

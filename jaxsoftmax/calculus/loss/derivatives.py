@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsoftmax.calculus.loss.fused import fused_hvp, fused_value_and_gradient
-from jaxsoftmax.calculus.loss.penalties import (
+from jaxsoftmax.calculus.loss.penalty_sum import (
     penalty_gradient,
     penalty_hvp,
     penalty_quadratic_form,

@@ -14,7 +14,7 @@ from jaxsoftmax.calculus.loss.derivatives import quadratic_form_on_arrays
 from jaxsoftmax.calculus.loss.fused import fused_hvp_from_probabilities, fused_hvp_many
 from jaxsoftmax.calculus.loss.null_space import NullSpace
 from jaxsoftmax.calculus.loss.null_space import null_space as null_space_of
-from jaxsoftmax.calculus.loss.penalties import penalty_hvp
+from jaxsoftmax.calculus.loss.penalty_sum import penalty_hvp
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, solve_on_complement
 from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.blocks import Placement, placement

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.calculus.loss.penalties import holding
+from jaxsoftmax.calculus.loss.penalty_sum import holding
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.validation import require_concrete

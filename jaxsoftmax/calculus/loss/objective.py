@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsoftmax.calculus.loss.penalties import penalty_value
+from jaxsoftmax.calculus.loss.penalty_sum import penalty_value
 from jaxsoftmax.calculus.loss.rules import cross_entropy_rows, neg_log_softmax_rows, softmax_rows
 from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem

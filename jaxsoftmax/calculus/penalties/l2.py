@@ -1,4 +1,4 @@
-"""The L2 penalty (α/2)‖W‖² (S21a). Guarded by `tests/calculus/loss/test_penalties.py`."""
+"""The L2 penalty (α/2)‖W‖² (S21a). Guarded by `tests/calculus/loss/test_penalty_sum.py`."""
 
 from __future__ import annotations
 

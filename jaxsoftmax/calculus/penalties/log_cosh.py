@@ -3,7 +3,7 @@
 With e = exp(-2|x|) in (0, 1]: log(2 cosh x) = |x| + log1p(e), tanh|x| = -expm1(-2|x|)/(1 + e) and sech² x =
 4e/(1 + e)², each within a few eps relative. 1 - tanh² would lose every digit of sech² from |x| = 18 on, and automatic
 derivatives of |x| are wrong at 0, where training starts; so each is the rule of the one before.
-Guarded by `tests/calculus/loss/test_penalties.py`.
+Guarded by `tests/calculus/loss/test_penalty_sum.py`.
 """
 
 from __future__ import annotations

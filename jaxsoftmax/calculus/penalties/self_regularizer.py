@@ -1,6 +1,8 @@
 """The self-regulariser: the loss of D more samples γ e_d with uniform targets (S21d).
 
-Its logits are the rows of γ Wᵀ, so S2 and S4 apply to (D, C) rows. Guarded by `tests/calculus/loss/test_penalties.py`.
+Its logits are the rows of γ Wᵀ, so S2 and S4 apply to (D, C) rows.
+
+Guarded by `tests/calculus/loss/test_penalty_sum.py`.
 """
 
 from __future__ import annotations

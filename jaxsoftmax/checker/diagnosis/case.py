@@ -1,6 +1,6 @@
 """One rule that disagrees, laid out for guesses at its error: leaves with one axis for columns, errors, tolerances.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Errors with a cause in the function: data replaced or left out, a value held constant.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

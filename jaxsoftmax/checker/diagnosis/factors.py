@@ -1,6 +1,6 @@
 """Errors that are a multiple of something simple: of the derivative itself, of one leaf of it, of the parameters.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The function under test as one flat jaxpr: what depends on x, what is used how often, where it could be cut.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Points where the function switches: evidence of the differences, and comparisons that are nearly tied.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

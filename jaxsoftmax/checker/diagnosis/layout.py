@@ -1,6 +1,6 @@
 """Right numbers in wrong places, and a wrong mean: transposes, shifts, permutations, gauges.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

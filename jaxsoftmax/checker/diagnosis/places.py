@@ -1,6 +1,6 @@
 """Errors with a place: a few entries, one slice of a leaf, one leaf; matrices wrong in one direction, or skew.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Every use of a constant, every factor on the derivative that flows through a value, and every factor on a term is an
 input of one compiled program, so that hundreds of guesses cost one trace.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

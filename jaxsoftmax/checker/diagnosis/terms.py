@@ -1,6 +1,6 @@
 """Additive terms: the function's output split through sums, and an error explained by the factors of its terms.
 
-Guarded by `tests/checker/diagnosis/test_guesses.py`.
+Guarded by `tests/checker/diagnosis/test_order.py`.
 """
 
 from __future__ import annotations

@@ -74,22 +74,17 @@ class PlainProblem:
 
 
 def _term(term: Any, dtype: Any = None) -> PlainTerm:
-    """Recognise a penalty by which of alpha and gamma it has; ``dtype`` rounds its numbers first."""
+    """A penalty by its kind, for whose formula the reference has its own; ``dtype`` rounds its numbers first."""
     if isinstance(term, PlainTerm):
         return term
-    has_alpha, has_gamma = hasattr(term, "alpha"), hasattr(term, "gamma")
-    gamma = None
-    if has_alpha:
-        value, kind, whole = term.alpha, "l2", bool(getattr(term, "penalize_intercept", False))
-        if has_gamma:
-            kind, gamma = "logcosh", term.gamma
-    elif has_gamma:
-        value, kind, whole = term.gamma, "self", True
-    else:
+    kind = getattr(term, "kind", None)
+    if kind not in ("l2", "logcosh", "self"):
         raise TypeError(
-            f"regularizer: {type(term).__name__} is not a penalty that the reference knows; "
-            "use L2(alpha), LogCosh(alpha, gamma) or SelfRegularizer(gamma)."
+            f"regularizer: the reference has no formula of its own for {type(term).__name__}, so nothing would check "
+            "it; use L2(alpha), LogCosh(alpha, gamma) or SelfRegularizer(gamma)."
         )
+    whole = bool(term.penalize_intercept)
+    value, gamma = (term.gamma, None) if kind == "self" else (term.alpha, getattr(term, "gamma", None))
     if dtype is not None:  # A Python float takes part in float32 arithmetic as its float32 rounding.
         value = np.asarray(np.asarray(value, dtype), np.float64)
         gamma = None if gamma is None else np.asarray(np.asarray(gamma, dtype), np.float64)

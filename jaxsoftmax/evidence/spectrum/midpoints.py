@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.objective import loss
-from jaxsoftmax.calculus.loss.penalties import sample_scales
+from jaxsoftmax.calculus.loss.penalty_sum import sample_scales
 from jaxsoftmax.problem.problem import Problem
 
 # Half the distance between the ends, in the largest range of logits that it causes: near, and far enough to saturate.

@@ -23,7 +23,7 @@ import scipy.linalg
 
 from jaxsoftmax.calculus.loss.hessian import HessianOperator
 from jaxsoftmax.calculus.loss.null_space import NullSpace
-from jaxsoftmax.calculus.loss.penalties import penalty_class_blocks
+from jaxsoftmax.calculus.loss.penalty_sum import penalty_class_blocks
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors
 from jaxsoftmax.linalg.blocks import placement, whole_columns
 from jaxsoftmax.linalg.products import sum_over_samples

@@ -17,7 +17,7 @@ import jax
 
 from jaxsoftmax.calculus.loss.fused import fused_hvp_from_probabilities, fused_value_and_gradient
 from jaxsoftmax.calculus.loss.objective import loss_on_arrays
-from jaxsoftmax.calculus.loss.penalties import penalty_gradient, penalty_hvp, penalty_value
+from jaxsoftmax.calculus.loss.penalty_sum import penalty_gradient, penalty_hvp, penalty_value
 from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.blocks import Placement
 from jaxsoftmax.linalg.products import sample_logits

@@ -12,7 +12,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxsoftmax.calculus.loss.penalties import penalised_columns
+from jaxsoftmax.calculus.loss.penalty_sum import penalised_columns
 from jaxsoftmax.problem.problem import Problem
 
 Array = jax.Array

@@ -16,7 +16,7 @@ import jaxsoftmax as js
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.calculus.penalties.entrywise import Entrywise
 from jaxsoftmax.proof.exact.data import ExactData
-from jaxsoftmax.training.diagnostics import radius_factor
+from jaxsoftmax.training.end_point import radius_factor
 
 C, D, N = 3, 4, 8
 ALPHA = 0.5

@@ -11,10 +11,10 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.dtypes import widened
+from jaxsoftmax.training.judge import history_table
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.loop import stopping
 from jaxsoftmax.training.loop.protocol import Method, Proposal
-from jaxsoftmax.training.status import history_table
 
 RNG = np.random.default_rng(20240)
 X = RNG.normal(size=(12, 3)).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.diagnostics import EndPoint
+from jaxsoftmax.training.end_point import EndPoint
 from jaxsoftmax.training.loop.protocol import Method
 from jaxsoftmax.training.loop.run import (
     DIVERGING,

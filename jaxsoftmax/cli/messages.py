@@ -26,7 +26,7 @@ class UnusableInput(Exception):
     """A call that cannot be carried out: one sentence for the user, exit status 2.
 
     Example:
-        >>> from jaxsoftmax.cli.options import UnusableInput
+        >>> from jaxsoftmax.cli.messages import UnusableInput
         >>> str(UnusableInput("--tol: got -1.0"))
         '--tol: got -1.0'
     """
@@ -36,7 +36,7 @@ class Interrupted(Exception):
     """Ctrl-C where no partial result is kept. Its own class, because typer ends silently on a KeyboardInterrupt.
 
     Example:
-        >>> from jaxsoftmax.cli.options import Interrupted
+        >>> from jaxsoftmax.cli.messages import Interrupted
         >>> issubclass(Interrupted, Exception)
         True
     """
@@ -46,7 +46,7 @@ def in_terms(error: Exception, remedy: str | None = None) -> str:
     """What the library says about an argument, as a sentence about the option, with another remedy where one is given.
 
     Example:
-        >>> from jaxsoftmax.cli.options import in_terms
+        >>> from jaxsoftmax.cli.messages import in_terms
         >>> from jaxsoftmax.support.errors import WrongValue
         >>> in_terms(WrongValue("max_steps", "got 0", "give an integer >= 1"))
         '--max-steps: got 0; give an integer >= 1.'
@@ -60,7 +60,7 @@ def say(message: str) -> None:
     """Print a line on stderr, broken at words to fit 80 columns.
 
     Example:
-        >>> from jaxsoftmax.cli.options import say
+        >>> from jaxsoftmax.cli.messages import say
         >>> say("error: --tol: got -1.0; give a number >= 0.")
     """
     options = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
@@ -74,7 +74,7 @@ def check_writable(option: str, path: Path | None) -> None:
         UnusableInput: the file cannot be written.
 
     Example:
-        >>> from jaxsoftmax.cli.options import check_writable
+        >>> from jaxsoftmax.cli.messages import check_writable
         >>> check_writable("--json", None)
     """
     if path is None:
@@ -91,7 +91,7 @@ def console() -> Any:
     """The console for reports on stdout, of rich, which is imported here.
 
     Example:
-        >>> from jaxsoftmax.cli.options import console
+        >>> from jaxsoftmax.cli.messages import console
         >>> console().width > 0
         True
     """

@@ -15,8 +15,8 @@ from jaxsoftmax.checker.compare.autodiff import find_truth
 from jaxsoftmax.checker.diagnosis import causes, factors, layout, places, terms
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, scale_fit
 from jaxsoftmax.checker.diagnosis.flat import flatten
-from jaxsoftmax.checker.diagnosis.guesses import name_diagnoses
 from jaxsoftmax.checker.diagnosis.kinks import near_ties
+from jaxsoftmax.checker.diagnosis.order import name_diagnoses
 from jaxsoftmax.checker.diagnosis.terms import additive_terms
 from jaxsoftmax.checker.inputs.arguments import read_point
 from jaxsoftmax.checker.inputs.budget import Clock, as_budget

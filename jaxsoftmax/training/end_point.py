@@ -17,7 +17,7 @@ from jaxsoftmax.calculus.loss.derivatives import gradient
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import helmert, null_space
 from jaxsoftmax.calculus.loss.objective import logits
-from jaxsoftmax.calculus.loss.penalties import holding, penalty_gradient, penalty_hvp, sample_scales
+from jaxsoftmax.calculus.loss.penalty_sum import holding, penalty_gradient, penalty_hvp, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem.dtypes import widened
 from jaxsoftmax.problem.problem import Problem
