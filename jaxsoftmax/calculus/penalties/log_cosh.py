@@ -52,8 +52,9 @@ class LogCosh(Entrywise):
 
     A smooth :math:`\alpha\lVert W\rVert_1`: gradient :math:`\alpha\tanh\gamma W`, never beyond α, and curvature
     :math:`\alpha\gamma\,\mathrm{sech}^2\gamma W`. It is strictly convex and coercive in the columns that it
-    penalises; with the intercept left out, the kernel and the existence of a minimiser are those of `L2` (S21e).
-    Unlike L2 it does not keep 𝒦⊥ invariant, and :math:`\mathbf 1^\top W\ne 0` at its minimiser.
+    penalises; with the intercept left out, the null space and the existence of a minimiser are those of `L2` (S21e).
+    Unlike L2 it does not keep 𝒦⊥ invariant, and with three classes or more :math:`\mathbf 1^\top W\ne 0` at its
+    minimiser in general.
 
     Args:
         alpha: strength, one real number >= 0. A pytree leaf.

@@ -23,7 +23,7 @@ class SelfRegularizer(Regularizer):
     r"""The self-regulariser :math:`\sum_d [\mathrm{lse}(\gamma w_{\cdot d}) - \gamma\,\mathrm{mean}(w_{\cdot d})]`.
 
     (S21d) It is the loss of D extra samples :math:`\gamma e_d` with uniform targets, over all D columns, the
-    intercept column included: a minimiser then always exists and the kernel is exactly the gauge.
+    intercept column included: a minimiser then always exists, and the loss is constant along the gauge alone.
 
     Args:
         gamma: scale of the extra samples, one finite real number, not 0. A pytree leaf.

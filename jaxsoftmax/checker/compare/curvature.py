@@ -18,7 +18,7 @@ from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap
 from jaxsoftmax.checker.report.result import Aspect, Subject
 
-SECOND = "2nd"
+SECOND = "second order"
 OVER_REVERSE = "jvp of grad (float64)"
 OVER_FORWARD = "forward over forward (float64)"
 # Matrices with more columns are probed, whatever the budget.

@@ -197,7 +197,7 @@ def _check_taylor(
             session.note(f"the Taylor test of order {order} was left out, since every entry agrees. {found.text}")
             continue
         session.add(
-            FIRST if order == 2 else "2nd",
+            FIRST if order == 2 else "second order",
             Subject(rule, Aspect.TAYLOR),
             f"t^{order}",
             [found.order_fitted],

@@ -20,7 +20,7 @@ from jaxsoftmax.checker.jaxprs.equations import primitives
 from jaxsoftmax.checker.jaxprs.replay import FOREIGN
 from jaxsoftmax.checker.report.result import Aspect, Finding, Subject
 
-FIRST = "1st"
+FIRST = "first order"
 
 
 class Hand(NamedTuple):

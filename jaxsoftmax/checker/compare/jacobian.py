@@ -20,7 +20,7 @@ from jaxsoftmax.checker.inputs.probes import structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.result import Aspect, Subject
 
-FIRST = "1st"
+FIRST = "first order"
 _DENSE_ENTRIES = 2**22
 
 

@@ -77,7 +77,7 @@ def compare_gauge(k: Sides) -> list[Finding]:
         compare(
             "S3",
             name,
-            "the theorem",
+            "what the theorem says",
             sums,
             expected,
             tol.sum(axis=0),
@@ -102,7 +102,10 @@ def compare_gauge(k: Sides) -> list[Finding]:
         theirs, ours = before - _entrywise_penalties(k, k.W), after - _entrywise_penalties(k, moved)
     tol = k.tolerance("loss") + k.tolerance("loss", W=moved) + slack
     tol += 4 * eps * (abs(before) + abs(after)) + k.C * k.D * eps * _entrywise_penalties(k, np.abs(moved) + np.abs(k.W))
-    return [*out, compare("S3", "loss along a gauge direction", "the theorem", ours, theirs, tol, identity=True)]
+    return [
+        *out,
+        compare("S3", "loss along a gauge direction", "what the theorem says", ours, theirs, tol, identity=True),
+    ]
 
 
 def compare_inputs(k: Sides) -> list[Finding]:

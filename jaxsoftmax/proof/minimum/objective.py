@@ -94,8 +94,8 @@ def proof_data(data: ExactData) -> ProofData:
         elif part.strength > 0:
             if part.concordance is not None:
                 raise ValueError(
-                    f"regularizer: {part!r} is not covered by a proof (S21b: its kernel complement is not invariant). "
-                    "Use L2 or the self-regulariser."
+                    f"regularizer: {part!r} is not covered by the proof (S13), which needs descent to stay where the "
+                    "loss curves (S21b). Use L2 or the self-regulariser."
                 )
             alpha += exact_number(part.strength, data.decimal)
             flags.add(bool(part.penalize_intercept) or not data.intercept)
