@@ -77,7 +77,7 @@ def compare_gauge(k: Sides) -> list[Finding]:
         compare(
             "S3",
             name,
-            "what the theorem says",
+            "its theorem",
             sums,
             expected,
             tol.sum(axis=0),
@@ -104,7 +104,7 @@ def compare_gauge(k: Sides) -> list[Finding]:
     tol += 4 * eps * (abs(before) + abs(after)) + k.C * k.D * eps * _entrywise_penalties(k, np.abs(moved) + np.abs(k.W))
     return [
         *out,
-        compare("S3", "loss along a gauge direction", "what the theorem says", ours, theirs, tol, identity=True),
+        compare("S3", "loss along a gauge direction", "its theorem", ours, theirs, tol, identity=True),
     ]
 
 

@@ -42,9 +42,7 @@ def compare_second(k: Sides) -> list[Finding]:
     for name, value in forms.items():
         value = np.asarray(value, np.float64)
         out.append(
-            compare(
-                "S5", f"{name}: not negative", "what the theorem says", np.minimum(value, 0.0), 0.0, 0.0, identity=True
-            )
+            compare("S5", f"{name}: not negative", "its theorem", np.minimum(value, 0.0), 0.0, 0.0, identity=True)
         )
     return out
 
@@ -145,7 +143,7 @@ def compare_third(k: Sides) -> list[Finding]:
     size, limit = abs(float(ours)), span * float(form)
     tol = tol + span * k.tolerance("quadratic_form", U) + 2.0**-45 * limit
     name = "|third derivative| <= range * quadratic form"
-    excess = compare("S8", name, "what the theorem says", np.maximum(size, limit), limit, tol, identity=True)
+    excess = compare("S8", name, "its theorem", np.maximum(size, limit), limit, tol, identity=True)
     return [*out, excess]
 
 

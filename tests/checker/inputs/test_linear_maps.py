@@ -160,13 +160,11 @@ def test_matrix_comparisons_name_row_and_column_and_leave_kinks_out():
     theirs = np.eye(8)
     ours = theirs.copy()
     ours[2, 7] += 1e-3
-    finding = compare_matrices(s, "second order", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, names, names)
+    finding = compare_matrices(s, "order 2", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, names, names)
     assert not finding.check.passed and finding.check.worst["path"] == "['w'][0, 0], ['w'][1, 2]"
     s.nonsmooth.add(7)
-    assert compare_matrices(s, "second order", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, names, names).check.passed
+    assert compare_matrices(s, "order 2", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, names, names).check.passed
     # a name that is no EntryNames is not an entry of the point: its axis stays
     rows = lambda i: f"direction {i}"  # noqa: E731
     ours[7, 0] += 1.0
-    assert not compare_matrices(
-        s, "second order", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, rows, names
-    ).check.passed
+    assert not compare_matrices(s, "order 2", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, rows, names).check.passed
