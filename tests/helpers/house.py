@@ -37,6 +37,7 @@ class Import(NamedTuple):
     local: str
 
 
+@cache
 def imports(name: str, *, typing: bool = True) -> list[Import]:
     """Every import of ours in a module, at any depth of its code, relative ones resolved; also those for types only.
 

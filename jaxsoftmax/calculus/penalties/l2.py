@@ -50,6 +50,10 @@ class L2(Entrywise):
         """α."""
         return self.alpha * held
 
+    def hvp(self, W: Array, held: Any, V: Array) -> Array:
+        """α V."""
+        return self.alpha * (V * held)
+
     def quadratic_form(self, W: Array, held: Any, V: Array) -> Array:
         """α Σ v²."""
         return self.alpha * jnp.sum(V * (V * held))
