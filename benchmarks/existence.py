@@ -119,19 +119,23 @@ def _write_idx(folder: pathlib.Path, X: np.ndarray, y: np.ndarray) -> pathlib.Pa
     return images
 
 
+def prepared(row: Row, X: np.ndarray, y: np.ndarray, folder: pathlib.Path) -> tuple[js.Problem, pathlib.Path]:
+    """The Problem of a row's data, to be built where 64-bit types are on, and the file that the checker reads."""
+    dtype = "float32" if row.mnist and not row.dump else "float64"  # bytes are exact in either
+    problem = js.Problem.from_labels(X, y, label_smoothing=row.label_smoothing or 0, dtype=dtype)
+    if row.mnist and not row.dump:
+        return problem, _write_idx(folder, X, y)
+    problem.dump(folder / "data.txt", decimal=row.decimal)
+    return problem, folder / "data.txt"
+
+
 def measure(name: str, options: Any) -> dict[str, Any]:
     """A row of the table."""
     row = ROWS[name]
     X, y = row.load(pixels(options.mnist, row.mnist) if row.mnist else None)
     with jax.enable_x64(True), tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        dtype = "float32" if row.mnist and not row.dump else "float64"  # bytes are exact in either
-        problem = js.Problem.from_labels(X, y, label_smoothing=row.label_smoothing or 0, dtype=dtype)
-        if row.mnist and not row.dump:
-            file = _write_idx(folder, X, y)
-        else:
-            file = folder / "data.txt"
-            problem.dump(file, decimal=row.decimal)
+        problem, file = prepared(row, X, y, folder)
         verdicts: list[js.ExistenceVerdict] = []
         checked: list[check_existence.Verdict] = []
 

@@ -26,6 +26,7 @@ CASES = (
     "crosscheck",
     "detection",
     "existence",
+    "ablation",
     "corruption",
     "soundness",
     "certify",

@@ -96,7 +96,7 @@ def existence_words(verdict: ExistenceVerdict) -> str:
         >>> import jaxsoftmax as js
         >>> from jaxsoftmax.verification.advice import existence_words
         >>> existence_words(js.decide_existence(js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])))[:39]
-        'proved: the loss attains its minimum: ev'
+        'proved: the loss attains its minimum: n'
     """
     proved = "proved: " if verdict.proved and verdict.proof else ""
     first, *rest = explanation(verdict)

@@ -95,9 +95,9 @@ def test_settings_of_optax_methods_have_defaults():
 
 def test_what_is_no_method_is_refused_without_data():
     check_method(optax.sgd(0.1), batch_size=3)
-    with pytest.raises(ValueError, match="method: 'zebra' is not known; give one of 'auto', 'gd'"):
+    with pytest.raises(ValueError, match="method: got 'zebra'; give one of 'auto', 'gd'"):
         check_method("zebra")
-    with pytest.raises(TypeError, match=r"method: got .*Call it first"):
+    with pytest.raises(TypeError, match=r"method: got .*call it first"):
         check_method(optax.sgd)
     with pytest.raises(ValueError, match="learning_rate: goes with the methods sgd and adam, not with 'auto'"):
         check_method("auto", learning_rate=0.1)

@@ -40,8 +40,9 @@ def test_true_only_for_matrices_without_a_negative_eigenvalue(n, bits):
                 assert verdict
 
 
-def test_the_stated_slack_is_enough():
-    """λ_min of the matrix with a unit diagonal at 3δ suffices, as is promised to who calls; the theorem wants δ."""
+@pytest.mark.parametrize("diagonal", [1 - 2.0**-40, 0.25 * (1 + 2.0**-40)])
+def test_the_stated_slack_is_enough(diagonal):
+    """λ_min at 3δ suffices once the diagonal lies in [1/4, 1], at either end of it; the theorem wants δ."""
     rng = np.random.default_rng(5)
     for n in (5, 40):
         Q = scipy.linalg.qr(rng.standard_normal((n, n)))[0]
@@ -49,8 +50,8 @@ def test_the_stated_slack_is_enough():
         values[0] = 0
         M = (Q * values) @ Q.T
         d = 1 / np.sqrt(M.diagonal())
-        M = M * d[:, None] * d
-        M[np.diag_indices(n)] += 4 * factor_shift(n)
+        M = M * d[:, None] * d * diagonal
+        M[np.diag_indices(n)] += 4 * factor_shift(n)  # 3δ, and the rounding of M
         M = np.array([[int(v) for v in row] for row in np.rint(M * 2.0**52)], dtype=object) << 40
         assert proves_semidefinite((M + M.T) >> 1)
 
