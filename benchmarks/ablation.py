@@ -19,14 +19,16 @@ from unittest import mock
 
 import jax
 import numpy as np
-from jaxsoftmax.proof.search import Search
 
 import jaxsoftmax as js
 from benchmarks import existence, harness
-from jaxsoftmax.proof import check_existence, face_fit, kernel_vector, multipliers, overlapping_pair
+from jaxsoftmax.proof.checkers import check_existence
+from jaxsoftmax.proof.existence.stages import Search
+from jaxsoftmax.proof.overlap import face_fit, multipliers
+from jaxsoftmax.proof.overlap import pair as overlapping_pair
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
-from proof import random_problems  # pyright: ignore[reportMissingImports] (of tests/)
+from helpers.certificates import random_problems  # pyright: ignore[reportMissingImports] (of tests/)
 
 PROBLEMS = 10_000
 EDGE_PROBLEMS = 2_000  # at the edge of floating point
@@ -91,27 +93,6 @@ def _one_stage(_: Callable[..., Any]) -> Callable[..., Any]:
     return peeled
 
 
-def _whole_overlap(_: Callable[..., Any]) -> Callable[..., Any]:
-    def one(A: np.ndarray, first: np.ndarray, seconds: float) -> list[Any]:
-        found = getattr(overlapping_pair, "_overlap")(A, first, np.arange(len(A)), time.perf_counter() + seconds)  # noqa: B009
-        return [] if found is None else [found]
-
-    return one
-
-
-def _first_attempt(_: Callable[..., Any]) -> Callable[..., Any]:
-    def one(A: np.ndarray, first: np.ndarray, seconds: float) -> list[Any]:
-        leaves, columns = overlapping_pair.peeled(A)
-        overlap, end = getattr(overlapping_pair, "_overlap"), time.perf_counter() + seconds  # noqa: B009
-        for stage in (int(np.argmin(np.abs(columns - 0.6 * columns[0]))), 0):
-            found = overlap(A, first, np.flatnonzero(leaves > stage), end)
-            if found is not None:
-                return [found]
-        return []
-
-    return one
-
-
 def _fails(_: Callable[..., Any]) -> Callable[..., Any]:
     def failing(*_: Any) -> None:
         raise np.linalg.LinAlgError("switched off")
@@ -122,7 +103,6 @@ def _fails(_: Callable[..., Any]) -> Callable[..., Any]:
 FEATURE, SEPARATE = Switch(Search, "_one_feature", _not_final), Switch(Search, "_separate", _not_final)
 FACE, PAIR = Switch(Search, "_face", _not_final), Switch(Search, "_overlap", _not_final)
 PROGRAM, REDUCED = Switch(Search, "_program", _not_final), Switch(Search, "_reduced_program", _not_final)
-LATTICE = Switch(kernel_vector, "_shortened", _nothing)
 VARIANTS: dict[str, tuple[Switch, ...]] = {
     "thresholds": (FEATURE,),
     "hinge search": (SEPARATE,),
@@ -133,10 +113,6 @@ VARIANTS: dict[str, tuple[Switch, ...]] = {
     "pairs: order by confusion": (Switch(overlapping_pair, "_by_confusion", _as_they_come),),
     "pairs: facets": (Switch(overlapping_pair, "faced", _every_row),),
     "pairs: peeling": (Switch(overlapping_pair, "peeled", _one_stage),),
-    "pairs: peeling and halving": (Switch(overlapping_pair, "_smaller_and_smaller", _whole_overlap),),
-    "pairs: halving": (Switch(overlapping_pair, "_smaller_and_smaller", _first_attempt),),
-    "pairs: kernel lattice": (LATTICE,),
-    "pairs: halving, kernel lattice": (Switch(overlapping_pair, "_smaller_and_smaller", _first_attempt), LATTICE),
     "linear program": (PROGRAM,),
     "LLL columns": (REDUCED,),
     "linear program, LLL columns": (PROGRAM, REDUCED),

@@ -18,9 +18,7 @@ __all__ = ["overlapping_pair"]
 _SAMPLE = 10_000  # rows for the fit that says which classes are confused
 _RIDGE = 1e-3
 _NOTHING = 1e-9  # multipliers below this part of the largest do not count
-_FIRST = 0.6  # the part of the columns that the first attempt leaves
-_ATTEMPTS = 2  # at making the rows fewer
-_SHRINKING = 0.4  # the part of the time that they may take
+_FEWER = 0.6  # the part of the columns that the first attempt leaves
 
 
 def overlapping_pair(
@@ -105,42 +103,15 @@ class _Overlap(NamedTuple):
 
 def _certificate(A: np.ndarray, first: np.ndarray, seconds: float) -> list[KernelVector] | None:
     """Exact signed multipliers of rows of two classes, + on the first one's; None where none is found."""
-    for overlap in reversed(_smaller_and_smaller(A, first, seconds)):
-        found = exact_kernel_vector(A[np.ix_(overlap.rows, overlap.columns)], overlap.h)
-        if found is not None:
+    end = time.perf_counter() + seconds
+    leaves, columns = peeled(A)  # the stage at which a row leaves; columns that vary after each stage
+    fewer = int(np.argmin(np.abs(columns - _FEWER * columns[0])))
+    for stage in (fewer, 0) if fewer else (0,):
+        overlap = _overlap(A, first, np.flatnonzero(leaves > stage), end)
+        found = overlap and exact_kernel_vector(A[np.ix_(overlap.rows, overlap.columns)], overlap.h)
+        if overlap and found:
             return [part._replace(rows=overlap.rows[part.rows]) for part in found]
     return None
-
-
-def _smaller_and_smaller(A: np.ndarray, first: np.ndarray, seconds: float) -> list[_Overlap]:
-    """Overlaps of fewer and fewer columns, then rows; empty where the classes come apart."""
-    start = time.perf_counter()
-    leaves, columns = peeled(A)  # the stage at which a row leaves; columns that vary after each stage
-
-    def after(stage: int, part: float) -> list[_Overlap]:
-        overlap = _overlap(A, first, np.flatnonzero(leaves > stage), start + part * seconds)
-        return [] if overlap is None else [overlap]
-
-    wanted = int(np.argmin(np.abs(columns - _FIRST * columns[0])))
-    overlaps, low, high = after(wanted, 1.0), wanted, len(columns)
-    if not overlaps:
-        overlaps, low, high = (after(0, 1.0) if wanted else []), 0, wanted
-    if not overlaps:
-        return []
-    for _ in range(_ATTEMPTS):
-        middle = (low + high) // 2
-        if middle in (low, high) or time.perf_counter() > start + _SHRINKING * seconds:
-            break
-        found = after(middle, _SHRINKING)
-        overlaps += found
-        low, high = (middle, high) if found else (low, middle)
-    while len(overlaps[-1].rows) > 2 * len(overlaps[-1].columns):
-        rows = overlaps[-1].rows[np.argsort(-np.abs(overlaps[-1].h))[: len(overlaps[-1].rows) // 2]]
-        found = _overlap(A, first, np.sort(rows), start + _SHRINKING * seconds)
-        if found is None:
-            break
-        overlaps.append(found)
-    return overlaps
 
 
 def _overlap(A: np.ndarray, first: np.ndarray, rows: np.ndarray, end: float) -> _Overlap | None:
