@@ -83,7 +83,7 @@ class DatasetReport(Report):
         fit, facts = self.fit, problem_facts(self.problem)
         run = f"{fit.method}, {fit.steps} steps, loss {fit.loss:.12g}"
         ended = f"{fit.status.name}: {run}. {fit.reason}"
-        facts.append(("fit", f"converged (S13's q < 1): {run}" if fit.converged else ended))
+        facts.append(("fit", f"converged, a minimiser is near (S13): {run}" if fit.converged else ended))
         if self.existence is not None:
             words = {True: "one exists", False: "none exists", None: "not decided whether one exists"}
             proved = ", proved" * (self.existence.proof is not None)

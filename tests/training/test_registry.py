@@ -47,6 +47,7 @@ def test_one_row_makes_a_method_of_the_command_line(toy, tmp_path, capsys, monke
     assert "Fit by toy: STEP_LIMIT after 5 steps" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_one_row_makes_a_method_of_verify(toy):
     """Rows and verdict are those of any first-order method."""
     report = js.verify(js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]), method="toy")
