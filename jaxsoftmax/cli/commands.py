@@ -50,7 +50,7 @@ Smoothing = Annotated[
     str | None,
     typer.Option(
         metavar="E",
-        help="Give every class the share E/C of each target: T becomes (1-E)T + E/C. With E > 0 a minimiser exists. "
+        help="Mix the targets T with the uniform ones: (1-E)T + E/C, C classes. With E > 0 a minimiser exists. "
         "Default for a file: 0.",
     ),
 ]
@@ -67,7 +67,7 @@ Method = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help=f"Training method: {', '.join(method_names())}. auto: Newton's; conjugate gradients where it is large.",
+        help=f"Training method: {', '.join(method_names())}. auto: newton, or newton-cg on large problems.",
     ),
 ]
 
@@ -305,7 +305,7 @@ def build() -> Any:
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Check the derivatives of a JAX function that are written by hand.
+        """Check the hand-written derivatives of a JAX function.
 
         Exit status: 0 they agree, or rounding hides the difference, 1 they disagree,
         2 the function cannot be checked, 130 interrupted.

@@ -86,10 +86,10 @@ def judge(
     else:
         words = "The scaled gradient reached the tolerance."
     if solved:
-        return status, words + " Converged: a minimiser exists nearby (S13's q < 1, evaluated in float64)."
+        return status, words + " Converged: a minimiser exists nearby (tested by S13, in float64)."
     if certain:
-        return status, words + " A minimiser exists (S9, S21); how far away is not known (S13's q < 1 was not reached)."
-    return status, words + " Whether a minimiser exists is not known (S13's q < 1 was not reached)."
+        return status, words + " A minimiser exists (S9, S21); how far away is not known (S13's test did not succeed)."
+    return status, words + " Whether a minimiser exists is not known (S13's test did not succeed)."
 
 
 def _runs_away(end: EndPoint, history: dict[str, np.ndarray]) -> bool:

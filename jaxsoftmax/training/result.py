@@ -148,12 +148,15 @@ class Fit(Report):
         facts = [
             ("weights", f"{self.W.shape}, {self.W.dtype}"),
             ("loss", f"{self.loss:.12g}"),
-            ("gradient", f"norm {self.gradient_norm:.3g}; scaled, as the tolerance is, {self.scaled_gradient:.3g}"),
+            (
+                "gradient",
+                f"norm {self.gradient_norm:.3g}; scaled, what tol is compared with, {self.scaled_gradient:.3g}",
+            ),
         ]
         if self.existence is not None:
             facts.append(("existence", self.existence.headline()))
         if self.gap_estimate is not None:
-            words = "to the infimum, an estimate that holds where it is small (half the squared Newton decrement)"
+            words = "above the infimum, estimated by half the squared Newton decrement (good only where small)"
             facts.append(("gap", f"{self.gap_estimate:.3g} {words}"))
         if self.q_estimate is None:
             claim = "nothing is claimed: S13's q was not evaluated"

@@ -106,7 +106,7 @@ class DatasetReport(Report):
                 failed = any(row.passed is False for row in group)
                 cells = (f"{words} ({tags})", f"{passed} of {len(group)}", f"{max(ratios):.3g}" if ratios else "")
                 rows.append(Line(cells, "bad" if failed else ""))
-        return Table(("checks", "passed", "worst error / allowed"), rows, "<>>")
+        return Table(("checks", "passed", "worst share of limit"), rows, "<>>")
 
 
 GROUPS = (

@@ -197,7 +197,7 @@ def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray
     verdict = verdict_on(problem, decimal, result.existence)
     said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
     sentence = (
-        f"the same labels of {name} without smoothing: {said} The fit ends {result.status.name} after {result.steps} "
+        f"{name} without label smoothing: {said} The fit ends as {result.status.name} after {result.steps} "
         f"steps at loss {result.loss:.10g} with ‖W‖ = {np.linalg.norm(result.W):.4g}, and is "
         f"{'called' if result.converged else 'not called'} converged."
     )

@@ -38,7 +38,7 @@ def test_verify_prints_the_table_writes_json_and_exits_0(table, tmp_path, capsys
     assert err == ""
     assert max(map(len, out.splitlines())) <= 80
     assert "birds.csv" in out
-    for words in ("S2", "S17", "passed", "worst error / allowed", "All", "bird 0 8"):
+    for words in ("S2", "S17", "passed", "worst share of limit", "All", "bird 0 8"):
         assert words in out
     stored = json.loads(out_file.read_text("utf-8"))
     assert stored["problem"]["features"] == ["width", "length"]

@@ -82,7 +82,14 @@ def test_repr_is_the_report_in_plain_text(report):
     text = repr(report)
     assert "All" in text.splitlines()[-1]
     shown = " ".join(text.split())
-    for words in ("loss ", "consistent with convexity: eigenvalues", "condition", "null space", "converged", "(S1, S2"):
+    for words in (
+        "loss ",
+        "consistent with convexity: nonzero eigenvalues",
+        "condition",
+        "null space",
+        "converged",
+        "(S1, S2",
+    ):
         assert words in shown
     assert max(map(len, text.splitlines())) <= 80
     assert len(repr(report.datasets[0]).splitlines()) <= 24  # what a person wants; every row with all=True

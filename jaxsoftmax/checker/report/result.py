@@ -316,8 +316,8 @@ class CrossCheckReport(Report):
     def _remarks(self) -> Iterator[tuple[str, str]]:
         if self.resolution is not None:
             coarser = self.resolution_as_run
-            ran = "" if coarser is None or coarser <= self.resolution else f" ({coarser:.1e} as it runs)"
-            text = f"an entry off by {self.resolution:.1e} of its leaf's largest entry could have passed{ran}"
+            ran = "" if coarser is None or coarser <= self.resolution else f" ({coarser:.1e} in the rule's own dtype)"
+            text = f"an error below {self.resolution:.1e} of an array's largest entry could have passed{ran}"
             yield "resolution", text
         if self.guarantee:
             yield "guarantee", self.guarantee

@@ -139,7 +139,7 @@ class ConvexityReport(Report):
         ratio = f", condition number {self.condition_estimate:.4g}" if self.resolved else ""
         predicted = "as" if self.kernel_dim == self.kernel_dim_predicted else f"{self.kernel_dim_predicted}"
         null = f"null space of dimension {self.kernel_dim}, {predicted} predicted (S6)"
-        return f"{text}: eigenvalues {low} to {self.lambda_max:.6g}{ratio}; {null}"
+        return f"{text}: nonzero eigenvalues {low} to {self.lambda_max:.6g}{ratio}; {null}"
 
     def document(self) -> Document:
         """The verdict, the extreme eigenvalues beside their bounds, the null space, and how accurate this is."""
@@ -163,14 +163,14 @@ class ConvexityReport(Report):
             )
         tried = f"smallest curvature vᵀHv/|v|² {self.form_min_measured:.3g}"
         if not math.isnan(self.midpoint_excess_measured):
-            above = f"{self.midpoint_excess_measured:.2g} times its rounding"
-            tried += f"; the loss at midpoints exceeds the mean of the ends by {above} (convex: at most 1)"
+            tried += f"; largest (loss at a midpoint - mean at the ends) / rounding {self.midpoint_excess_measured:.2g}"
+            tried += " (convex: at most 1)"
         facts = [
             ("smallest eigenvalue", f"{self.lambda_min:.6g} off the null space{unclear}; {least}"),
             ("largest eigenvalue", f"{self.lambda_max:.6g}; {most}"),
             ("condition number", f"{self.condition_estimate:.6g} off the null space; {ratio}"),
             ("null space", null),
-            ("resolution", f"{self.dtype} resolves {self.resolution:.2g} here"),
+            ("resolution", f"eigenvalues below {self.resolution:.2g} count as 0 in {self.dtype}"),
             (
                 "residuals",
                 f"|Hv - λv| is {self.residual_min_estimate:.2g} (smallest), {self.residual_max_estimate:.2g} (largest)",

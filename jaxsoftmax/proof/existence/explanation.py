@@ -62,7 +62,9 @@ def _witness(verdict: Any) -> list[str]:
     G = verdict.multipliers
     if G is not None:
         rows = sum(len(block.rows) for block in G.blocks)
-        shown.append(f"multipliers G (S10) on {rows} rows: Gᵀ·X = 0 exactly")
+        shown.append(
+            f"multipliers G on {rows} rows, Gᵀ·X = 0 exactly: what G is positive on, no direction separates (S10)"
+        )
     return shown
 
 
@@ -102,7 +104,7 @@ def _to_have_a_minimiser(verdict: Any) -> list[str]:
         f"add a penalty, regularizer=jaxsoftmax.L2(alpha{flags})",
     ]
     if verdict.face_maximal:
-        found.append("leave what V separates out of the loss, whose minimum then exists (S11)")
+        found.append("drop from the loss the pairs that V separates; a minimum then exists (S11)")
     return found
 
 
@@ -120,11 +122,11 @@ def _headword(verdict: Any) -> list[str]:
     if verdict.type is Separation.COMPLETE:
         others = "every other class" if verdict.data.one_hot else "every class outside its target"
         return [f"No minimiser exists: a direction V of the weights separates every sample from {others} (S9)."]
-    some = "No minimiser exists: a direction V of the weights separates some samples from some classes"
+    some = "No minimiser exists: a direction V of the weights separates some pairs of a sample and another class"
     if verdict.type is Separation.OPEN:
-        return [f"{some} (S9).", "Whether a direction separates all of them was not decided."]
+        return [f"{some} (S9).", "Whether a direction separates every pair was not decided."]
     whole = "no other direction separates more" if verdict.face_maximal else "another direction may separate more"
-    return [f"{some}, and none separates all of them (S9); {whole}."]
+    return [f"{some}, and none separates every pair (S9); {whole}."]
 
 
 def _separations(verdict: Any) -> list[str]:

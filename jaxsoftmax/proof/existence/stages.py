@@ -162,7 +162,8 @@ class Search:
             self._attained("multipliers", "the residual of a fit, corrected exactly (S10)")
         else:
             self._quasi_complete(
-                True, "separation by features (S12), then the residual of a fit on the face, corrected exactly"
+                True,
+                "thresholds on features (S12), then a fit to the pairs not separated, its residual made exact (S10)",
             )
             self.infimum_estimate = None if self.data.host.regularizer else fit.loss
         return True

@@ -218,7 +218,7 @@ class Certificate(Report):
         if self.digits:  # the first digit is not 0 unless L* < 1, where a zero is shown and not counted
             pairs = enumerate(zip(self.loss_lower, self.loss_upper, strict=False))
             known = self.loss_lower[: next((k for k, pair in pairs if pair[0] != pair[1]), None)] + "…"
-        near = f"the minimiser is known to within {float(self.radius_euclidean):.1e}"
+        near = f"the minimiser is known to {float(self.radius_euclidean):.1e} in norm"
         return f"L* = {known}, {self.digits} digits proved (S13); {near}"
 
     def document(self) -> Document:
@@ -230,7 +230,7 @@ class Certificate(Report):
         if self.dropped:
             dropped = f"without {len(self.dropped)}, exact combinations of the others on samples of positive weight"
             facts.append(("columns", f"{dropped}; their weights are 0"))
-        scaled = f"in the scaled norm {self.curvature_bound} ({_how(proof)})"
+        scaled = f"in the norm of S13 with scaled columns {self.curvature_bound} ({_how(proof)})"
         pace = f"1 − {_gain(self.rate_bound)}"
         facts += [
             ("data", f"{data.N} samples, {columns} columns{of_rank}, {data.C} classes"),
@@ -238,11 +238,14 @@ class Certificate(Report):
             ("minimum", f"L* >= {self.loss_lower}"),
             ("", f"L* <= {self.loss_upper}"),
             ("q", f"{self.q} < 1 (S13), so a minimiser W* exists, unique up to the null space (S6)"),
-            ("radius", f"‖W* − Ŵ‖ <= {self.radius_euclidean}; in the scaled norm {self.radius}"),
+            ("radius", f"‖W* − Ŵ‖ <= {self.radius_euclidean}; in the norm of S13 with scaled columns {self.radius}"),
             ("curvature", f"H(Ŵ) >= {self.curvature_euclidean_bound} {self.directions()}; {scaled}"),
             ("condition", f"<= {self.condition_bound}; largest eigenvalue Λ <= {self.curvature_upper_bound} (S7a)"),
             ("descent", f"a step 1/Λ from Ŵ multiplies the distance to the minimiser by at most {pace} (S17, S8)"),
-            ("weights", f"{proof.bits} binary places, {proof.steps} steps; exp, log by Arb, {proof.precision} bits"),
+            (
+                "weights Ŵ",
+                f"{proof.bits} binary places, {proof.steps} steps; exp and log as balls of {proof.precision} bits",
+            ),
             ("made", f"in {self.seconds:.2f} s; data sha256 {self.data_sha256[:16]}…"),
         ]
         title = f"Certificate: a minimiser exists, and {self.digits} decimal digits of the minimum are proved (S13)"
@@ -257,7 +260,7 @@ def _combination(one: Dropped) -> dict[str, Any]:
 
 def _how(proof: Proof) -> str:
     if proof.curvature.method == "full":
-        return "the whole matrix, S15"
+        return "by the full matrix, S15"
     return f"a spanning tree of {len(proof.curvature.pairs)} pairs of classes, S14"
 
 

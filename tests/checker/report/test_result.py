@@ -159,7 +159,7 @@ def test_the_text_shows_every_part():
         "worst entries",
         "error in ulps of float32, 4 entries",
         "█",
-        "resolution an entry off by 3.0e-06 of its leaf's largest entry could have passed",
+        "resolution an error below 3.0e-06 of an array's largest entry could have passed",
         "guarantee an error in a tenth",
         "note the primal could not be stripped",
         "cost 14 evaluations, 0.25 s",

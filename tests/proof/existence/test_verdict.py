@@ -106,7 +106,7 @@ def test_a_face_is_called_maximal_only_with_multipliers_on_all_of_it(large, maxi
     assert (verdict.infimum_estimate is not None) is maximal
     said = "no other direction separates more" if maximal else "another direction may separate more"
     assert said in verdict.explain()
-    assert ("leave what V separates out of the loss" in verdict.explain()) is maximal
+    assert ("drop from the loss the pairs that V separates" in verdict.explain()) is maximal
 
 
 def test_a_threshold_is_told_from_the_side_of_the_one_class():
