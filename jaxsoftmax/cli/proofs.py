@@ -64,16 +64,15 @@ def prove_minimiser(
                 "NO CERTIFICATE of a minimiser: none exists. With --label-smoothing 0.01 one exists; without --digits "
                 "this verdict is certified."
             )
-            # The error's own words on that are the verdict's, which is printed beside it.
-            reason = str(error).partition(". ")[0] + "."
+            title = []  # the verdict, which is printed, says why
         else:
             sentence = (
                 "NO CERTIFICATE: no proof was found. Features of like scale or --l2 may help; without --digits a "
                 "proved verdict on existence is certified."
             )
-            reason = str(error)
-        content = {"existence": verdict.to_dict(), "minimiser": None, "reason": reason}
-        return Proved(None, ([Title(reason)], verdict.document()), content, sentence)
+            title = [Title(str(error))]
+        content = {"existence": verdict.to_dict(), "minimiser": None, "reason": str(error)}
+        return Proved(None, (title, verdict.document()), content, sentence)
     weights = {"W": certificate.W.tolist(), "weight_error_bounds": certificate.weight_error_bounds().tolist()}
     content = {"existence": None, "minimiser": certificate.to_dict() | weights}
     return Proved(certificate, (certificate.document(),), content, "")

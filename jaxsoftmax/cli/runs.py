@@ -119,7 +119,7 @@ def run_probe(call: Call, at: str = "fit") -> int:
             update(f"{prepared.about['name']}: probing the curvature")
             name = prepared.about["name"]
             report = probe_convexity(problem, W, progress=lambda line: update(f"{name}: {line}"))
-    if report.verdict.value == "UNRESOLVED" and not any(conditioning_advice(problem) in text for text in found):
+    if report.verdict.value == "UNRESOLVED" and conditioning_advice(problem) not in found:
         found.append(conditioning_advice(problem))
     _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": report}, found)
     return PASSED if report.verdict.value == "CONSISTENT" else FAILED

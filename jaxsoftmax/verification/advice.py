@@ -76,11 +76,11 @@ def conditioning_advice(problem: Problem) -> str:
         >>> import jaxsoftmax as js, numpy as np
         >>> from jaxsoftmax.verification.advice import conditioning_advice
         >>> conditioning_advice(js.Problem.from_labels(np.float32([[1.0], [2.0], [900.0]]), [0, 1, 1]))
-        'Features of like scale resolve more.'
+        'Features of like scale train faster and resolve more.'
     """
     found = conditioning(problem)
     if found is None or found.location <= found.scale:
-        return "Features of like scale resolve more."
+        return "Features of like scale train faster and resolve more."
     names = problem.feature_names
     which = repr(names[found.feature]) if names else str(found.feature)
     return (
@@ -143,5 +143,5 @@ def fit_findings(result: Fit, problem: Problem, verdict: ExistenceVerdict | None
     suspected = result.status is Status.DIVERGING and not exists
     other_cause = exists is False or suspected or result.status is Status.NONFINITE
     if found is not None and not other_cause and max(found.location, found.scale) >= SLOW_CONDITION:
-        out.append(f"the features alone make the problem badly conditioned. {conditioning_advice(problem)}")
+        out.append(conditioning_advice(problem))
     return out

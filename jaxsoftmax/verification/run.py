@@ -185,10 +185,8 @@ def _findings(
     out = fit_findings(result, problem, verdict)
     out += [f"cross-check: {diagnosis}" for diagnosis in crosscheck.diagnoses]
     if probe is not None and probe.verdict.value == "UNRESOLVED":
-        advice = conditioning_advice(problem)
-        said = any(advice in text for text in out)
-        out.append(f"convexity: {probe.reason}" + ("" if said else f" {advice}"))
-    return out
+        out += [f"convexity: {probe.reason}", conditioning_advice(problem)]
+    return list(dict.fromkeys(out))
 
 
 def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Row]]:

@@ -61,7 +61,7 @@ def test_the_larger_cause_chooses_the_remedy(x64):
     far = conditioning_advice(problem(data([1e6, 0.0], 1.0), feature_names=["width", "length"]))
     assert far.startswith("Centre the features (subtract each mean): feature 'width' has mean 1e+06")
     unequal = conditioning_advice(problem(data([5.0, 0.0], [1.0, 1e6])))
-    assert unequal == "Features of like scale resolve more."
+    assert unequal == "Features of like scale train faster and resolve more."
 
 
 def test_what_cannot_be_judged_gives_no_advice_to_centre(x64):
