@@ -1,4 +1,4 @@
-"""Cancellation-free pieces of the softmax layer (THEORY section 7, facts 1-4), plain jax.numpy without custom rules.
+"""Cancellation-free pieces of the softmax layer (section 7, facts 1-4), plain jax.numpy without custom rules.
 
 Every function takes the axis that holds the classes, so that the fused kernels can work on (C, rows) blocks, which
 vectorise over rows, with the same arithmetic as the row-major path.
@@ -56,7 +56,7 @@ class SoftmaxTerms(NamedTuple):
 
 
 def softmax_terms(z: Array, axis: int = -1) -> SoftmaxTerms:
-    """The pieces of softmax(z) (S1; THEORY 7.1): compensated differences, no underflow of sums that are normal numbers.
+    """The pieces of softmax(z) (S1, section 7.1): compensated differences, no underflow of sums of normal size.
 
     The difference d = z - m carries its rounding error e (TwoDiff), and exp(d)(1 + e) keeps one or two eps where
     exp(d) alone loses |d| eps. In a row whose runner-up is near the underflow threshold, exp is evaluated at d + lift
@@ -87,12 +87,12 @@ def terms_probabilities(terms: SoftmaxTerms) -> Array:
 
 
 def terms_neg_log(terms: SoftmaxTerms) -> Array:
-    """-log Y from `softmax_terms` (THEORY 7.2): a sum of non-negative terms, so a loss of 1e-300 keeps its digits."""
+    """-log Y from `softmax_terms` (section 7.2): a sum of non-negative terms, so a loss of 1e-300 keeps its digits."""
     return (jnp.log1p(terms.rest) - terms.correction) - terms.shifted
 
 
 def terms_residual(terms: SoftmaxTerms, y: Array, t: Array, axis: int = -1) -> Array:
-    """(Σt)·y - t from `softmax_terms` (THEORY 7.3), y - t for rows of T that sum to 1.
+    """(Σt)·y - t from `softmax_terms` (section 7.3), y - t for rows of T that sum to 1.
 
     Where one class carries the whole target t, t·(y_k - 1) is formed as -t·Σ_{j≠k} y_j, relative accuracy kept: the sum
     is rest/(1 + rest) for a class at the maximum, and 1 - y_k, which does not cancel, for the others (y_k <= 1/2).

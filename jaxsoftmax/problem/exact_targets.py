@@ -1,7 +1,7 @@
 """Targets with an exact meaning: labels, or probability rows over the rationals, and S21(c) smoothing of either.
 
 A float row t means t/Σt in rationals; a smoothing ε given as a float means the decimal that it prints
-(0.01 is 1/100). The device copy is the correctly rounded float of the exact number (THEORY section 7.9).
+(0.01 is 1/100). The device copy is the correctly rounded float of the exact number (section 7.9).
 
 Guarded by `tests/problem/test_problem.py`.
 """

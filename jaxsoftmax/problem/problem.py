@@ -34,7 +34,7 @@ class Problem:
             8·eps·C (eps of T's dtype); an integer or boolean row must be one-hot. The device T is the correctly
             rounded float of the exact rational.
         intercept: append a column of ones, last.
-        sample_weight: (N,) weights >= 0, not all 0; None means ones. Samples of weight 0 take no part (THEORY 0).
+        sample_weight: (N,) weights >= 0, not all 0; None means ones. Samples of weight 0 take no part (section 0).
         regularizer: `L2`, `LogCosh`, `SelfRegularizer`, their sum, or a tuple of them; None for none.
             Strengths are cast to the compute dtype.
         dtype: compute dtype, "float32" or "float64", or "bfloat16" (X in bfloat16, everything else float32).
@@ -250,7 +250,7 @@ class Problem:
     def exact_targets(self) -> tuple[np.ndarray, list[int]]:
         """The exact targets: numerators (N, C), int64 or Python ints, and N denominators, each row in lowest terms.
 
-        Row n of the targets is ``numerators[n] / denominators[n]`` and sums to 1 exactly (THEORY 7.9).
+        Row n of the targets is ``numerators[n] / denominators[n]`` and sums to 1 exactly (section 7.9).
 
         Raises:
             ValueError: the host data were dropped by JAX.

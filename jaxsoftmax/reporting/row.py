@@ -25,7 +25,7 @@ class Row:
     """One comparison.
 
     Attributes:
-        statement: the tag in THEORY.md, such as "S3"; "" where no statement is meant.
+        statement: the tag in docs/theory.md, such as "S3"; "" where no statement is meant.
         quantity: what is compared, in words.
         route: what it was compared with, in words; "" where the bound says it.
         at: the point ("random W", "fitted W"), or "".

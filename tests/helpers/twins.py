@@ -1,4 +1,4 @@
-"""Naive twins of the calculus: THEORY's sums written as loops over n, i, c, d in float64 NumPy, nothing clever.
+"""Naive twins of the calculus: the theory's sums written as loops over n, i, c, d in float64 NumPy, nothing clever.
 
 Written from the statements, not from the package: a twin knows no shift, no fused pass and no packed Gram product.
 `rounding` is the one place where the tests' tolerances come from.

@@ -114,7 +114,7 @@ weight = st.one_of(
     raw=st.lists(st.lists(weight, min_size=3, max_size=3), min_size=2, max_size=2), eps=st.sampled_from(["0", "0.01"])
 )
 def test_a_float_row_means_itself_over_its_exact_sum(raw, eps):
-    """THEORY 7.9: t/Σt over the rationals sums to 1 exactly; the device T is that number correctly rounded."""
+    """section 7.9: t/Σt over the rationals sums to 1 exactly; the device T is that number correctly rounded."""
     rows = np.array(raw)
     rows[rows.sum(axis=1) == 0] = 1.0
     rows /= rows.sum(axis=1, keepdims=True)

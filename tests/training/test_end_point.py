@@ -117,7 +117,7 @@ def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
 
 
 def test_samples_of_weight_zero_do_not_enter_q(x64):
-    """THEORY 0: β's maximum is over samples of positive weight."""
+    """Weight 0 (section 0): β's maximum is over samples of positive weight."""
     s, outlier = np.ones(20), X.copy()
     s[3], outlier[3] = 0, 1e6
     W = np.zeros((3, 3))

@@ -110,7 +110,7 @@ def test_both_methods_find_the_same_minimum(x64, regularizer):
 
 @pytest.mark.parametrize("method", EACH_METHOD)
 def test_samples_of_weight_zero_take_no_part(x64, method):
-    """THEORY 0: the fit is the one without the sample, and an outlier of weight 0 delays nothing."""
+    """Weight 0 (section 0): the fit is the one without the sample, and an outlier of weight 0 delays nothing."""
     s = np.ones(20)
     s[3] = 0
     outlier = X.copy()

@@ -108,7 +108,7 @@ def _pair_weight(Y: Array, i: int, j: int) -> Array:
 def hessian_diagonal(Y: Array, W: Array, problem: Problem) -> Array:
     """The diagonal of H(W) as a (C, D) array: Σ_n s_n y_nc (1 - y_nc) x_nd² + penalties (S4, S21)."""
     C = Y.shape[1]
-    # 1 - y as the sum of the other classes: no cancellation for a dominating class (THEORY 7.3).
+    # 1 - y as the sum of the other classes: no cancellation for a dominating class (section 7.3).
     others = jnp.einsum("nc,ck->nk", Y, 1 - jnp.eye(C, dtype=Y.dtype), precision=PRECISION)
     weight = problem.sample_weight[:, None] * Y * others
     X = problem.X.astype(W.dtype)

@@ -78,7 +78,7 @@ def probabilities(W: Any, problem: Problem) -> Array:
 
 
 def log_probabilities(W: Any, problem: Problem) -> Array:
-    """The logarithms of the probabilities, shape (N, C), compute dtype (S1, THEORY 7.2).
+    """The logarithms of the probabilities, shape (N, C), compute dtype (S1, section 7.2).
 
     Finite wherever the dtype can represent them, -inf beyond, never NaN.
 

@@ -125,7 +125,7 @@ def softmax_cross_entropy(
         >>> print(js.softmax_cross_entropy(jnp.array([80.0, 0.0]), jnp.array([1.0, 0.0])))
         1.8048513e-35
 
-    Source: [R], equation for the loss; THEORY section 7.1-7.3.
+    Source: [R], equation for the loss; section 7.1-7.3.
     """
     if (targets is None) == (labels is None):
         raise TypeError("softmax_cross_entropy: give exactly one of `targets` and `labels` (optax's name for it).")

@@ -123,7 +123,7 @@ def compare(
     """Compare two arrays (or scalars) of the same shape entry by entry.
 
     Args:
-        statement: the tag in THEORY.md, or "".
+        statement: the tag in docs/theory.md, or "".
         quantity: what is compared.
         route: what it is compared with.
         ours: values of the rule under test, any float dtype.

@@ -3,7 +3,7 @@
 Every float32, float64 or bfloat16 is a dyadic rational, and Arb (through python-flint) takes it as it is: no decimal
 detour, no rounding on input. Results are object arrays of ``flint.arb`` balls, which enclose the exact value; the
 working precision leaves about 30 digits of guard below the requested ones, and a ball says itself how wide it is.
-Cancellation is avoided where THEORY section 7 avoids it, so that a loss or residual of 1e-300 has its 50 digits too.
+Cancellation is avoided where section 7 avoids it, so that a loss or residual of 1e-300 has its 50 digits too.
 
 Pass the numbers that the hand rule saw (for a float32 problem, W already in float32). The balls live at a precision
 above Arb's default; use `errors` to compare floats with them, since a subtraction at the default precision would

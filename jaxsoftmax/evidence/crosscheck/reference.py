@@ -10,7 +10,7 @@ The row loss is S1 in the form ``(1't) lse(z) - t'z``. S1 is usually printed as 
 the row of T sums to 1. Stored rows sum to 1 up to rounding, and with the factor the two forms of S1 (this one and
 ``sum_i t_i (-log y_i)``) are the same function of the stored numbers, to rounding of the evaluation alone.
 
-Plain formulas lose digits (THEORY section 7); run them in float64 on numbers upcast by `plain`.
+Plain formulas lose digits (section 7); run them in float64 on numbers upcast by `plain`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Entrywise rounding tolerances for the derivatives (S1-S4, S8, S21), derived from dtype, terms and logit error.
 
 Each function says how far a rule run in a given dtype may be from the exact value at the stored numbers, entry by
-entry, evaluated in float64 NumPy on the actual data. ``compensated=True`` describes the hand rules (THEORY section 7);
+entry, evaluated in float64 NumPy on the actual data. ``compensated=True`` describes the hand rules (section 7);
 ``compensated=False`` the plain textbook formulas of ``reference``. The tolerance of a comparison is the sum of the two
 sides'. With eps the machine epsilon, u = eps/2, gamma_k = k u/(1 - k u):
 
 *Logits.* A computed inner product errs by at most ``delta_nc = gamma_k sum_d |x_nd w_cd|`` in any order of summation,
 with or without FMA; k is the number of non-zero x_nd, since adding an exact zero is exact (k <= D). Plain formulas
-round z - max once more: ``+ u |z - max|``; compensated ones carry that error along (THEORY 7.1).
+round z - max once more: ``+ u |z - max|``; compensated ones carry that error along (section 7.1).
 
 *Probabilities.* Perturbing z by at most delta multiplies the odds y_c/(1 - y_c) by at most e^(E), E_c = delta_c +
 max_j delta_j. Hence |dy_c| <= y_c (1 - y_c)(e^E - 1), and |d(-log y_c)| <= min(E, (1 - y_c)(e^E - 1)). For small

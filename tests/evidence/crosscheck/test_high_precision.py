@@ -150,7 +150,7 @@ def test_stored_floats_are_read_exactly():
 
 @pytest.mark.parametrize("gap", [0.0, 30.0, 700.0])
 def test_per_logit_functions_keep_relative_digits(gap):
-    """S1, S2, THEORY 7.2-7.3: y, -log y and y - t to 50 relative digits, however confident the row is."""
+    """S1, S2, section 7.2-7.3: y, -log y and y - t to 50 relative digits, however confident the row is."""
     z, t = np.array([[gap, 0.0, -3.0]]), np.array([[1.0, 0.0, 0.0]])
     with decimal.localcontext(decimal.Context(prec=420)):
         e = [Decimal(float(x)).exp() for x in z[0] - z[0, 0]]

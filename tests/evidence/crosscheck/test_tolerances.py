@@ -165,7 +165,7 @@ def test_tolerances_scale_with_eps_and_see_only_the_terms():
 
 
 def test_a_confident_row_has_a_small_tolerance():
-    """S2, THEORY 7.3: the tolerance of y - t follows 1 - y, it is not an absolute eps."""
+    """S2, section 7.3: the tolerance of y - t follows 1 - y, it is not an absolute eps."""
     problem = js.Problem(np.array([[20.0]], np.float32), np.array([[1.0, 0.0]]), dtype="float32")
     tolerance = tolerances.gradient_tolerance(np.array([[1.0], [-1.0]]), problem)
     # The residual is e^-40 = 4e-18, the logit error 2 * 20 * 2^-24 relative to it.

@@ -103,7 +103,7 @@ def test_spectrum_kernel_and_bounds(data, regularizer):
 
 
 def test_float32_problem_is_probed_in_float64():
-    """THEORY 7.5: the stored float32 numbers, widened exactly; the x64 switch is as before afterwards."""
+    """section 7.5: the stored float32 numbers, widened exactly; the x64 switch is as before afterwards."""
     problem = js.Problem(X.astype(np.float32), np.eye(3, dtype=np.float32)[MIXED])
     W = RNG.normal(size=(3, 3)).astype(np.float32)
     report = js.probe_convexity(problem, W)
