@@ -122,7 +122,7 @@ def test_float32_says_what_it_resolves():
         assert narrow.verdict.value == "CONSISTENT"
         assert narrow.lambda_max == pytest.approx(wide.lambda_max, abs=narrow.resolution)
         assert narrow.lambda_min == pytest.approx(wide.lambda_min, abs=narrow.resolution)
-        assert "float32 resolves" in repr(narrow)
+        assert "count as 0 in float32" in repr(narrow)
 
 
 def test_no_curvature_off_the_kernel():

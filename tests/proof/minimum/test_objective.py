@@ -77,7 +77,7 @@ def test_huge_and_tiny_numbers_stay_exact():
 
 
 def test_what_is_not_covered_is_refused():
-    with pytest.raises(ValueError, match="not covered by a proof"):
+    with pytest.raises(ValueError, match="not covered by the proof"):
         exactly([[1.0], [2.0]], labels=[0, 1], regularizer=js.LogCosh(0.1, 1.0))
     mixed = js.L2(0.1) + js.L2(0.1, penalize_intercept=True)
     with pytest.raises(ValueError, match="treat the intercept differently"):
