@@ -89,14 +89,7 @@ def verify_prepared(
     progress: Callable[[str], None] | None = None,
     method: Any = "auto",
 ) -> VerifyReport:
-    """`verify` for problems made by `prepare`: nothing here fails because of the data.
-
-    Example:
-        >>> from jaxsoftmax.verification.run import verify_prepared
-        >>> from jaxsoftmax.verification.inputs import prepare
-        >>> verify_prepared(prepare(([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]))).passed
-        True
-    """
+    """`verify` for problems made by `prepare`: nothing here fails because of the data."""
     tell = progress or (lambda line: None)
     with jax.enable_x64(True):
         reports = tuple(_one(each, seed, tell, method) for each in prepared)

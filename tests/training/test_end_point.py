@@ -17,7 +17,7 @@ SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
 
 
 @pytest.mark.parametrize(
-    "regularizer", [None, js.L2(0.2), pytest.param(js.SelfRegularizer(1.7), marks=pytest.mark.slow)]
+    "regularizer", [None, *(pytest.param(r, marks=pytest.mark.slow) for r in (js.L2(0.2), js.SelfRegularizer(1.7)))]
 )
 def test_the_ball_of_s13_holds_the_minimiser(x64, regularizer):
     """S13: ‖W* - Ŵ‖_Σ <= r = -log(1 - q)/β and L(Ŵ) - L(W*) <= (μ/β²)[q + (1 - q)log(1 - q)], near minimisers."""

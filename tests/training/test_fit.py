@@ -92,7 +92,7 @@ def test_smoothed_real_data_converge(x64, name):
     [
         None,
         js.L2(0.2),
-        js.SelfRegularizer(0.7),
+        pytest.param(js.SelfRegularizer(0.7), marks=pytest.mark.slow),
         pytest.param(js.L2(0.2, penalize_intercept=True), marks=pytest.mark.slow),
     ],
 )
