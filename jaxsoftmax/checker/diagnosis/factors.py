@@ -167,7 +167,7 @@ def regulariser(case: Case) -> Guess | None:
             where=", ".join(where) or "x",
         )
     named = "" if len(case.error) == 1 and where == [""] else f" on {', '.join(where)}"
-    term = f"a term {abs(c):.4g} * parameters{named} that is {'missing' if c < 0 else 'too much'}"
+    term = f"a term {abs(c):.4g} * parameters{named} is {'missing' if c < 0 else 'too much'}"
     text, fit = "looks like {term} in {rule} (fitted {fit})", Fitted.of(abs(c), spread)
     return guess("missing regulariser", text, term=term, fit=fit)
 
