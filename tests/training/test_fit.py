@@ -55,6 +55,7 @@ def test_quasi_complete_separation_never_ends_converged(x64, method):
         assert np.all(np.diff(result.history["weight_norm"][-20:]) > 0)
 
 
+@pytest.mark.slow
 def test_a_small_gradient_far_out_is_divergence_for_gradient_descent_too(x64):
     """S9, S13: from where Newton gave up the gradient test is met at once; q >= 1 and a long Newton step say why."""
     iris = js.datasets.load_iris()
