@@ -156,7 +156,7 @@ def test_embedded_data_pass_and_show_raw_iris_as_a_finding():
     # Issue 2's minimum for 991/1000, 1/1000 targets, X = pixel/16 and a bias, to a relative 1e-10.
     assert abs(digits.fit.loss / 220.66032111114930 - 1) < 1e-10
     assert iris.fit.converged
-    (text,) = (text for text in iris.findings if "without smoothing" in text)
+    (text,) = (text for text in iris.findings if "without label smoothing" in text)
     for words in ("proved: no minimiser exists", "inf L = 5.949273", "not called converged"):
         assert words in text
     raw = [row.statement for row in iris.checks if row.at == "without smoothing"]
