@@ -59,12 +59,13 @@ def prove_minimiser(
     except NotProved as error:
         tell("no proof; deciding whether a minimiser exists")
         verdict = decide_existence(problem, budget=budget, decimal=decimal, progress=tell)
+        title: Document = []
         if verdict.attained is False:
             sentence = (
                 "NO CERTIFICATE of a minimiser: none exists. With --label-smoothing 0.01 one exists; without --digits "
                 "this verdict is certified."
             )
-            title = []  # the verdict, which is printed, says why
+            # The verdict, which is printed, says why.
         else:
             sentence = (
                 "NO CERTIFICATE: no proof was found. Features of like scale or --l2 may help; without --digits a "
