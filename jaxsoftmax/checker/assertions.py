@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from jaxsoftmax.checker.crosscheck import crosscheck
@@ -14,22 +15,23 @@ _DECLARED = object()
 
 
 def assert_derivatives(
-    fun: Any, at: Any = _DECLARED, *, allow_rounding: bool = True, **options: Any
+    fun: Any, at: Any = _DECLARED, *, allow: Collection[str] = (), **options: Any
 ) -> CrossCheckReport:
-    """Run `js.crosscheck` and raise, with its report as the message, when the derivatives disagree.
+    """Run `js.crosscheck` and raise, with its report as the message, unless the derivatives agree.
 
     Args:
         fun: the function, as for `js.crosscheck`.
         at: the point, a pytree with float leaves. Left out, the function's declared example is used (see
             `js.declare_example`), and `options` overrule what it declares.
-        allow_rounding: pass on the verdict "ROUNDING", where rounding hides even a factor 2. False: raise on it too.
+        allow: verdicts besides "AGREE" that pass: "ROUNDING" (rounding hides even a factor 2), "NOT CHECKED" (no route
+            has a finite bound), "INCONCLUSIVE" (routes contradict each other).
         options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `key`, ...
 
     Returns:
         The `CrossCheckReport`.
 
     Raises:
-        DerivativeError: an AssertionError; a hand rule and the independent routes disagree.
+        DerivativeError: an AssertionError; the verdict is neither "AGREE" nor allowed.
         ValueError, TypeError: from `js.crosscheck`, or no example is declared.
 
     Example:
@@ -48,5 +50,5 @@ def assert_derivatives(
         options = {**declared_example(fun), **options}
         at = options.pop("at")
     report = crosscheck(fun, at, **options)
-    report.raise_if_disagree(rounding="pass" if allow_rounding else "raise")
+    report.raise_unless_agree(allow)
     return report

@@ -17,6 +17,7 @@ from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp
 from jaxsoftmax.checker.compare.mpmath_twin import check_twin
 from jaxsoftmax.checker.compare.rules import Rule, given_rules, own_rules
 from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
+from jaxsoftmax.checker.compare.witnesses import settle
 from jaxsoftmax.checker.diagnosis.order import name_diagnoses
 from jaxsoftmax.checker.inputs.arguments import read_point, require_callable, require_scalar
 from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
@@ -138,7 +139,7 @@ def crosscheck(
         require_scalar(traced.out)
     session = Session(point, traced, args, rng, clock, dtype_policy == "widen")
     _require_finite(session, traced)
-    truth = find_truth(session) if scalar else None
+    truth = settle(session, find_truth(session)) if scalar else None
     if any_rule:
         found = given_rules(session, rules, outputs)
     else:
@@ -227,6 +228,7 @@ def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
     formulas = [f for f in session.findings if f.subject.dtype is None or f.subject.aspect is Aspect.VALUE]
     return CrossCheckReport.from_findings(
         session.findings,
+        contradicted=session.contradicted,
         diagnoses=tuple(name_diagnoses(session, truth)),
         notes=tuple(session.notes),
         worst_entries=tuple(entries[:8]),

@@ -5,7 +5,7 @@ Guarded by `tests/checker/compare/test_directional.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from jaxsoftmax.checker.compare.routes import routes_of
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.large import inner_products
 from jaxsoftmax.checker.inputs.program import Program
+from jaxsoftmax.checker.report.verdict import Family
 
 REVERSE = "reverse autodiff (float64)"
 FORWARD = "forward autodiff (float64)"
@@ -48,6 +49,11 @@ class Truth(NamedTuple):
     units: list[np.ndarray]
     route: str
     program: Program
+
+    @property
+    def family(self) -> Family:
+        """What it shares with other routes."""
+        return Family.VALUES if self.route == DIFFERENCES else Family.PROGRAM
 
     @property
     def tolerance(self) -> list[np.ndarray]:
@@ -87,6 +93,28 @@ def gradient_program(session: Session, run: Any, consts: Sequence[Any]) -> tuple
     except Exception as error:
         session.note(f"without the custom rules, forward autodiff is impossible here ({_reason(error)})")
         raise NoAutodiff from error
+
+
+def with_stops(session: Session, attempt: Callable[[], Any]) -> Any:
+    """What `attempt` returns; where it fails without ``stop_gradient``, with it.
+
+    The rules of some solvers need it: their transposes have no derivative.
+    """
+    kept = len(session.notes)
+    try:
+        return attempt()
+    except Exception:
+        if not session.fun.replay.stops:
+            raise
+        session.fun.keep_stops = True
+        try:
+            found = attempt()
+        except Exception:
+            session.fun.keep_stops = False
+            raise
+    del session.notes[kept:]
+    session.note("stop_gradient was left in the function: without it JAX cannot differentiate the solver inside")
+    return found
 
 
 def _by_differences(session: Session) -> Truth:
@@ -133,7 +161,7 @@ def find_truth(session: Session, *, narrow: bool = False) -> Truth:
     fun = session.fun
     run, consts = (fun.run_narrow, list(fun.narrow.consts)) if narrow else (fun.run, fun.consts)
     try:
-        program, route = gradient_program(session, run, consts)
+        program, route = with_stops(session, lambda: gradient_program(session, run, consts))
     except NoAutodiff:
         return _by_differences(session)
     measured = session.measure(program, session.wide())

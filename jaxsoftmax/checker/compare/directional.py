@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -18,12 +19,15 @@ from jaxsoftmax.checker.compare.autodiff import (
 )
 from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.compare.routes import Routes, routes_of
+from jaxsoftmax.checker.compare.witnesses import credible
 from jaxsoftmax.checker.inputs.context import U64, Kinked, Session, ravel
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.numeric.differences import Difference
 from jaxsoftmax.checker.numeric.directions import Direction, directions
 from jaxsoftmax.checker.numeric.kinks import Shape, kink
+from jaxsoftmax.checker.numeric.taylor import MARGIN
 from jaxsoftmax.checker.report.result import Aspect, Subject
+from jaxsoftmax.checker.report.verdict import Family
 
 # A complex product or quotient takes up to six real operations where forward mode takes three.
 _COMPLEX = 4.0
@@ -63,7 +67,8 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
     gradients = [g for g in gradients if finite(g[1])]
     if not gradients or not probes:
         return
-    refusal = routes.complex_refusal()
+    branched = session.branched  # routes through the program share the fault of its branch
+    refusal = None if branched else routes.complex_refusal()
     few = [] if routes.lean and truth.route != DIFFERENCES else probes[:3]
     if routes.lean:
         session.note(
@@ -71,9 +76,10 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
         )
     elif refusal is not None:
         session.note(f"no complex step: {refusal} cannot be continued to complex numbers")
-    forward = [] if truth.route == DIFFERENCES else [_forward(session, routes, probe, truth) for probe in probes]
-    steps = [] if refusal is not None or routes.lean else [routes.complex_step(probe.leaves) for probe in few]
-    noise = U64 * truth.value_units
+    program = truth.route != DIFFERENCES and not branched
+    forward = [_forward(session, routes, probe, truth) for probe in probes] if program else []
+    steps = [routes.complex_step(probe.leaves) for probe in few] if program and refusal is None else []
+    noise = U64 * truth.value_units if np.isfinite(truth.value_units) else 0.0
     differences = [routes.difference(probe.leaves, noise) for probe in few]
     for name, gradient, tolerance in gradients:
         slopes = [dot(gradient, probe.leaves) for probe in probes]
@@ -82,11 +88,10 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
         values, bounds = [f[0] for f in forward], [f[1] for f in forward]
         if forward:
             _add(session, name, FORWARD, slopes, values, owns, bounds, names)
-        agreed = True
         if steps:
             bounds = [_COMPLEX * b for b in bounds]
-            agreed = _add(session, name, "complex step (float64)", slopes, steps, owns, bounds, names)
-        _check_differences(session, name, slopes, owns, differences, names, agreed and bool(steps))
+            _add(session, name, "complex step (float64)", slopes, steps, owns, bounds, names)
+        check_differences(session, routes, name, slopes, owns, differences, probes, noise)
     for hand in hands:
         if finite(hand.gradient) and not routes.lean:
             _check_taylor(session, routes, hand, few[0], differences[0], noise, hvp)
@@ -111,10 +116,11 @@ def _add(
     owns: list[float],
     bounds: list[float],
     names: list[str],
-) -> bool:
+    family: Family = Family.PROGRAM,
+) -> None:
     n = len(values)
     tolerance = np.array(owns[:n]) + np.array(bounds[:n])
-    finding = session.add(
+    session.add(
         FIRST,
         Subject(name, Aspect.DIRECTIONS),
         route,
@@ -124,42 +130,42 @@ def _add(
         [np.array([b]) for b in bounds[:n]],
         paths=names[:n],
         identity=True,
+        family=family,
     )
-    return finding.check.passed
 
 
-def _check_differences(
+def check_differences(
     session: Session,
+    routes: Routes,
     name: str,
     slopes: list[float],
     owns: list[float],
     found: list[Difference],
-    names: list[str],
-    confirmed: bool,
+    probes: list[Direction],
+    noise: float,
 ) -> None:
-    """Differences only estimate their error: where the complex step agrees, they do not judge."""
+    """Differences only estimate their error: they reject a slope where the Taylor remainder does too."""
     values = [float(d.value) for d in found]
     bounds = [DOUBT * float(d.error_estimate) for d in found]
-    with np.errstate(invalid="ignore"):
-        off = [not abs(s - v) <= o + b for s, v, o, b in zip(slopes, values, owns, bounds, strict=False)]
+    # A slope whose own error has no bound is held to half of the digits.
+    owns = [o if np.isfinite(o) else math.sqrt(U64) * abs(s) for s, o in zip(slopes, owns, strict=True)]
     keep = []
-    for i, (wrong, difference) in enumerate(zip(off, found, strict=False)):
-        if not wrong:
+    for i, difference in enumerate(found):
+        where = probes[i].name
+        if abs(slopes[i] - values[i]) <= owns[i] + bounds[i]:
             keep.append(i)
             continue
         seen = kink(difference)
         if seen.shape is not Shape.SMOOTH:
             session.kinks.append(Kinked(None, seen.evidence))
-            session.note(f"differences along {names[i]} were left out. {seen.evidence}")
-        elif confirmed:
-            session.note(
-                f"differences along {names[i]} disagree, but the more exact complex step agrees: they were left out"
-            )
-        else:
+            session.note(f"differences along {where} were left out. {seen.evidence}")
+        elif credible(routes, probes[i].leaves, difference, slopes[i], owns[i], noise):
             keep.append(i)
+        else:
+            session.note(f"differences along {where} were left out: the Taylor remainder does not confirm them")
     if keep:
-        picked = [[row[i] for i in keep] for row in (slopes, values, owns, bounds, names)]
-        _add(session, name, DIFFERENCES, *picked)  # pyright: ignore[reportArgumentType]
+        picked = [[row[i] for i in keep] for row in (slopes, values, owns, bounds)]
+        _add(session, name, DIFFERENCES, *picked, [probes[i].name for i in keep], Family.VALUES)
 
 
 def _check_taylor(
@@ -202,7 +208,8 @@ def _check_taylor(
             f"t^{order}",
             [found.order_fitted],
             [float(order)],
-            [0.0 if not found.passed else max(0.5, abs(found.order_fitted - order))],
+            [max(MARGIN, abs(found.order_fitted - order)) if found.passed else MARGIN],
             paths=[probe.name],
             identity=True,
+            family=Family.VALUES,
         )

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxsoftmax.checker.compare.autodiff import Truth, find_truth
 from jaxsoftmax.checker.compare.kink_entries import Judged, judge
-from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, leafwise, numbers
+from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, half_digits, leafwise, numbers
 from jaxsoftmax.checker.inputs.program import Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
@@ -71,14 +71,17 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
         judged = judge(session, truth, formula, truth.gradient, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
         table = session.double and not traced.reduced
-        finding = session.add(FIRST, Subject(name), truth.route, formula, *judged, own, table=table)
+        finding = session.add(
+            FIRST, Subject(name), truth.route, formula, *judged, own, table=table, family=truth.family
+        )
         uniform = len({leaf.dtype for leaf in session.point.leaves}) == 1  # one rounding of the data is one number
         if not finding.check.passed and uniform and not session.double:
             finding, effects = _excused(session, finding, program, formula, judged, truth, with_value)
             known = [e + session.u * d for e, d in zip(known, effects, strict=True)]
         finding = _not_finite(session, finding, judged.target)
         if not finding.check.passed:
-            session.suspects.append(Suspect("gradient", name, formula, *judged, True, traced))
+            tolerance = [half_digits(t, o, U64)[0] for t, o in zip(judged.tolerance, judged.target, strict=True)]
+            session.suspects.append(Suspect("gradient", name, formula, judged.target, tolerance, True, traced))
     _check_as_run(session, name, traced, ran, units, truth, with_value)
     return Hand(name, traced, program, formula, known, ran)
 
@@ -129,7 +132,7 @@ def _excused(
         f"the formula is off by {check.measured:.1e} at {check.worst['path'] or 'x'}, no more than rounding the data "
         f"once to {session.point.dtype} can explain"
     )
-    session.findings[-1] = dataclasses.replace(again, excuse=text, subject=finding.subject)
+    session.findings[-1] = dataclasses.replace(again, excuse=text, subject=finding.subject, family=finding.family)
     return session.findings[-1], effects
 
 
@@ -213,6 +216,8 @@ def _check_as_run(
         tolerance,
         own,
         table=not session.double or bool(traced.reduced),
+        family=truth.family,
     )
     if not finding.check.passed and not wrong:
+        tolerance = [half_digits(t, o, session.u)[0] for t, o in zip(tolerance, target, strict=True)]
         session.suspects.append(Suspect("gradient", name, numbers(ran), target, tolerance, False, traced))

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from jaxsoftmax.checker.compare.as_run import check_as_run, representable
-from jaxsoftmax.checker.compare.autodiff import FORWARD, REVERSE
+from jaxsoftmax.checker.compare.autodiff import FORWARD, REVERSE, with_stops
+from jaxsoftmax.checker.compare.combined import check_combined
 from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
 from jaxsoftmax.checker.inputs.closed_data import excused
 from jaxsoftmax.checker.inputs.context import U64, Session
@@ -77,9 +78,10 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
         return LinearMap(session, forward, consts, session.point.leaves)
 
     hand, truth = LinearMap(session, traced.run, traced.consts, session.point.leaves), pushed(fun.run, fun.consts)
-    _require_autodiff(truth, "jvp")
+    _require_autodiff(session, truth, "jvp")
     names = EntryNames(session)
     _compare(session, "jvp", FORWARD, traced, hand, truth, outputs, outputs.size, outputs.name, names)
+    check_combined(session, "jvp", hand, truth)
     _as_run(session, "jvp", FORWARD, traced, hand, truth, pushed, outputs.name)
     return hand
 
@@ -105,21 +107,22 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     hand = LinearMap(session, traced.run, traced.consts, outputs.leaves)
     truth, route = pulled(fun.run, fun.consts), REVERSE
     try:
-        truth.chunk()
+        with_stops(session, truth.chunk)
     except Exception as error:  # a while loop has no reverse mode
         session.note(f"without the custom rules, reverse autodiff is impossible here ({type(error).__name__})")
         truth, route = pulled(fun.run, fun.consts, False), FORWARD
-        _require_autodiff(truth, "vjp")
+        _require_autodiff(session, truth, "vjp")
     names = EntryNames(session)
     _compare(session, "vjp", route, traced, hand, truth, outputs, session.point.size, names, outputs.name)
+    check_combined(session, "vjp", hand, truth)
     of = functools.partial(pulled, reverse=route == REVERSE)
     _as_run(session, "vjp", route, traced, hand, truth, of, names)
     return hand
 
 
-def _require_autodiff(truth: LinearMap, name: str) -> None:
+def _require_autodiff(session: Session, truth: LinearMap, name: str) -> None:
     try:
-        truth.chunk()
+        with_stops(session, truth.chunk)
     except Exception as error:
         raise ValueError(
             f"{name}: without its custom rules JAX cannot differentiate fun ({type(error).__name__}), so there is "

@@ -16,6 +16,7 @@ from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.inputs.arguments import called
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.report.result import Aspect, Subject
+from jaxsoftmax.checker.report.verdict import Family
 
 _DIGITS = 50
 # Up to this many entries each one is differentiated; beyond, so many directions.
@@ -66,6 +67,7 @@ def check_twin(session: Session, twin: Callable[..., Any], hands: Sequence[Hand]
         [_value_tolerance(truth)],
         [_OWN * abs(float(value))],
         paths=[""],
+        family=Family.VALUES,
     )
     gradients = [(REVERSE, truth.gradient, truth.tolerance), *((h.name, h.gradient, h.tolerance) for h in hands)]
     names = [f"direction {i}" for i in range(len(probes))]
@@ -77,10 +79,18 @@ def check_twin(session: Session, twin: Callable[..., Any], hands: Sequence[Hand]
         owns = [_OWN * abs(s) for s in slopes]
         if n <= _ENTRIES:
             parts = [session.split(np.array(a)) for a in (ours, slopes, np.add(bounds, owns), owns)]
-            session.add(FIRST, Subject(name), route, *parts)
+            session.add(FIRST, Subject(name), route, *parts, family=Family.VALUES)
         else:
             arrays = [[np.array([v]) for v in row] for row in (ours, slopes, np.add(bounds, owns), owns)]
-            session.add(FIRST, Subject(name, Aspect.DIRECTIONS), route, *arrays, paths=names, identity=True)
+            session.add(
+                FIRST,
+                Subject(name, Aspect.DIRECTIONS),
+                route,
+                *arrays,
+                paths=names,
+                identity=True,
+                family=Family.VALUES,
+            )
 
 
 def _value_tolerance(truth: Truth) -> float:

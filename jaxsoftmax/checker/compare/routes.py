@@ -35,11 +35,12 @@ class Routes:
         # Of a function with many outputs, one random combination: whatever one of them does shows in it.
         shapes = [out.shape for out in jax.tree.leaves(fun.out)]
         scalar = shapes == [()]
-        weights = [np.ones(())] if scalar else [np.random.default_rng(0).standard_normal(s) for s in shapes]
+        draws = np.random.default_rng(0)
+        self.weights = [np.ones(())] if scalar else [draws.standard_normal(s) for s in shapes]
 
         def combined(c: Any, leaves: Any) -> Any:
             outs = fun.run(c, leaves)
-            return [outs[0] if scalar else sum(jnp.vdot(w, out) for w, out in zip(weights, outs, strict=True))]
+            return [outs[0] if scalar else sum(jnp.vdot(w, out) for w, out in zip(self.weights, outs, strict=True))]
 
         self.value = session.program(combined, fun.consts, session.wide())
         self.lean = 4 * self.value.cost > LEAN_BYTES

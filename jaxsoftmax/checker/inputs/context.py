@@ -6,7 +6,10 @@ Guarded by `tests/checker/inputs/test_program.py`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +22,7 @@ from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.result import Finding, Subject, compare
+from jaxsoftmax.checker.report.verdict import Family
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 
 U64 = 2.0**-53
@@ -120,6 +124,8 @@ class Session:
         routes: the function along directions, once it is needed (`routes.routes_of`).
         guarantee: with what probability an error escapes, where not every entry was compared.
         excuse: why the next comparison of matrices cannot tell a difference that was seen.
+        contradicted: the function's values reject the derivative of its own program.
+        branched: the program's derivative at the point is not the function's: its branches are to blame.
         nonsmooth: entries of x in which the function has no derivative at the point; other comparisons leave them out.
         kinks: evidence of points where the function is not differentiable.
         suspects: the rules that disagree.
@@ -137,6 +143,8 @@ class Session:
     routes: Any = None
     guarantee: str | None = None
     excuse: str | None = None
+    contradicted: bool = False
+    branched: bool = False
     nonsmooth: set[int] = dataclasses.field(default_factory=set)
     kinks: list[Kinked] = dataclasses.field(default_factory=list)
     suspects: list[Suspect] = dataclasses.field(default_factory=list)
@@ -165,17 +173,23 @@ class Session:
         arithmetic = Arithmetic(tiny_over_u, 2.0 ** (24 - bits) if narrow else 1.0)
         options: Any = {"arithmetic": arithmetic, "narrow": narrow, "data": data}
         with jax.enable_x64(True):
-            outs, errors = program.errors(*args, **options)
-            values = numbers(outs)
-            units = sizes(errors, values)
-            if not _hopeless(values, units, max(self.u, 2.0**-39)):
-                return Measured(values, units)
-            # Long recurrences: errors contract, their bounds do not. An estimate from samples judges there.
-            self.note(
-                "a rounding bound grew too large to be of use (a long recurrence?); a random estimate replaced it"
-            )
-            _, errors = program.errors(*args, **options, sampled=True)
-            return Measured(values, [np.minimum(a, b) for a, b in zip(units, sizes(errors, values), strict=True)])
+            try:
+                with _quiet_callbacks():
+                    return self._measured(program, args, options)
+            except jax.errors.JaxRuntimeError:  # foreign code inside refuses what an analysis gives it
+                values = numbers(program.values(*args))
+                return Measured(values, [np.full(value.shape, np.inf) for value in values])
+
+    def _measured(self, program: Program, args: Any, options: Any) -> Measured:
+        outs, errors = program.errors(*args, **options)
+        values = numbers(outs)
+        units = sizes(errors, values)
+        if not _hopeless(values, units, max(self.u, 2.0**-39)):
+            return Measured(values, units)
+        # Long recurrences: errors contract, their bounds do not. An estimate from samples judges there.
+        self.note("a rounding bound grew too large to be of use (a long recurrence?); a random estimate replaced it")
+        _, errors = program.errors(*args, **options, sampled=True)
+        return Measured(values, [np.minimum(a, b) for a, b in zip(units, sizes(errors, values), strict=True)])
 
     def values(self, program: Program, *args: Any) -> list[np.ndarray]:
         """A program's outputs as NumPy float64 arrays."""
@@ -235,15 +249,64 @@ class Session:
         paths: Sequence[str] | None = None,
         identity: bool = False,
         table: bool = False,
+        family: Family = Family.PROGRAM,
     ) -> Finding:
         """Compare leaf by leaf, keep the finding, and return it."""
         paths = self.point.paths if paths is None else paths
+        u = U64 if subject.dtype is None else self.u
+        tolerances, unbounded = zip(
+            *(half_digits(*pair, u) for pair in zip(tolerances, theirs, strict=True)), strict=True
+        )
         finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
-        finding = dataclasses.replace(finding, subject=subject)
+        finding = dataclasses.replace(
+            finding, subject=subject, family=family, unbounded=any(unbounded) and family is Family.PROGRAM
+        )
         self.findings.append(finding)
         if table:
             self.tables.append(Table(subject.text, paths, list(ours), list(theirs), list(tolerances)))
         return finding
+
+
+@contextmanager
+def _quiet_callbacks() -> Iterator[None]:
+    """JAX logs the traceback of a callback that raises; here it is caught."""
+    log = logging.getLogger("jax._src.callback")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def half_digits(tolerance: Any, theirs: Any, u: float) -> tuple[np.ndarray, bool]:
+    """(tolerance, whether some entry had none): where no bound is finite, half of the digits of the largest entry.
+
+    Such a comparison does not decide alone (`report.verdict`): it passes only if the function's values agree too.
+
+    Example:
+        >>> import numpy as np
+        >>> half_digits(np.array([0.5, np.inf]), np.array([1.0, 4.0]), 2.0**-52)
+        (array([5.00000000e-01, 5.96046448e-08]), True)
+    """
+    tolerance, theirs = np.asarray(tolerance, np.float64), np.asarray(theirs, np.float64)
+    if np.isfinite(tolerance).all():
+        return tolerance, False
+    finite = np.isfinite(theirs)
+    lost = ~np.isfinite(tolerance) & finite
+    largest = float(np.max(np.abs(theirs), initial=0.0, where=finite))
+    return np.where(lost, math.sqrt(u) * largest, tolerance), bool(lost.any())
+
+
+def parted(both: Any, part: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both sides' tolerance as (that of one side, that of the other): the part of the other is no more than the whole.
+
+    Example:
+        >>> parted([3.0, 0.5], [1.0, np.inf])
+        (array([2., 0.]), array([1. , 0.5]))
+    """
+    both = np.asarray(both, np.float64)
+    part = np.where(np.isfinite(both), np.minimum(part, both), 0.0)
+    return both - part, part
 
 
 def _hopeless(values: Sequence[np.ndarray], units: Sequence[np.ndarray], u: float) -> bool:
@@ -282,10 +345,8 @@ def leafwise(
         if np.size(other) > LARGE and not identity:
             found.append(compare_large(statement, quantity, route, mine, other, tolerance, own, path))
             continue
-        both, part = np.asarray(tolerance), np.asarray(own)
+        rest, part = parted(tolerance, own)
         options = {"own_tolerance": part, "path": path, "identity": identity}
-        rest = np.where(np.isfinite(both), both, 0.0) - np.where(np.isfinite(part), part, 0.0)
-        rest = np.where(np.isfinite(both), rest, both)  # unknown stays unknown: inf - inf would be no number
         found.append(compare(statement, quantity, route, mine, other, rest, **options))
     top = max(found, key=lambda f: f.check.ratio)
     seen = [f for f in found if not f.vacuous]

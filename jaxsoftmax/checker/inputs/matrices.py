@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.checker.inputs.context import Session, Suspect, Table
+from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, Table, half_digits, parted
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import index_text
@@ -75,6 +75,7 @@ def compare_matrices(
     def label(index: tuple[int, ...]) -> dict[str, Any]:
         return {"path": f"{rows(index[0]) or 'output'}, {columns(index[1])}"}
 
+    tolerance, unbounded = half_digits(tolerance, theirs, U64 if subject.dtype is None else session.u)
     tolerance, own = np.broadcast_to(tolerance, np.shape(theirs)), np.broadcast_to(own, np.shape(theirs))
     if session.nonsmooth:
         ours, theirs = (_left_out(np.asarray(a), session, rows, columns) for a in (ours, theirs))
@@ -82,9 +83,11 @@ def compare_matrices(
         name = lambda index: label(index)["path"]  # noqa: E731
         finding = compare_large(statement, subject.text, route, ours, theirs, tolerance, own, "", name)
     else:
+        rest, own = parted(tolerance, own)
         options = {"own_tolerance": own, "label": label, "identity": identity}
-        finding = compare(statement, subject.text, route, ours, theirs, tolerance - own, **options)
-    finding, session.excuse = dataclasses.replace(finding, excuse=session.excuse, subject=subject), None
+        finding = compare(statement, subject.text, route, ours, theirs, rest, **options)
+    finding = dataclasses.replace(finding, excuse=session.excuse, subject=subject, unbounded=unbounded)
+    session.excuse = None
     session.findings.append(finding)
     if table:
         session.tables.append(Table(subject.text, [""], [ours], [theirs], [tolerance], lambda i: label(i)["path"]))
@@ -96,4 +99,5 @@ def suspect(
 ) -> None:
     """Keep a matrix that disagrees for the naming of its error."""
     if not finding.check.passed:
+        tolerance = np.broadcast_to(half_digits(tolerance, theirs, U64)[0], np.shape(theirs))
         session.suspects.append(Suspect(kind, kind, [ours], [theirs], [tolerance], True, traced))

@@ -30,6 +30,7 @@ class Traced:
         narrow: its closed jaxpr in those dtypes.
         closed: its closed jaxpr at float64 inputs; `narrow` where it refuses those (`wide` is then False).
         replay: what was met in replays so far (`rules`, `stops`, `opaque`).
+        keep_stops: leave ``stop_gradient`` in: the derivatives of some solvers cannot be formed without it.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Traced:
                 if jax.tree.structure(out) == jax.tree.structure(self.out):
                     self.closed, self.wide = closed, True
                     break
-        self.replay = Replay()
+        self.replay, self.keep_stops = Replay(), False
 
     def _refuse_effects(self, again: Any) -> None:
         held, held_again = ([*closed.consts, *inner_consts(closed)] for closed in (self.narrow, again))
@@ -110,12 +111,13 @@ class Traced:
 
     def run(self, consts: Sequence[Any], *args: Any, keep_stops: bool = False) -> list[Any]:
         """The flat outputs, in float64, custom rules inlined; differentiable, under x64."""
-        replay = Replay(keep_stop_gradient=True) if keep_stops else self.replay
+        replay = Replay(keep_stop_gradient=True) if keep_stops or self.keep_stops else self.replay
         return replay.run(self.closed.jaxpr, consts, jax.tree.leaves(args))
 
     def run_narrow(self, consts: Sequence[Any], *args: Any) -> list[Any]:
         """The same from the trace in the working dtype: its constants are those numbers."""
-        return self.replay.run(self.narrow.jaxpr, consts, jax.tree.leaves(args))
+        replay = Replay(keep_stop_gradient=True) if self.keep_stops else self.replay
+        return replay.run(self.narrow.jaxpr, consts, jax.tree.leaves(args))
 
     def as_run(self, *args: Any) -> list[Any]:
         """The flat outputs as a user gets them: custom rules, dtypes and shardings untouched."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxsoftmax.checker.numeric.differences import Samples, difference_kernel, length_scale, sample_noise
 
-__all__ = ["Slope", "fit_slope", "taylor_kernel", "taylor_slopes"]
+__all__ = ["MARGIN", "Slope", "fit_slope", "taylor_kernel", "taylor_slopes"]
 
 U = 2.0**-53
 LEVELS = 13

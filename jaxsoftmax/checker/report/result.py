@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines, errors_and_ratios, index_text
+from jaxsoftmax.checker.report.verdict import VERDICTS, Family, Says, VerdictName, gravest, verdict_on
 from jaxsoftmax.reporting.blocks import Document, Facts, Line, Paragraph, Picture, Table, Title
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.report import Report
@@ -20,7 +21,7 @@ DiagnosisName = Literal[
     "sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "direction", "asymmetric",
     "nonlinear", "indefinite", "nonfinite", "resolution",
 ]  # fmt: skip
-TONES = {"AGREE": "good", "ROUNDING": "doubt", "DISAGREE": "bad"}
+TONES = dict.fromkeys(VERDICTS, "doubt") | {"AGREE": "good", "DISAGREE": "bad"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Finding:
             that an entry could have and still pass; inf where theirs is zero.
         excuse: why the arithmetic cannot tell a difference that was seen, if one was.
         subject: what was compared, for `crosscheck`; the quantity is its text.
+        family: what the route shares with others.
+        unbounded: no bound of some entry's error is finite; it was held to half of the digits instead.
     """
 
     check: Row
@@ -94,6 +97,15 @@ class Finding:
     resolution: float = np.inf
     excuse: str | None = None
     subject: Subject = _ANY
+    family: Family = Family.PROGRAM
+    unbounded: bool = False
+
+    @property
+    def says(self) -> Says:
+        """What the comparison says of the rule. As it runs, half of the digits are enough: its formula is bounded."""
+        if not self.unbounded or (self.subject.dtype is not None and self.check.passed):
+            return Says.AGREES if self.check.passed else Says.REJECTS
+        return Says.SILENT if self.check.passed else Says.SUSPECTS
 
     @property
     def blind(self) -> bool:
@@ -168,6 +180,25 @@ def compare(
     return Finding(compared(statement, quantity, route, error, limit, share, worst), power, vacuous, resolution)
 
 
+def _verdict(findings: list[Finding], contradicted: bool) -> VerdictName:
+    """The verdict on one rule, by the table."""
+    said = {family: [f.says for f in findings if f.family is family] for family in Family}
+    return verdict_on(said[Family.PROGRAM], said[Family.VALUES], contradicted=contradicted)
+
+
+def allowed_verdicts(allow: Collection[str]) -> tuple[str, ...]:
+    """The verdicts that pass besides "AGREE".
+
+    Raises:
+        ValueError: one of them is no verdict that may be allowed.
+    """
+    given = (allow,) if isinstance(allow, str) else tuple(allow)
+    for name in given:
+        if name not in VERDICTS[1:-1]:
+            raise ValueError(f"allow: got {name!r}; give verdicts among {', '.join(map(repr, VERDICTS[1:-1]))}.")
+    return given
+
+
 def compared(
     statement: str, quantity: str, route: str, error: float, tolerance: float, ratio: float, worst: dict[str, Any]
 ) -> Row:
@@ -181,7 +212,8 @@ def worst_of(findings: list[Finding]) -> Finding:
     top = max(findings, key=lambda f: f.check.ratio)
     seen = [f.resolution for f in findings if not f.vacuous]
     vacuous = all(f.vacuous for f in findings)
-    return Finding(top.check, max(f.power for f in findings), vacuous, max(seen, default=np.inf))
+    unbounded = any(f.unbounded for f in findings)
+    return Finding(top.check, max(f.power for f in findings), vacuous, max(seen, default=np.inf), unbounded=unbounded)
 
 
 class DerivativeError(AssertionError):
@@ -209,9 +241,11 @@ class CrossCheckReport(Report):
     """The hand rules against independent routes, comparison by comparison; its ``repr`` is the report.
 
     Attributes:
-        verdict: "AGREE"; "DISAGREE" when some entry is further off than its tolerance; "ROUNDING" when all passed but
-            some quantity is so small beside its tolerance that a factor 2 in it would have passed too, or a difference
-            was seen that a rounding of the data explains (`diagnoses` of the name "resolution" say which).
+        verdict: "AGREE"; "DISAGREE" when some entry is further off than its tolerance; "INCONCLUSIVE" when
+            independent routes contradict each other; "NOT CHECKED" when no route has a finite bound of its error;
+            "ROUNDING" when all passed but some quantity is so small beside its tolerance that a factor 2 in it would
+            have passed too, or a difference was seen that a rounding of the data explains (`diagnoses` of the name
+            "resolution" say which). `checker/report/verdict.py` has the table.
         statements: the comparisons, in the order of the statements.
         diagnoses: what an error looks like, a `Diagnosis` each with `name` and `text`; the quantities behind a
             ROUNDING verdict have the name "resolution".
@@ -232,7 +266,7 @@ class CrossCheckReport(Report):
         'AGREE'
     """
 
-    verdict: str
+    verdict: VerdictName
     statements: tuple[Row, ...]
     diagnoses: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
@@ -246,12 +280,18 @@ class CrossCheckReport(Report):
 
     @classmethod
     def from_findings(
-        cls, findings: list[Finding], *, diagnoses: tuple[Diagnosis, ...] = (), **more: Any
+        cls,
+        findings: list[Finding],
+        *,
+        contradicted: bool = False,
+        diagnoses: tuple[Diagnosis, ...] = (),
+        **more: Any,
     ) -> CrossCheckReport:
         """Decide the verdict.
 
         Args:
             findings: the comparisons.
+            contradicted: the function's values reject the derivative of its own program.
             diagnoses: what the error looks like; a "resolution" diagnosis is added for each comparison that is blind.
             more: the other attributes, by name.
         """
@@ -264,30 +304,31 @@ class CrossCheckReport(Report):
             for f in findings
             if f.blind
         )
-        checks = tuple(dataclasses.replace(f.check, blind=f.blind) for f in findings)
-        failed = any(not check.passed for check in checks)
-        verdict = "DISAGREE" if failed else "ROUNDING" if blind else "AGREE"
-        return cls(verdict, checks, (*diagnoses, *blind), **more)
+        checks = tuple(
+            dataclasses.replace(f.check, blind=f.blind, passed=None if f.says is Says.SILENT else f.check.passed)
+            for f in findings
+        )
+        rules = dict.fromkeys(f.subject.rule for f in findings)
+        found = [_verdict([f for f in findings if f.subject.rule == rule], contradicted) for rule in rules]
+        return cls(gravest([*found, "ROUNDING" if blind else "AGREE"]), checks, (*diagnoses, *blind), **more)
 
     @property
     def worst(self) -> Row:
         """The comparison with the largest ratio."""
         return max(self.statements, key=lambda s: s.ratio)
 
-    def raise_if_disagree(self, rounding: str = "pass") -> None:
-        """Raise when the verdict is "DISAGREE".
+    def raise_unless_agree(self, allow: Collection[str] = ()) -> None:
+        """Raise unless the verdict is "AGREE", or one that is allowed by name.
 
         Args:
-            rounding: "raise" to raise on the verdict "ROUNDING" too, "pass" to let it pass.
+            allow: verdicts besides "AGREE" that pass, such as ("ROUNDING",).
 
         Raises:
             DerivativeError: an AssertionError whose message is the report.
-            ValueError: `rounding` is neither.
+            ValueError: `allow` holds something else than "ROUNDING", "NOT CHECKED" or "INCONCLUSIVE".
         """
         __tracebackhide__ = True
-        if rounding not in ("pass", "raise"):
-            raise ValueError(f"rounding: got {rounding!r}; give 'pass' or 'raise'.")
-        if self.verdict == "DISAGREE" or (self.verdict == "ROUNDING" and rounding == "raise"):
+        if self.verdict != "AGREE" and self.verdict not in allowed_verdicts(allow):
             raise DerivativeError(self)
 
     def to_dict(self) -> dict[str, Any]:

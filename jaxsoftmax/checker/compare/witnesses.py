@@ -1,0 +1,131 @@
+"""Whether the function's values confirm the derivative of its program, and which of the two is believed where not.
+
+Autodiff differentiates the branches that a program takes at the point. A ``where`` that holds there alone, a bisection,
+a table lookup: such a program has another derivative than the function it computes, and every route through the program
+has the same fault. Values tell: extrapolated differences, and a Taylor remainder that falls like t² with their slope
+and like t with the program's.
+
+Guarded by `tests/checker/compare/test_witnesses.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, DOUBT, Truth, dot, dot_tolerance, finite
+from jaxsoftmax.checker.compare.routes import Routes, routes_of
+from jaxsoftmax.checker.inputs.context import U64, Session, ravel
+from jaxsoftmax.checker.inputs.matrices import EntryNames
+from jaxsoftmax.checker.jaxprs.equations import primitives
+from jaxsoftmax.checker.numeric.differences import Difference
+from jaxsoftmax.checker.numeric.kinks import Shape, kink
+
+BESIDE = "reverse autodiff just beside the point"
+# Up to this many entries each gets its own differences.
+_ENTRIES = 256
+# What a program decides with; without any of these it has no branches.
+_DECISIONS = {
+    "eq", "ne", "lt", "le", "gt", "ge", "select_n", "cond", "while", "sign", "floor", "ceil", "round", "is_finite",
+    "argmax", "argmin", "sort", "top_k", "rem", "clamp", "max", "min", "convert_element_type", "bitcast_convert_type",
+}  # fmt: skip
+
+
+def credible(
+    routes: Routes, direction: list[np.ndarray], found: Difference, slope: float, own: float, noise: float
+) -> bool:
+    """Whether values really reject a slope: they see no kink, and remainders fall too slowly with it alone.
+
+    Args:
+        routes: of the check.
+        direction: the direction of the difference.
+        found: the difference.
+        slope: the slope that it rejects.
+        own: the tolerance of that slope.
+        noise: how wrong a value of the function may be.
+    """
+    error = float(found.error_estimate)
+    if not np.isfinite(error) or kink(found).shape is not Shape.SMOOTH:
+        return False
+    theirs = routes.taylor(direction, float(found.value), None, noise, DOUBT * error)
+    mine = routes.taylor(direction, slope, None, noise, own)
+    return mine.passed is False and theirs.passed is not False
+
+
+def settle(session: Session, truth: Truth) -> Truth:
+    """The derivative that rules are held to: the program's where values do not reject it.
+
+    Where they do: that of the program just beside the point, if values agree with it there; differences entry by entry,
+    if the program decides anything by comparisons; otherwise the check is marked as contradicted.
+    """
+    routes = routes_of(session)
+    if truth.route == DIFFERENCES or routes.lean or not finite(truth.gradient):
+        return truth
+    probe = session.split(session.normal(1)[0])
+    noise = U64 * truth.value_units
+    noise = noise if np.isfinite(noise) else 0.0
+    found = routes.difference(probe, noise)
+    slope, own = dot(truth.gradient, probe), dot_tolerance(truth.gradient, probe, truth.tolerance)
+    own = own if np.isfinite(own) else 2.0**-26 * abs(slope)
+    bound = own + DOUBT * float(found.error_estimate)
+    if not abs(slope - float(found.value)) > bound or not credible(routes, probe, found, slope, own, noise):
+        return truth
+    beside = _beside(session, truth, ravel(probe), float(found.value), bound)
+    if beside is not None:
+        return beside
+    if primitives(routes.value.jaxpr) & _DECISIONS and session.point.size <= _ENTRIES:
+        return _by_values(session, routes, truth, noise)
+    contradict(session, slope, found)
+    return truth
+
+
+def contradict(session: Session, slope: float, found: Difference) -> None:
+    """Mark the check: values and program contradict each other, and neither is believed."""
+    session.contradicted = True
+    session.note(
+        "routes contradict each other: along a random direction the function's values rise by "
+        f"{float(found.value):.9g} (an error below {DOUBT * float(found.error_estimate):.1e} is estimated), autodiff "
+        f"of its program says {slope:.9g}"
+    )
+
+
+def _beside(session: Session, truth: Truth, probe: np.ndarray, slope: float, bound: float) -> Truth | None:
+    """The program's gradient a little to both sides of the point, where values confirm it."""
+    at = ravel(session.point.leaves)
+    size = float(np.max(np.abs(at), initial=0.0)) or 1.0
+    step = size * 2.0**-40 / (float(np.max(np.abs(probe))) or 1.0)
+    sides = []
+    for sign in (-1.0, 1.0):
+        gradient = session.values(truth.program, session.like_point(at + sign * step * probe))[1:]
+        sides.append(ravel(gradient))
+    if not np.isfinite(sides).all():
+        return None
+    middle, apart = (sides[0] + sides[1]) / 2, np.abs(sides[1] - sides[0])
+    largest = float(np.max(np.abs(middle), initial=0.0))
+    slack = apart + 2.0**-36 * largest
+    if abs(float(middle @ probe) - slope) > bound + float(slack @ np.abs(probe)):
+        return None
+    here, own = ravel(truth.gradient), np.concatenate([np.asarray(t).ravel() for t in truth.tolerance])
+    off = np.abs(here - middle) > own + slack
+    names = [EntryNames(session)(int(i)) or "x" for i in np.flatnonzero(off)[:3]]
+    session.note(
+        f"at the point itself the program takes a branch that it does not take around it ({', '.join(names)}): its "
+        "derivative there was taken just beside the point, where the function's values confirm it"
+    )
+    session.branched = True
+    gradient, units = np.where(off, middle, here), np.where(off, slack / U64, own / U64)
+    return truth._replace(gradient=session.split(gradient), units=session.split(units), route=BESIDE)
+
+
+def _by_values(session: Session, routes: Routes, truth: Truth, noise: float) -> Truth:
+    """The gradient by extrapolated differences, entry by entry: the program decides by comparisons."""
+    n = session.point.size
+    slopes, errors = np.zeros(n), np.zeros(n)
+    for i in range(n):
+        found = routes.difference(session.basis(i), noise)
+        slopes[i], errors[i] = float(found.value), DOUBT * float(found.error_estimate)
+    session.note(
+        "autodiff of the program is not the derivative of the function's values, since the program decides by "
+        "comparisons (a bisection, a lookup, a rounding): extrapolated differences were used instead"
+    )
+    session.branched = True
+    return truth._replace(gradient=session.split(slopes), units=session.split(errors / U64), route=DIFFERENCES)
