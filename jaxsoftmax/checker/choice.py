@@ -93,6 +93,6 @@ def _differentiate(fun: Callable[..., Any], call: Call) -> None:
             try:
                 jax.eval_shape(mode, x)
                 return
-            except Exception as error:  # noqa: PERF203 (JAX says why in many ways)
+            except Exception as error:  # JAX says why in many ways
                 last = error
     raise ValueError("fun: has no derivative in all of its arguments") from last

@@ -161,8 +161,7 @@ def _float_leaf(name: str, leaf: Any) -> jax.Array | None:
 
 def _no_float(name: str, leaf: Any) -> TypeError:
     return TypeError(
-        f"{name}: got {_given(leaf)}; some leaf of at must be a float array. "
-        "Pass what is not differentiated through args."
+        f"{name}: got {_given(leaf)}; at must hold float arrays. Pass what is not differentiated through args."
     )
 
 

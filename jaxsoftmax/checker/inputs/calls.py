@@ -287,7 +287,7 @@ def require_argnums(argnums: Any, count: int) -> int | tuple[int, ...]:
 
 
 def parameter_names(fun: Any, count: int) -> list[str]:
-    """What the report calls the first arguments of a function: its own names, or "at", "args[0]", …
+    """What the report calls the first arguments of a function: its own names, or "at", "args[0]" and so on.
 
     Example:
         >>> parameter_names(lambda x, y: x, 2), parameter_names(max, 2)
