@@ -23,14 +23,12 @@ from jaxsoftmax.checker.inputs.arguments import require_callable, require_like, 
 from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
 from jaxsoftmax.checker.inputs.calls import Call
 from jaxsoftmax.checker.inputs.context import Session
-from jaxsoftmax.checker.inputs.large import LARGE
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
-from jaxsoftmax.checker.report.origin import calling_test, name_of
-from jaxsoftmax.checker.report.result import Aspect, CrossCheckReport, Diagnosis, Finding
+from jaxsoftmax.checker.report.origin import name_of
+from jaxsoftmax.checker.report.result import CrossCheckReport
+from jaxsoftmax.checker.summary import report_of
 from jaxsoftmax.checker.vectors import check_combinations
-from jaxsoftmax.reporting.row import Row
 from jaxsoftmax.support.validation import is_traced, random_generator, show, warn_if_miscompiling
 
 _POLICIES = ("widen", "working")
@@ -197,7 +195,7 @@ def crosscheck(
             )
         check_twin(session, call.twin(twin), hands, truth)
     diagnoses = name_diagnoses(session, truth) if diagnoses is None else diagnoses
-    return _report(session, diagnoses, name_of(fun))
+    return report_of(session, diagnoses, name_of(fun))
 
 
 def _adapted(call: Call, rules: dict[str, Callable[..., Any]], intended: bool) -> list[tuple[str, str, Any]]:
@@ -259,57 +257,3 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
     if psd and truth is not None:
         check_semidefinite(session, curvature or find_curvature(session, truth))
     return hands
-
-
-def _report(session: Session, diagnoses: list[Diagnosis], function: str | None) -> CrossCheckReport:
-    entries, histogram = [], None
-    for table in session.tables:
-        for path, mine, other, tolerance in zip(table.paths, table.ours, table.theirs, table.tolerances, strict=True):
-            positions = None
-            if np.size(other) > LARGE:  # a sample of a large leaf
-                step = -(-np.size(other) // LARGE)
-                places = np.arange(0, np.size(other), step)
-                positions = list(zip(*np.unravel_index(places, np.shape(other)), strict=True))
-                tolerance = np.broadcast_to(tolerance, np.shape(other))
-                mine, other, tolerance = (np.asarray(a).ravel()[::step] for a in (mine, other, tolerance))
-            entries += worst_entries_of(
-                table.quantity, path, mine, other, tolerance, name=table.name, positions=positions
-            )
-            counted = UlpHistogram.of(np.asarray(mine), other)
-            histogram = counted if histogram is None else histogram + counted
-    whole = (Aspect.DIRECTIONS, Aspect.TAYLOR)  # one number for many entries
-    failed = [f.check for f in session.findings if not f.check.passed and f.subject.aspect not in whole]
-    entries += [_worst_of_row(check) for check in failed if not _listed(check, entries)]
-    entries.sort(key=lambda e: -e.ratio)
-    as_run = [f for f in session.findings if f.subject.dtype is not None and f.subject.aspect is not Aspect.VALUE]
-    formulas = [f for f in session.findings if f.subject.dtype is None or f.subject.aspect is Aspect.VALUE]
-    return CrossCheckReport.from_findings(
-        session.findings,
-        diagnoses=tuple(diagnoses),
-        notes=tuple(session.notes),
-        worst_entries=tuple(entries[:8]),
-        ulp_histogram=histogram,
-        resolution=_coarsest(formulas if session.widen else as_run),
-        resolution_as_run=_coarsest(as_run),
-        guarantee=session.guarantee,
-        seconds=session.clock.seconds,
-        evaluations=session.clock.evaluations,
-        function=function,
-        called_from=calling_test(),
-    )
-
-
-def _coarsest(findings: list[Finding]) -> float | None:
-    """The coarsest resolution of some comparisons, those of zeros and identities left out."""
-    return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)
-
-
-def _listed(check: Row, entries: list[Entry]) -> bool:
-    return any((e.quantity, e.path) == (check.quantity, check.worst["path"]) for e in entries)
-
-
-def _worst_of_row(check: Row) -> Entry:
-    """The worst entry of a comparison that failed, where no table of it was kept or the sample left it out."""
-    ours, theirs = check.worst["ours"], check.worst["theirs"]
-    apart = float(ulps_apart(np.float64(ours), np.float64(theirs)))
-    return Entry(check.quantity, check.worst["path"], ours, theirs, check.measured, check.bound, apart)

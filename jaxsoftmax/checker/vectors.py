@@ -1,6 +1,6 @@
 """Second order of a function with several outputs: its own rules under the scalar functions <w, fun>.
 
-Guarded by `tests/checker/test_arguments_and_orders.py`.
+Guarded by `tests/checker/test_vectors.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a report is about: the name of the function, and the pytest test that asked."""
+"""What a report is about: the name of the function, and the pytest test that asked.
+
+Guarded by `tests/checker/report/test_origin.py`.
+"""
 
 from __future__ import annotations
 
