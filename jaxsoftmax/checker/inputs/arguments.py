@@ -235,8 +235,8 @@ def require_scalar(value: Any, name: str = "fun") -> None:
     leaves = jax.tree.leaves(value)
     if len(leaves) != 1 or not hasattr(leaves[0], "shape"):
         raise TypeError(
-            f"{name}: returned {_tree_text(value)}; a scalar is needed. Return the loss alone (no auxiliary data), or "
-            "give jvp or vjp to check a function with several outputs."
+            f"{name}: returned {_tree_text(value)}; a scalar is needed. Return the loss alone (or (loss, aux), with "
+            "has_aux=True), or give jvp or vjp to check a function with several outputs."
         )
     (leaf,) = leaves
     if leaf.shape != ():

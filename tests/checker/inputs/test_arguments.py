@@ -58,7 +58,9 @@ BAD = {
     "a vector with a gradient": (jnp.sin, X, {"gradient": g}, ValueError, ["fun: returned shape (2,)", "jvp or vjp"]),
     "a vector with a hessian": (jnp.sin, X, {"hessian": g}, ValueError, ["fun: returned shape (2,)", "Sum"]),
     "a vector with psd": (jnp.sin, X, {"psd": True, "jvp": lambda x, v: v}, ValueError, ["fun: returned shape (2,)"]),
-    "auxiliary data": (lambda x: (f(x), x), X, {"gradient": g}, TypeError, ["fun: returned", "float32[2]", "no auxiliary data"]),
+    "auxiliary data": (
+        lambda x: (f(x), x), X, {"gradient": g}, TypeError, ["fun: returned", "float32[2]", "has_aux=True"],
+    ),
     "an integer": (lambda x: jnp.int32(1), X, {}, TypeError, ["fun: output has dtype int32", "no output is a float"]),
     "a complex number": (lambda x: f(x) * 1j, X, {}, TypeError, ["fun: output has dtype complex64", "two outputs"]),
     "a complex number among outputs": (
@@ -86,7 +88,7 @@ BAD = {
     "integers": (f, np.array([1, 2]), {}, TypeError, ["at: got a NumPy array of dtype int", "through args"]),
     "a Python int": (f, 3, {}, TypeError, ["at: got 3, an int", "float arrays", "through args"]),
     "Booleans": (f, X > 1, {}, TypeError, ["at: got a NumPy array of dtype bool", "through args"]),
-    "a complex leaf": (f, np.complex64([1, 2]), {}, TypeError, ["at: got", "complex64", "conjugate", "two real leaves"]),
+    "a complex leaf": (f, np.complex64([1, 2]), {}, TypeError, ["at: got", "complex64", "conjugate", "two real"]),
     "a complex leaf beside a float": (f, [X, 1j], {}, TypeError, ["at[1]: got 1j, a complex", "two real leaves"]),
     "a complex argument": (
         lambda x, y: f(x), X, {"args": (1j,), "argnums": (0, 1)}, TypeError, ["y: got 1j", "two real leaves"],
