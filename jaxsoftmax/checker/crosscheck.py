@@ -75,7 +75,8 @@ def crosscheck(
     says how large the error is.
 
     Second derivatives are also checked for symmetry, linearity, agreement with the hand gradient, and the sign of the
-    smallest eigenvalue (S4, S5).
+    smallest eigenvalue (S4, S5). Those of a function with several outputs are, where it has custom rules, by two random
+    combinations <w, fun(x)> of them.
 
     Args:
         fun: ``fun(x, *args, **kwargs)`` -> a real scalar; without a gradient, hvp or hessian also any pytree of
@@ -122,12 +123,18 @@ def crosscheck(
         ImportError: `twin` without mpmath.
 
     Example:
-        >>> import jax.numpy as jnp, jaxsoftmax as js, numpy as np
+        >>> import jax, jax.numpy as jnp, jaxsoftmax as js, numpy as np
         >>> x = np.float32([0.5, -1.0, 2.0])
         >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 4 * x**3).verdict
         'AGREE'
         >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 2 * x**3).diagnoses[0].name
         'constant factor'
+        >>> product = lambda x, y: jnp.sum(x * y)
+        >>> js.crosscheck(product, x, args=(2 * x,), gradient=lambda x, y: (y, x), argnums=(0, 1)).verdict
+        'AGREE'
+        >>> straight_through = lambda x: jnp.sum(x + jax.lax.stop_gradient(jnp.round(x) - x))
+        >>> js.crosscheck(straight_through, x, intent=jnp.sum).verdict
+        'AGREE'
     """
     warn_if_miscompiling()
     if is_traced(jnp.zeros(())):

@@ -14,7 +14,7 @@ import functools
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr
@@ -111,5 +111,5 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(const)
 
 
-def _stale(value: Any) -> bool:
+def _stale(value: Any) -> TypeGuard[np.ndarray]:
     return type(value) is np.ndarray and value.dtype.kind in "iu"
