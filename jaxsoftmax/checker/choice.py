@@ -56,6 +56,8 @@ def choose_call(
                 continue
             named = ", ".join(names[i] for i in numbers)
             told = [f"fun's own derivatives were checked in {named}; argnums picks others", *call.notes()]
+            left = [names[i] for i in wider[0] if i not in numbers]
+            told += [f"held fixed, for JAX cannot differentiate fun there: {', '.join(left)}"] if left else []
             return call, traced, told
     call = read_call(fun, arguments, kwargs, chosen, has_aux=has_aux)
     traced = _traced(fun, call)

@@ -73,8 +73,8 @@ def test_an_argument_that_is_used_as_a_number_is_held_fixed():
     scaled.defvjp(lambda x, c: (scaled(x, c), x), lambda c, x, ct: (c * ct * jnp.ones_like(x),))
     call, _, notes = chosen(scaled, X, 2.0)
     assert call.argnums == 0 and notes == ["held fixed, for JAX cannot differentiate fun there: c"]
-    call, _, _ = chosen(lambda x, y, c: jnp.sum(x * y) if c > 1 else jnp.sum(x), X, Y, 2.0)
-    assert call.argnums == (0, 1)
+    call, _, notes = chosen(lambda x, y, c: jnp.sum(x * y) if c > 1 else jnp.sum(x), X, Y, 2.0)
+    assert call.argnums == (0, 1) and notes[-1] == "held fixed, for JAX cannot differentiate fun there: c"
 
 
 def test_arguments_that_nobody_asked_for_keep_the_dtypes_that_they_have_beside_x():
