@@ -21,11 +21,12 @@ def assert_derivatives(
 
     Args:
         fun: the function, as for `js.crosscheck`.
-        at: the point, a pytree with float leaves. Left out, the function's declared example is used (see
-            `js.declare_example`), and `options` overrule what it declares.
+        at: the point, a pytree with float leaves; others are held fixed. Left out, the function's declared example is
+            used (see `js.declare_example`), and `options` overrule what it declares.
         allow: verdicts besides "AGREE" that pass: "ROUNDING" (rounding hides even a factor 2), "NOT CHECKED" (no route
             has a finite bound), "INCONCLUSIVE" (routes contradict each other).
-        options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `key`, ...
+        options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `argnums`, `intent`, `key`, ... With
+            no rule among them, the function's own derivatives are checked, in `at` and in all args that hold floats.
 
     Returns:
         The `CrossCheckReport`.

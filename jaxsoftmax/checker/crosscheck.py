@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.checker.choice import choose_call
 from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, Truth, find_truth
 from jaxsoftmax.checker.compare.curvature import check_semidefinite, find_curvature
 from jaxsoftmax.checker.compare.directional import check_along
@@ -19,15 +20,16 @@ from jaxsoftmax.checker.compare.rules import Rule, given_rules, own_rules
 from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
 from jaxsoftmax.checker.compare.witnesses import settle
 from jaxsoftmax.checker.diagnosis.order import name_diagnoses
-from jaxsoftmax.checker.inputs.arguments import read_point, require_callable, require_scalar
+from jaxsoftmax.checker.inputs.arguments import require_callable, require_like, require_scalar
 from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
+from jaxsoftmax.checker.inputs.calls import Call
 from jaxsoftmax.checker.inputs.context import Session
-from jaxsoftmax.checker.inputs.large import LARGE
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
-from jaxsoftmax.checker.report.result import Aspect, CrossCheckReport, Finding
-from jaxsoftmax.reporting.row import Row
+from jaxsoftmax.checker.report.origin import name_of
+from jaxsoftmax.checker.report.result import CrossCheckReport
+from jaxsoftmax.checker.summary import report_of
+from jaxsoftmax.checker.vectors import check_combinations
 from jaxsoftmax.support.validation import is_traced, random_generator, show, warn_if_miscompiling
 
 _POLICIES = ("widen", "working")
@@ -49,6 +51,10 @@ def crosscheck(
     dtype_policy: str = "widen",
     psd: bool = False,
     twin: Callable[..., Any] | None = None,
+    argnums: int | tuple[int, ...] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    has_aux: bool = False,
+    intent: Callable[..., Any] | None = None,
 ) -> CrossCheckReport:
     """Check derivatives written by hand, or a function's own custom rules, against computations independent of them.
 
@@ -70,27 +76,42 @@ def crosscheck(
     says how large the error is.
 
     Second derivatives are also checked for symmetry, linearity, agreement with the hand gradient, and the sign of the
-    smallest eigenvalue (S4, S5).
+    smallest eigenvalue (S4, S5). Those of a function with several outputs are, where it has custom rules, by two random
+    combinations <w, fun(x)> of them.
 
     Args:
-        fun: ``fun(x, *args)`` -> a real scalar; with `jvp` or `vjp`, or custom rules of its own, any pytree of
-            real arrays. It may be jitted. It must be written in JAX.
-        at: x, a pytree of real float arrays (NumPy or JAX, any float dtype, sharded or not). The rules run in the
-            dtypes of its leaves; float64 leaves need no x64 scope. NumPy float64 stays float64.
-        gradient: ``gradient(x, *args)`` -> a tree like x.
-        value_and_gradient: ``value_and_gradient(x, *args)`` -> (value, tree like x).
-        hvp: ``hvp(x, v, *args)`` -> the Hessian times v, a tree like x.
-        hessian: ``hessian(x, *args)`` -> what `jax.hessian` returns, an (n, n) matrix in the order of the raveled
-            leaves, or an object with ``to_dense()``.
-        jvp: ``jvp(x, v, *args)`` -> the derivative of the output along v, a tree like the output.
-        vjp: ``vjp(x, ct, *args)`` -> the cotangent ct pulled back, a tree like x.
-        args: further arguments of `fun` and of every rule, held fixed: arrays, integers, keys, anything.
+        fun: ``fun(x, *args, **kwargs)`` -> a real scalar; without a gradient, hvp or hessian also any pytree of
+            arrays, whose floats are checked (integers and bools are passed over). It may be jitted. It must be written
+            in JAX.
+        at: x, a pytree with real float arrays (NumPy or JAX, any float dtype, sharded or not). The rules run in the
+            dtypes of its leaves; float64 leaves need no x64 scope. NumPy float64 stays float64. Leaves that are no
+            floats (integers, functions, strings, as a module may hold them) are held fixed; what a rule returns in
+            their places is not looked at.
+        gradient: ``gradient(x, *args, **kwargs)`` -> what ``jax.grad(fun, argnums)`` returns: a tree like x, or a
+            tuple of trees where `argnums` is a tuple.
+        value_and_gradient: the same of ``jax.value_and_grad(fun, argnums, has_aux)``: (value, gradient), or
+            ((value, aux), gradient).
+        hvp: ``hvp(x, v, *args, **kwargs)`` -> the Hessian times v; v and the result are like the gradient.
+        hessian: ``hessian(x, *args, **kwargs)`` -> what ``jax.hessian(fun, argnums)`` returns, an (n, n) matrix in the
+            order of the raveled leaves, or an object with ``to_dense()``.
+        jvp: ``jvp(x, v, *args, **kwargs)`` -> the derivative of the output along v, a tree like the output.
+        vjp: ``vjp(x, ct, *args, **kwargs)`` -> the cotangent ct pulled back, like the gradient.
+        args: further arguments of `fun` and of every rule: arrays, integers, keys, anything. Held fixed, unless
+            `argnums` names them, or no rule is given.
         key: random key of the directions; ``jax.random.key(0)`` when None.
         budget: seconds, or a `Budget` of seconds and bytes.
         dtype_policy: "widen" checks the rules' formulas in float64 too; "working" only the rules in the dtype of x.
         psd: True to check that the function is convex at x: that no eigenvalue of its Hessian is negative.
         twin: ``twin(x, *args)``, the same function in mpmath: x and float args come as NumPy object arrays of
             ``mpmath.mpf`` (numbers for scalars); its derivatives to 50 digits are one more route.
+        argnums: the arguments to check in, counted over (x, *args) as in `jax.grad`. None: x where rules are given;
+            where none is, x and all args that hold floats.
+        kwargs: keyword arguments of `fun` and of every rule, held fixed.
+        has_aux: `fun` returns (value, aux), and so does the value of `value_and_gradient`, as in `jax.value_and_grad`;
+            aux is left out.
+        intent: ``intent(x, *args, **kwargs)``, the function whose derivative the rule is *meant* to be, where that is
+            not `fun`: the identity for a straight-through estimator, ``lambda x: -lam * x`` for a gradient reversal.
+            Everything is compared with it. Its result has the tree and the shapes of that of `fun`.
 
     Returns:
         A `CrossCheckReport`: "AGREE", "DISAGREE", or "ROUNDING" where rounding hides the answer (an error of a factor
@@ -103,12 +124,18 @@ def crosscheck(
         ImportError: `twin` without mpmath.
 
     Example:
-        >>> import jax.numpy as jnp, jaxsoftmax as js, numpy as np
+        >>> import jax, jax.numpy as jnp, jaxsoftmax as js, numpy as np
         >>> x = np.float32([0.5, -1.0, 2.0])
         >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 4 * x**3).verdict
         'AGREE'
         >>> js.crosscheck(lambda x: jnp.sum(x**4), x, gradient=lambda x: 2 * x**3).diagnoses[0].name
         'constant factor'
+        >>> product = lambda x, y: jnp.sum(x * y)
+        >>> js.crosscheck(product, x, args=(2 * x,), gradient=lambda x, y: (y, x), argnums=(0, 1)).verdict
+        'AGREE'
+        >>> straight_through = lambda x: jnp.sum(x + jax.lax.stop_gradient(jnp.round(x) - x))
+        >>> js.crosscheck(straight_through, x, intent=jnp.sum).verdict
+        'AGREE'
     """
     warn_if_miscompiling()
     if is_traced(jnp.zeros(())):
@@ -121,38 +148,74 @@ def crosscheck(
         raise ValueError(f"dtype_policy: got {show(dtype_policy)}; give 'widen' or 'working'.")
     if not isinstance(psd, (bool, np.bool_)):
         raise TypeError(f"psd: got {show(psd)}; give True or False.")
+    if kwargs is not None and not isinstance(kwargs, dict):
+        raise TypeError(f"kwargs: got {show(kwargs)}; give a dict of keyword arguments.")
+    if not isinstance(has_aux, (bool, np.bool_)):
+        raise TypeError(f"has_aux: got {show(has_aux)}; give True or False.")
     require_callable("fun", fun)
-    if twin is not None:
-        require_callable("twin", twin)
-    clock, rng, point = Clock(as_budget(budget)), random_generator(key), read_point(at)
-    traced = Traced("fun", fun, point, args, twice=True)
+    for name, given in (("twin", twin), ("intent", intent)):
+        if given is not None:
+            require_callable(name, given)
     rules = {"gradient": gradient, "value_and_gradient": value_and_gradient}
     rules |= {"hvp": hvp, "hessian": hessian, "jvp": jvp, "vjp": vjp}
-    any_rule = any(rule is not None for rule in rules.values())
-    outputs = read_outputs(traced.out)
+    given = {name: rule for name, rule in rules.items() if rule is not None}
+    for name, rule in given.items():
+        require_callable(name, rule)
+    clock, rng = Clock(as_budget(budget)), random_generator(key)
+    options: dict[str, Any] = {"has_aux": bool(has_aux), "rules": bool(given)}
+    call, traced_fun, told = choose_call(fun, (at, *args), kwargs or {}, argnums, **options)
+    point, traced, run = call.point, traced_fun, call.function(fun)
+    outputs = read_outputs(traced.out, call.output_paths)
+    meant = run
+    if intent is not None:
+        meant = call.function(intent, "intent", keep=False)
+        traced = Traced("intent", meant, point, call.args, twice=True)
+        like = jax.tree.unflatten(outputs.tree, outputs.leaves)
+        require_like("intent", traced.out, like, outputs.paths, dtypes=False)
+        told.append(
+            "the rules were held to the derivative of intent, not to that of fun; the values of the two were not "
+            "compared"
+        )
     scalar = outputs.size == 1 and outputs.leaves[0].shape == () and len(outputs.leaves) == 1
-    if (
-        psd
-        or any(rules[name] is not None for name in ("gradient", "value_and_gradient", "hvp", "hessian"))
-        or (not scalar and not any_rule and not _custom(traced))
-    ):
+    if psd or any(name in given for name in ("gradient", "value_and_gradient", "hvp", "hessian")):
         require_scalar(traced.out)
-    session = Session(point, traced, args, rng, clock, dtype_policy == "widen")
-    _require_finite(session, traced)
+    session = Session(point, traced, call.args, rng, clock, dtype_policy == "widen", notes=told)
+    for one in (traced_fun,) if intent is None else (traced_fun, traced):
+        _require_finite(session, one)
     truth = settle(session, find_truth(session)) if scalar else None
-    if any_rule:
-        found = given_rules(session, rules, outputs)
+    custom = False
+    if given:
+        found = given_rules(session, _adapted(call, given, intent is not None), outputs)
     else:
         differentiable = truth is None or truth.route != DIFFERENCES
-        found = own_rules(session, fun, outputs, scalar=scalar, differentiable=differentiable)
+        custom = bool(traced_fun.replay.rules) or ((not scalar or intent is not None) and _custom(traced_fun))
+        kind: dict[str, Any] = {"scalar": scalar, "custom": custom, "intended": intent is not None}
+        found = own_rules(session, run, outputs, differentiable=differentiable, **kind)
     hands = _compare(session, found, truth, outputs, psd)
+    diagnoses = None
+    if custom and not scalar:
+        diagnoses = name_diagnoses(session, truth)
+        diagnoses += check_combinations(session, run, meant, outputs)
     if twin is not None:
         if truth is None:
             raise ValueError(
                 "twin: the function has several outputs, and a twin is for a scalar function. Leave it out."
             )
-        check_twin(session, twin, hands, truth)
-    return _report(session, truth)
+        check_twin(session, call.twin(twin), hands, truth)
+    diagnoses = name_diagnoses(session, truth) if diagnoses is None else diagnoses
+    return report_of(session, diagnoses, name_of(fun))
+
+
+def _adapted(call: Call, rules: dict[str, Callable[..., Any]], intended: bool) -> list[tuple[str, str, Any]]:
+    """(kind, name, rule) as the checker calls it; with an intent, the value that comes with a gradient is left out."""
+    found = []
+    for name, rule in rules.items():
+        adapted = call.rule(name, rule)
+        if name == "value_and_gradient" and intended:
+            found.append(("gradient", name, lambda *args, pair=adapted: pair(*args)[1]))
+        else:
+            found.append((name, name, adapted))
+    return found
 
 
 def _custom(traced: Traced) -> bool:
@@ -202,56 +265,3 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
     if psd and truth is not None:
         check_semidefinite(session, curvature or find_curvature(session, truth))
     return hands
-
-
-def _report(session: Session, truth: Truth | None) -> CrossCheckReport:
-    entries, histogram = [], None
-    for table in session.tables:
-        for path, mine, other, tolerance in zip(table.paths, table.ours, table.theirs, table.tolerances, strict=True):
-            positions = None
-            if np.size(other) > LARGE:  # a sample of a large leaf
-                step = -(-np.size(other) // LARGE)
-                places = np.arange(0, np.size(other), step)
-                positions = list(zip(*np.unravel_index(places, np.shape(other)), strict=True))
-                tolerance = np.broadcast_to(tolerance, np.shape(other))
-                mine, other, tolerance = (np.asarray(a).ravel()[::step] for a in (mine, other, tolerance))
-            entries += worst_entries_of(
-                table.quantity, path, mine, other, tolerance, name=table.name, positions=positions
-            )
-            counted = UlpHistogram.of(np.asarray(mine), other)
-            histogram = counted if histogram is None else histogram + counted
-    whole = (Aspect.DIRECTIONS, Aspect.TAYLOR)  # one number for many entries
-    failed = [f.check for f in session.findings if not f.check.passed and f.subject.aspect not in whole]
-    entries += [_worst_of_row(check) for check in failed if not _listed(check, entries)]
-    entries.sort(key=lambda e: -e.ratio)
-    as_run = [f for f in session.findings if f.subject.dtype is not None and f.subject.aspect is not Aspect.VALUE]
-    formulas = [f for f in session.findings if f.subject.dtype is None or f.subject.aspect is Aspect.VALUE]
-    return CrossCheckReport.from_findings(
-        session.findings,
-        contradicted=session.contradicted,
-        diagnoses=tuple(name_diagnoses(session, truth)),
-        notes=tuple(session.notes),
-        worst_entries=tuple(entries[:8]),
-        ulp_histogram=histogram,
-        resolution=_coarsest(formulas if session.widen else as_run),
-        resolution_as_run=_coarsest(as_run),
-        guarantee=session.guarantee,
-        seconds=session.clock.seconds,
-        evaluations=session.clock.evaluations,
-    )
-
-
-def _coarsest(findings: list[Finding]) -> float | None:
-    """The coarsest resolution of some comparisons, those of zeros and identities left out."""
-    return max((f.resolution for f in findings if not f.vacuous and np.isfinite(f.resolution)), default=None)
-
-
-def _listed(check: Row, entries: list[Entry]) -> bool:
-    return any((e.quantity, e.path) == (check.quantity, check.worst["path"]) for e in entries)
-
-
-def _worst_of_row(check: Row) -> Entry:
-    """The worst entry of a comparison that failed, where no table of it was kept or the sample left it out."""
-    ours, theirs = check.worst["ours"], check.worst["theirs"]
-    apart = float(ulps_apart(np.float64(ours), np.float64(theirs)))
-    return Entry(check.quantity, check.worst["path"], ours, theirs, check.measured, check.bound, apart)

@@ -81,6 +81,8 @@ def _check(fun: Any, call: Check, dtype: str | None) -> tuple[str, Any]:
             if dtype is not None:
                 at = _cast(at, dtype, numbers=True)
                 arguments["args"] = _cast(arguments.get("args", ()), dtype, numbers=False)
+                if arguments.get("kwargs"):
+                    arguments["kwargs"] = _cast(arguments["kwargs"], dtype, numbers=False)
             arguments.setdefault("key", jax.random.key(call.key))
             report = crosscheck(fun, at, **arguments)  # which refuses an `at` that has no dtypes, by name
             return dtype or _dtypes(at), report
@@ -111,7 +113,8 @@ def _dtypes(at: Any) -> str:
     import jax
     import jax.numpy as jnp
 
-    return ", ".join(dict.fromkeys(str(jnp.result_type(leaf)) for leaf in jax.tree.leaves(at)))
+    numbers = [leaf for leaf in jax.tree.leaves(at) if isinstance(leaf, float) or hasattr(leaf, "dtype")]
+    return ", ".join(dict.fromkeys(str(getattr(leaf, "dtype", jnp.result_type(float))) for leaf in numbers))
 
 
 @contextlib.contextmanager

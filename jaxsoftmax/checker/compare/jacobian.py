@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -48,23 +48,33 @@ class Outputs(NamedTuple):
         return f"output{entry_path(self.paths, [leaf.shape for leaf in self.leaves], i)}"
 
 
-def read_outputs(out: Any) -> Outputs:
+def read_outputs(out: Any, paths: Sequence[str] | None = None) -> Outputs:
     """Flatten a function's output shapes.
+
+    Args:
+        out: the pytree of shapes; leaves that are no floats are left out of it already, if there are floats too.
+        paths: the paths of its leaves, where they are not those of `out`.
 
     Raises:
         TypeError: an output is no real float array.
     """
     named, tree = jax.tree_util.tree_flatten_with_path(out)
-    for path, leaf in named:
-        if not hasattr(leaf, "dtype") or not jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
-            place = jax.tree_util.keystr(path)
+    found = tuple(jax.tree_util.keystr(path) for path, _ in named) if paths is None else tuple(paths)
+    for place, (_, leaf) in zip(found, named, strict=True):
+        dtype = getattr(leaf, "dtype", None)
+        if dtype is not None and jax.numpy.issubdtype(dtype, jax.numpy.complexfloating):
             raise TypeError(
-                f"fun: output{place} has dtype {getattr(leaf, 'dtype', type(leaf).__name__)}; only real floats have "
-                "derivatives. Leave it out of the result."
+                f"fun: output{place} has dtype {dtype}; only real floats are checked, for the checker does not know "
+                "JAX's conjugate convention. Return its real and imaginary part as two outputs."
+            )
+        if dtype is None or not jax.numpy.issubdtype(dtype, jax.numpy.floating):
+            raise TypeError(
+                f"fun: output{place} has dtype {dtype or type(leaf).__name__}, and no output is a float; only real "
+                "floats have derivatives. Return one."
             )
     if not named:
         raise ValueError("fun: returned nothing; a float array is needed. Return the value.")
-    return Outputs(tree, tuple(jax.tree_util.keystr(p) for p, _ in named), [leaf for _, leaf in named])
+    return Outputs(tree, found, [leaf for _, leaf in named])
 
 
 def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:

@@ -5,14 +5,14 @@ Guarded by `tests/checker/test_crosscheck.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxsoftmax.checker.compare.curvature import as_matrix
 from jaxsoftmax.checker.compare.jacobian import Outputs
-from jaxsoftmax.checker.inputs.arguments import require_callable, require_like
+from jaxsoftmax.checker.inputs.arguments import require_like
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
@@ -32,19 +32,13 @@ class Rule(NamedTuple):
     traced: Traced
 
 
-def given_rules(session: Session, rules: dict[str, Callable[..., Any] | None], outputs: Outputs) -> list[Rule]:
-    """Trace the user's rules and hold their results to the expected form.
+def given_rules(session: Session, rules: Sequence[tuple[str, str, Callable[..., Any]]], outputs: Outputs) -> list[Rule]:
+    """Trace the user's rules, (kind, name, rule) each, and hold their results to the expected form.
 
     Raises:
         TypeError, ValueError: a rule cannot be called or traced, or returns another tree, shape or dtype.
     """
-    found = []
-    for kind, rule in rules.items():
-        if rule is None:
-            continue
-        require_callable(kind, rule)
-        found.append(Rule(kind, kind, trace_rule(session, kind, kind, rule, outputs)))
-    return found
+    return [Rule(kind, name, trace_rule(session, kind, name, rule, outputs)) for kind, name, rule in rules]
 
 
 def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
@@ -56,8 +50,6 @@ def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any],
     traced = Traced(name, rule, point, args, *more)
     like = point.unflatten(point.leaves)
     if kind == "value_and_gradient":
-        if not isinstance(traced.out, tuple) or len(traced.out) != 2:
-            raise TypeError(f"{name}: returned {type(traced.out).__name__}; expected the pair (value, gradient).")
         require_like(f"{name}: value", traced.out[0], outputs.leaves[0], [""], dtypes=False)
         require_like(f"{name}: gradient", traced.out[1], like, point.paths)
     elif kind in ("gradient", "hvp", "vjp"):
@@ -72,7 +64,14 @@ def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any],
 
 
 def own_rules(
-    session: Session, fun: Callable[..., Any], outputs: Outputs, *, scalar: bool, differentiable: bool
+    session: Session,
+    fun: Callable[..., Any],
+    outputs: Outputs,
+    *,
+    scalar: bool,
+    custom: bool,
+    differentiable: bool,
+    intended: bool = False,
 ) -> list[Rule]:
     """What JAX makes of the function with its custom rules in place: those are under test when no rule is given.
 
@@ -81,8 +80,10 @@ def own_rules(
         fun: the function.
         outputs: what it returns.
         scalar: it returns one number.
+        custom: it has custom rules.
         differentiable: the stripped function can be differentiated, so that there is something to hold more than the
             gradient to.
+        intended: the derivatives are held to another function, as the user wants it.
 
     Raises:
         ValueError: JAX cannot differentiate the function as it is.
@@ -94,26 +95,18 @@ def own_rules(
     def vjp(x: Any, ct: Any, *args: Any) -> Any:
         return jax.vjp(lambda y: fun(y, *args), x)[1](ct)[0]
 
-    def over_reverse(x: Any, v: Any, *args: Any) -> Any:
-        return jax.jvp(lambda y: jax.grad(fun)(y, *args), (x,), (v,))[1]
-
-    def twice_reverse(x: Any, v: Any, *args: Any) -> Any:
-        return jax.vjp(lambda y: jax.grad(fun)(y, *args), x)[1](v)[0]
-
-    custom = bool(session.fun.replay.rules)
     wanted: list[tuple[str, list[tuple[str, Callable[..., Any]]]]] = []
     if scalar:
-        wanted.append(("gradient", [("jax.grad of fun", jax.grad(fun))]))
+        wanted.append(("gradient", [("jax.grad of fun", jax.grad(_number(fun)))]))
     else:
         wanted += [("vjp", [("jax.vjp of fun", vjp)]), ("jvp", [("jax.jvp of fun", jvp)])]
     if scalar and custom and differentiable:
-        second = [("jvp of jax.grad of fun", over_reverse), ("vjp of jax.grad of fun", twice_reverse)]
-        wanted += [("jvp", [("jax.jvp of fun", jvp)]), ("hvp", second)]
+        wanted += [("jvp", [("jax.jvp of fun", jvp)]), ("hvp", second_order(fun, "fun"))]
     found, refusals = [], []
     for kind, ways in wanted:
         for name, rule in ways:  # the second way is for rules without a forward mode
             try:
-                found.append(Rule(kind, name, _own(session, kind, name, rule, outputs)))
+                found.append(Rule(kind, name, trace_own(session, kind, name, rule, outputs)))
                 break
             except (TypeError, ValueError) as error:
                 refusals.append(error)
@@ -122,7 +115,7 @@ def own_rules(
         raise refusals[0]
     if not found:
         raise ValueError("fun: neither jax.vjp nor jax.jvp of it can be traced, and no hand rule is given. Give one.")
-    if not custom:
+    if not custom and not intended:
         session.note(
             "fun has no custom rule and no rule was given, so JAX's own derivative of it was checked (stop_gradient "
             "shows there as an error)"
@@ -130,7 +123,35 @@ def own_rules(
     return found
 
 
-def _own(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
+def _number(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose number may lie in a container, without that."""
+
+    def alone(*args: Any) -> Any:
+        (value,) = jax.tree.leaves(fun(*args))
+        return value
+
+    return alone
+
+
+def second_order(fun: Callable[..., Any], text: str) -> list[tuple[str, Callable[..., Any]]]:
+    """How JAX forms products with the Hessian of a scalar function: (name, rule), the second for want of the first."""
+    gradient = jax.grad(_number(fun))
+
+    def over_reverse(x: Any, v: Any, *args: Any) -> Any:
+        return jax.jvp(lambda y: gradient(y, *args), (x,), (v,))[1]
+
+    def twice_reverse(x: Any, v: Any, *args: Any) -> Any:
+        return jax.vjp(lambda y: gradient(y, *args), x)[1](v)[0]
+
+    return [(f"jvp of jax.grad of {text}", over_reverse), (f"vjp of jax.grad of {text}", twice_reverse)]
+
+
+def trace_own(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
+    """Trace what JAX makes of the function.
+
+    Raises:
+        TypeError, ValueError: it cannot be traced, or evaluated.
+    """
     traced = trace_rule(session, kind, name, rule, outputs)
     if "custom_lin" in primitives(traced.narrow):  # what forward mode leaves of a custom_vjp: it cannot be evaluated
         raise ValueError("a custom_vjp has no forward mode")

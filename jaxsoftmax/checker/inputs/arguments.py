@@ -31,6 +31,9 @@ class Point:
         paths: the path of each leaf, such as "['W']"; "" for a bare array.
         leaves: JAX arrays in the dtypes that the rules run in (float64 leaves need an x64 scope: `scope`).
         double: some leaf is float64, so the rules run under x64.
+        whole: the structure that the user knows: `tree`, or, where leaves are held fixed, one that holds them too.
+        floats: the positions in `whole` of `leaves`.
+        held: (path, value) of the other leaves of `whole`, in order; where there are any, `tree` is a list.
         widened: what `tracing` keeps of the further arguments in float64, so that all rules share one copy.
     """
 
@@ -38,6 +41,9 @@ class Point:
     paths: tuple[str, ...]
     leaves: list[Any]
     double: bool
+    whole: Any = None
+    floats: tuple[int, ...] = ()
+    held: tuple[tuple[str, Any], ...] = ()
     widened: dict[int, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -73,51 +79,90 @@ class Point:
         return jax.tree.unflatten(self.tree, leaves)
 
 
-def read_point(at: Any) -> Point:
-    """Check `at` and flatten it.
+def read_point(
+    at: Any, place: Callable[[Any], str] = jax.tree_util.keystr, *, lenient: Callable[[Any], bool] = lambda path: False
+) -> Point:
+    """Check `at` and flatten it; leaves that are no floats are held fixed.
+
+    Args:
+        at: the point.
+        place: key path -> path of a leaf in the report.
+        lenient: key path -> whether a float leaf that cannot be used (complex, NaN, empty) is held fixed too.
 
     Raises:
-        TypeError: a leaf is not a real float array, or is traced.
+        TypeError: no leaf is a real float array, or one is traced or complex.
         ValueError: no leaves or no entries, or NaN or infinite entries.
     """
     named, tree = jax.tree_util.tree_flatten_with_path(at)
     if not named:
         raise ValueError("at: has no leaves, so there is nothing to differentiate in. Give an array or a pytree.")
-    leaves, paths = [], []
-    for path, leaf in named:
-        place = jax.tree_util.keystr(path)
-        name = f"at{place}"
+    leaves: list[Any] = []
+    floats: list[int] = []
+    held: list[tuple[str, Any]] = []
+    refusals: list[TypeError] = []
+    for i, (path, leaf) in enumerate(named):
+        where = place(path)
+        name = f"at{where}" if where[:1] in ("", "[", ".") else where
         if is_traced(leaf):
             raise TypeError(f"{name}: is traced; a check needs numbers. Call crosscheck outside jit, grad and vmap.")
         if isinstance(leaf, jax.Array) and leaf.is_deleted():
             raise ValueError(f"{name}: the array was deleted or donated. Give a live one.")
-        if isinstance(leaf, bool | int) or not isinstance(leaf, float | np.ndarray | np.generic | jax.Array):
-            raise TypeError(
-                f"{name}: got {_given(leaf)}; leaves of at must be float arrays. "
-                "Pass what is not differentiated through args."
-            )
-        # np.float64 is a float too, but one with a dtype of its own.
-        dtype = getattr(leaf, "dtype", None) or jnp.result_type(leaf)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            kind = "complex numbers are not checked" if jnp.issubdtype(dtype, jnp.complexfloating) else "no derivative"
-            raise TypeError(
-                f"{name}: got {_given(leaf)}: {kind}. Pass integers through args, complex numbers as two real leaves."
-            )
-        if np.dtype(dtype).itemsize > 8:
-            raise TypeError(f"{name}: got {_given(leaf)}; JAX has no such float. Use float64.")
-        with jax.enable_x64(True) if np.dtype(dtype) == np.float64 else nullcontext():
-            leaf = leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf, dtype)
-            bad = leaf.size and not bool(jnp.isfinite(leaf).all())
-        if bad:
-            raise ValueError(f"{name}: has NaN or infinite entries. Check at a finite point.")
-        leaves.append(leaf)
-        paths.append(place)
+        try:
+            found = _float_leaf(name, leaf)
+        except (TypeError, ValueError) as error:
+            if not lenient(path):
+                raise
+            refusals.append(TypeError(str(error)))
+            found = None
+        if found is None:
+            held.append((where, leaf))
+            refusals.append(_no_float(name, leaf))
+            continue
+        leaves.append(found)
+        floats.append(i)
+    if not leaves:
+        raise refusals[0]
     if not any(leaf.size for leaf in leaves):
         raise ValueError(
             "at: has no entries, so there is nothing to differentiate in. Give an array that is not empty."
         )
     double = any(leaf.dtype == np.float64 for leaf in leaves)
-    return Point(tree, tuple(paths), leaves, double)
+    paths = tuple(place(named[i][0]) for i in floats)
+    whole, tree = tree, jax.tree.structure(leaves) if held else tree
+    return Point(tree, paths, leaves, double, whole=whole, floats=tuple(floats), held=tuple(held))
+
+
+def _float_leaf(name: str, leaf: Any) -> jax.Array | None:
+    """A leaf as a JAX array in its own dtype; None for what is no float.
+
+    Raises:
+        TypeError, ValueError: it is a float, or a complex number, that cannot be checked.
+    """
+    if isinstance(leaf, bool | int) or not isinstance(leaf, float | complex | np.ndarray | np.generic | jax.Array):
+        return None
+    # np.float64 is a float too, but one with a dtype of its own.
+    dtype = getattr(leaf, "dtype", None) or jnp.result_type(leaf)
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(
+            f"{name}: got {_given(leaf)}: complex numbers are not checked, for the checker does not know JAX's "
+            "conjugate convention. Give the real and the imaginary part as two real leaves."
+        )
+    if not jnp.issubdtype(dtype, jnp.floating):
+        return None
+    if np.dtype(dtype).itemsize > 8:
+        raise TypeError(f"{name}: got {_given(leaf)}; JAX has no such float. Use float64.")
+    with jax.enable_x64(True) if np.dtype(dtype) == np.float64 else nullcontext():
+        found = leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf, dtype)
+        bad = found.size and not bool(jnp.isfinite(found).all())
+    if bad:
+        raise ValueError(f"{name}: has NaN or infinite entries. Check at a finite point.")
+    return found
+
+
+def _no_float(name: str, leaf: Any) -> TypeError:
+    return TypeError(
+        f"{name}: got {_given(leaf)}; at must hold float arrays. Pass what is not differentiated through args."
+    )
 
 
 def _given(value: Any) -> str:
@@ -138,6 +183,10 @@ class Refused(ValueError):
     """A result that cannot be used, found while the rule is traced; the message is complete."""
 
 
+class RefusedType(TypeError):
+    """The same, where the result is of a wrong kind."""
+
+
 @contextmanager
 def called(name: str) -> Iterator[None]:
     """Turn what a user's function raises into an error that names the function.
@@ -148,7 +197,7 @@ def called(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except Refused:
+    except (Refused, RefusedType):
         raise
     except _UNTRACEABLE as error:
         raise TypeError(
@@ -186,8 +235,8 @@ def require_scalar(value: Any, name: str = "fun") -> None:
     leaves = jax.tree.leaves(value)
     if len(leaves) != 1 or not hasattr(leaves[0], "shape"):
         raise TypeError(
-            f"{name}: returned {_tree_text(value)}; a scalar is needed. Return the loss alone (no auxiliary data), or "
-            "give jvp or vjp to check a function with several outputs."
+            f"{name}: returned {_tree_text(value)}; a scalar is needed. Return the loss alone (or (loss, aux), with "
+            "has_aux=True), or give jvp or vjp to check a function with several outputs."
         )
     (leaf,) = leaves
     if leaf.shape != ():

@@ -12,6 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxsoftmax.checker.inputs.arguments import Point, called, rule_on
+from jaxsoftmax.checker.inputs.closures import forget_dtypes, fresh_arrays
 from jaxsoftmax.checker.inputs.program import compiled
 from jaxsoftmax.checker.jaxprs.equations import equations, inner_consts, signature
 from jaxsoftmax.checker.jaxprs.replay import Replay, widen
@@ -61,12 +62,25 @@ class Traced:
             return rule_on(rule, point, held)(leaves, *joined)
 
         templates = [point.leaves, *(leaves for leaves, _ in more)]
+
+        def trace(held: Any, templates: list[Any]) -> tuple[ClosedJaxpr, Any]:
+            # As a new function each time: JAX keeps old traces.
+            return jax.make_jaxpr(lambda *parts: flat(*parts, held=held), return_shape=True)(*templates)
+
         with point.scope(), called(name):
-            self.narrow, self.out = jax.make_jaxpr(flat, return_shape=True)(*templates)
-            # Traced twice, as a new function (JAX keeps old traces); a long rule, whose trace is dear, once.
+            try:
+                self.narrow, self.out = trace(args, templates)
+            except Exception as error:
+                with fresh_arrays(rule) as replaced:
+                    if not replaced or not isinstance(error, TypeError):
+                        raise
+                    self.narrow, self.out = trace(args, templates)
+            # Traced twice; a long rule, whose trace is dear, once.
             twice = twice or len(self.narrow.jaxpr.eqns) < _SHORT
-            again = jax.make_jaxpr(lambda *parts: flat(*parts))(*templates) if twice else self.narrow
+            again = trace(args, templates)[0] if twice else self.narrow
         self._refuse_effects(again)
+        del again
+        self.narrow = forget_dtypes(self.narrow, floats=False)
         self.closed, self.wide = self.narrow, False
         with jax.enable_x64(True):
             if id(given) not in point.widened:  # `given` is held by the caller for as long as the point
@@ -74,17 +88,27 @@ class Traced:
                     lambda a: _fresh(_traceable(widen(a))) if isinstance(a, jax.Array | np.ndarray | np.generic) else a,
                     given,
                 )
-            wide_args = point.widened[id(given)]
+            ways = (point.widened[id(given)], jax.tree.map(_fresh, args))
             wide = [[_widened(leaf) for leaf in part] for part in templates]
-            for held in (wide_args, jax.tree.map(_fresh, args)):
-                try:
-                    closed, out = jax.make_jaxpr(functools.partial(flat, held=held), return_shape=True)(*wide)
-                except Exception:
-                    continue
-                if jax.tree.structure(out) == jax.tree.structure(self.out):
-                    self.closed, self.wide = closed, True
-                    break
+            found = self._first(trace, ways, wide)
+            if found is None:
+                with fresh_arrays(rule) as replaced:
+                    found = self._first(trace, ways, wide) if replaced else None
+            if found is not None:
+                self.closed, self.wide = found, True
+        self.narrow, self.closed = (forget_dtypes(closed, floats=True) for closed in (self.narrow, self.closed))
         self.replay, self.keep_stops = Replay(), False
+
+    def _first(self, trace: Callable[..., Any], ways: Sequence[Any], templates: list[Any]) -> ClosedJaxpr | None:
+        """The trace with the first of some further arguments that the function takes."""
+        for held in ways:
+            try:
+                closed, out = trace(held, templates)
+            except Exception:  # whatever the function says to float64
+                continue
+            if jax.tree.structure(out) == jax.tree.structure(self.out):
+                return closed
+        return None
 
     def _refuse_effects(self, again: Any) -> None:
         held, held_again = ([*closed.consts, *inner_consts(closed)] for closed in (self.narrow, again))

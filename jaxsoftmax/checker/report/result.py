@@ -258,6 +258,8 @@ class CrossCheckReport(Report):
         guarantee: with which probability an error escapes where not every entry was compared; None where every one was.
         seconds: how long the check took.
         evaluations: how many evaluations of the function or of one of its derivatives it took.
+        function: the name of the function; None where the check is of none.
+        called_from: the pytest test in which the check ran, if any.
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
@@ -277,6 +279,8 @@ class CrossCheckReport(Report):
     guarantee: str | None = None
     seconds: float | None = None
     evaluations: int | None = None
+    function: str | None = None
+    called_from: str | None = None
 
     @classmethod
     def from_findings(
@@ -339,9 +343,10 @@ class CrossCheckReport(Report):
     def document(self) -> Document:
         """The comparisons, what an error looks like, the worst entries, how many ulps off, and what it took."""
         passed = f"{sum(bool(s.passed) for s in self.statements)} of {len(self.statements)}"
-        found: Document = [
-            Title(f"Cross-check: {self.verdict} ({passed} comparisons within tolerance)", TONES[self.verdict])
-        ]
+        of = "" if self.function is None else f" of {self.function}"
+        caller = "" if self.called_from is None else f", called from {self.called_from}"
+        text = f"Cross-check{of}: {self.verdict} ({passed} comparisons within tolerance){caller}"
+        found: Document = [Title(text, TONES[self.verdict])]
         if self.statements:
             found.append(rows_table(self.statements))
         found += [Paragraph(str(s), "doubt" if s.name == "resolution" else "bad") for s in self.diagnoses]

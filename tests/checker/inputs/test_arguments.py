@@ -55,17 +55,18 @@ def writing_to_a_reference():
 
 # name: (fun, at, keywords, error, words of the message: the argument, what was given, the remedy)
 BAD = {
-    "a vector": (jnp.sin, X, {}, ValueError, ["fun: returned shape (2,)", "scalar is declared", "Sum or index it"]),
     "a vector with a gradient": (jnp.sin, X, {"gradient": g}, ValueError, ["fun: returned shape (2,)", "jvp or vjp"]),
     "a vector with a hessian": (jnp.sin, X, {"hessian": g}, ValueError, ["fun: returned shape (2,)", "Sum"]),
     "a vector with psd": (jnp.sin, X, {"psd": True, "jvp": lambda x, v: v}, ValueError, ["fun: returned shape (2,)"]),
-    "a scalar in a list": (lambda x: x[:1], X, {}, ValueError, ["fun: returned shape (1,)", "Sum or index it"]),
-    "auxiliary data": (lambda x: (f(x), x), X, {}, TypeError, ["fun: returned", "float32[2]", "no auxiliary data"]),
-    "an integer": (lambda x: jnp.int32(1), X, {}, TypeError, ["fun: output has dtype int32", "Leave it out"]),
-    "a complex number": (lambda x: f(x) * 1j, X, {}, TypeError, ["fun: output has dtype complex64", "real floats"]),
-    "a Boolean among outputs": (
-        lambda x: {"a": x, "ok": x > 0}, X, {"jvp": g}, TypeError, ["fun: output['ok'] has dtype bool", "Leave it out"],
+    "auxiliary data": (
+        lambda x: (f(x), x), X, {"gradient": g}, TypeError, ["fun: returned", "float32[2]", "has_aux=True"],
     ),
+    "an integer": (lambda x: jnp.int32(1), X, {}, TypeError, ["fun: output has dtype int32", "no output is a float"]),
+    "a complex number": (lambda x: f(x) * 1j, X, {}, TypeError, ["fun: output has dtype complex64", "two outputs"]),
+    "a complex number among outputs": (
+        lambda x: {"a": x, "z": x * 1j}, X, {}, TypeError, ["fun: output['z'] has dtype complex64", "two outputs"],
+    ),
+    "Booleans alone": (lambda x: x > 0, X, {}, TypeError, ["fun: output has dtype bool", "no output is a float"]),
     "nothing": (lambda x: None, X, {}, ValueError, ["fun: returned nothing", "Return the value"]),
     "a string": (lambda x: "abc", X, {}, (TypeError, ValueError), ["fun:"]),
     "raises": (raising, X, {}, ValueError, ["fun: raised RuntimeError", "no such table", "Call fun yourself"]),
@@ -85,13 +86,13 @@ BAD = {
     "random array": (lambda x: x @ RNG.random(2, np.float32), X, {}, ValueError, ["two traces of it differ"]),
     "not callable": (3, X, {}, TypeError, ["fun: got 3, an int", "a function is needed"]),
     "integers": (f, np.array([1, 2]), {}, TypeError, ["at: got a NumPy array of dtype int", "through args"]),
-    "an integer leaf": (
-        f, {"w": X, "n": np.arange(3, dtype=np.int32)}, {}, TypeError, ["at['n']: got", "int32", "through args"],
-    ),
     "a Python int": (f, 3, {}, TypeError, ["at: got 3, an int", "float arrays", "through args"]),
-    "a Python bool": (f, [X, True], {}, TypeError, ["at[1]: got True, a bool", "through args"]),
     "Booleans": (f, X > 1, {}, TypeError, ["at: got a NumPy array of dtype bool", "through args"]),
-    "a complex leaf": (f, np.complex64([1, 2]), {}, TypeError, ["at: got", "complex64", "two real leaves"]),
+    "a complex leaf": (f, np.complex64([1, 2]), {}, TypeError, ["at: got", "complex64", "conjugate", "two real"]),
+    "a complex leaf beside a float": (f, [X, 1j], {}, TypeError, ["at[1]: got 1j, a complex", "two real leaves"]),
+    "a complex argument": (
+        lambda x, y: f(x), X, {"args": (1j,), "argnums": (0, 1)}, TypeError, ["y: got 1j", "two real leaves"],
+    ),
     "a key as a leaf": (f, {"k": jax.random.key(0)}, {}, TypeError, ["at['k']: got", "through args"]),
     "NaN entries": (f, np.float32([1, np.nan]), {}, ValueError, ["at: has NaN or infinite", "finite point"]),
     "infinite leaf": (f, {"w": np.float32(np.inf)}, {}, ValueError, ["at['w']: has NaN or infinite", "finite point"]),
@@ -103,6 +104,24 @@ BAD = {
     "args no tuple": (f, X, {"args": 3}, TypeError, ["args: got 3", "args=(value,)"]),
     "args a list": (f, X, {"args": [3]}, TypeError, ["args: got [3]", "args=(value,)"]),
     "too many args": (f, X, {"args": (3,)}, ValueError, ["fun: raised TypeError", "positional argument"]),
+    "args beyond the last": (f, X, {"argnums": 1}, ValueError, ["argnums: got 1", "1 arguments", "from 0"]),
+    "an argument twice": (f, X, {"argnums": (0, 0)}, ValueError, ["argnums: got (0, 0)", "once"]),
+    "a text for argnums": (f, X, {"argnums": "x"}, TypeError, ["argnums: got 'x'", "tuple of ints"]),
+    "kwargs no dict": (f, X, {"kwargs": (1,)}, TypeError, ["kwargs: got (1,)", "give a dict"]),
+    "no auxiliary data": (f, X, {"has_aux": True}, TypeError, ["fun: returned", "pair (value, auxiliary data)"]),
+    "a number for has_aux": (f, X, {"has_aux": 1}, TypeError, ["has_aux: got 1", "True or False"]),
+    "an intent no callable": (f, X, {"intent": 3}, TypeError, ["intent: got 3", "a function is needed"]),
+    "an intent of another shape": (
+        lambda x: x, X, {"intent": f}, ValueError, ["intent: returned shape ()", "expected (2,)"],
+    ),
+    "None where x is a float": (
+        lambda p: f(p[0]), [X, 3], {"gradient": lambda p: [None, 3]}, TypeError,
+        ["gradient[0]: returned a NoneType", "static"],
+    ),
+    "another tree with an int": (
+        lambda p: f(p[0]), [X, 3], {"gradient": lambda p: [g(p[0])]}, TypeError,
+        ["gradient: returned the tree", "same containers"],
+    ),
     "a number as key": (f, X, {"key": 3}, TypeError, ["key: got 3", "jax.random.key(0)"]),
     "a text budget": (f, X, {"budget": "a"}, TypeError, ["budget: got 'a'", "give seconds or"]),
     "True as budget": (f, X, {"budget": True}, TypeError, ["budget: got True", "give seconds or"]),

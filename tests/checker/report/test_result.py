@@ -141,7 +141,7 @@ def test_the_document_is_json_with_the_old_keys_first():
         "resolution_as_run",
         "guarantee",
     ]
-    assert list(document) == [*keys, "seconds", "evaluations"]
+    assert list(document) == [*keys, "seconds", "evaluations", "function", "called_from"]
     assert document["worst_entries"][0]["ours"] == "nan"
     assert document["ulp_histogram"]["edges"][0] == "-inf"
     assert sum(document["ulp_histogram"]["counts"]) == 4
