@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from helpers.seeded.case import SET, STALE, hand, normal, own_jvp, own_vjp, positive, seeded, square
 
 CASES = []
@@ -217,8 +218,8 @@ def _(rng, dtype):
         "gradient",
         lambda bug: (
             lambda x: (
-                jnp.sinh(start if bug else x) + jnp.eye(4, dtype=dtype)[0] * (start if bug else x)[1]
-                + jnp.eye(4, dtype=dtype)[1] * (start if bug else x)[0]
+                jnp.sinh(start if bug else x) + np.eye(4, dtype=dtype)[0] * (start if bug else x)[1]
+                + np.eye(4, dtype=dtype)[1] * (start if bug else x)[0]
             )
         ),
         "stop gradient",

@@ -3,13 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from helpers.seeded.case import ADJOINT, Seeded, hand, normal, own_jvp, own_vjp, positive, seeded, spd, square
 
 CASES = []
 
 
 def newton(residual, start, steps):
-    """Return the root of `residual(z)` after so many unrolled Newton steps: the naive twin of an implicit derivative."""
+    """Return the root of `residual(z)` after unrolled Newton steps: the naive twin of an implicit derivative."""
     z = start
     for _ in range(steps):
         z = z - jnp.linalg.solve(jax.jacfwd(residual)(z), residual(z))
@@ -65,7 +66,7 @@ def _(rng, dtype):
     def rule(bug):
         def vjp(x, ct):
             slope = 1 - jnp.tanh(w @ layer(x) + x) ** 2
-            system = jnp.eye(3, dtype=w.dtype) - slope[:, None] * w
+            system = np.eye(3, dtype=dtype) - slope[:, None] * w
             return slope * jnp.linalg.solve(system if bug else system.T, ct)
 
         return vjp
@@ -86,7 +87,7 @@ def _(rng, dtype):
     def tangent(bug):
         def rule(x, v):
             j = jnp.cos(w @ plain(x))[:, None] * w / 2
-            return v + j @ v if bug else jnp.linalg.solve(jnp.eye(3, dtype=w.dtype) - j, v)
+            return v + j @ v if bug else jnp.linalg.solve(np.eye(3, dtype=dtype) - j, v)
 
         return rule
 
@@ -209,7 +210,7 @@ def _(rng, dtype):
     data, y = normal(rng, dtype, 6, 3), normal(rng, dtype, 6)
 
     def system(lam):
-        return data.T @ data + lam * jnp.eye(3, dtype=dtype)
+        return data.T @ data + lam * np.eye(3, dtype=dtype)
 
     def path(lam):
         return jnp.linalg.solve(system(lam), data.T @ y)
@@ -260,7 +261,7 @@ def _(rng, dtype):
     def rule(bug):
         def jvp(x, v):
             s = jax.nn.sigmoid(data @ plain(x))
-            h = data.T @ ((s * (1 - s))[:, None] * data) + (0 if bug else 0.5) * jnp.eye(3, dtype=dtype)
+            h = data.T @ ((s * (1 - s))[:, None] * data) + (0 if bug else 0.5) * np.eye(3, dtype=dtype)
             return jnp.linalg.solve(h, 0.5 * v)
 
         return jvp

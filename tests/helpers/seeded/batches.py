@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from helpers.seeded.case import BATCH, MEAN, hand, normal, own_jvp, own_vjp, positive, seeded, spd, square
 
 CASES = []

@@ -1,6 +1,6 @@
 """What a seeded bug is: a function, a derivative of it that is wrong, the right one, and the names it may be called by.
 
-`tests/checker/test_seeded_cases.py` proves every case without the checker: the right rule is right, the wrong one wrong.
+`tests/checker/test_seeded_cases.py` proves every case without the checker.
 """
 
 from collections.abc import Callable

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from helpers.seeded.case import CHAIN, FACTOR, hand, normal, own_jvp, own_vjp, positive, seeded, spd, square
 from jax.scipy import special
+
+from helpers.seeded.case import CHAIN, FACTOR, hand, normal, own_jvp, own_vjp, positive, seeded, spd, square
 
 CASES = []
 

@@ -1,7 +1,8 @@
-"""Seeded bugs of second order only: the gradient is right, the Hessian or what comes of a rule differentiated is not."""
+"""Seeded bugs of second order only: the gradient is right, the Hessian or the derivative of a rule is not."""
 
 import jax
 import jax.numpy as jnp
+
 from helpers.seeded.case import SECOND, composed, hand, normal, own_jvp, own_vjp, positive, seeded, spd, square
 
 CASES = []

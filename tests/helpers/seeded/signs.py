@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from helpers.seeded.case import SIGN, TERM, hand, normal, own_jvp, own_vjp, positive, seeded, spd, square
 from jax.scipy import special, stats
+
+from helpers.seeded.case import SIGN, TERM, hand, normal, own_jvp, own_vjp, positive, seeded, spd, square
 
 CASES = []
 
@@ -145,12 +146,12 @@ def _(rng, dtype):
     y, base = normal(rng, dtype, 4), spd(rng, dtype, 4)
 
     def nll(s):
-        k = jnp.exp(s["a"]) * base + jnp.exp(s["n"]) * jnp.eye(4, dtype=base.dtype)
+        k = jnp.exp(s["a"]) * base + jnp.exp(s["n"]) * np.eye(4, dtype=dtype)
         return 0.5 * y @ jnp.linalg.solve(k, y) + 0.5 * jnp.linalg.slogdet(k)[1]
 
     def rule(bug):
         def gradient(s):
-            k = jnp.exp(s["a"]) * base + jnp.exp(s["n"]) * jnp.eye(4, dtype=base.dtype)
+            k = jnp.exp(s["a"]) * base + jnp.exp(s["n"]) * np.eye(4, dtype=dtype)
             inverse = jnp.linalg.inv(k)
             alpha = inverse @ y
             m = 0.5 * (inverse + (1 if bug else -1) * jnp.outer(alpha, alpha))
