@@ -1,0 +1,208 @@
+"""Functions of arrays of `jax.numpy` and `jax.lax`."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from helpers.foreign.case import apart, case, normal, uniform
+
+V = [-2.3, -0.7, 0.4, 1.9]
+POS = [0.2, 0.9, 1.7, 4.0]
+
+CASES = [
+    case("jnp.cumsum", jnp.cumsum, normal(6), vector=True),
+    case("jnp.cumprod", jnp.cumprod, normal(6), vector=True),
+    case("jnp.cumprod with a zero", jnp.cumprod, [1.5, 0.0, 2.0, -0.5]),
+    case("jnp.prod with a zero", jnp.prod, [1.5, 0.0, 2.0, -0.5]),
+    case("jnp.prod with two zeros", jnp.prod, [1.5, 0.0, 2.0, 0.0], note="the gradient is 0, the hessian is not"),
+    case("jax.lax.cumlogsumexp", lax.cumlogsumexp, normal(6), vector=True),
+    case("jax.lax.cummax", lax.cummax, apart(6)),
+    case("jnp.sort", jnp.sort, apart(6), vector=True),
+    case("jax.lax.top_k, values", lambda x: lax.top_k(x, 3)[0], apart(7), vector=True),
+    case("jax.lax.sort by keys", lambda k, v: lax.sort((k, v), num_keys=1)[1], apart(5), normal(5)),
+    case("jnp.median, odd", jnp.median, apart(7)),
+    case("jnp.median, even", lambda x: jnp.median(x, axis=1), apart(2, 4), vector=True),
+    case("jnp.percentile", lambda x: jnp.percentile(x, jnp.array([20.0, 65.0], x.dtype)), apart(6), vector=True),
+    case("jnp.quantile in q", lambda q, x: jnp.quantile(x, q), [0.23, 0.61], args=(apart(6),)),
+    case("jnp.convolve", jnp.convolve, normal(5), normal(3), vector=True),
+    case(
+        "jax.lax.conv_general_dilated",
+        lambda x, k: lax.conv_general_dilated(x, k, (2,), "SAME"),
+        normal(1, 2, 5),
+        normal(2, 2, 3),
+    ),
+    case(
+        "jax.lax.conv_general_dilated, dilated",
+        lambda k, x: lax.conv_general_dilated(x, k, (1, 1), "VALID", rhs_dilation=(2, 1)),
+        normal(1, 1, 2, 2),
+        args=(normal(1, 1, 4, 3),),
+        vector=True,
+    ),
+    case(
+        "jax.lax.conv_transpose",
+        lambda x, k: lax.conv_transpose(x, k, (2,), "SAME", dimension_numbers=("NCW", "OIW", "NCW")),
+        normal(1, 1, 4),
+        normal(2, 1, 3),
+    ),
+    case("power spectrum by jnp.fft.fft", lambda x: jnp.abs(jnp.fft.fft(x)) ** 2, normal(6), vector=True),
+    case(
+        "a low-pass filter by jnp.fft.rfft and irfft",
+        lambda x: jnp.fft.irfft(jnp.fft.rfft(x) * jnp.array([1, 1, 0, 0]), 6),
+        normal(6),
+        vector=True,
+    ),
+    case(
+        "circular correlation by jnp.fft.fft2",
+        lambda x: jnp.fft.ifft2(jnp.abs(jnp.fft.fft2(x)) ** 2).real,
+        normal(3, 4),
+    ),
+    case(
+        "jnp.interp in the values",
+        lambda f, x, t: jnp.interp(x, t, f),
+        normal(4),
+        args=([0.3, 1.7, 2.2], [0.0, 1.0, 2.0, 3.0]),
+    ),
+    case(
+        "jnp.interp in x",
+        lambda x, t, f: jnp.interp(x, t, f),
+        [0.3, 1.7, 2.2],
+        args=([0.0, 1.0, 2.0, 3.0], normal(4)),
+        vector=True,
+    ),
+    case(
+        "jax.ops.segment_sum",
+        lambda x, i: jax.ops.segment_sum(x, i, 3),
+        normal(6),
+        args=([0, 2, 0, 1, 2, 2],),
+        vector=True,
+    ),
+    case("jax.ops.segment_max", lambda x, i: jax.ops.segment_max(x, i, 3), apart(6), args=([0, 2, 0, 1, 2, 2],)),
+    case("jax.ops.segment_prod", lambda x, i: jax.ops.segment_prod(x, i, 3), apart(6), args=([0, 2, 0, 1, 2, 2],)),
+    case("x[i], repeated", lambda x, i: x[i] ** 2, normal(4), args=([3, 1, 1],), vector=True),
+    case("x.at[i].add", lambda x, y, i: x.at[i].add(y * y), normal(4), normal(3), args=([3, 1, 1],)),
+    case("x.at[i].set", lambda x, y, i: x.at[i].set(y) ** 2, normal(4), normal(2), args=([3, 1],), vector=True),
+    case("x.at[i].mul", lambda x, y, i: x.at[i].mul(y, unique_indices=True), normal(4), normal(2), args=([3, 1],)),
+    case("x.at[i].min", lambda x, y, i: x.at[i].min(y), [0.5, -1.0, 2.0], [0.1, 1.5], args=([0, 1],)),
+    case("x.at[i].max", lambda x, y, i: x.at[i].max(y), [0.5, -1.0, 2.0], [0.1, 1.5], args=([0, 1],)),
+    case(
+        "jax.lax.reduce_window, max",
+        lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (2,), (2,), "VALID"),
+        apart(6),
+        vector=True,
+    ),
+    case("jax.lax.reduce_window, sum", lambda x: lax.reduce_window(x * x, 0.0, lax.add, (3,), (1,), "SAME"), normal(6)),
+    case(
+        "jax.lax.dynamic_update_slice", lambda x, u: lax.dynamic_update_slice(jnp.sin(x), u, (1,)), normal(4), normal(2)
+    ),
+    case("jnp.max over rows", lambda x: jnp.max(x, axis=1), apart(3, 3), vector=True),
+    case("jnp.min", jnp.min, apart(6)),
+    case("jnp.max, a tie", jnp.max, [1.0, 2.0, 2.0], note="a kink: JAX shares the derivative among the largest"),
+    case("jnp.maximum, a tie", jnp.maximum, [1.0, 2.0], [1.0, -2.0], note="a kink: half to each"),
+    case("jnp.abs at 0", jnp.abs, [0.0, -1.5], note="a kink: 0"),
+    case("jnp.where", lambda x: jnp.where(x > 0, jnp.log1p(jnp.abs(x)), jnp.sinh(x)), V, vector=True),
+    case(
+        "jnp.where that holds at one point",
+        lambda x: jnp.where(x == 0, 0.0, x * jnp.log(2.0)),
+        [0.5, 0.0, 2.0],
+        fault="of the function as written: its gradient at 0 is that of a branch which holds there alone, 0, where "
+        "log 2 = 0.693147180559945 is right. Any JAX",
+    ),
+    case("jnp.clip", lambda x: jnp.clip(x, -1.0, 1.0), V),
+    case(
+        "jnp.take_along_axis",
+        lambda x, i: jnp.take_along_axis(x, i, axis=1),
+        normal(2, 4),
+        args=([[0, 3], [2, 2]],),
+        vector=True,
+    ),
+    case(
+        "jnp.einsum, bilinear",
+        lambda x, a, y: jnp.einsum("bi,ijk,bj->bk", x, a, y),
+        normal(2, 2),
+        normal(2, 2, 3),
+        normal(2, 2),
+    ),
+    case("jnp.einsum, trace", lambda a: jnp.einsum("ij,ji->", a, a), normal(3, 3)),
+    case("jnp.nansum", lambda x: jnp.nansum(x * x), normal(5)),
+    case(
+        "jnp.nanmean with a nan masked",
+        lambda x: jnp.nanmean(jnp.where(jnp.arange(4) == 1, jnp.nan, x) ** 2),
+        normal(4),
+    ),
+    case("jnp.nanvar", jnp.nanvar, normal(5)),
+    case("jnp.std", lambda x: jnp.std(x, ddof=1, axis=0), normal(4, 2), vector=True),
+    case("jnp.var, large mean", jnp.var, normal(5, shift=1000.0)),
+    case("jnp.cov", jnp.cov, normal(2, 5)),
+    case("jnp.corrcoef", jnp.corrcoef, normal(2, 5)),
+    case("jnp.hypot", jnp.hypot, V, POS, vector=True),
+    case("jnp.arctan2", jnp.arctan2, V, [1.0, -0.5, -2.0, 0.3], vector=True),
+    case("jnp.logaddexp", jnp.logaddexp, V, POS, vector=True),
+    case("jnp.logaddexp, far apart", jnp.logaddexp, [-800.0, 3.0], [5.0, 60.0]),
+    case("jnp.logaddexp2", jnp.logaddexp2, V, POS),
+    case("jnp.sinc", jnp.sinc, V, vector=True),
+    case("jnp.sinc at 0 and near", jnp.sinc, [0.0, 1e-4, 1.0], note="a removable singularity"),
+    case("jnp.power in both", jnp.power, POS, V, vector=True),
+    case("jnp.power, 0 to the 2", lambda x: x**2.0, [0.0, -1.5]),
+    case("jnp.float_power", lambda x: jnp.power(x, 2.5), POS),
+    case("jnp.unwrap", jnp.unwrap, [0.2, 3.0, -3.0, -1.0, 2.9], vector=True),
+    case("jnp.expm1 and log1p, tiny", lambda x: jnp.expm1(x) * jnp.log1p(x), [1e-7, -1e-4, 0.5]),
+    case("jnp.cbrt", jnp.cbrt, V),
+    case("jnp.arccosh", jnp.arccosh, [1.001, 1.5, 20.0]),
+    case("jnp.arctanh", jnp.arctanh, [-0.95, 0.01, 0.6], vector=True),
+    case("jnp.mod in x and m", jnp.mod, [5.3, -2.2], [1.7, 1.5]),
+    case("jnp.polyval", jnp.polyval, normal(4), [0.7, -1.2], vector=True),
+    case("jnp.trapezoid", jnp.trapezoid, normal(5), [0.0, 0.5, 0.9, 2.0, 2.2]),
+    case("jnp.gradient", jnp.gradient, normal(6)),
+    case(
+        "jax.lax.associative_scan, affine maps",
+        lambda a, b: lax.associative_scan(lambda p, q: (p[0] * q[0], p[1] * q[0] + q[1]), (a, b))[1],
+        normal(5),
+        normal(5),
+        vector=True,
+    ),
+    case(
+        "jax.lax.scan, a recurrence",
+        lambda w, xs: lax.scan(lambda h, x: ((h := jnp.tanh(w * h + x)), h), jnp.zeros((), xs.dtype), xs)[1],
+        0.7,
+        normal(5),
+        vector=True,
+    ),
+    case(
+        "jax.lax.scan, Euler steps of a pendulum",
+        lambda s: lax.scan(lambda s, _: (s + 0.125 * jnp.array([s[1], -jnp.sin(s[0])]), None), s, None, 8)[0],
+        [0.7, -0.3],
+    ),
+    case(
+        "jax.lax.fori_loop, Newton's square root",
+        lambda a: lax.fori_loop(0, 8, lambda _, x: 0.5 * (x + a / x), jnp.ones_like(a)),
+        POS,
+    ),
+    case("jax.lax.cond", lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.exp, x), V, vector=True),
+    case("jax.lax.switch", lambda x, i: lax.switch(i, [jnp.sin, jnp.cosh, jnp.exp], x), V, args=(1,)),
+    case("jax.lax.map with remat", lambda x: lax.map(jax.checkpoint(lambda y: jnp.sin(y) * y), x), V),
+    case(
+        "jax.vmap of a quadratic form",
+        lambda x, a: jax.vmap(lambda y: y @ a @ y)(x),
+        normal(3, 2),
+        normal(2, 2),
+        vector=True,
+    ),
+    case(
+        "pairwise distances, kernel sum",
+        lambda x: jnp.sum(jnp.exp(-jnp.sum((x[:, None] - x[None]) ** 2, -1))),
+        normal(4, 2),
+    ),
+    case("jax.image.resize, linear", lambda x: jax.image.resize(x, (5,), "linear"), normal(3), vector=True),
+    case(
+        "jax.scipy.ndimage.map_coordinates",
+        lambda c, x: jax.scipy.ndimage.map_coordinates(x, [c], order=1),
+        [0.3, 1.6],
+        args=(normal(4),),
+    ),
+    case("jax.scipy.signal.convolve", jax.scipy.signal.convolve, uniform(0.0, 1.0, 4), normal(3)),
+    case(
+        "jax.scipy.integrate.trapezoid of exp", lambda x: jax.scipy.integrate.trapezoid(jnp.exp(x), x), [0.0, 0.4, 1.0]
+    ),
+]
