@@ -93,7 +93,7 @@ CASES = [
     linen("Conv", lambda nn: nn.Conv(2, (2, 2)), IMAGE, vector=True),
     linen("Conv in its input, strided", lambda nn: nn.Conv(2, (2, 2), strides=2), IMAGE, in_input=True),
     linen("ConvTranspose", lambda nn: nn.ConvTranspose(2, (2,)), normal(1, 3, 2)),
-    linen("Embed", lambda nn: nn.Embed(5, 3), ([0, 3, 3, 1],), vector=True),
+    linen("Embed", lambda nn: nn.Embed(5, 3), [0, 3, 3, 1], vector=True),
     linen("PReLU", lambda nn: nn.PReLU(), X23),
     linen("LSTMCell in its input", lambda nn: _Cell(nn.LSTMCell(2)), normal(3), in_input=True),
     linen("GRUCell in its input", lambda nn: _Cell(nn.GRUCell(2)), normal(3), in_input=True, vector=True),
