@@ -19,4 +19,4 @@ def test_a_right_derivative_is_not_accused(case, dtype):
     pytest.importorskip(case.library)
     fun, at, args = case.example(dtype)
     report = js.crosscheck(fun, at, args=args)
-    assert report.verdict != "DISAGREE" or case.fault, str(report)
+    assert report.verdict != "DISAGREE" or case.fault or case.undefined, str(report)
