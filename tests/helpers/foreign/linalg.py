@@ -13,7 +13,7 @@ NEAR = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0625]]
 RANK_ONE = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [-1.0, -2.0, -3.0]]
 DET = (
     "the hessian of det is 0 at a matrix of rank n - 2, where some second derivatives are entries of the matrix "
-    "(mpmath's second derivative in a11 and a22 of diag(8, 0, 0) is 8); the gradient, 0, is right. JAX 0.10.2"
+    "(mpmath's second derivative in a22 and a33 of diag(8, 0, 0) is 8); the gradient, 0, is right. JAX 0.10.2"
 )
 
 
