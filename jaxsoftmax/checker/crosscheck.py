@@ -18,7 +18,7 @@ from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp
 from jaxsoftmax.checker.compare.mpmath_twin import check_twin
 from jaxsoftmax.checker.compare.rules import Rule, given_rules, own_rules
 from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
-from jaxsoftmax.checker.compare.witnesses import settle
+from jaxsoftmax.checker.compare.witnesses import beside, settle
 from jaxsoftmax.checker.diagnosis.order import name_diagnoses
 from jaxsoftmax.checker.inputs.arguments import require_callable, require_like, require_scalar
 from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
@@ -240,10 +240,19 @@ def _require_finite(session: Session, traced: Traced) -> None:
 
 def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> list[Hand]:
     hands: list[Hand] = []
+    settled = truth
     maps: dict[str, LinearMap] = {}
     sources = {kind: traced for kind, _, traced in rules}
     curvature = None
+    first = session
     for kind, name, traced in rules:
+        if first.branched and kind not in ("gradient", "value_and_gradient"):
+            if settled is not None and settled.route == DIFFERENCES:
+                session.note(f"{name} was not checked: the function is known by its values alone")
+                continue
+            if session is first:
+                session = beside(first)
+                truth = find_truth(session)
         if kind in ("gradient", "value_and_gradient") and truth is not None:
             hands.append(check_gradient(session, name, traced, truth, with_value=kind == "value_and_gradient"))
         elif kind in ("hvp", "hessian") and truth is not None:
@@ -260,8 +269,8 @@ def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: 
         check_dual(session, maps["jvp"], maps["vjp"], [sources["jvp"], sources["vjp"]])
     if hands and "hvp" in maps:
         check_consistent(session, hands[0].traced, sources["hvp"], maps["hvp"])
-    if hands and truth is not None:
-        check_along(session, hands, truth, maps.get("hvp"))
+    if hands and settled is not None:
+        check_along(first, hands, settled, maps.get("hvp") if session is first else None)
     if psd and truth is not None:
         check_semidefinite(session, curvature or find_curvature(session, truth))
     return hands

@@ -22,7 +22,11 @@ class Budget:
     guarantees.
 
     Attributes:
-        seconds: wall-clock time after which no further probe starts. One evaluation is never cut short.
+        seconds: wall-clock time after which no further probe or comparison starts; an analysis whose compilation would
+            take more than a tenth of it is left out, and the report says so. One evaluation is never cut short.
+        quick: compare every entry to half of the digits of its dtype, without an analysis of rounding, and hold the
+            function to differences along one direction: what a test can afford. `budget="quick"` is short for
+            Budget(seconds=10, quick=True).
         bytes: memory for intermediate values of one compiled program and for dense matrices.
 
     Raises:
@@ -31,19 +35,22 @@ class Budget:
     Example:
         >>> import jaxsoftmax as js
         >>> js.Budget(seconds=5)
-        Budget(seconds=5, bytes=2147483648)
+        Budget(seconds=5, bytes=2147483648, quick=False)
     """
 
     seconds: float = 60.0
     bytes: float = 2**31
+    quick: bool = False
 
     def __post_init__(self) -> None:
         positive_real("budget.seconds", self.seconds)
         positive_real("budget.bytes", self.bytes)
+        if not isinstance(self.quick, bool):
+            raise TypeError(f"budget.quick: got {show(self.quick)}; give True or False.")
 
 
-def as_budget(budget: Budget | float | None) -> Budget:
-    """A budget, or seconds, or None for the default.
+def as_budget(budget: Budget | float | str | None) -> Budget:
+    """A budget, or seconds, or "quick", or None for the default.
 
     Raises:
         TypeError: neither.
@@ -53,8 +60,10 @@ def as_budget(budget: Budget | float | None) -> Budget:
         return Budget()
     if isinstance(budget, Budget):
         return budget
+    if isinstance(budget, str) and budget == "quick":
+        return Budget(seconds=10.0, quick=True)
     if isinstance(budget, bool) or not isinstance(budget, int | float):
-        raise TypeError(f"budget: got {show(budget)}; give seconds or jaxsoftmax.Budget(seconds=..., bytes=...).")
+        raise TypeError(f"budget: got {show(budget)}; give seconds, 'quick' or jaxsoftmax.Budget(...).")
     return Budget(seconds=positive_real("budget", budget))
 
 

@@ -21,6 +21,7 @@ from jaxsoftmax.checker.inputs.budget import Clock
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.jaxprs.equations import equations
 from jaxsoftmax.checker.report.result import Finding, Subject, compare
 from jaxsoftmax.checker.report.verdict import Family
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
@@ -29,6 +30,10 @@ U64 = 2.0**-53
 _TINY_OVER_U64 = float(np.finfo(np.float64).tiny) / U64
 # Programs whose intermediate values exceed this many bytes are run sparingly: one rounding analysis, few probes.
 LEAN_BYTES = 2.0**24
+# Seconds that the analysis of one equation takes to compile, measured on functions of 30 to 2,000 equations; and the
+# share of the budget that one analysis may take.
+_ANALYSIS = 0.008
+_SHARE = 0.1
 # Products in TF32 keep 11 bits, in bfloat16 8: GPUs and TPUs use them for float32 operands unless told otherwise.
 _PRODUCT_BITS = {"cpu": 24, "gpu": 11, "cuda": 11, "rocm": 11, "tpu": 8}
 
@@ -156,6 +161,11 @@ class Session:
         return self.point.eps / 2
 
     @property
+    def quick(self) -> bool:
+        """No analysis of rounding, few routes."""
+        return self.clock.budget.quick
+
+    @property
     def double(self) -> bool:
         """The rules run in float64 throughout."""
         return self.point.eps == 2.0**-52
@@ -173,12 +183,24 @@ class Session:
         arithmetic = Arithmetic(tiny_over_u, 2.0 ** (24 - bits) if narrow else 1.0)
         options: Any = {"arithmetic": arithmetic, "narrow": narrow, "data": data}
         with jax.enable_x64(True):
+            if self.quick or self._dear(program):
+                return _unbounded(program, args)
             try:
                 with _quiet_callbacks():
                     return self._measured(program, args, options)
             except jax.errors.JaxRuntimeError:  # foreign code inside refuses what an analysis gives it
-                values = numbers(program.values(*args))
-                return Measured(values, [np.full(value.shape, np.inf) for value in values])
+                return _unbounded(program, args)
+
+    def _dear(self, program: Program) -> bool:
+        """Whether the analysis of a program would take too much of the budget; nearly all of it is compilation."""
+        seconds = _ANALYSIS * sum(1 for _ in equations(program.jaxpr))
+        if seconds <= _SHARE * self.clock.budget.seconds:
+            return False
+        self.note(
+            f"the analysis of rounding was left out where it would take more than {_SHARE:.0%} of the budget (about "
+            f"{seconds:.0f} s to compile); half of the digits were asked for instead"
+        )
+        return True
 
     def _measured(self, program: Program, args: Any, options: Any) -> Measured:
         outs, errors = program.errors(*args, **options)
@@ -254,17 +276,22 @@ class Session:
         """Compare leaf by leaf, keep the finding, and return it."""
         paths = self.point.paths if paths is None else paths
         u = U64 if subject.dtype is None else self.u
-        tolerances, unbounded = zip(
-            *(half_digits(*pair, u) for pair in zip(tolerances, theirs, strict=True)), strict=True
-        )
+        found = [half_digits(tolerance, other, u) for tolerance, other in zip(tolerances, theirs, strict=True)]
+        tolerances = [tolerance for tolerance, _ in found]
+        # Differences have an error estimate of their own: half of the digits are then what is known of the rule's.
+        unbounded = any(flag for _, flag in found) and family is Family.PROGRAM and not self.quick
         finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
-        finding = dataclasses.replace(
-            finding, subject=subject, family=family, unbounded=any(unbounded) and family is Family.PROGRAM
-        )
+        finding = dataclasses.replace(finding, subject=subject, family=family, unbounded=unbounded)
         self.findings.append(finding)
         if table:
             self.tables.append(Table(subject.text, paths, list(ours), list(theirs), list(tolerances)))
         return finding
+
+
+def _unbounded(program: Program, args: Any) -> Measured:
+    """A program's values, without a bound of their rounding."""
+    values = numbers(program.values(*args))
+    return Measured(values, [np.full(value.shape, np.inf) for value in values])
 
 
 @contextmanager

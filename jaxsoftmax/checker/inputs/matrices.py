@@ -86,7 +86,9 @@ def compare_matrices(
         rest, own = parted(tolerance, own)
         options = {"own_tolerance": own, "label": label, "identity": identity}
         finding = compare(statement, subject.text, route, ours, theirs, rest, **options)
-    finding = dataclasses.replace(finding, excuse=session.excuse, subject=subject, unbounded=unbounded)
+    finding = dataclasses.replace(
+        finding, excuse=session.excuse, subject=subject, unbounded=unbounded and not session.quick
+    )
     session.excuse = None
     session.findings.append(finding)
     if table:
