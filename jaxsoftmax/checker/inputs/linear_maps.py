@@ -21,8 +21,10 @@ _SAMPLED = 16
 _BATCH = 64
 # Directions analysed at once: one compiled program serves every count.
 _TOGETHER = 8
-# Columns in doubt that get their own analysis, in all.
+# Columns in doubt that get their own analysis: so many at once, and so many in all (of a diagonal matrix every one, for
+# the bounds carried over from other columns are 0 on it).
 _CONFIRMED = 32
+_CONFIRMED_IN_ALL = 1024
 
 
 @dataclasses.dataclass
@@ -163,10 +165,13 @@ class Bounds:
 
     def confirm(self, columns: np.ndarray) -> None:
         """Replace the bounds of these columns by their own analysis."""
-        fresh = np.array([c for c in columns if c not in self.done][:_CONFIRMED], int)
-        if len(fresh):
-            self.units[:, fresh] = self.source.columns(fresh)[1]
-            self.done |= set(fresh.tolist())
+        fresh = np.array([c for c in columns if c not in self.done][:_CONFIRMED_IN_ALL], int)
+        for start in range(0, len(fresh), _CONFIRMED):
+            if start and not self.source.session.clock.allows(0.5):
+                break
+            part = fresh[start : start + _CONFIRMED]
+            self.units[:, part] = self.source.columns(part)[1]
+            self.done |= set(part.tolist())
 
 
 def doubtful(error: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
