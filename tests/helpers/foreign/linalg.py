@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import jax.scipy.linalg as sl
+import numpy as np
 
 from helpers.foreign.case import case, definite, normal, regular
 
 la = jnp.linalg
 WIDE, TALL = normal(2, 4), normal(4, 2)
 NEAR = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0625]]
-RANK_ONE = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [-1.0, -2.0, -3.0]]
 DET = (
-    "the hessian of det is 0 at a matrix of rank n - 2, where some second derivatives are entries of the matrix "
-    "(mpmath's second derivative in a22 and a33 of diag(8, 0, 0) is 8); the gradient, 0, is right. JAX 0.10.2"
+    "the second derivative in a33 and a44 of det at diag(8, 1, 0, 0) is 0, where 8 is right (the determinant is then "
+    "8 a33 a44); the gradient, 0, is right, and so is the hessian of 3 by 3 matrices. JAX 0.10.2"
 )
 
 
 def spread(rng):
     """A symmetric matrix with eigenvalues well apart."""
-    import numpy as np
-
     q = np.linalg.qr(rng.standard_normal((4, 4)))[0]
     return q @ np.diag([-1.5, 0.4, 1.3, 3.0]) @ q.T
 
@@ -36,7 +34,8 @@ CASES = [
     case("jnp.linalg.det, 2 by 2", la.det, normal(2, 2)),
     case("jnp.linalg.det, nearly singular", la.det, NEAR),
     case("jnp.linalg.det of rank n - 1", la.det, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.0, 7.0, 9.0]]),
-    case("jnp.linalg.det of rank n - 2", la.det, [[8.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], fault=DET),
+    case("jnp.linalg.det of rank n - 2, 3 by 3", la.det, [[8.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+    case("jnp.linalg.det of rank n - 2", la.det, lambda rng: np.diag([8.0, 1.0, 0.0, 0.0]), fault=DET),
     case("jnp.linalg.slogdet", lambda a: la.slogdet(a)[1], regular(4)),
     case("jnp.linalg.slogdet of a definite matrix", lambda a: la.slogdet(a).logabsdet, definite(4)),
     case("jnp.linalg.solve in A and b", la.solve, regular(3), normal(3), vector=True),
