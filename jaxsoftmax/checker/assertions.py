@@ -27,6 +27,7 @@ def assert_derivatives(
             has a finite bound), "INCONCLUSIVE" (routes contradict each other).
         options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `argnums`, `intent`, `key`, ... With
             no rule among them, the function's own derivatives are checked, in `at` and in all args that hold floats.
+            `budget` is "quick" unless given: every entry to half of its digits. ``budget=60`` bounds the rounding too.
 
     Returns:
         The `CrossCheckReport`.
@@ -50,6 +51,6 @@ def assert_derivatives(
     if at is _DECLARED:
         options = {**declared_example(fun), **options}
         at = options.pop("at")
-    report = crosscheck(fun, at, **options)
+    report = crosscheck(fun, at, **{"budget": "quick", **options})
     report.raise_unless_agree(allow)
     return report

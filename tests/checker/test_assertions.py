@@ -41,24 +41,31 @@ def test_assert_derivatives_hands_everything_on_and_returns_the_report(check):
     rule = lambda x: 3 * x**2  # noqa: E731
     report = js.assert_derivatives(cube, AT, gradient=rule, psd=True)
     assert report.verdict == "AGREE"
-    assert check.calls == [(cube, AT, {"gradient": rule, "psd": True})]
+    assert check.calls == [(cube, AT, {"budget": "quick", "gradient": rule, "psd": True})]
 
 
 @pytest.mark.parametrize(
     ("verdict", "allowed", "raises"),
-    [("DISAGREE", True, True), ("ROUNDING", True, False), ("ROUNDING", False, True), ("AGREE", False, False)],
+    [
+        ("AGREE", (), False),
+        ("DISAGREE", ("ROUNDING", "NOT CHECKED", "INCONCLUSIVE"), True),
+        ("ROUNDING", (), True),
+        ("ROUNDING", ("ROUNDING",), False),
+        ("NOT CHECKED", ("ROUNDING",), True),
+        ("INCONCLUSIVE", "INCONCLUSIVE", False),
+    ],
 )
-def test_it_raises_on_disagreement_and_on_rounding_where_asked(check, verdict, allowed, raises):
+def test_it_passes_on_agreement_alone_unless_the_caller_allows_more_by_name(check, verdict, allowed, raises):
     check.verdict = verdict
     if raises:
         with pytest.raises(js.DerivativeError, match=f"Cross-check: {verdict}") as caught:
-            js.assert_derivatives(cube, AT, allow_rounding=allowed)
+            js.assert_derivatives(cube, AT, allow=allowed)
         assert caught.value.report.verdict == verdict
         # pytest's own frame filter: the failure points at the line of the test, not into the helper.
         assert [entry.path.name for entry in caught.traceback.filter(caught)] == ["test_assertions.py"]
     else:
-        assert js.assert_derivatives(cube, AT, allow_rounding=allowed).verdict == verdict
-    assert check.calls == [(cube, AT, {})]
+        assert js.assert_derivatives(cube, AT, allow=allowed).verdict == verdict
+    assert check.calls == [(cube, AT, {"budget": "quick"})]
 
 
 def test_without_a_point_the_declared_example_is_used_and_overruled(check):
@@ -67,7 +74,7 @@ def test_without_a_point_the_declared_example_is_used_and_overruled(check):
         return jnp.sum(x**2)
 
     js.assert_derivatives(square, key=2)
-    assert check.calls == [(square, AT, {"psd": True, "key": 2})]
+    assert check.calls == [(square, AT, {"budget": "quick", "psd": True, "key": 2})]
     with pytest.raises(ValueError, match="cube: no example is declared"):
         js.assert_derivatives(cube)
 

@@ -308,7 +308,7 @@ def test_the_report_holds_what_it_promises():
     assert report.ulp_histogram is not None and report.worst.ratio > 1
     assert json.loads(json.dumps(report.to_dict()))["verdict"] == "DISAGREE"
     with pytest.raises(AssertionError, match="DISAGREE"):
-        report.raise_if_disagree()
+        report.raise_unless_agree()
 
 
 def test_nothing_of_jaxs_configuration_is_changed_and_float64_stays_inside():

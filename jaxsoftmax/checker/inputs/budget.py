@@ -63,7 +63,7 @@ def as_budget(budget: Budget | float | str | None) -> Budget:
     if isinstance(budget, str) and budget == "quick":
         return Budget(seconds=10.0, quick=True)
     if isinstance(budget, bool) or not isinstance(budget, int | float):
-        raise TypeError(f"budget: got {show(budget)}; give seconds, 'quick' or jaxsoftmax.Budget(...).")
+        raise TypeError(f"budget: got {show(budget)}; give seconds or jaxsoftmax.Budget(...), or 'quick'.")
     return Budget(seconds=positive_real("budget", budget))
 
 

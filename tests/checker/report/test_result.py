@@ -94,31 +94,33 @@ def test_given_diagnoses_come_before_the_blind_comparisons():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "rounding", "raises"),
+    ("verdict", "allow", "raises"),
     [
-        ("AGREE", "pass", False),
-        ("AGREE", "raise", False),
-        ("ROUNDING", "pass", False),
-        ("ROUNDING", "raise", True),
-        ("DISAGREE", "pass", True),
-        ("DISAGREE", "raise", True),
+        ("AGREE", (), False),
+        ("ROUNDING", (), True),
+        ("ROUNDING", ("ROUNDING",), False),
+        ("INCONCLUSIVE", ("ROUNDING", "NOT CHECKED"), True),
+        ("DISAGREE", ("ROUNDING", "NOT CHECKED", "INCONCLUSIVE"), True),
     ],
 )
-def test_raise_if_disagree_raises_an_assertion_with_the_report(verdict, rounding, raises):
+def test_raise_unless_agree_raises_an_assertion_with_the_report(verdict, allow, raises):
     report = CrossCheckReport(verdict, (finding().check,))
     if not raises:
-        assert report.raise_if_disagree(rounding) is None
+        assert report.raise_unless_agree(allow) is None
         return
     with pytest.raises(AssertionError) as caught:
-        report.raise_if_disagree(rounding)
+        report.raise_unless_agree(allow)
     assert isinstance(caught.value, DerivativeError)
     assert str(caught.value) == repr(report)
     assert caught.value.report is report
 
 
-def test_rounding_is_pass_or_raise():
-    with pytest.raises(ValueError, match="rounding: got 'stop'; give 'pass' or 'raise'"):
-        CrossCheckReport("AGREE", ()).raise_if_disagree("stop")
+@pytest.mark.parametrize("allow", ["DISAGREE", ("AGREE",), "rounding"])
+def test_what_may_be_allowed_is_named(allow):
+    with pytest.raises(
+        ValueError, match=r"allow: got .*; give verdicts among 'ROUNDING', 'NOT CHECKED', 'INCONCLUSIVE'"
+    ):
+        CrossCheckReport("ROUNDING", ()).raise_unless_agree(allow)
 
 
 def test_the_error_and_the_report_travel_between_processes():

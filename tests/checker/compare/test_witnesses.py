@@ -1,0 +1,76 @@
+"""Where a program's derivative is not its function's: a branch at the point, a bisection, a loop with a tolerance."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+
+X = np.array([0.5, 0.0, 2.0])
+
+
+def at_a_point(x):
+    """x log 2, written with a branch that holds at x = 0 alone."""
+    return jnp.sum(jnp.where(x == 0, 0.0, x * jnp.log(2.0)))
+
+
+def test_a_branch_that_holds_at_one_point_only_is_seen_by_every_route():
+    right = js.crosscheck(at_a_point, X, gradient=lambda x: jnp.full_like(x, jnp.log(2.0)))
+    assert right.verdict == "AGREE", str(right)
+    assert any("takes a branch that it does not take around it ([1])" in note for note in right.notes)
+    wrong = js.crosscheck(at_a_point, X, gradient=jax.grad(at_a_point))
+    assert wrong.verdict == "DISAGREE", str(wrong)
+    assert [e.path for e in wrong.worst_entries[:1]] == ["[1]"]
+    assert js.crosscheck(at_a_point, X).verdict == "DISAGREE"  # JAX's own derivative of it is that wrong one
+
+
+def root(a):
+    """m with m³ + m = a, by bisection: no digit of it depends on a through anything but comparisons."""
+
+    def halve(_, ends):
+        low, high = ends
+        middle = (low + high) / 2
+        above = middle**3 + middle > a
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    low, high = jax.lax.fori_loop(0, 60, halve, (jnp.zeros_like(a), jnp.full_like(a, 4.0)))
+    return (low + high) / 2
+
+
+def slope(a):
+    return 1 / (3 * root(a) ** 2 + 1)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (0.0, "DISAGREE"), (2.0, "DISAGREE")])
+def test_a_bisection_is_held_to_its_values(factor, verdict):
+    """Autodiff and the complex step of it are 0; differences are right to 1e-13."""
+    a = np.array([1.0, 2.0, 5.3])
+    report = js.crosscheck(lambda a: jnp.sum(root(a)), a, gradient=lambda a: factor * slope(a))
+    assert report.verdict == verdict, str(report)
+    assert any("decides by comparisons" in note for note in report.notes)
+
+
+def test_contradicting_routes_are_inconclusive_and_shown():
+    """Newton's iteration stops at a tolerance: its values are right to 1e-3, its derivative lags behind them."""
+
+    def newton(a):
+        def going(state):
+            x, before = state
+            return jnp.abs(x - before) > 1e-3
+
+        def step(state):
+            x, _ = state
+            return x - (x - a) * 0.9, x  # linear convergence, so that the tolerance shows
+
+        return jax.lax.while_loop(going, step, (0.0 * a, 0.0 * a + 1.0))[0]
+
+    report = js.crosscheck(newton, np.float64(0.7), gradient=jnp.ones_like)
+    assert report.verdict in ("DISAGREE", "INCONCLUSIVE"), str(report)
+
+
+def test_values_do_not_overrule_an_error_that_they_cannot_see():
+    """1e-9 in one entry: differences agree within their estimate, the program decides."""
+    x = np.array([0.3, 1.1])
+    wrong = lambda x: jnp.cos(x) * jnp.array([1.0, 1.0 + 1e-9])  # noqa: E731
+    assert js.crosscheck(lambda x: jnp.sum(jnp.sin(x)), x, gradient=wrong).verdict == "DISAGREE"
