@@ -75,7 +75,7 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
             FIRST, Subject(name), truth.route, formula, *judged, own, table=table, family=truth.family
         )
         uniform = len({leaf.dtype for leaf in session.point.leaves}) == 1  # one rounding of the data is one number
-        if not finding.check.passed and uniform and not session.double:
+        if not finding.check.passed and uniform and not session.double and not session.quick:
             finding, effects = _excused(session, finding, program, formula, judged, truth, with_value)
             known = [e + session.u * d for e, d in zip(known, effects, strict=True)]
         finding = _not_finite(session, finding, judged.target)
@@ -119,9 +119,10 @@ def _excused(
     for code, first in ((program, int(with_value)), (truth.program, 1)):
         with_data = session.measure(code, session.wide(), data=True).errors[first:]
         without = session.measure(code, session.wide()).errors[first:]
-        with np.errstate(invalid="ignore"):  # unknown less unknown excuses nothing
+        with np.errstate(invalid="ignore"):  # what is unknown excuses nothing
             # never negative: estimates from samples stand in for some bounds, and other samples may be smaller
-            more = [np.maximum(np.nan_to_num(a - b), 0.0) for a, b in zip(with_data, without, strict=True)]
+            more = [np.maximum(a - b, 0.0) for a, b in zip(with_data, without, strict=True)]
+            more = [np.where(np.isfinite(d), d, 0.0) for d in more]
         effects = [e + d for e, d in zip(effects, more, strict=True)]
     tolerance = [t + session.u * e for t, e in zip(judged.tolerance, effects, strict=True)]
     check = finding.check

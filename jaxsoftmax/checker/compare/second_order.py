@@ -112,7 +112,8 @@ def check_hvp(session: Session, traced: Traced, truth: Curvature) -> LinearMap:
         (tolerance,) = excused(session, traced, "hvp", [ours], [ours.T], [U64 * both], [session.u * both])
         _compare_transpose(session, "hvp", ours, tolerance)
     _check_probes(session, traced, hand, truth, whole=bounds is not None)
-    _check_linear(session, hand)
+    if not session.quick:
+        _check_linear(session, hand)
     return hand
 
 
@@ -144,6 +145,8 @@ def _check_probes(session: Session, traced: Traced, hand: LinearMap, truth: Curv
     def of(run: Any, consts: Any) -> LinearMap:
         return hessian_products(session, run, consts, truth.route)
 
+    if session.quick:
+        return
     few = slice(3)
     measured = (probes[few], theirs[few], own[few], units[few])
     check_as_run(session, SECOND, "hvp", truth.route, traced, hand, of, *measured, names, where)

@@ -25,8 +25,8 @@ class Budget:
         seconds: wall-clock time after which no further probe or comparison starts; an analysis whose compilation would
             take more than a tenth of it is left out, and the report says so. One evaluation is never cut short.
         quick: compare every entry to half of the digits of its dtype, without an analysis of rounding, and hold the
-            function to differences along one direction: what a test can afford. `budget="quick"` is short for
-            Budget(seconds=10, quick=True).
+            function to differences along one direction: what a test can afford. Where that much does not agree, the
+            whole check decides. `budget="quick"` is short for Budget(quick=True).
         bytes: memory for intermediate values of one compiled program and for dense matrices.
 
     Raises:
@@ -61,7 +61,7 @@ def as_budget(budget: Budget | float | str | None) -> Budget:
     if isinstance(budget, Budget):
         return budget
     if isinstance(budget, str) and budget == "quick":
-        return Budget(seconds=10.0, quick=True)
+        return Budget(quick=True)
     if isinstance(budget, bool) or not isinstance(budget, int | float):
         raise TypeError(f"budget: got {show(budget)}; give seconds or jaxsoftmax.Budget(...), or 'quick'.")
     return Budget(seconds=positive_real("budget", budget))

@@ -6,6 +6,7 @@ Guarded by `tests/checker/inputs/test_program.py`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ U64 = 2.0**-53
 _TINY_OVER_U64 = float(np.finfo(np.float64).tiny) / U64
 # Programs whose intermediate values exceed this many bytes are run sparingly: one rounding analysis, few probes.
 LEAN_BYTES = 2.0**24
+# Half of float64's digits in units of its unit roundoff.
+_HALF = U64**-0.5
 # Seconds that the analysis of one equation takes to compile, measured on functions of 30 to 2,000 equations; and the
 # share of the budget that one analysis may take.
 _ANALYSIS = 0.008
@@ -155,10 +158,15 @@ class Session:
     suspects: list[Suspect] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def u(self) -> float:
-        """Unit roundoff of the working dtype."""
-        return self.point.eps / 2
+        """Unit roundoff of the working dtype; that of a narrower one, where the function computes in that itself."""
+        own = [float(jnp.finfo(dtype).eps) for dtype in self.fun.reduced] if self.double else []
+        if own:
+            self.note(
+                f"fun itself computes in {', '.join(self.fun.reduced)}, so the rules as they run are held to that, too"
+            )
+        return max(self.point.eps, *own) / 2 if own else self.point.eps / 2
 
     @property
     def quick(self) -> bool:
@@ -183,7 +191,10 @@ class Session:
         arithmetic = Arithmetic(tiny_over_u, 2.0 ** (24 - bits) if narrow else 1.0)
         options: Any = {"arithmetic": arithmetic, "narrow": narrow, "data": data}
         with jax.enable_x64(True):
-            if self.quick or self._dear(program):
+            if self.quick:
+                values = numbers(program.values(*args))
+                return Measured(values, [np.full(v.shape, _HALF * np.max(np.abs(v), initial=0.0)) for v in values])
+            if self._dear(program):
                 return _unbounded(program, args)
             try:
                 with _quiet_callbacks():
@@ -218,6 +229,10 @@ class Session:
         self.clock.evaluations += 1
         with jax.enable_x64(True):
             return numbers(program.values(*args))
+
+    def capped(self, tolerance: Any, theirs: Any) -> np.ndarray:
+        """Of a quick check: no more than half of the digits of the working dtype."""
+        return np.minimum(tolerance, math.sqrt(self.u) * np.max(np.abs(theirs), initial=0.0))
 
     def program(self, fn: Callable[..., Any], consts: Sequence[Any], *templates: Any) -> Program:
         """Trace ``fn(consts, *templates)`` under x64."""
@@ -276,6 +291,8 @@ class Session:
         """Compare leaf by leaf, keep the finding, and return it."""
         paths = self.point.paths if paths is None else paths
         u = U64 if subject.dtype is None else self.u
+        if self.quick and subject.dtype is not None:
+            tolerances = [self.capped(*pair) for pair in zip(tolerances, theirs, strict=True)]
         found = [half_digits(tolerance, other, u) for tolerance, other in zip(tolerances, theirs, strict=True)]
         tolerances = [tolerance for tolerance, _ in found]
         # Differences have an error estimate of their own: half of the digits are then what is known of the rule's.

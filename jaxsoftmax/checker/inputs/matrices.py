@@ -75,6 +75,8 @@ def compare_matrices(
     def label(index: tuple[int, ...]) -> dict[str, Any]:
         return {"path": f"{rows(index[0]) or 'output'}, {columns(index[1])}"}
 
+    if session.quick and subject.dtype is not None:
+        tolerance = session.capped(tolerance, theirs)
     tolerance, unbounded = half_digits(tolerance, theirs, U64 if subject.dtype is None else session.u)
     tolerance, own = np.broadcast_to(tolerance, np.shape(theirs)), np.broadcast_to(own, np.shape(theirs))
     if session.nonsmooth:
