@@ -27,8 +27,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxsoftmax as js
 import numpy as np
+
+import jaxsoftmax as js
 from benchmarks import foreign_summary, harness, peers_derivatives
 from benchmarks.foreign_items import DTYPES, Item, Problem, chosen, for_peers, libraries, problem
 from jaxsoftmax.checker.inputs import program

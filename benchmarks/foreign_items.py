@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from benchmarks import peers_derivatives
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
