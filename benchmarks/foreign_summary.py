@@ -16,10 +16,11 @@ Pair = tuple[Any, dict[str, Any]]  # an item, and the row of one checker
 
 
 def seconds_of(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Median, 90 %, largest and total of the CPU seconds of some rows."""
-    times = [row["cpu_s"] for row in rows if row["cpu_s"] is not None] or [math.nan]
+    """Median, 90 %, largest and total of the CPU seconds of some rows, and how many (timeouts) have none."""
+    measured = [row["cpu_s"] for row in rows]
+    times = [value for value in measured if value is not None] or [math.nan]
     figures = {"median": np.median(times), "p90": np.quantile(times, 0.9), "max": max(times), "total": sum(times)}
-    return {name: round(float(value), 3) for name, value in figures.items()}
+    return {**{name: round(float(value), 3) for name, value in figures.items()}, "without": measured.count(None)}
 
 
 def counts(rows: list[Pair], right: set[tuple[Any, ...]]) -> dict[str, int]:
@@ -70,6 +71,7 @@ def summary(rows: list[tuple[Any, dict[str, Any]]], checkers: tuple[str, ...]) -
             part |= {
                 "right ones rejected": told(mine, "right", REJECTED),
                 "wrong ones accepted": told(mine, "wrong", ACCEPTED),
+                "misnamed": told([pair for pair in mine if pair[1].get("named") is False], "wrong", REJECTED),
                 "undecided": [
                     f"{item.label}: {row['outcome']} {row.get('reason', '')}".strip()
                     for item, row in mine
