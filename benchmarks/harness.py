@@ -25,6 +25,7 @@ CASES = (
     "spectrum",
     "crosscheck",
     "detection",
+    "foreign",
     "existence",
     "ablation",
     "corruption",
@@ -139,7 +140,7 @@ def show(case: str, result: Mapping[str, Any]) -> None:
 
     print(f"\n{case}")
     for key, value in result.items():
-        if key != "targets":
+        if key not in ("targets", "items"):
             lines(value, key)
     for t in result.get("targets", ()):
         print(f"  {'met ' if t['met'] else 'MISSED'} {t['what']}: {_short(t['measured'])} {t['kind']} {t['limit']}")

@@ -52,6 +52,20 @@ def gradient_of(fun: Callable[..., Any], args: tuple[Any, ...]) -> Callable[[Any
     return gradient
 
 
+def of_floats(fun: Callable[..., Any], at: Any, args: tuple[Any, ...]) -> tuple[Callable[[Any], Any], list[Any]]:
+    """fun(at, *args) as a function of all its float arrays, in a list, and that list."""
+    leaves, tree = jax.tree.flatten((at, *args))
+    free = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+    def of_list(floats: Any) -> Any:
+        full = list(leaves)
+        for i, value in zip(free, floats, strict=True):
+            full[i] = value
+        return fun(*jax.tree.unflatten(tree, full))
+
+    return of_list, [leaves[i] for i in free]
+
+
 def ruled(fun: Callable[..., Any], x: Any, args: tuple[Any, ...], name: str | None, rule: Any) -> Ruled:
     """A rule of js.crosscheck's (its keyword is the name) as a function with a derivative; None: fun's own rule."""
     of_x = lambda y: fun(y, *args)  # noqa: E731
