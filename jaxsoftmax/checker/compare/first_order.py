@@ -66,22 +66,22 @@ def check_gradient(session: Session, name: str, traced: Traced, truth: Truth, *,
     # Foreign code that was traced in a narrow dtype rounds to that, wherever it is called from.
     u = session.u if traced.replay.opaque else U64
     tolerance = [u * e + t for e, t in zip(units, own, strict=True)]
+    bounded = [half_digits(t, g, u) for t, g in zip(tolerance, truth.gradient, strict=True)]
+    tolerance, unbounded = [t for t, _ in bounded], any(lost for _, lost in bounded)
     known = [u * e for e in units]  # what is known of the formula's errors
     if session.widen:
         judged = judge(session, truth, formula, truth.gradient, tolerance)
         own = [np.minimum(a, b) for a, b in zip(own, judged.tolerance, strict=True)]
         table = session.double and not traced.reduced
-        finding = session.add(
-            FIRST, Subject(name), truth.route, formula, *judged, own, table=table, family=truth.family
-        )
+        options: Any = {"table": table, "family": truth.family, "unbounded": unbounded}
+        finding = session.add(FIRST, Subject(name), truth.route, formula, *judged, own, **options)
         uniform = len({leaf.dtype for leaf in session.point.leaves}) == 1  # one rounding of the data is one number
         if not finding.check.passed and uniform and not session.double and not session.quick:
             finding, effects = _excused(session, finding, program, formula, judged, truth, with_value)
             known = [e + session.u * d for e, d in zip(known, effects, strict=True)]
         finding = _not_finite(session, finding, judged.target)
         if not finding.check.passed:
-            tolerance = [half_digits(t, o, U64)[0] for t, o in zip(judged.tolerance, judged.target, strict=True)]
-            session.suspects.append(Suspect("gradient", name, formula, judged.target, tolerance, True, traced))
+            session.suspects.append(Suspect("gradient", name, formula, *judged, True, traced))
     _check_as_run(session, name, traced, ran, units, truth, with_value)
     return Hand(name, traced, program, formula, known, ran)
 

@@ -130,6 +130,8 @@ def _beside(session: Session, truth: Truth, probe: np.ndarray, slope: float, bou
         return None
     here, own = ravel(truth.gradient), np.concatenate([np.asarray(t).ravel() for t in truth.tolerance])
     off = np.abs(here - middle) > own + slack
+    if not off.any():  # nothing but the rounding of a difference
+        return truth
     names = [EntryNames(session)(int(i)) or "x" for i in np.flatnonzero(off)[:3]]
     session.note(
         f"at the point itself the program takes a branch that it does not take around it ({', '.join(names)}): its "

@@ -37,6 +37,7 @@ _HALF = U64**-0.5
 # share of the budget that one analysis may take.
 _ANALYSIS = 0.008
 _SHARE = 0.1
+_SHORT = 0.5  # whatever the budget
 # Products in TF32 keep 11 bits, in bfloat16 8: GPUs and TPUs use them for float32 operands unless told otherwise.
 _PRODUCT_BITS = {"cpu": 24, "gpu": 11, "cuda": 11, "rocm": 11, "tpu": 8}
 
@@ -205,7 +206,7 @@ class Session:
     def _dear(self, program: Program) -> bool:
         """Whether the analysis of a program would take too much of the budget; nearly all of it is compilation."""
         seconds = _ANALYSIS * sum(1 for _ in equations(program.jaxpr))
-        if seconds <= _SHARE * self.clock.budget.seconds:
+        if seconds <= max(_SHARE * self.clock.budget.seconds, _SHORT):
             return False
         self.note(
             f"the analysis of rounding was left out where it would take more than {_SHARE:.0%} of the budget (about "
@@ -287,8 +288,9 @@ class Session:
         identity: bool = False,
         table: bool = False,
         family: Family = Family.PROGRAM,
+        unbounded: bool = False,
     ) -> Finding:
-        """Compare leaf by leaf, keep the finding, and return it."""
+        """Compare leaf by leaf, keep the finding, and return it (`unbounded`: some tolerances were made up before)."""
         paths = self.point.paths if paths is None else paths
         u = U64 if subject.dtype is None else self.u
         if self.quick and subject.dtype is not None:
@@ -296,7 +298,8 @@ class Session:
         found = [half_digits(tolerance, other, u) for tolerance, other in zip(tolerances, theirs, strict=True)]
         tolerances = [tolerance for tolerance, _ in found]
         # Differences have an error estimate of their own: half of the digits are then what is known of the rule's.
-        unbounded = any(flag for _, flag in found) and family is Family.PROGRAM and not self.quick
+        unbounded |= any(flag for _, flag in found)
+        unbounded &= family is Family.PROGRAM and not self.quick
         finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
         finding = dataclasses.replace(finding, subject=subject, family=family, unbounded=unbounded)
         self.findings.append(finding)
