@@ -397,7 +397,7 @@ def test_a_budget_object_and_seconds_mean_the_same():
 
 
 def test_unknown_rounding_bounds_ask_for_half_of_the_digits_and_for_values(monkeypatch):
-    """A bound of inf, where no analysis is possible, passes nothing: values decide, and half of the digits must agree."""
+    """A bound of inf, where no analysis is possible, passes nothing: half of the digits must agree, and values too."""
     unknown = lambda call, outs: [jnp.full(out.shape, jnp.inf) for out in outs]  # noqa: E731
     monkeypatch.setitem(RULES, "digamma", unknown)
     monkeypatch.setattr("jaxsoftmax.checker.inputs.program.sampled_errors", with_errors)  # an estimate would stand in

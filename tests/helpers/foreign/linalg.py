@@ -17,9 +17,9 @@ DET = (
 )
 
 TRIANGLE = (
-    "with lower=True the values depend on the lower triangle alone (mpmath: the factor of [[2, c], [0.3, 1]] is that of "
-    "any c), yet the gradient in the upper one is not 0: of the factor's sum in a12 it is -0.0767, right is 0, and "
-    "0.6304 in a21, right is 0.5536. JAX 0.10.2"
+    "with lower=True the values depend on the lower triangle alone (mpmath: the factor of [[2, c], [0.3, 1]] is the "
+    "same for any c), yet the gradient in the upper one is not 0: of the factor's sum in a12 it is -0.0767, right is "
+    "0, and 0.6304 in a21, right is 0.5536. JAX 0.10.2"
 )
 
 
