@@ -8,6 +8,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
+from helpers.stages import fast
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.result import Status
@@ -84,6 +85,7 @@ def test_published_trainer_is_s20_to_the_letter(x64):
     np.testing.assert_allclose(result.W.mean(axis=0), means[-1], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_published_trainer_recentres_after_the_hundredth_epoch(x64, monkeypatch):
     """S20, S3: before it the class mean is W0's, after it 0; the loss does not see it."""
     from jaxsoftmax.training.methods import rychlik as published
@@ -107,7 +109,7 @@ def test_published_stop_is_not_called_convergence(x64):
     assert result.status is Status.STEP_LIMIT and "no test of convergence" in result.reason
 
 
-@pytest.mark.parametrize("method", ["bb", "gd-optimal"])
+@pytest.mark.parametrize("method", fast(["bb", "gd-optimal"], 1))
 def test_guarded_methods_descend_where_the_free_step_would_not(x64, method):
     """S16: far out, where curvature seen nearby is tiny, the free steps overshoot; the guard keeps the loss falling."""
     W0 = 40 * np.array([[1.0, -1.0], [-1.0, 0.5], [0.0, 0.5]])
@@ -159,7 +161,7 @@ DEFICIENT = np.column_stack([X, X @ [2.0, -1.0], np.zeros(20)])
 REGULARIZERS = [None, js.L2(0.3), js.L2(0.3) + js.SelfRegularizer(0.8)]
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "both"])
+@pytest.mark.parametrize("regularizer", fast(REGULARIZERS, 0, 2), ids=["none", "l2", "both"])
 @pytest.mark.parametrize("units", [1.0, 2.0**13], ids=["same units", "different units"])
 def test_majorant_is_above_the_hessian_and_its_inverse_is_the_pseudo_inverse(x64, regularizer, units):
     """S19, S7a: M = ½(I − 11ᵀ/C) ⊗ XᵀSX + penalties, H ⪯ M at any W, V = M⁺G solves MV = G in 𝒦⊥."""
@@ -241,7 +243,9 @@ def plain_optax(tx, steps):
     return out
 
 
-@pytest.mark.parametrize("make", [lambda: optax.adam(0.05), lambda: optax.chain(optax.clip(1.0), optax.sgd(1e-2, 0.9))])
+@pytest.mark.parametrize(
+    "make", fast([lambda: optax.adam(0.05), lambda: optax.chain(optax.clip(1.0), optax.sgd(1e-2, 0.9))], 0)
+)
 def test_transformations_run_as_optax_runs_them(x64, make):
     """The iterates are those of a plain optax loop, bit for bit up to compilation."""
     tx = make()
@@ -258,7 +262,7 @@ def test_lbfgs_converges_and_is_compiled_once(x64):
     assert result.loss == pytest.approx(js.fit(problem(), "newton").loss, rel=1e-13)
 
 
-QUICK = ("gd", "newton-cg", "minibatches")
+QUICK = ("gd", "minibatches")
 EACH = [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in (*OWN_METHODS, "adam", "minibatches")]
 
 
