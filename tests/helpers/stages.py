@@ -1,8 +1,10 @@
-"""Which of a test's parameters stay in the fast run: one or two of each claim, the rest in the slow stage."""
+"""Which of a test's cases run when: one or two of each claim always, more in the slow stage, the rest by hand."""
 
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -15,4 +17,21 @@ def fast(values: Iterable[Any], *kept: int) -> list[Any]:
         if position in kept
         else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
         for position, value in enumerate(values)
+    ]
+
+
+def share(name: str, parts: int) -> int:
+    """Which of `parts` equal shares a case belongs to: the same one every day and on every machine."""
+    return zlib.crc32(name.encode()) % parts
+
+
+def dtype_of(name: str) -> type:
+    """The one dtype in which a case is run: half of the cases each, the dtype of a case never changes."""
+    return np.float64 if zlib.crc32(b"dtype of " + name.encode()) % 2 else np.float32
+
+
+def sampled(cases: Iterable[Any], parts: int) -> list[Any]:
+    """Cases with a name, each marked `slow` if it is of the first of so many shares, and else `long`: run by hand."""
+    return [
+        pytest.param(case, marks=pytest.mark.long if share(case.name, parts) else pytest.mark.slow) for case in cases
     ]

@@ -159,7 +159,7 @@ class Certificate(Report):
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np, pathlib, tempfile
             >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
             >>> path = pathlib.Path(tempfile.mkdtemp()) / "cert.json"
-            >>> js.certify(problem, digits=20).save(path)
+            >>> js.certify(problem, np.array([[-0.4, 0.6], [0.4, -0.6]]), digits=20).save(path)
             >>> js.check_certificate(path, problem).claims["digits"] >= 20
             True
         """
