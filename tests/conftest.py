@@ -20,6 +20,7 @@ _DEAR_EXAMPLES = (
     "jaxsoftmax.verification.run.verify",
     "jaxsoftmax.verification.report.VerifyReport",
     "jaxsoftmax.evidence.crosscheck.compare.crosscheck_problem",
+    "jaxsoftmax.checker.report.result.CrossCheckReport",
 )
 
 _CONFIG_AT_START = dict(jax.config.values)

@@ -83,6 +83,7 @@ def test_fit_prints_writes_and_its_weights_can_be_probed(table, tmp_path, capsys
     assert at_fit["fit"]["status"] == "GRADIENT_TOLERANCE"
 
 
+@pytest.mark.slow
 def test_separable_data_end_with_exit_1_and_the_remedy(separable, capsys):
     assert cli.run(["fit", str(separable)]) == 1
     out, err = capsys.readouterr()

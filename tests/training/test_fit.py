@@ -93,7 +93,7 @@ def test_smoothed_real_data_converge(x64, name):
     "regularizer",
     [
         None,
-        js.L2(0.2),
+        pytest.param(js.L2(0.2), marks=pytest.mark.slow),
         pytest.param(js.SelfRegularizer(0.7), marks=pytest.mark.slow),
         pytest.param(js.L2(0.2, penalize_intercept=True), marks=pytest.mark.slow),
     ],

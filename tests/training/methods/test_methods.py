@@ -210,15 +210,8 @@ def test_fixed_hessian_rate_is_bounded_by_the_flattest_softmax(x64):
     assert 1 - 2 * flattest <= result.rate_bound < 1
 
 
-@pytest.mark.parametrize(
-    "regularizer",
-    [
-        None,
-        pytest.param(REGULARIZERS[1], marks=pytest.mark.slow),
-        pytest.param(REGULARIZERS[2], marks=pytest.mark.slow),
-    ],
-    ids=["none", "l2", "both"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "both"])
 def test_newton_cg_reaches_newtons_minimum(x64, regularizer):
     """S8, S19: products alone, deficient rank and different units; the same W as the dense method, superlinearly."""
     D = DEFICIENT * [1.0, 1e3, 1.0, 1.0]
@@ -252,6 +245,7 @@ def test_transformations_run_as_optax_runs_them(x64, make):
     np.testing.assert_allclose(losses(tx, 19), plain_optax(tx, 20), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_lbfgs_converges_and_is_compiled_once(x64):
     """optax.lbfgs carries weak types and compiles twice in a plain jitted loop; here once. Its line search works."""
     tx = optax.lbfgs()
@@ -262,7 +256,7 @@ def test_lbfgs_converges_and_is_compiled_once(x64):
     assert result.loss == pytest.approx(js.fit(problem(), "newton").loss, rel=1e-13)
 
 
-QUICK = ("gd", "minibatches")
+QUICK = ("gd",)
 EACH = [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in (*OWN_METHODS, "adam", "minibatches")]
 
 
@@ -312,6 +306,7 @@ def test_minibatches_include_the_penalty_and_take_old_style_keys():
 SGD = optax.sgd(1e-3)
 
 
+@pytest.mark.slow
 def test_a_transformation_that_returns_nan_is_rolled_back(x64):
     """NONFINITE: the last good point, and the reason names who left the numbers."""
 
