@@ -15,12 +15,14 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
-# Examples that compile the whole calculus, which takes five seconds and more: run with the slow tests.
+# Examples that compile a whole method or calculus, which takes four seconds and more: run with the slow tests.
 _DEAR_EXAMPLES = (
     "jaxsoftmax.verification.run.verify",
     "jaxsoftmax.verification.report.VerifyReport",
     "jaxsoftmax.evidence.crosscheck.compare.crosscheck_problem",
     "jaxsoftmax.checker.report.result.CrossCheckReport",
+    "jaxsoftmax.checker.roundoff.samples.sampled_errors",
+    "jaxsoftmax.training.divergence.NoMinimizerWarning",
 )
 
 _CONFIG_AT_START = dict(jax.config.values)

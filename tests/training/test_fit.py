@@ -166,6 +166,7 @@ def test_step_limit():
     assert result.history["step"].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_nonfinite_start():
     result = js.fit(js.Problem.from_labels(X, MIXED), W0=np.full((3, 3), np.inf))
     assert result.status is Status.NONFINITE

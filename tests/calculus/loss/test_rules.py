@@ -58,6 +58,7 @@ def test_derivatives_of_the_cross_entropy_are_those_of_the_textbook(mode):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(np.asarray(a), np.asarray(b), **TIGHT), mine, theirs)
 
 
+@pytest.mark.slow
 def test_mixed_modes_along_directions():
     """S2, S4, S8: value, jvp, jvp of grad, grad of jvp and a third derivative along directions in z and t at once."""
     z, t = _pair()

@@ -233,6 +233,7 @@ def test_a_negative_quadratic_form_fails(monkeypatch):
     assert ("S5", "quadratic form: not negative") in failed(crosscheck_problem(problem, W, high_precision=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", [False, True])
 def test_rounding_is_said_where_a_factor_two_would_pass(monkeypatch, plant):
     """S2: at a float32 minimiser the gradient is rounding, so neither agreement nor a factor 2 can be seen in it."""

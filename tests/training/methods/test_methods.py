@@ -109,7 +109,8 @@ def test_published_stop_is_not_called_convergence(x64):
     assert result.status is Status.STEP_LIMIT and "no test of convergence" in result.reason
 
 
-@pytest.mark.parametrize("method", fast(["bb", "gd-optimal"], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["bb", "gd-optimal"])
 def test_guarded_methods_descend_where_the_free_step_would_not(x64, method):
     """S16: far out, where curvature seen nearby is tiny, the free steps overshoot; the guard keeps the loss falling."""
     W0 = 40 * np.array([[1.0, -1.0], [-1.0, 0.5], [0.0, 0.5]])
