@@ -1,4 +1,4 @@
-"""Shared by all tests: a guard against leaked JAX configuration, a scoped-x64 fixture, the hypothesis profile."""
+"""Shared by all tests: guards JAX's configuration, a scoped-x64 fixture, the hypothesis profile, the dear examples."""
 
 import jax
 import pytest
@@ -15,7 +15,24 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
+# Examples that compile a whole method or calculus, which takes four seconds and more: run with the slow tests.
+_DEAR_EXAMPLES = (
+    "jaxsoftmax.verification.run.verify",
+    "jaxsoftmax.verification.report.VerifyReport",
+    "jaxsoftmax.evidence.crosscheck.compare.crosscheck_problem",
+    "jaxsoftmax.checker.report.result.CrossCheckReport",
+    "jaxsoftmax.checker.roundoff.samples.sampled_errors",
+    "jaxsoftmax.training.divergence.NoMinimizerWarning",
+)
+
 _CONFIG_AT_START = dict(jax.config.values)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by mark
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and item.name in _DEAR_EXAMPLES:
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

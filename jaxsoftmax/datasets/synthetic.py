@@ -115,8 +115,8 @@ def make_overlapping(N: int = 200, D: int = 3, C: int = 3, *, seed: int = 0) -> 
     Example:
         >>> import jaxsoftmax as js
         >>> data = js.datasets.make_overlapping(N=60, D=2, C=3, seed=0)
-        >>> js.fit(js.Problem.from_labels(data.X, data.y)).status.name, data.truth["exists"]
-        ('GRADIENT_TOLERANCE', True)
+        >>> js.decide_existence(js.Problem.from_labels(data.X, data.y)).status.name, data.truth["exists"]
+        ('ATTAINED', True)
     """
     D, C = positive_int("D", D), size_of("C", C, 2, "one class has nothing to be told from")
     N, rng = size_of("N", N, C * (D + 1), "every class at D + 1 points"), generator(seed)

@@ -9,7 +9,6 @@ import pytest
 
 from helpers.foreign.cases import CASES
 
-pytestmark = pytest.mark.slow
 DTYPES = (np.float32, np.float64)
 QUIET = pytest.mark.filterwarnings("ignore")  # whatever another library warns of is no matter of ours
 
@@ -19,6 +18,7 @@ def total(fun, args):
     return lambda x: sum(jnp.sum(leaf) for leaf in jax.tree.leaves(fun(x, *args)))
 
 
+@pytest.mark.slow
 def test_there_are_enough_and_no_name_is_there_twice():
     """At least 210 functions, a quarter of them with vector outputs, of nine libraries."""
     names = Counter(case.name for case in CASES)
@@ -27,6 +27,7 @@ def test_there_are_enough_and_no_name_is_there_twice():
     assert len({case.library for case in CASES}) == 9
 
 
+@pytest.mark.slow
 @QUIET
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_case_is_finite_with_its_gradient_in_float64(case):
@@ -42,6 +43,7 @@ def test_a_case_is_finite_with_its_gradient_in_float64(case):
     assert case.fault or all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((value, gradient)))
 
 
+@pytest.mark.long
 @QUIET
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_case_keeps_float32(case):

@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 
 from helpers.seeded.case import DEMOTED, FAMILIES, SECOND
 from helpers.seeded.cases import SEEDED
+from helpers.stages import dtype_of
 
 NAMES = (
     *("constant factor", "missing regulariser", "wrong term", "transpose", "permutation", "shift", "gauge"),
@@ -97,8 +98,18 @@ def apart(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", SEEDED, ids=lambda case: case.name)
+# Each case in one dtype, by its name; in the other one by hand.
+NARROW = [case for case in SEEDED if "float32" in case.dtypes]
+WIDE = {case.name for case in SEEDED if "float32" not in case.dtypes or dtype_of(case.name) is np.float64}
+
+
+def staged(cases, wide):
+    """The cases of this dtype marked slow, those of the other one long."""
+    marks = {True: pytest.mark.slow, False: pytest.mark.long}
+    return [pytest.param(case, marks=marks[(case.name in WIDE) == wide]) for case in cases]
+
+
+@pytest.mark.parametrize("case", staged(SEEDED, wide=True), ids=lambda case: case.name)
 def test_the_right_rule_is_right_and_the_wrong_one_is_wrong(case, x64):
     if case.library:
         pytest.importorskip(case.library)
@@ -120,8 +131,7 @@ def test_the_right_rule_is_right_and_the_wrong_one_is_wrong(case, x64):
         assert not apart(wrong, gradient) <= least
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", [c for c in SEEDED if "float32" in c.dtypes], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", staged(NARROW, wide=False), ids=lambda case: case.name)
 def test_every_case_runs_in_float32(case):
     if case.library:
         pytest.importorskip(case.library)

@@ -12,6 +12,7 @@ import pytest
 
 from helpers.derivatives.mutants import ALSO_TRUE, DIAGNOSES, EQUIVALENT, MUTANTS
 from helpers.derivatives.zoo import CASES, case
+from helpers.stages import sampled
 
 U64, U32 = 2.0**-53, 2.0**-24
 
@@ -88,6 +89,7 @@ def applied(rule, function, x, direction, args):
     return function(x, direction, *args) if rule in ("hvp", "jvp", "vjp") else function(x, *args)
 
 
+KEYS = range(1)  # the examples of one key cost a compilation, and no second key ever found what the first did not
 RULES = [(entry, rule) for entry in CASES for rule in drawn(entry.name, entry.make, np.float32).rules]
 IDS = [f"{entry.name}:{rule}" for entry, rule in RULES]
 
@@ -120,7 +122,7 @@ def test_each_rule_agrees_with_plain_autodiff_in_float64(entry, rule, x64):
     sums are of at most 60 terms, 10⁶ in pairs), on either side; its effect is that many units times the amplification.
     The autodiff side adds its own cancellations (one difference, one quotient): a factor of 16.
     """
-    for key in range(3):
+    for key in KEYS:
         example = drawn(entry.name, entry.make, np.float64, key)
         direction = direction_for(rule, example, np.random.default_rng(key))
         got = flat(applied(rule, example.rules[rule], example.at, direction, example.args))
@@ -134,7 +136,7 @@ def test_each_rule_agrees_with_plain_autodiff_in_float64(entry, rule, x64):
 @pytest.mark.parametrize(("entry", "rule"), RULES, ids=IDS)
 def test_each_rule_is_stable_in_float32(entry, rule):
     """The rule in float32 meets its own float64 values within 64 roundings times the conditioning of its inputs."""
-    for key in range(3):
+    for key in KEYS:
         example = drawn(entry.name, entry.make, np.float32, key)
         direction = direction_for(rule, example, np.random.default_rng(key))
         got = applied(rule, example.rules[rule], example.at, direction, example.args)
@@ -205,8 +207,7 @@ def gap(entry, key):
     return pairs
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("entry", MUTANTS, ids=[entry.name for entry in MUTANTS])
+@pytest.mark.parametrize("entry", sampled(MUTANTS, 6), ids=[entry.name for entry in MUTANTS])
 def test_each_mutant_is_wrong_in_the_way_it_says(entry, x64):
     """More than 1e-6 of the truth away, unless it is listed as equivalent: then no more than rounding away.
 
@@ -214,7 +215,7 @@ def test_each_mutant_is_wrong_in_the_way_it_says(entry, x64):
     its result; at a kink the truth may be NaN. Rounding is at most 2 · 64 · 16 · u = 2.3e-13 as above, times an
     amplification that is below 4 for these well-conditioned examples: 1e-12. The gap to 1e-6 separates the two.
     """
-    for key in range(2):
+    for key in KEYS:
         for got, want in gap(entry, key):
             assert got.shape == want.shape
             if entry.psd:

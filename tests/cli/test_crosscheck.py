@@ -228,6 +228,7 @@ def test_ctrl_c_is_status_130(seen, capsys, monkeypatch):
     assert capsys.readouterr().err == "jaxsoftmax: error: interrupted\n"
 
 
+@pytest.mark.slow
 def test_the_command_runs_as_a_process(folder):
     """With the check itself; the current directory is on the path, as with `python -m`."""
     code = "import sys; from jaxsoftmax.cli import main as cli; sys.exit(cli.run(sys.argv[1:]))"

@@ -30,6 +30,7 @@ def table(tmp_path):
     return file
 
 
+@pytest.mark.slow
 def test_verify_prints_the_table_writes_json_and_exits_0(table, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     out_file = tmp_path / "report.json"

@@ -83,6 +83,7 @@ def test_fit_prints_writes_and_its_weights_can_be_probed(table, tmp_path, capsys
     assert at_fit["fit"]["status"] == "GRADIENT_TOLERANCE"
 
 
+@pytest.mark.slow
 def test_separable_data_end_with_exit_1_and_the_remedy(separable, capsys):
     assert cli.run(["fit", str(separable)]) == 1
     out, err = capsys.readouterr()
@@ -98,6 +99,7 @@ def test_separable_data_end_with_exit_1_and_the_remedy(separable, capsys):
     assert cli.run(["fit", str(separable), "--l2", "0.5", "-q"]) == 0
 
 
+@pytest.mark.slow
 def test_the_thresholds_of_a_table_are_decimals(tmp_path, capsys):
     """S12: the middle of the decimals 0.1 and 0.2 is 0.15, which is no double."""
     rows = [[0.1, 0.3], [0.1, 0.7], [0.2, 0.3], [0.2, 0.7]]

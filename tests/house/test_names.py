@@ -82,6 +82,7 @@ def test_sub_modules_do_not_shadow_public_names():
     assert not flat & set(TABLE)
 
 
+@pytest.mark.slow
 def test_every_public_name_also_resolves_in_a_fresh_process():
     """In alphabetical order and after all modules were imported: no order of imports matters."""
     code = (

@@ -10,6 +10,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
+from helpers.stages import fast
 from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20243)
@@ -17,8 +18,8 @@ X = RNG.normal(size=(20, 2))
 MIXED = np.arange(20) % 3
 SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
 NO_MINIMISER = (Status.DIVERGING, Status.STEP_LIMIT)
-# Compilation is what a method costs: one of each kind by default, all of them among the slow tests.
-QUICK = ("gd", "rychlik-bb", "newton-cg")
+# Compilation is what a method costs: one by default, all of them among the slow tests.
+QUICK = ("gd",)
 EACH_METHOD = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in OWN_METHODS]
 SGD = optax.sgd(0.01)
 KEY = jax.random.key(3)
@@ -32,7 +33,7 @@ def claims_nothing(result):
 
 
 @pytest.mark.parametrize("method", EACH_METHOD)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", fast(["float32", "float64"], 1))
 def test_complete_separation_never_ends_converged(x64, method, dtype):
     """S9, S12: every margin positive at W proves that no minimiser exists; the report says so in words."""
     result = js.fit(js.Problem.from_labels(X, SEPARATED, dtype=dtype), method, max_steps=2000)
@@ -41,7 +42,7 @@ def test_complete_separation_never_ends_converged(x64, method, dtype):
     assert "every sample is already classified with a positive margin" in result.reason
 
 
-@pytest.mark.parametrize("method", EACH_METHOD)
+@pytest.mark.parametrize("method", fast(OWN_METHODS, OWN_METHODS.index("newton-cg")))
 def test_quasi_complete_separation_never_ends_converged(x64, method):
     """S9: raw iris is quasi-completely separated: no margin certificate, but Newton's step stays long (S8)."""
     iris = js.datasets.load_iris()
@@ -92,7 +93,7 @@ def test_smoothed_real_data_converge(x64, name):
     "regularizer",
     [
         None,
-        js.L2(0.2),
+        pytest.param(js.L2(0.2), marks=pytest.mark.slow),
         pytest.param(js.SelfRegularizer(0.7), marks=pytest.mark.slow),
         pytest.param(js.L2(0.2, penalize_intercept=True), marks=pytest.mark.slow),
     ],
@@ -165,6 +166,7 @@ def test_step_limit():
     assert result.history["step"].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_nonfinite_start():
     result = js.fit(js.Problem.from_labels(X, MIXED), W0=np.full((3, 3), np.inf))
     assert result.status is Status.NONFINITE

@@ -34,6 +34,7 @@ def test_one_row_makes_a_method_of_fit(toy):
         js.fit(PROBLEM, "toy", batch_size=2)
 
 
+@pytest.mark.slow
 def test_one_row_makes_a_method_of_the_command_line(toy, tmp_path, capsys, monkeypatch):
     pytest.importorskip("typer")
     from jaxsoftmax.cli import main

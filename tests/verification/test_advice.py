@@ -77,6 +77,7 @@ def test_what_cannot_be_judged_gives_no_advice_to_centre(x64):
     assert judged(moved, sample_weight=weights).location < 4
 
 
+@pytest.mark.slow
 def test_a_slow_fit_on_far_features_is_told_to_centre(x64):
     """S17: gradient descent needs about the condition number of steps."""
     slow = problem(data([1e3], 1.0))

@@ -252,11 +252,11 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
         ValueError: a file cannot be read or used, or python-flint is missing.
 
     Example:
-        >>> import jaxsoftmax as js, pathlib, tempfile
+        >>> import jaxsoftmax as js, numpy as np, pathlib, tempfile
         >>> from jaxsoftmax.proof.checkers.check_minimiser import check
         >>> at, problem = pathlib.Path(tempfile.mkdtemp()), js.Problem([[1.0], [-1.0]], [[0.5, 0.5], [0.25, 0.75]])
         >>> problem.dump(at / "data.txt")
-        >>> js.certify(problem, digits=20).save(at / "proof.json")
+        >>> js.certify(problem, np.array([[0.25], [-0.25]]), digits=20).save(at / "proof.json")
         >>> check(at / "proof.json", at / "data.txt").claims["loss_lower"][:11]
         '1.323126476'
     """

@@ -53,7 +53,8 @@ class Certificate(Report):
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> certificate = js.certify(js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]), digits=30)
+        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+        >>> certificate = js.certify(problem, np.array([[-0.4, 0.6], [0.4, -0.6]]), digits=30)
         >>> certificate.loss_lower[:28]
         '2.34748653512134554510850479'
     """
@@ -81,7 +82,7 @@ class Certificate(Report):
         Example:
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
             >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
-            >>> W = js.certify(problem, digits=50).exact_weights()  # log 2 apart
+            >>> W = js.certify(problem, np.array([[0.3], [-0.3]]), digits=50).exact_weights()  # log 2 apart
             >>> W[0][0] + W[1][0], float(W[0][0] - W[1][0])
             (Fraction(0, 1), 0.6931471805599453)
         """
@@ -103,7 +104,7 @@ class Certificate(Report):
         Example:
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
             >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
-            >>> bool(js.certify(problem, digits=20).weight_error_bounds()[0] < 1e-9)
+            >>> bool(js.certify(problem, np.array([[0.3], [-0.3]]), digits=20).weight_error_bounds()[0] < 1e-9)
             True
         """
         found = np.zeros(self.data.given + self.data.intercept)
@@ -122,7 +123,7 @@ class Certificate(Report):
         Example:
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
             >>> problem = js.Problem.from_labels([[1.0], [1.0], [1.0]], [0, 1, 0], intercept=False)
-            >>> bool((js.certify(problem, digits=20).weight_digits() >= 9).all())
+            >>> bool((js.certify(problem, np.array([[0.3], [-0.3]]), digits=20).weight_digits() >= 9).all())
             True
         """
         found = np.full((self.data.C, self.data.given + self.data.intercept), -1)
@@ -158,7 +159,7 @@ class Certificate(Report):
             >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np, pathlib, tempfile
             >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
             >>> path = pathlib.Path(tempfile.mkdtemp()) / "cert.json"
-            >>> js.certify(problem, digits=20).save(path)
+            >>> js.certify(problem, np.array([[-0.4, 0.6], [0.4, -0.6]]), digits=20).save(path)
             >>> js.check_certificate(path, problem).claims["digits"] >= 20
             True
         """

@@ -66,6 +66,7 @@ def test_float32_stays_float32_while_x64_is_on():
         assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {np.dtype("float64")}
 
 
+@pytest.mark.slow
 def test_vmap_over_weights_and_over_sample_weights_is_a_loop():
     """js functions under vmap, in W, in V and in the sample weights through problem.replace, the fused ones too."""
     problem = cases.problem(CASE, "float32")

@@ -7,6 +7,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers import cases, twins
+from helpers.stages import fast
 from jaxsoftmax.calculus.loss import dense_hessian as gram
 from jaxsoftmax.calculus.loss import hessian
 
@@ -147,7 +148,7 @@ def _pseudo_inverse(H: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
     return keep / values[dim:] @ keep.T, values[-1] / values[dim]
 
 
-@pytest.mark.parametrize("case", SOLVES, ids=str)
+@pytest.mark.parametrize("case", fast(SOLVES, 0, 3), ids=str)
 @pytest.mark.parametrize("branch", ["cholesky", "conjugate gradients"])
 def test_solve_is_the_pseudo_inverse_on_the_complement_of_the_kernel(case, branch, monkeypatch):
     """S6, S21: H.solve(B) = H⁺ B, for B outside 𝒦⊥ too, and the answer lies in 𝒦⊥.

@@ -7,6 +7,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers import cases, twins
+from helpers.stages import fast
 
 EPS = twins.EPS64
 PLAIN = cases.Case("plain", 6, 4, 3, intercept=True)
@@ -46,7 +47,7 @@ def test_self_regulariser_is_the_loss_of_D_more_samples():
         np.testing.assert_allclose(value, longer[name], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("penalize_intercept", [False, True])
+@pytest.mark.parametrize("penalize_intercept", fast([False, True], 0))
 def test_l2_adds_alpha_on_the_penalised_columns_and_nothing_else(penalize_intercept):
     """S21a: (α/2)‖W‖², gradient α W, Hessian α I, no third derivative; the last column only if asked for."""
     alpha = 0.75
@@ -115,7 +116,7 @@ def test_gauge_statements_under_the_regularisers():
     assert abs(moved) <= 200 * EPS * 100
 
 
-@pytest.mark.parametrize("penalize_intercept", [False, True])
+@pytest.mark.parametrize("penalize_intercept", fast([False, True], 0))
 def test_log_cosh_adds_its_four_formulas_on_the_penalised_columns(penalize_intercept):
     """S21b: (α/γ) Σ log(2 cosh γw), gradient +α tanh γW, Hessian diagonal αγ sech² γW, third derivative; autodiff.
 

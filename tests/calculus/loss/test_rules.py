@@ -10,6 +10,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers import cases, twins
+from helpers.stages import fast
 from jaxsoftmax.calculus.loss import rules
 
 TIGHT = {"rtol": 1e-11, "atol": 1e-12}  # float64, well-conditioned values of order 1: 1e4 roundings
@@ -48,7 +49,7 @@ MODES = {  # transformations of f(z, t); 2 or 3 nested derivatives, in both argu
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", fast(MODES, *range(len(MODES) - 2)))
 def test_derivatives_of_the_cross_entropy_are_those_of_the_textbook(mode):
     """S1, S2, S4: in logits and in targets, orders one to three, against autodiff of the textbook in float64."""
     z, t = _pair(shape=(2, 3) if "third" in mode else (3, 4))
@@ -57,6 +58,7 @@ def test_derivatives_of_the_cross_entropy_are_those_of_the_textbook(mode):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(np.asarray(a), np.asarray(b), **TIGHT), mine, theirs)
 
 
+@pytest.mark.slow
 def test_mixed_modes_along_directions():
     """S2, S4, S8: value, jvp, jvp of grad, grad of jvp and a third derivative along directions in z and t at once."""
     z, t = _pair()
@@ -103,7 +105,7 @@ OPTAX = {  # logits shape, targets shape, axis, where shape
 }
 
 
-@pytest.mark.parametrize("name", OPTAX)
+@pytest.mark.parametrize("name", fast(OPTAX, 0, 2))
 def test_cross_entropy_is_a_drop_in_for_optax(name):
     """S1: values and derivatives of optax.losses.softmax_cross_entropy, targets that do not sum to 1, axis, where."""
     shape, t_shape, axis, where_shape = OPTAX[name]

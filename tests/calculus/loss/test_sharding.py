@@ -105,6 +105,7 @@ def check(extent: str) -> None:
             assert error <= allowed, f"{name}, {place}: relative error {error}"
 
 
+@pytest.mark.long  # the test below does it all and more
 def test_sharded_rows_give_the_same_sums():
     """S1, S2, S4: value, gradient, products and the dense form, rows of X, T, s over four devices."""
     check("quick")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.stages import fast
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.calculus.penalties.entrywise import Entrywise
 from jaxsoftmax.proof.exact.data import ExactData
@@ -93,7 +94,7 @@ def ours(W, problem, V, U):
     }
 
 
-@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("whole", fast([False, True], 0))
 def test_derivatives_are_those_of_its_twin(whole, x64):
     """S1, S2, S4, S8, S21: every entry is below 100 and has fewer than 100 summands."""
     problem, W, V, U = problem_of(whole), weights(1), weights(2), weights(3)
@@ -146,8 +147,8 @@ def test_null_space_and_bounds_hold(whole, x64):
     assert radius_factor(problem, np.full(D, 1e3), np.ones(D)) == pytest.approx(beta, rel=1e-12)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-@pytest.mark.parametrize("method", ["newton", "mm", "gd"])
+@pytest.mark.parametrize("whole", fast([False, True], 0))
+@pytest.mark.parametrize("method", fast(["newton", "mm", "gd"], 1, 2))
 def test_every_kind_of_method_finds_its_minimiser(method, whole, x64):
     """S16, S18, S19, S21e: on separable data a minimiser exists because of it; its gradient vanishes by the twin.
 
@@ -159,7 +160,7 @@ def test_every_kind_of_method_finds_its_minimiser(method, whole, x64):
     assert np.max(np.abs(jax.grad(lambda w: textbook(w, problem, whole))(jnp.asarray(fit.W)))) < 1e-6
 
 
-@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("whole", fast([False, True], 0))
 def test_a_rate_known_before_training_is_kept(whole, x64):
     """S18: with smoothed targets each step 1/Λ shrinks F - F* by the bound at least (in a double 1 for `not whole`)."""
     problem = problem_of(whole, "0.1")

@@ -10,7 +10,6 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.derivatives.mutants import MUTANTS
-from helpers.derivatives.zoo import CASES
 from jaxsoftmax.checker.compare.autodiff import find_truth
 from jaxsoftmax.checker.diagnosis import causes, factors, layout, places, terms
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, scale_fit
@@ -423,9 +422,3 @@ def drawn(entry):
 def named(example, psd=False):
     report = js.crosscheck(example.fun, example.at, args=example.args, key=jax.random.key(0), psd=psd, **example.rules)
     return [diagnosis.name for diagnosis in report.diagnoses if diagnosis.name != "resolution"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("entry", CASES, ids=lambda entry: entry.name)
-def test_no_right_rule_gets_a_name(entry):
-    assert named(drawn(entry)) == []

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.stages import fast
 from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.evidence.crosscheck import reference, tolerances
 from jaxsoftmax.evidence.crosscheck.tolerances import model
@@ -34,7 +35,7 @@ def scoped(dtype):
 FAMILIES = [(dtype, scale, reg) for dtype in DTYPES for scale in (1.0, 40.0) for reg in (False, True)]
 
 
-@pytest.mark.parametrize(("dtype", "scale", "regularized"), FAMILIES)
+@pytest.mark.parametrize(("dtype", "scale", "regularized"), fast(FAMILIES, 1))
 def test_measured_errors_stay_within_the_tolerances(dtype, scale, regularized):
     """S1, S2, S4, S8, S21: every hand rule, every entry, against 50 digits."""
     with scoped(dtype):
@@ -75,7 +76,7 @@ def test_measured_errors_stay_within_the_tolerances(dtype, scale, regularized):
 COMPILED = {name: jax.jit(getattr(reference, name)) for name in reference.__all__ if name.islower() and name != "plain"}
 
 
-@pytest.mark.parametrize("scale", [1.0, 40.0])
+@pytest.mark.parametrize("scale", fast([1.0, 40.0], 1))
 def test_measured_errors_of_the_textbook_stay_within_theirs(scale, x64):
     """S1, S2, S4, S8: the float64 reference against 50 digits within the tolerances of plain formulas."""
     problem, W, V = make("float64", scale, js.L2(0.3) + js.LogCosh(0.4, 1.5) + js.SelfRegularizer(0.7))

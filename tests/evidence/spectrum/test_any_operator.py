@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.stages import fast
 from jaxsoftmax.evidence.spectrum.preconditioner import class_block_preconditioner
 
 RNG = np.random.default_rng(99)
@@ -20,7 +21,7 @@ def with_spectrum(values):
     return (M + M.T) / 2, Q
 
 
-@pytest.mark.parametrize("dense_limit", [1000, 1], ids=["dense", "matrix-free"])
+@pytest.mark.parametrize("dense_limit", fast([1000, 1], 1), ids=["dense", "matrix-free"])
 def test_planted_negative_eigenvalues_are_refuted_with_a_witness(dense_limit):
     """S5: H − (λ_i + δλ_max) v_i v_iᵀ, δ = 1e-2 … 1e-6, H the Hessian of a problem: one negative eigenvalue."""
     X = RNG.normal(size=(30, 4)) * [1.0, 0.1, 10.0, 1.0]

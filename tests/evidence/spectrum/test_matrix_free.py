@@ -26,7 +26,7 @@ def made(data=X, regularizer=None, **more):
     [
         (X, None),
         (DEFICIENT, None),
-        (DEFICIENT, js.L2(0.3)),
+        pytest.param(DEFICIENT, js.L2(0.3), marks=pytest.mark.slow),
         pytest.param(DEFICIENT, js.SelfRegularizer(1.5), marks=pytest.mark.slow),
     ],
     ids=["full", "deficient", "L2", "self"],
@@ -98,6 +98,7 @@ def test_like_scales_resolve_what_units_hide():
     assert 0 < report.lambda_min_bound <= exact
 
 
+@pytest.mark.slow
 def test_a_run_away_point_is_unresolved_matrix_free_too():
     """S6: far out on separated data no scaling resolves the smallest eigenvalue, and nothing is claimed."""
     with jax.enable_x64(True):
@@ -110,6 +111,7 @@ def test_a_run_away_point_is_unresolved_matrix_free_too():
     assert "unresolved" in repr(report)
 
 
+@pytest.mark.slow
 def test_float32_says_what_it_resolves():
     """Section 7.5: computed in float32 the same problem has float32's resolution, and agrees to it."""
     problem = made(dtype="float32")
@@ -125,6 +127,7 @@ def test_float32_says_what_it_resolves():
         assert "count as 0 in float32" in repr(narrow)
 
 
+@pytest.mark.slow
 def test_no_curvature_off_the_kernel():
     """S6: one sample; 𝒦⊥ is one-dimensional for two classes. And X = 0: H = 0, 𝒦⊥ = {0}."""
     with jax.enable_x64(True):
@@ -157,6 +160,7 @@ def test_midpoints_refute_a_loss_that_is_not_convex(monkeypatch):
     assert -ends[1] > (-ends[0] - ends[2]) / 2
 
 
+@pytest.mark.slow
 def test_same_key_same_report_and_progress_is_told():
     lines = []
     problem = made(dtype="float32")

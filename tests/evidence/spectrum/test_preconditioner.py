@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 import jaxsoftmax as js
 from helpers import cases, twins
@@ -13,6 +14,7 @@ DEFICIENT = cases.Case("deficient blocks", 9, 4, 3, intercept=True, deficient=Tr
 BOTH = cases.Case("penalised blocks", 9, 4, 3, intercept=True, alpha=0.5, gamma=0.75, deficient=True)
 
 
+@pytest.mark.slow
 def test_it_inverts_the_diagonal_blocks_between_projections():
     """P blockdiag(H_cc)⁺ P with P the projector on 𝒦⊥, from the dense twin; cond(block)·n·eps·10 allowed."""
     for case in (PLAIN, DEFICIENT, BOTH):

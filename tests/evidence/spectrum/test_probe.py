@@ -115,6 +115,7 @@ def test_float32_problem_is_probed_in_float64():
     assert np.asarray(jax.numpy.zeros(1)).dtype == np.float32
 
 
+@pytest.mark.slow
 def test_a_run_away_point_is_unresolved_not_refuted():
     """S6: far out on separated data the smallest eigenvalue is positive but below what float64 resolves."""
     with jax.enable_x64(True):

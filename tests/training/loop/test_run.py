@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.stages import fast
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.dtypes import widened
 from jaxsoftmax.training.judge import history_table
@@ -138,7 +139,7 @@ class Patient(Scripted):
     patience: ClassVar[int] = 10**6
 
 
-@pytest.mark.parametrize(("mishap", "status"), [("nan", loop.NONFINITE), ("ascend", loop.STALLED)])
+@pytest.mark.parametrize(("mishap", "status"), fast([("nan", loop.NONFINITE), ("ascend", loop.STALLED)], 0))
 def test_a_bad_step_is_rolled_back(mishap, status):
     """A step into NaN, or one that breaks S16's promise of descent, was never taken: the last good point stays."""
     problem = js.Problem(X, T)

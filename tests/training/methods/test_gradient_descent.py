@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.stages import fast
 from jaxsoftmax.training.measured_rate import measured_rate
 from jaxsoftmax.training.methods.gradient_descent import rounded_down
 from jaxsoftmax.training.result import Status
@@ -39,7 +40,7 @@ def test_fifty_steps_agree_with_a_naive_twin(x64):
     np.testing.assert_allclose(result.history["step_size"][:50], step, rtol=20 * EPS)
 
 
-@pytest.mark.parametrize("regularizer", [None, js.L2(0.3), js.SelfRegularizer(1.5)])
+@pytest.mark.parametrize("regularizer", fast([None, js.L2(0.3), js.SelfRegularizer(1.5)], 0))
 def test_every_step_lowers_the_loss_by_half_the_step_times_the_squared_gradient(x64, regularizer):
     """S16: L(W - η∇L) <= L(W) - (η/2)‖∇L‖² for η = 1/Λ, with the regularisers' share of Λ (S21)."""
     problem = js.Problem(X, T, sample_weight=S, regularizer=regularizer)

@@ -8,6 +8,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
+from helpers.stages import fast
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.result import Status
@@ -84,6 +85,7 @@ def test_published_trainer_is_s20_to_the_letter(x64):
     np.testing.assert_allclose(result.W.mean(axis=0), means[-1], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_published_trainer_recentres_after_the_hundredth_epoch(x64, monkeypatch):
     """S20, S3: before it the class mean is W0's, after it 0; the loss does not see it."""
     from jaxsoftmax.training.methods import rychlik as published
@@ -107,6 +109,7 @@ def test_published_stop_is_not_called_convergence(x64):
     assert result.status is Status.STEP_LIMIT and "no test of convergence" in result.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bb", "gd-optimal"])
 def test_guarded_methods_descend_where_the_free_step_would_not(x64, method):
     """S16: far out, where curvature seen nearby is tiny, the free steps overshoot; the guard keeps the loss falling."""
@@ -159,7 +162,7 @@ DEFICIENT = np.column_stack([X, X @ [2.0, -1.0], np.zeros(20)])
 REGULARIZERS = [None, js.L2(0.3), js.L2(0.3) + js.SelfRegularizer(0.8)]
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "both"])
+@pytest.mark.parametrize("regularizer", fast(REGULARIZERS, 0, 2), ids=["none", "l2", "both"])
 @pytest.mark.parametrize("units", [1.0, 2.0**13], ids=["same units", "different units"])
 def test_majorant_is_above_the_hessian_and_its_inverse_is_the_pseudo_inverse(x64, regularizer, units):
     """S19, S7a: M = ½(I − 11ᵀ/C) ⊗ XᵀSX + penalties, H ⪯ M at any W, V = M⁺G solves MV = G in 𝒦⊥."""
@@ -208,15 +211,8 @@ def test_fixed_hessian_rate_is_bounded_by_the_flattest_softmax(x64):
     assert 1 - 2 * flattest <= result.rate_bound < 1
 
 
-@pytest.mark.parametrize(
-    "regularizer",
-    [
-        None,
-        pytest.param(REGULARIZERS[1], marks=pytest.mark.slow),
-        pytest.param(REGULARIZERS[2], marks=pytest.mark.slow),
-    ],
-    ids=["none", "l2", "both"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "both"])
 def test_newton_cg_reaches_newtons_minimum(x64, regularizer):
     """S8, S19: products alone, deficient rank and different units; the same W as the dense method, superlinearly."""
     D = DEFICIENT * [1.0, 1e3, 1.0, 1.0]
@@ -241,13 +237,16 @@ def plain_optax(tx, steps):
     return out
 
 
-@pytest.mark.parametrize("make", [lambda: optax.adam(0.05), lambda: optax.chain(optax.clip(1.0), optax.sgd(1e-2, 0.9))])
+@pytest.mark.parametrize(
+    "make", fast([lambda: optax.adam(0.05), lambda: optax.chain(optax.clip(1.0), optax.sgd(1e-2, 0.9))], 0)
+)
 def test_transformations_run_as_optax_runs_them(x64, make):
     """The iterates are those of a plain optax loop, bit for bit up to compilation."""
     tx = make()
     np.testing.assert_allclose(losses(tx, 19), plain_optax(tx, 20), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_lbfgs_converges_and_is_compiled_once(x64):
     """optax.lbfgs carries weak types and compiles twice in a plain jitted loop; here once. Its line search works."""
     tx = optax.lbfgs()
@@ -258,7 +257,7 @@ def test_lbfgs_converges_and_is_compiled_once(x64):
     assert result.loss == pytest.approx(js.fit(problem(), "newton").loss, rel=1e-13)
 
 
-QUICK = ("gd", "newton-cg", "minibatches")
+QUICK = ("gd",)
 EACH = [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in (*OWN_METHODS, "adam", "minibatches")]
 
 
@@ -308,6 +307,7 @@ def test_minibatches_include_the_penalty_and_take_old_style_keys():
 SGD = optax.sgd(1e-3)
 
 
+@pytest.mark.slow
 def test_a_transformation_that_returns_nan_is_rolled_back(x64):
     """NONFINITE: the last good point, and the reason names who left the numbers."""
 
