@@ -11,21 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.choice import choose_call
-from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, Truth, find_truth
-from jaxsoftmax.checker.compare.curvature import check_semidefinite, find_curvature
-from jaxsoftmax.checker.compare.directional import check_along
-from jaxsoftmax.checker.compare.first_order import Hand, check_gradient
-from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp, read_outputs
+from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, find_truth
+from jaxsoftmax.checker.compare.jacobian import read_outputs
 from jaxsoftmax.checker.compare.mpmath_twin import check_twin
-from jaxsoftmax.checker.compare.rules import Rule, given_rules, own_rules
-from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
-from jaxsoftmax.checker.compare.witnesses import beside, settle
+from jaxsoftmax.checker.compare.rules import given_rules, own_rules
+from jaxsoftmax.checker.compare.witnesses import settle
+from jaxsoftmax.checker.comparisons import compare_rules
 from jaxsoftmax.checker.diagnosis.order import name_diagnoses
 from jaxsoftmax.checker.inputs.arguments import require_callable, require_like, require_scalar
 from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
 from jaxsoftmax.checker.inputs.calls import Call
 from jaxsoftmax.checker.inputs.context import Session
-from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.origin import name_of
 from jaxsoftmax.checker.report.result import CrossCheckReport
@@ -200,7 +196,7 @@ def crosscheck(
         custom = bool(traced_fun.replay.rules) or ((not scalar or intent is not None) and _custom(traced_fun))
         kind: dict[str, Any] = {"scalar": scalar, "custom": custom, "intended": intent is not None}
         found = own_rules(session, run, outputs, differentiable=differentiable, **kind)
-    hands = _compare(session, found, truth, outputs, psd)
+    hands = compare_rules(session, found, truth, outputs, psd)
     diagnoses = None
     if custom and not scalar:
         diagnoses = [] if session.quick else name_diagnoses(session, truth)
@@ -250,41 +246,3 @@ def _require_finite(session: Session, traced: Traced) -> None:
                 f"fun: returned {shown} at `at`, where no derivative can be checked. Move `at` to where the function "
                 "is finite, or rescale it."
             )
-
-
-def _compare(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> list[Hand]:
-    hands: list[Hand] = []
-    settled = truth
-    maps: dict[str, LinearMap] = {}
-    sources = {kind: traced for kind, _, traced in rules}
-    curvature = None
-    first = session
-    for kind, name, traced in rules:
-        if first.branched and kind not in ("gradient", "value_and_gradient"):
-            if settled is not None and settled.route == DIFFERENCES:
-                session.note(f"{name} was not checked: the function is known by its values alone")
-                continue
-            if session is first:
-                session = beside(first)
-                truth = find_truth(session)
-        if kind in ("gradient", "value_and_gradient") and truth is not None:
-            hands.append(check_gradient(session, name, traced, truth, with_value=kind == "value_and_gradient"))
-        elif kind in ("hvp", "hessian") and truth is not None:
-            curvature = curvature or find_curvature(session, truth)
-            if kind == "hessian":
-                check_hessian(session, traced, curvature)
-            else:
-                maps["hvp"] = check_hvp(session, traced, curvature)
-        elif kind == "jvp":
-            maps["jvp"] = check_jvp(session, traced, outputs)
-        elif kind == "vjp":
-            maps["vjp"] = check_vjp(session, traced, outputs)
-    if "jvp" in maps and "vjp" in maps:
-        check_dual(session, maps["jvp"], maps["vjp"], [sources["jvp"], sources["vjp"]])
-    if hands and "hvp" in maps and not session.quick:
-        check_consistent(session, hands[0].traced, sources["hvp"], maps["hvp"])
-    if hands and settled is not None:
-        check_along(first, hands, settled, maps.get("hvp") if session is first else None)
-    if psd and truth is not None:
-        check_semidefinite(session, curvature or find_curvature(session, truth))
-    return hands

@@ -10,8 +10,9 @@ import numpy as np
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.large import LARGE
 from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, ulps_apart, worst_entries_of
+from jaxsoftmax.checker.report.finding import Aspect, Finding
 from jaxsoftmax.checker.report.origin import calling_test
-from jaxsoftmax.checker.report.result import Aspect, CrossCheckReport, Diagnosis, Finding
+from jaxsoftmax.checker.report.result import CrossCheckReport, Diagnosis
 from jaxsoftmax.reporting.row import Row
 
 

@@ -16,7 +16,7 @@ import jaxsoftmax as js
 from helpers.errors import one_error
 from jaxsoftmax.checker import crosscheck as checker
 from jaxsoftmax.checker.report.entries import UlpHistogram
-from jaxsoftmax.checker.report.result import compare
+from jaxsoftmax.checker.report.finding import compare
 from jaxsoftmax.cli import main as cli
 
 pytest.importorskip("typer")

@@ -16,7 +16,7 @@ from jaxsoftmax.checker.inputs.context import U64, Session, unravel
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.inputs.matrices import compare_matrices
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.result import Subject
+from jaxsoftmax.checker.report.finding import Subject
 
 
 def representable(session: Session, probes: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, REVERSE, Truth, sca
 from jaxsoftmax.checker.inputs.arguments import Refused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap
-from jaxsoftmax.checker.report.result import Aspect, Subject
+from jaxsoftmax.checker.report.finding import Aspect, Subject
 
 SECOND = "second order"
 OVER_REVERSE = "jvp of grad (float64)"

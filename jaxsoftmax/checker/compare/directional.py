@@ -26,7 +26,7 @@ from jaxsoftmax.checker.numeric.differences import Difference
 from jaxsoftmax.checker.numeric.directions import Direction, directions
 from jaxsoftmax.checker.numeric.kinks import Shape, kink
 from jaxsoftmax.checker.numeric.taylor import MARGIN
-from jaxsoftmax.checker.report.result import Aspect, Subject
+from jaxsoftmax.checker.report.finding import Aspect, Subject
 from jaxsoftmax.checker.report.verdict import Family
 
 # A complex product or quotient takes up to six real operations where forward mode takes three.

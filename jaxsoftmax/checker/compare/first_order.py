@@ -13,12 +13,12 @@ import numpy as np
 
 from jaxsoftmax.checker.compare.autodiff import Truth, find_truth
 from jaxsoftmax.checker.compare.kink_entries import Judged, judge
-from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, half_digits, leafwise, numbers
+from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, leafwise, numbers
 from jaxsoftmax.checker.inputs.program import Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
 from jaxsoftmax.checker.jaxprs.replay import FOREIGN
-from jaxsoftmax.checker.report.result import Aspect, Finding, Subject
+from jaxsoftmax.checker.report.finding import Aspect, Finding, Subject, half_digits
 
 FIRST = "first order"
 

@@ -10,19 +10,24 @@ import jax
 import numpy as np
 
 from jaxsoftmax.checker.compare.as_run import check_as_run, representable
-from jaxsoftmax.checker.compare.autodiff import FORWARD, REVERSE, with_stops
-from jaxsoftmax.checker.compare.combined import check_combined
+from jaxsoftmax.checker.compare.autodiff import DOUBT, FORWARD, REVERSE, with_stops
+from jaxsoftmax.checker.compare.directional import check_differences
 from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
+from jaxsoftmax.checker.compare.routes import routes_of
+from jaxsoftmax.checker.compare.witnesses import contradict, credible
 from jaxsoftmax.checker.inputs.closed_data import excused
-from jaxsoftmax.checker.inputs.context import U64, Session
+from jaxsoftmax.checker.inputs.context import U64, Session, ravel
 from jaxsoftmax.checker.inputs.linear_maps import Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path, suspect
 from jaxsoftmax.checker.inputs.probes import structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.result import Aspect, Subject
+from jaxsoftmax.checker.numeric.directions import Direction
+from jaxsoftmax.checker.report.finding import Aspect, Subject
 
 FIRST = "first order"
 _DENSE_ENTRIES = 2**22
+# Directions in which a combination of the outputs is held to values.
+_ALONG = 2
 
 
 class Outputs(NamedTuple):
@@ -91,7 +96,7 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     _require_autodiff(session, truth, "jvp")
     names = EntryNames(session)
     _compare(session, "jvp", FORWARD, traced, hand, truth, outputs, outputs.size, outputs.name, names)
-    check_combined(session, "jvp", hand, truth)
+    _check_combined(session, "jvp", hand, truth)
     if not session.quick:
         _as_run(session, "jvp", FORWARD, traced, hand, truth, pushed, outputs.name)
     return hand
@@ -125,7 +130,7 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
         _require_autodiff(session, truth, "vjp")
     names = EntryNames(session)
     _compare(session, "vjp", route, traced, hand, truth, outputs, session.point.size, names, outputs.name)
-    check_combined(session, "vjp", hand, truth)
+    _check_combined(session, "vjp", hand, truth)
     of = functools.partial(pulled, reverse=route == REVERSE)
     if not session.quick:
         _as_run(session, "vjp", route, traced, hand, truth, of, names)
@@ -218,3 +223,43 @@ def _as_run(
     probes = representable(session, hand.probes(3))
     where, measured = (lambda i: f"direction {i}"), (*truth.measure(probes), hand.measure(probes)[1])
     check_as_run(session, FIRST, rule, route, traced, hand, of, probes, *measured, rows, where)
+
+
+def _check_combined(session: Session, rule: str, hand: LinearMap, truth: LinearMap) -> None:
+    """Hold <w, J v> of a rule, and of autodiff, to differences of <w, fun(x + tv)> for one random w.
+
+    Args:
+        session: the check.
+        rule: what the report calls the rule.
+        hand: v -> J v, or w -> w J.
+        truth: autodiff's.
+    """
+    routes = routes_of(session)
+    if routes.lean:
+        return
+    probes = session.normal(_ALONG)
+    if not probes.any():
+        return
+    w = ravel(routes.weights)
+    touched = (True,) * len(session.point.leaves)
+    directions = [Direction(f"random {i}", "random", session.split(v), touched) for i, v in enumerate(probes)]
+    differences = [routes.difference(direction.leaves) for direction in directions]
+
+    def slopes(product: LinearMap) -> tuple[np.ndarray, np.ndarray]:
+        if product.inputs is session.point.leaves:
+            values, units = product.measure(probes)
+            values, units = values @ w, units @ np.abs(w)
+        else:
+            values, units = product.measure(w[None])
+            values, units = probes @ values[0], np.abs(probes) @ units[0]
+        units = np.where(np.isfinite(units), U64 * units, np.sqrt(U64) * np.abs(values))
+        return values, units + U64 * (4 + 2 * np.sqrt(len(w))) * np.abs(values)
+
+    theirs, own = slopes(truth)
+    for i, found in enumerate(differences):
+        off = abs(theirs[i] - float(found.value)) > own[i] + DOUBT * float(found.error_estimate)
+        if off and credible(routes, directions[i].leaves, found, float(theirs[i]), float(own[i]), 0.0):
+            contradict(session, float(theirs[i]), found)
+            break
+    ours, mine = slopes(hand)
+    check_differences(session, routes, rule, ours.tolist(), mine.tolist(), differences, directions, 0.0)

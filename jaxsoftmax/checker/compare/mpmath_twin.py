@@ -15,7 +15,7 @@ from jaxsoftmax.checker.compare.autodiff import REVERSE, Truth, dot, dot_toleran
 from jaxsoftmax.checker.compare.first_order import FIRST, Hand
 from jaxsoftmax.checker.inputs.arguments import called
 from jaxsoftmax.checker.inputs.context import U64, Session
-from jaxsoftmax.checker.report.result import Aspect, Subject
+from jaxsoftmax.checker.report.finding import Aspect, Subject
 from jaxsoftmax.checker.report.verdict import Family
 
 _DIGITS = 50

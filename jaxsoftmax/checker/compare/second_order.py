@@ -16,7 +16,7 @@ from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, d
 from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, suspect
 from jaxsoftmax.checker.inputs.probes import residual_probe, structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.result import Aspect, Subject
+from jaxsoftmax.checker.report.finding import Aspect, Subject
 
 _PROBES = 8
 

@@ -89,11 +89,17 @@ def settle(session: Session, truth: Truth) -> Truth:
     slope, own = dot(truth.gradient, probe), dot_tolerance(truth.gradient, probe, truth.tolerance)
     own = own if np.isfinite(own) else 2.0**-26 * abs(slope)
     bound = own + DOUBT * float(found.error_estimate)
-    if not abs(slope - float(found.value)) > bound or kink(found).shape is not Shape.SMOOTH:
+    if not abs(slope - float(found.value)) > bound:
         return truth
     if not credible(routes, probe, found, slope, own, noise):
         if "while" in primitives(routes.value.jaxpr):  # it stops at a tolerance, and its derivative lags behind
             contradict(session, slope, found)
+        return truth
+    if _jumps(session, truth, ravel(probe), float(found.value), noise):
+        session.contradicted = True
+        session.note(
+            "fun jumps at the point (a branch that holds there alone has another value), so no derivative is right"
+        )
         return truth
     beside = _beside(session, truth, ravel(probe), float(found.value), bound)
     if beside is not None:
@@ -112,6 +118,15 @@ def contradict(session: Session, slope: float, found: Difference) -> None:
         f"{float(found.value):.9g} (an error below {DOUBT * float(found.error_estimate):.1e} is estimated), autodiff "
         f"of its program says {slope:.9g}"
     )
+
+
+def _jumps(session: Session, truth: Truth, probe: np.ndarray, slope: float, noise: float) -> bool:
+    """Whether the value just beside the point is another one, by more than the slope and rounding explain."""
+    at, step = ravel(session.point.leaves), step_beside(session, probe, 40)
+    allowed = 8 * abs(slope) * float(np.max(np.abs(step))) / (float(np.max(np.abs(probe))) or 1.0)
+    allowed += 4 * noise + 2.0**-44 * abs(truth.value)
+    values = [float(session.values(truth.program, session.like_point(at + s * step))[0]) for s in (-1.0, 1.0)]
+    return any(abs(value - truth.value) > allowed for value in values)
 
 
 def _beside(session: Session, truth: Truth, probe: np.ndarray, slope: float, bound: float) -> Truth | None:

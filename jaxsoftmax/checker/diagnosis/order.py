@@ -18,7 +18,8 @@ from jaxsoftmax.checker.diagnosis.layout import gauge, permutation, shift, trans
 from jaxsoftmax.checker.diagnosis.places import asymmetric, direction, entries, one_leaf, one_slice
 from jaxsoftmax.checker.diagnosis.terms import wrong_term
 from jaxsoftmax.checker.inputs.context import Session, Suspect
-from jaxsoftmax.checker.report.result import Aspect, Diagnosis, Finding
+from jaxsoftmax.checker.report.finding import Aspect, Finding
+from jaxsoftmax.checker.report.result import Diagnosis
 
 __all__ = ["name_diagnoses"]
 

@@ -23,7 +23,7 @@ from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import equations
-from jaxsoftmax.checker.report.result import Finding, Subject, compare
+from jaxsoftmax.checker.report.finding import Finding, Subject, compare, half_digits, parted
 from jaxsoftmax.checker.report.verdict import Family
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 
@@ -323,37 +323,6 @@ def _quiet_callbacks() -> Iterator[None]:
         yield
     finally:
         log.disabled = before
-
-
-def half_digits(tolerance: Any, theirs: Any, u: float) -> tuple[np.ndarray, bool]:
-    """(tolerance, whether some entry had none): where no bound is finite, half of the digits of the largest entry.
-
-    Such a comparison does not decide alone (`report.verdict`): it passes only if the function's values agree too.
-
-    Example:
-        >>> import numpy as np
-        >>> half_digits(np.array([0.5, np.inf]), np.array([1.0, 4.0]), 2.0**-52)
-        (array([5.00000000e-01, 5.96046448e-08]), True)
-    """
-    tolerance, theirs = np.asarray(tolerance, np.float64), np.asarray(theirs, np.float64)
-    if np.isfinite(tolerance).all():
-        return tolerance, False
-    finite = np.isfinite(theirs)
-    lost = ~np.isfinite(tolerance) & finite
-    largest = float(np.max(np.abs(theirs), initial=0.0, where=finite))
-    return np.where(lost, math.sqrt(u) * largest, tolerance), bool(lost.any())
-
-
-def parted(both: Any, part: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides' tolerance as (that of one side, that of the other): the part of the other is no more than the whole.
-
-    Example:
-        >>> parted([3.0, 0.5], [1.0, np.inf])
-        (array([2., 0.]), array([1. , 0.5]))
-    """
-    both = np.asarray(both, np.float64)
-    part = np.where(np.isfinite(both), np.minimum(part, both), 0.0)
-    return both - part, part
 
 
 def _hopeless(values: Sequence[np.ndarray], units: Sequence[np.ndarray], u: float) -> bool:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.result import Finding, compared
+from jaxsoftmax.checker.report.finding import Finding, compared
 
 # Leaves with more entries than this are compared here.
 LARGE = 2**16

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, Table, half_digits, parted
+from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, Table
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.result import Finding, Subject, compare
+from jaxsoftmax.checker.report.finding import Finding, Subject, compare, half_digits, parted
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Collection, Iterator
+from typing import Any, Literal
 
-import numpy as np
-
-from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines, errors_and_ratios, index_text
+from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines
+from jaxsoftmax.checker.report.finding import Finding
 from jaxsoftmax.checker.report.verdict import VERDICTS, Family, Says, VerdictName, gravest, verdict_on
 from jaxsoftmax.reporting.blocks import Document, Facts, Line, Paragraph, Picture, Table, Title
 from jaxsoftmax.reporting.json_values import json_ready
@@ -41,145 +39,6 @@ class Diagnosis:
         return f"{self.name}: {self.text}"
 
 
-class Aspect(enum.Enum):
-    """What of a rule was compared; the value says it in words."""
-
-    ENTRIES = "{rule}"
-    VALUE = "value of {rule}"
-    DIRECTIONS = "{rule} along directions"
-    SYMMETRY = "{rule}, symmetry"
-    LINEARITY = "{rule}, linear in the direction"
-    TAYLOR = "{rule}, order of the Taylor remainder"
-    SEMIDEFINITE = "{rule}, semidefinite"
-
-
-class Subject(NamedTuple):
-    """What a comparison is about.
-
-    Attributes:
-        rule: what the report calls the rule.
-        aspect: what of it.
-        dtype: the dtype in which it ran; None where its formula was evaluated in float64.
-    """
-
-    rule: str
-    aspect: Aspect = Aspect.ENTRIES
-    dtype: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The quantity of a `Row`."""
-        ran = "" if self.dtype is None else f", as it runs in {self.dtype}"
-        return self.aspect.value.format(rule=self.rule) + ran
-
-
-_ANY = Subject("")
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """A comparison's `Row` with what the verdict needs: could the comparison have seen a factor 2 at all?
-
-    Attributes:
-        power: the largest |theirs| / tolerance. Below 2, a value twice too large could pass.
-        vacuous: theirs is zero to its own rounding, or the check is an identity or an inequality: nothing to double.
-        resolution: the largest tolerance over the largest |theirs|: the relative error, in units of the largest entry,
-            that an entry could have and still pass; inf where theirs is zero.
-        excuse: why the arithmetic cannot tell a difference that was seen, if one was.
-        subject: what was compared, for `crosscheck`; the quantity is its text.
-        family: what the route shares with others.
-        unbounded: no bound of some entry's error is finite; it was held to half of the digits instead.
-    """
-
-    check: Row
-    power: float
-    vacuous: bool
-    resolution: float = np.inf
-    excuse: str | None = None
-    subject: Subject = _ANY
-    family: Family = Family.PROGRAM
-    unbounded: bool = False
-
-    @property
-    def says(self) -> Says:
-        """What the comparison says of the rule. As it runs, half of the digits are enough: its formula is bounded."""
-        if not self.unbounded or (self.subject.dtype is not None and self.check.passed):
-            return Says.AGREES if self.check.passed else Says.REJECTS
-        return Says.SILENT if self.check.passed else Says.SUSPECTS
-
-    @property
-    def blind(self) -> bool:
-        """The comparison passed, and a factor 2 would have passed too, or it passed by an excuse."""
-        return self.check.passed and (self.excuse is not None or (not self.vacuous and self.power < 2.0))
-
-    def at(self, place: dict[str, Any]) -> Finding:
-        """The finding with the place of its (single) entry filled in."""
-        check = dataclasses.replace(self.check, worst={**self.check.worst, **place})
-        return dataclasses.replace(self, check=check)
-
-
-def compare(
-    statement: str,
-    quantity: str,
-    route: str,
-    ours: Any,
-    theirs: Any,
-    tolerance: Any,
-    *,
-    own_tolerance: Any = 0.0,
-    error: Any = None,
-    label: Callable[[tuple[int, ...]], dict[str, Any]] | None = None,
-    path: str | None = None,
-    identity: bool = False,
-) -> Finding:
-    """Compare two arrays (or scalars) of the same shape entry by entry.
-
-    Args:
-        statement: the tag in docs/theory.md, or "".
-        quantity: what is compared.
-        route: what it is compared with.
-        ours: values of the rule under test, any float dtype.
-        theirs: float64 values of the other side.
-        tolerance: the tolerance of ours, broadcastable.
-        own_tolerance: the tolerance of theirs.
-        error: |ours - theirs| where the subtraction was done in higher precision.
-        label: index -> {"class": …, "feature": …, "sample": …} of an entry, or {"path": …}.
-        path: the pytree path of a leaf, instead of `label`: an entry is then {"path": path and index}.
-        identity: theirs is a value that a factor cannot change (a zero, an inequality).
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    theirs = np.asarray(theirs, np.float64)
-    if np.shape(ours) != theirs.shape:
-        raise ValueError(
-            f"{quantity}: the rule under test returned shape {np.shape(ours)}, expected {theirs.shape}. "
-            "Return that shape."
-        )
-    own = np.asarray(own_tolerance, np.float64)
-    errors, tol, ratio = errors_and_ratios(ours, theirs, np.asarray(tolerance, np.float64) + own, error)
-    with np.errstate(all="ignore"):
-        size = np.abs(theirs)
-        power = float(np.max(np.where(size > 0, size / tol, 0.0), initial=0.0))
-        vacuous = identity or bool((size <= np.where(np.isfinite(own), own, -1.0)).all())  # unknown is not zero
-        largest = float(np.max(size, initial=0.0))
-        resolution = float(np.max(tol, initial=0.0)) / largest if largest > 0 else np.inf
-    if path is not None:
-        label = lambda index: {"path": path + index_text(index)}  # noqa: E731
-    flat = int(np.argmax(ratio)) if ratio.size else 0
-    index = tuple(int(i) for i in np.unravel_index(flat, ratio.shape)) if ratio.size else ()
-    place = {"path": path} if path is not None else {"class": None, "feature": None, "sample": None}
-    if label is not None and ratio.size:
-        found = label(index)
-        place = found if "path" in found else {**place, **found}
-    if not ratio.size:
-        check = compared(statement, quantity, route, 0.0, 0.0, 0.0, {**place, "ours": None, "theirs": None})
-        return Finding(check, 0.0, True, 0.0)
-    worst = {**place, "ours": float(np.asarray(ours)[index]), "theirs": float(theirs[index])}
-    error, limit, share = (float(values[index]) for values in (errors, tol, ratio))
-    return Finding(compared(statement, quantity, route, error, limit, share, worst), power, vacuous, resolution)
-
-
 def _verdict(findings: list[Finding], contradicted: bool) -> VerdictName:
     """The verdict on one rule, by the table."""
     said = {family: [f.says for f in findings if f.family is family] for family in Family}
@@ -197,23 +56,6 @@ def allowed_verdicts(allow: Collection[str]) -> tuple[str, ...]:
         if name not in VERDICTS[1:-1]:
             raise ValueError(f"allow: got {name!r}; give verdicts among {', '.join(map(repr, VERDICTS[1:-1]))}.")
     return given
-
-
-def compared(
-    statement: str, quantity: str, route: str, error: float, tolerance: float, ratio: float, worst: dict[str, Any]
-) -> Row:
-    """The row of two computations of one quantity, by their worst entry."""
-    row = Row(statement=statement, quantity=quantity, route=route, measured=error, relation="<=", bound=tolerance)
-    return dataclasses.replace(row, passed=ratio <= 1.0, ratio=ratio, worst=worst)
-
-
-def worst_of(findings: list[Finding]) -> Finding:
-    """Findings about row blocks, or leaves, of one quantity as one; the resolution is the coarsest of theirs."""
-    top = max(findings, key=lambda f: f.check.ratio)
-    seen = [f.resolution for f in findings if not f.vacuous]
-    vacuous = all(f.vacuous for f in findings)
-    unbounded = any(f.unbounded for f in findings)
-    return Finding(top.check, max(f.power for f in findings), vacuous, max(seen, default=np.inf), unbounded=unbounded)
 
 
 class DerivativeError(AssertionError):

@@ -43,7 +43,7 @@ TABLE: dict[tuple[Says, Says], tuple[VerdictName, VerdictName]] = {
     (_A, _R): ("INCONCLUSIVE", "INCONCLUSIVE"),
     (_R, _A): ("DISAGREE", "INCONCLUSIVE"),  # values are coarser: unless they contradict the program, it decides
     (_R, _S): ("DISAGREE", "INCONCLUSIVE"),
-    (_R, _R): ("DISAGREE", "DISAGREE"),
+    (_R, _R): ("DISAGREE", "INCONCLUSIVE"),
     (_U, _A): ("INCONCLUSIVE", "INCONCLUSIVE"),
     (_U, _S): ("NOT CHECKED", "NOT CHECKED"),
     (_U, _R): ("DISAGREE", "DISAGREE"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.checker.report.result import Finding, compare, worst_of
+from jaxsoftmax.checker.report.finding import Finding, compare, worst_of
 from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.evidence.crosscheck.entrywise import entrywise
 from jaxsoftmax.evidence.crosscheck.sides import FORWARD_OVER_REVERSE, NESTED, Sides, against, exactly

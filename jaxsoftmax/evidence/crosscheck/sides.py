@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax.checker.report.result import Finding, compare
+from jaxsoftmax.checker.report.finding import Finding, compare
 from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.evidence.crosscheck import reference, tolerances
 from jaxsoftmax.support.validation import as_weights, random_generator, require_problem

@@ -21,7 +21,8 @@ from jaxsoftmax.checker.inputs.arguments import read_point
 from jaxsoftmax.checker.inputs.budget import Clock, as_budget
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.result import DiagnosisName, Subject
+from jaxsoftmax.checker.report.finding import Subject
+from jaxsoftmax.checker.report.result import DiagnosisName
 
 pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
 

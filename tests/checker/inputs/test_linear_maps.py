@@ -11,7 +11,7 @@ from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.report.result import Subject
+from jaxsoftmax.checker.report.finding import Subject
 
 U64 = 2.0**-53
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines
-from jaxsoftmax.checker.report.result import CrossCheckReport, DerivativeError, Diagnosis, compare, worst_of
+from jaxsoftmax.checker.report.finding import compare, worst_of
+from jaxsoftmax.checker.report.result import CrossCheckReport, DerivativeError, Diagnosis
 
 
 def finding(ours=1.0, theirs=1.0, tolerance=0.1, **options):

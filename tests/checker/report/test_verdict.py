@@ -14,7 +14,7 @@ LINES = {
     "values reject what the program says": (A, R, "INCONCLUSIVE", "INCONCLUSIVE"),
     "the program is finer than values, unless they contradict it": (R, A, "DISAGREE", "INCONCLUSIVE"),
     "the program rejects": (R, S, "DISAGREE", "INCONCLUSIVE"),
-    "both reject": (R, R, "DISAGREE", "DISAGREE"),
+    "both reject": (R, R, "DISAGREE", "INCONCLUSIVE"),
     "no bound, and values agree": (U, A, "INCONCLUSIVE", "INCONCLUSIVE"),
     "no bound, and no values": (U, S, "NOT CHECKED", "NOT CHECKED"),
     "no bound, and values reject": (U, R, "DISAGREE", "DISAGREE"),

@@ -12,7 +12,7 @@ import pytest
 import jaxsoftmax as js
 from helpers.stages import fast
 from jaxsoftmax.calculus.loss import derivatives, hessian, objective
-from jaxsoftmax.checker.report.result import compare
+from jaxsoftmax.checker.report.finding import compare
 from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.evidence.crosscheck.compare import crosscheck_problem
 

@@ -1,0 +1,62 @@
+"""The comparisons of one check: each rule with the routes that suit it, and the rules with each other.
+
+Guarded by `tests/checker/test_crosscheck.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, Truth, find_truth
+from jaxsoftmax.checker.compare.curvature import check_semidefinite, find_curvature
+from jaxsoftmax.checker.compare.directional import check_along
+from jaxsoftmax.checker.compare.first_order import Hand, check_gradient
+from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp
+from jaxsoftmax.checker.compare.rules import Rule
+from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
+from jaxsoftmax.checker.compare.witnesses import beside
+from jaxsoftmax.checker.inputs.context import Session
+from jaxsoftmax.checker.inputs.linear_maps import LinearMap
+
+
+def compare_rules(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> list[Hand]:
+    """Do them all; the findings go into the session.
+
+    Returns:
+        The first-order rules, evaluated.
+    """
+    hands: list[Hand] = []
+    settled = truth
+    maps: dict[str, LinearMap] = {}
+    sources = {kind: traced for kind, _, traced in rules}
+    curvature = None
+    first = session
+    for kind, name, traced in rules:
+        if first.branched and kind not in ("gradient", "value_and_gradient"):
+            if settled is not None and settled.route == DIFFERENCES:
+                session.note(f"{name} was not checked: the function is known by its values alone")
+                continue
+            if session is first:
+                session = beside(first)
+                truth = find_truth(session)
+        if kind in ("gradient", "value_and_gradient") and truth is not None:
+            hands.append(check_gradient(session, name, traced, truth, with_value=kind == "value_and_gradient"))
+        elif kind in ("hvp", "hessian") and truth is not None:
+            curvature = curvature or find_curvature(session, truth)
+            if kind == "hessian":
+                check_hessian(session, traced, curvature)
+            else:
+                maps["hvp"] = check_hvp(session, traced, curvature)
+        elif kind == "jvp":
+            maps["jvp"] = check_jvp(session, traced, outputs)
+        elif kind == "vjp":
+            maps["vjp"] = check_vjp(session, traced, outputs)
+    if "jvp" in maps and "vjp" in maps:
+        check_dual(session, maps["jvp"], maps["vjp"], [sources["jvp"], sources["vjp"]])
+    if hands and "hvp" in maps and not session.quick:
+        check_consistent(session, hands[0].traced, sources["hvp"], maps["hvp"])
+    if hands and settled is not None:
+        check_along(first, hands, settled, maps.get("hvp") if session is first else None)
+    if psd and truth is not None:
+        check_semidefinite(session, curvature or find_curvature(session, truth))
+    return hands
