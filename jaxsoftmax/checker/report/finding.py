@@ -80,9 +80,15 @@ class Finding:
     @property
     def says(self) -> Says:
         """What the comparison says of the rule. As it runs, half of the digits are enough: its formula is bounded."""
-        if not self.unbounded or (self.subject.dtype is not None and self.check.passed):
+        if not self.unbounded or (self.subject.dtype is not None and self.check.passed) or self._not_a_number:
             return Says.AGREES if self.check.passed else Says.REJECTS
         return Says.SILENT if self.check.passed else Says.SUSPECTS
+
+    @property
+    def _not_a_number(self) -> bool:
+        """The rule returned inf or NaN where a number is right: no bound is needed to say so."""
+        measured = self.check.measured
+        return not self.check.passed and measured is not None and not math.isfinite(measured)
 
     @property
     def blind(self) -> bool:
