@@ -85,7 +85,8 @@ class Routes:
                 levels=levels,
                 noise=noise,
                 kernel=kernel,
-                attempts=1 if self.lean else 4,
+                # Small steps see the stairs of a loop that stops at a tolerance, not the function.
+                attempts=1 if self.lean or self.session.iterative else 4,
             )
         self.session.clock.evaluations += found.evaluations
         return found

@@ -92,7 +92,7 @@ def settle(session: Session, truth: Truth) -> Truth:
     if not abs(slope - float(found.value)) > bound:
         return truth
     if not credible(routes, probe, found, slope, own, noise):
-        if "while" in primitives(routes.value.jaxpr):  # it stops at a tolerance, and its derivative lags behind
+        if session.iterative:  # it stops at a tolerance, and its derivative lags behind
             contradict(session, slope, found)
         return truth
     if _jumps(session, truth, ravel(probe), float(found.value), noise):

@@ -22,8 +22,8 @@ from jaxsoftmax.checker.inputs.budget import Clock
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
-from jaxsoftmax.checker.jaxprs.equations import equations
-from jaxsoftmax.checker.report.finding import Finding, Subject, compare, half_digits, parted
+from jaxsoftmax.checker.jaxprs.equations import equations, stops_at_a_tolerance
+from jaxsoftmax.checker.report.finding import Finding, Subject, Table, compare, half_digits, parted
 from jaxsoftmax.checker.report.verdict import Family
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 
@@ -72,17 +72,6 @@ def sizes(errors: Sequence[Any], like: Sequence[np.ndarray]) -> list[np.ndarray]
         array = np.zeros(np.shape(value)) if error is None else np.asarray(error, np.float64)
         out.append(np.where(np.isnan(array) | (array < 0), np.inf, np.broadcast_to(array, np.shape(value))))
     return out
-
-
-class Table(NamedTuple):
-    """A comparison kept whole: a list of leaves, with `name` (index -> path) where the index alone says little."""
-
-    quantity: str
-    paths: Sequence[str]
-    ours: list[Any]
-    theirs: list[Any]
-    tolerances: list[Any]
-    name: Callable[[tuple[int, ...]], str] | None = None
 
 
 class Suspect(NamedTuple):
@@ -173,6 +162,17 @@ class Session:
     def quick(self) -> bool:
         """No analysis of rounding, few routes."""
         return self.clock.budget.quick
+
+    @functools.cached_property
+    def iterative(self) -> bool:
+        """The function holds a loop that stops at a tolerance: neither its derivative nor its values are exact."""
+        found = stops_at_a_tolerance(self.fun.closed)
+        if found:
+            self.note(
+                "fun holds a loop that stops at a tolerance: a rule that differs from its program's derivative, no "
+                "more exact than that, is accused only if values reject it too"
+            )
+        return found
 
     @property
     def double(self) -> bool:
@@ -299,8 +299,9 @@ class Session:
         tolerances = [tolerance for tolerance, _ in found]
         # Differences have an error estimate of their own: half of the digits are then what is known of the rule's.
         unbounded |= any(flag for _, flag in found)
-        unbounded &= family is Family.PROGRAM and not self.quick
         finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
+        unbounded |= not finding.check.passed and self.iterative
+        unbounded &= family is Family.PROGRAM and not self.quick
         finding = dataclasses.replace(finding, subject=subject, family=family, unbounded=unbounded)
         self.findings.append(finding)
         if table:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, Table
+from jaxsoftmax.checker.inputs.context import U64, Session, Suspect
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.finding import Finding, Subject, compare, half_digits, parted
+from jaxsoftmax.checker.report.finding import Finding, Subject, Table, compare, half_digits, parted
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
@@ -88,9 +88,8 @@ def compare_matrices(
         rest, own = parted(tolerance, own)
         options = {"own_tolerance": own, "label": label, "identity": identity}
         finding = compare(statement, subject.text, route, ours, theirs, rest, **options)
-    finding = dataclasses.replace(
-        finding, excuse=session.excuse, subject=subject, unbounded=unbounded and not session.quick
-    )
+    alone = (unbounded or (not finding.check.passed and session.iterative)) and not session.quick
+    finding = dataclasses.replace(finding, excuse=session.excuse, subject=subject, unbounded=alone)
     session.excuse = None
     session.findings.append(finding)
     if table:

@@ -107,6 +107,13 @@ def equations(jaxpr: Any, times: float = 1.0) -> Iterator[tuple[Any, float]]:
             yield from equations(inner, inside)
 
 
+def stops_at_a_tolerance(jaxpr: Any) -> bool:
+    """Whether some while loop's condition reads floats: it ends when a number is small, not after so many steps."""
+    loops = [eqn.params["cond_jaxpr"] for eqn, _ in equations(jaxpr) if eqn.primitive.name == "while"]
+    read = [getattr(v.aval, "dtype", None) for loop in loops for eqn, _ in equations(loop) for v in eqn.invars]
+    return any(dtype is not None and jnp.issubdtype(dtype, jnp.floating) for dtype in read)
+
+
 def primitives(jaxpr: Any) -> set[str]:
     """The names of all primitives in a jaxpr, at any depth."""
     return {eqn.primitive.name for eqn, _ in equations(jaxpr)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,6 +178,17 @@ def worst_of(findings: list[Finding]) -> Finding:
     vacuous = all(f.vacuous for f in findings)
     unbounded = any(f.unbounded for f in findings)
     return Finding(top.check, max(f.power for f in findings), vacuous, max(seen, default=np.inf), unbounded=unbounded)
+
+
+class Table(NamedTuple):
+    """A comparison kept whole: a list of leaves, with `name` (index -> path) where the index alone says little."""
+
+    quantity: str
+    paths: Sequence[str]
+    ours: list[Any]
+    theirs: list[Any]
+    tolerances: list[Any]
+    name: Callable[[tuple[int, ...]], str] | None = None
 
 
 def half_digits(tolerance: Any, theirs: Any, u: float) -> tuple[np.ndarray, bool]:

@@ -10,6 +10,10 @@ import optax.projections as op
 from helpers.foreign.case import case, normal, simplex, uniform
 
 Z, T = normal(3, 4), simplex(3, 4)
+WEIGHT = (
+    "the gradient in labels of 0 and 1 lacks what logsumexp leaves out of a weight b of 0: d/db logsumexp([3, 0], "
+    "b=[b, 1]) at b = 0 is 0, where e^3 = 20.085536923 is right (jax-ml/jax#22398). JAX 0.10.2, optax 0.2.8"
+)
 SIGNS = [[1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]]
 LABELS = ([0, 3, 1],)
 
@@ -58,12 +62,20 @@ CASES = [
         args=([0.0, 0.0, 1.0],),
         vector=True,
     ),
-    loss("sigmoid_focal_loss", ol.sigmoid_focal_loss, normal(5), args=([0.0, 1.0, 1.0, 0.0, 1.0],), vector=True),
+    loss(
+        "sigmoid_focal_loss",
+        ol.sigmoid_focal_loss,
+        normal(5),
+        args=([0.0, 1.0, 1.0, 0.0, 1.0],),
+        vector=True,
+        fault=WEIGHT,
+    ),
     loss(
         "sigmoid_focal_loss, alpha and gamma",
         lambda z, t: ol.sigmoid_focal_loss(z, t, alpha=0.25, gamma=1.5),
         normal(4),
         args=([0.0, 1.0, 1.0, 0.0],),
+        fault=WEIGHT,
     ),
     loss("hinge_loss", ol.hinge_loss, [[0.3, -2.0, 1.7], [0.4, 0.1, -0.6]], args=(SIGNS,), vector=True),
     loss("perceptron_loss", ol.perceptron_loss, [[0.3, -2.0, 1.7], [0.4, 0.1, -0.6]], args=(SIGNS,)),
