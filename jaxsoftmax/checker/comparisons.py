@@ -14,7 +14,7 @@ from jaxsoftmax.checker.compare.first_order import Hand, check_gradient
 from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp
 from jaxsoftmax.checker.compare.rules import Rule
 from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
-from jaxsoftmax.checker.compare.witnesses import beside
+from jaxsoftmax.checker.compare.witnesses import beside, where_curved
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 
@@ -42,7 +42,9 @@ def compare_rules(session: Session, rules: list[Rule], truth: Truth | None, outp
         if kind in ("gradient", "value_and_gradient") and truth is not None:
             hands.append(check_gradient(session, name, traced, truth, with_value=kind == "value_and_gradient"))
         elif kind in ("hvp", "hessian") and truth is not None:
-            curvature = curvature or find_curvature(session, truth)
+            if curvature is None:
+                session, truth = where_curved(session, truth)
+                curvature = find_curvature(session, truth)
             if kind == "hessian":
                 check_hessian(session, traced, curvature)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,9 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
             _add(session, name, FORWARD, slopes, values, owns, bounds, names)
         seen = [i for i, step in enumerate(steps) if np.isfinite(step)]  # 0/0 may have no complex continuation
         if seen:
-            picked = [[row[i] for i in seen] for row in (slopes, steps, owns, [_COMPLEX * b for b in bounds])]
+            picked: list[Any] = [
+                [row[i] for i in seen] for row in (slopes, steps, owns, [_COMPLEX * b for b in bounds])
+            ]
             _add(session, name, "complex step (float64)", *picked, [names[i] for i in seen])
         check_differences(session, routes, name, slopes, owns, differences, probes, noise)
     for hand in hands:
@@ -165,7 +168,7 @@ def check_differences(
         else:
             session.note(f"differences along {where} were left out: the Taylor remainder does not confirm them")
     if keep:
-        picked = [[row[i] for i in keep] for row in (slopes, values, owns, bounds)]
+        picked: list[Any] = [[row[i] for i in keep] for row in (slopes, values, owns, bounds)]
         _add(session, name, DIFFERENCES, *picked, [probes[i].name for i in keep], Family.VALUES)
 
 

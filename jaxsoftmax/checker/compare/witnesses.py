@@ -11,10 +11,21 @@ Guarded by `tests/checker/compare/test_witnesses.py`.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, DOUBT, Truth, dot, dot_tolerance, finite
+from jaxsoftmax.checker.compare.autodiff import (
+    DIFFERENCES,
+    DOUBT,
+    REVERSE,
+    Truth,
+    dot,
+    dot_tolerance,
+    find_truth,
+    finite,
+)
+from jaxsoftmax.checker.compare.curvature import OVER_FORWARD, OVER_REVERSE, hessian_products
 from jaxsoftmax.checker.compare.routes import Routes, routes_of
 from jaxsoftmax.checker.inputs.context import U64, Session, ravel
 from jaxsoftmax.checker.inputs.matrices import EntryNames
@@ -71,6 +82,32 @@ def beside(session: Session) -> Session:
         leaves = [new.astype(old.dtype) for new, old in zip(moved, point.leaves, strict=True)]
     session.note("what the branch at the point touches besides the gradient was checked at a point next to it")
     return dataclasses.replace(session, point=dataclasses.replace(point, leaves=leaves), routes=None, branched=False)
+
+
+def where_curved(session: Session, truth: Truth) -> tuple[Session, Truth]:
+    """(check, truth) at which second derivatives are compared: those given, or next to the point.
+
+    A branch that holds at the point alone may have the right slope and another curvature (sin(x)/x at 0): the Hessian
+    of the program is then the same on both sides, and another one between them.
+    """
+    if session.quick or session.branched or truth.route == DIFFERENCES:
+        return session, truth
+    route = OVER_REVERSE if truth.route == REVERSE else OVER_FORWARD
+    v, at = session.normal(1), ravel(session.point.leaves)
+    step = step_beside(session, session.normal(1)[0], 20 if session.double else 12)
+
+    def product(leaves: list[Any]) -> np.ndarray:
+        moved = dataclasses.replace(session, point=dataclasses.replace(session.point, leaves=leaves))
+        return hessian_products(moved, session.fun.run, session.fun.consts, route).values(v)[0]
+
+    here, left, right = (product(session.like_point(at + sign * step)) for sign in (0.0, -1.0, 1.0))
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return session, truth
+    apart, largest = np.abs(right - left), float(np.max(np.abs([left, right]), initial=0.0))
+    if not (np.abs(here - (left + right) / 2) > 2 * apart + 2.0**-20 * largest).any():
+        return session, truth
+    moved = beside(session)
+    return moved, find_truth(moved)
 
 
 def settle(session: Session, truth: Truth) -> Truth:

@@ -155,8 +155,9 @@ class CrossCheckReport(Report):
             for f in findings
         )
         rules = dict.fromkeys(f.subject.rule for f in findings)
-        found = [_verdict([f for f in findings if f.subject.rule == rule], contradicted) for rule in rules]
-        return cls(gravest([*found, "ROUNDING" if blind else "AGREE"]), checks, (*diagnoses, *blind), **more)
+        found: list[VerdictName] = [_verdict([f for f in findings if f.subject.rule == rule], contradicted) for rule in rules]
+        found.append("ROUNDING" if blind else "AGREE")
+        return cls(gravest(found), checks, (*diagnoses, *blind), **more)
 
     @property
     def worst(self) -> Row:

@@ -92,4 +92,8 @@ def gravest(verdicts: Iterable[VerdictName]) -> VerdictName:
         >>> gravest(["AGREE", "NOT CHECKED", "ROUNDING"])
         'NOT CHECKED'
     """
-    return max(verdicts, key=VERDICTS.index, default="AGREE")
+    found = list(verdicts)
+    for name in reversed(VERDICTS):
+        if name in found:
+            return name
+    return VERDICTS[0]

@@ -74,3 +74,24 @@ def test_values_do_not_overrule_an_error_that_they_cannot_see():
     x = np.array([0.3, 1.1])
     wrong = lambda x: jnp.cos(x) * jnp.array([1.0, 1.0 + 1e-9])  # noqa: E731
     assert js.crosscheck(lambda x: jnp.sum(jnp.sin(x)), x, gradient=wrong).verdict == "DISAGREE"
+
+
+@jax.custom_jvp
+def sinc(x):
+    """sin(x)/x with a branch at 0 alone: its slope there is right, 0, and its curvature is not."""
+    return jnp.where(x == 0, 1.0, jnp.sin(x) / jnp.where(x == 0, 1.0, x))
+
+
+@sinc.defjvp
+def sinc_jvp(primals, tangents):
+    (x,), (v,) = primals, tangents
+    series = -x / 3 + x**3 / 30 - x**5 / 840
+    safe = jnp.where(jnp.abs(x) < 0.1, 1.0, x)
+    return sinc(x), v * jnp.where(jnp.abs(x) < 0.1, series, (jnp.cos(safe) - jnp.sin(safe) / safe) / safe)
+
+
+@pytest.mark.slow
+def test_a_branch_with_the_right_slope_and_another_curvature_accuses_nobody():
+    report = js.crosscheck(lambda x: jnp.sum(sinc(x)), np.array([0.0, 1.3]))
+    assert report.verdict != "DISAGREE", str(report)
+    assert any("at a point next to it" in note for note in report.notes)
