@@ -91,9 +91,8 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
             _add(session, name, FORWARD, slopes, values, owns, bounds, names)
         seen = [i for i, step in enumerate(steps) if np.isfinite(step)]  # 0/0 may have no complex continuation
         if seen:
-            picked: list[Any] = [
-                [row[i] for i in seen] for row in (slopes, steps, owns, [_COMPLEX * b for b in bounds])
-            ]
+            rows = (slopes, steps, owns, [_COMPLEX * b for b in bounds])
+            picked: list[Any] = [[row[i] for i in seen] for row in rows]
             _add(session, name, "complex step (float64)", *picked, [names[i] for i in seen])
         check_differences(session, routes, name, slopes, owns, differences, probes, noise)
     for hand in hands:

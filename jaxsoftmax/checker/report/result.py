@@ -155,7 +155,9 @@ class CrossCheckReport(Report):
             for f in findings
         )
         rules = dict.fromkeys(f.subject.rule for f in findings)
-        found: list[VerdictName] = [_verdict([f for f in findings if f.subject.rule == rule], contradicted) for rule in rules]
+        found: list[VerdictName] = [
+            _verdict([f for f in findings if f.subject.rule == rule], contradicted) for rule in rules
+        ]
         found.append("ROUNDING" if blind else "AGREE")
         return cls(gravest(found), checks, (*diagnoses, *blind), **more)
 
