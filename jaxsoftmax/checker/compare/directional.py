@@ -91,9 +91,9 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
             _add(session, name, FORWARD, slopes, values, owns, bounds, names)
         seen = [i for i, step in enumerate(steps) if np.isfinite(step)]  # 0/0 may have no complex continuation
         if seen:
-            rows = (slopes, steps, owns, [_COMPLEX * b for b in bounds])
+            rows = (slopes, steps, owns, [_COMPLEX * b for b in bounds], names)
             picked: list[Any] = [[row[i] for i in seen] for row in rows]
-            _add(session, name, "complex step (float64)", *picked, [names[i] for i in seen])
+            _add(session, name, "complex step (float64)", *picked)
         check_differences(session, routes, name, slopes, owns, differences, probes, noise)
     for hand in hands:
         if finite(hand.gradient) and not routes.lean and not session.quick:
@@ -167,8 +167,9 @@ def check_differences(
         else:
             session.note(f"differences along {where} were left out: the Taylor remainder does not confirm them")
     if keep:
-        picked: list[Any] = [[row[i] for i in keep] for row in (slopes, values, owns, bounds)]
-        _add(session, name, DIFFERENCES, *picked, [probes[i].name for i in keep], Family.VALUES)
+        rows = (slopes, values, owns, bounds, [probe.name for probe in probes])
+        picked: list[Any] = [[row[i] for i in keep] for row in rows]
+        _add(session, name, DIFFERENCES, *picked, family=Family.VALUES)
 
 
 def _check_taylor(

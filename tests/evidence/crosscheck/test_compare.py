@@ -275,7 +275,7 @@ def test_report_has_the_documented_keys_and_reads_as_a_table():
         "resolution_as_run",
         "guarantee",
     ]
-    fields += ["seconds", "evaluations"]
+    fields += ["seconds", "evaluations", "function", "called_from"]
     assert list(document) == fields
     keys = ["statement", "quantity", "route", "at", "measured", "relation", "bound", "allowance", "passed", "ratio"]
     keys += ["worst", "blind", "note", "verdict"]
