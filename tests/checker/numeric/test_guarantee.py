@@ -16,7 +16,7 @@ RULES = [(entry.name, rule) for entry in CASES for rule in entry.make(np.random.
 
 # One rule in three in the slow stage, the others by hand.
 PLACES = [
-    pytest.param(place, *entry, marks=pytest.mark.long if share(".".join(entry), 3) else pytest.mark.slow)
+    pytest.param(place, *entry, marks=pytest.mark.long if share(".".join(entry), 6) else pytest.mark.slow)
     for place, entry in enumerate(RULES)
 ]
 

@@ -92,7 +92,10 @@ CASES = [
     loss("kl_divergence", ol.kl_divergence, lambda rng: -rng.uniform(0.5, 3.0, (2, 4)), simplex(2, 4), vector=True),
     loss("kl_divergence_with_log_targets", ol.kl_divergence_with_log_targets, normal(2, 4), normal(2, 4)),
     loss(
-        "generalized_kl_divergence", ol.generalized_kl_divergence, uniform(-1.0, 1.0, 4), args=(uniform(0.2, 2.0, 4),)
+        "generalized_kl_divergence",
+        lambda x, y: ol.generalized_kl_divergence(x, y),
+        uniform(-1.0, 1.0, 4),
+        args=(uniform(0.2, 2.0, 4),),
     ),
     loss(
         "dice_loss", lambda z, t: ol.dice_loss(z, t), normal(2, 5, 1), args=([[[1.0], [0.0], [1.0], [1.0], [0.0]]] * 2,)
