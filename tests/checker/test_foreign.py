@@ -7,7 +7,7 @@ from helpers.stages import dtype_of, sampled
 
 pytest.importorskip("jax", minversion="0.10.2")  # the cases name functions that older releases lack
 pytest.importorskip("optax", minversion="0.2.8")
-from helpers.foreign.cases import CASES  # noqa: E402
+from helpers.foreign.cases import CASES
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # whatever another library warns of is no matter of ours
 
