@@ -1,5 +1,9 @@
 """Shared by all tests: guards JAX's configuration, a scoped-x64 fixture, the hypothesis profile, the dear examples."""
 
+import itertools
+import pathlib
+import sys
+
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
@@ -44,6 +48,22 @@ def jax_config_guard():
     for name in changed:
         jax.config.update(name, _CONFIG_AT_START[name])
     assert not changed, f"jax.config was left changed: {changed}; use a context manager such as jax.enable_x64(True)"
+
+
+_TESTS = itertools.count(1)
+# Linux allows a process 65,530 memory maps, and every compiled program takes some: XLA crashes where it gets none.
+_MAPS, _OFTEN = 30_000, 20
+
+
+@pytest.fixture(autouse=True)
+def compiled_programs_are_let_go():
+    """Every twentieth test: drop what JAX and the checker have compiled, where that has taken too many memory maps."""
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if next(_TESTS) % _OFTEN == 0 and maps.exists() and maps.read_bytes().count(b"\n") > _MAPS:
+        if "jaxsoftmax.checker.inputs.program" in sys.modules:
+            sys.modules["jaxsoftmax.checker.inputs.program"]._compiled.clear()
+        jax.clear_caches()
 
 
 @pytest.fixture
