@@ -27,7 +27,8 @@ def assert_derivatives(
             has a finite bound), "INCONCLUSIVE" (routes contradict each other).
         options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `argnums`, `intent`, `key`, ... With
             no rule among them, the function's own derivatives are checked, in `at` and in all args that hold floats.
-            `budget` is "quick" unless given: every entry to half of its digits. ``budget=60`` bounds the rounding too.
+            `budget` is "quick" unless given: every entry to half of the digits of the largest. ``budget=60`` bounds
+            the rounding of each.
 
     Returns:
         The `CrossCheckReport`.

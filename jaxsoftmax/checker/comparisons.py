@@ -5,22 +5,31 @@ Guarded by `tests/checker/test_crosscheck.py`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, Truth, find_truth
 from jaxsoftmax.checker.compare.curvature import check_semidefinite, find_curvature
 from jaxsoftmax.checker.compare.directional import check_along
 from jaxsoftmax.checker.compare.first_order import Hand, check_gradient
-from jaxsoftmax.checker.compare.jacobian import check_dual, check_jvp, check_vjp
+from jaxsoftmax.checker.compare.jacobian import Outputs, check_dual, check_jvp, check_vjp
 from jaxsoftmax.checker.compare.rules import Rule
 from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
-from jaxsoftmax.checker.compare.witnesses import beside, where_curved
+from jaxsoftmax.checker.compare.witnesses import beside, check_at_the_point, where_curved
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
+from jaxsoftmax.checker.report.finding import Subject, not_compared
 
 
-def compare_rules(session: Session, rules: list[Rule], truth: Truth | None, outputs: Any, psd: bool) -> list[Hand]:
+def compare_rules(
+    session: Session, rules: list[Rule], truth: Truth | None, outputs: Outputs, *, psd: bool, given: bool
+) -> list[Hand]:
     """Do them all; the findings go into the session.
+
+    Args:
+        session: the check.
+        rules: the rules, first order first.
+        truth: what a gradient is held to; None for a function with several outputs.
+        outputs: what the function returns.
+        psd: check that the Hessian is semidefinite too.
+        given: the rules are the user's, so that one which cannot be held to anything is told in the verdict.
 
     Returns:
         The first-order rules, evaluated.
@@ -34,7 +43,10 @@ def compare_rules(session: Session, rules: list[Rule], truth: Truth | None, outp
     for kind, name, traced in rules:
         if first.branched and kind not in ("gradient", "value_and_gradient"):
             if settled is not None and settled.route == DIFFERENCES:
-                session.note(f"{name} was not checked: the function is known by its values alone")
+                reason = "the function is known by its values alone: only a gradient can be held to them"
+                if given:
+                    session.findings.append(not_compared("", Subject(name), reason))
+                session.note(f"{name} was not checked: {reason}")
                 continue
             if session is first:
                 session = beside(first)
@@ -53,6 +65,10 @@ def compare_rules(session: Session, rules: list[Rule], truth: Truth | None, outp
             maps["jvp"] = check_jvp(session, traced, outputs)
         elif kind == "vjp":
             maps["vjp"] = check_vjp(session, traced, outputs)
+        if session is not first and kind not in ("gradient", "value_and_gradient"):
+            check_at_the_point(first, kind, name, traced, outputs.leaves)
+    first.contradicted |= session.contradicted
+    first.guarantee = first.guarantee or session.guarantee
     if "jvp" in maps and "vjp" in maps:
         check_dual(session, maps["jvp"], maps["vjp"], [sources["jvp"], sources["vjp"]])
     if hands and "hvp" in maps and not session.quick:

@@ -102,8 +102,8 @@ def crosscheck(
         args: further arguments of `fun` and of every rule: arrays, integers, keys, anything. Held fixed, unless
             `argnums` names them, or no rule is given.
         key: random key of the directions; ``jax.random.key(0)`` when None.
-        budget: seconds, or a `Budget` of seconds and bytes. "quick" compares to half of the digits and takes about a
-            second; where that much does not agree, the whole check decides.
+        budget: seconds, or a `Budget` of seconds and bytes. "quick" compares to half of the digits of the
+            largest entry and takes about a second; where that much does not agree, the whole check decides.
         dtype_policy: "widen" checks the rules' formulas in float64 too; "working" only the rules in the dtype of x.
         psd: True to check that the function is convex at x: that no eigenvalue of its Hessian is negative.
         twin: ``twin(x, *args)``, the same function in mpmath: x and float args come as NumPy object arrays of
@@ -196,7 +196,7 @@ def crosscheck(
         custom = bool(traced_fun.replay.rules) or ((not scalar or intent is not None) and _custom(traced_fun))
         kind: dict[str, Any] = {"scalar": scalar, "custom": custom, "intended": intent is not None}
         found = own_rules(session, run, outputs, differentiable=differentiable, **kind)
-    hands = compare_rules(session, found, truth, outputs, psd)
+    hands = compare_rules(session, found, truth, outputs, psd=psd, given=bool(given))
     diagnoses = None
     if custom and not scalar:
         diagnoses = [] if session.quick else name_diagnoses(session, truth)

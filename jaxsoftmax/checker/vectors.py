@@ -19,7 +19,7 @@ from jaxsoftmax.checker.compare.curvature import find_curvature
 from jaxsoftmax.checker.compare.jacobian import Outputs, read_outputs
 from jaxsoftmax.checker.compare.rules import second_order, trace_own
 from jaxsoftmax.checker.compare.second_order import check_hvp
-from jaxsoftmax.checker.compare.witnesses import where_curved
+from jaxsoftmax.checker.compare.witnesses import check_at_the_point, where_curved
 from jaxsoftmax.checker.diagnosis.order import name_diagnoses
 from jaxsoftmax.checker.inputs.context import Session, unravel
 from jaxsoftmax.checker.inputs.tracing import Traced
@@ -95,6 +95,8 @@ def _check_one(
         raise refusals[0]
     at, there = where_curved(sub, found)
     check_hvp(at, hand, find_curvature(at, there))
+    if at is not sub:
+        check_at_the_point(sub, "hvp", "hvp", hand, outputs.leaves)
     label = f"hvp of jax.grad of {text}"
     sub.suspects = [suspect._replace(name=label) for suspect in sub.suspects]
     diagnoses = name_diagnoses(sub, found)

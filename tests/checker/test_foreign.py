@@ -11,6 +11,13 @@ from helpers.foreign.cases import CASES
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # whatever another library warns of is no matter of ours
 
+# What the checker refuses with a message, and why.
+REFUSED = {
+    "jaxopt.isotonic.isotonic_l2_pav": "its values come from a callback: without its rule JAX cannot differentiate it",
+    "jax.scipy.stats.gumbel_l.logpdf in scale": "JAX raises a TypeError at its gradient (its `fault`)",
+    "jax.scipy.stats.gumbel_r.logpdf in scale": "JAX raises a TypeError at its gradient (its `fault`)",
+}
+
 
 @pytest.mark.parametrize("case", sampled(CASES, 12), ids=lambda case: case.name)
 def test_a_right_derivative_is_not_accused(case):
@@ -20,8 +27,9 @@ def test_a_right_derivative_is_not_accused(case):
     """
     pytest.importorskip(case.library)
     fun, at, args = case.example(dtype_of(case.name))
-    try:
-        report = js.crosscheck(fun, at, args=args, budget="quick")
-    except (TypeError, ValueError) as refusal:  # JAX differentiates it nowhere, or not without its rules
-        pytest.skip(f"refused: {refusal}")
+    if case.name in REFUSED:
+        with pytest.raises((TypeError, ValueError), match="fun"):
+            js.crosscheck(fun, at, args=args, budget="quick")
+        return
+    report = js.crosscheck(fun, at, args=args, budget="quick")
     assert report.verdict != "DISAGREE" or case.fault or case.undefined, str(report)

@@ -11,6 +11,7 @@ Guarded by `tests/checker/compare/test_witnesses.py`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,15 @@ from jaxsoftmax.checker.compare.autodiff import (
 )
 from jaxsoftmax.checker.compare.curvature import OVER_FORWARD, OVER_REVERSE, hessian_products
 from jaxsoftmax.checker.compare.routes import Routes, routes_of
-from jaxsoftmax.checker.inputs.context import U64, Session, ravel
+from jaxsoftmax.checker.inputs.context import U64, Session, ravel, unravel
 from jaxsoftmax.checker.inputs.matrices import EntryNames
+from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
 from jaxsoftmax.checker.numeric.differences import Difference
 from jaxsoftmax.checker.numeric.kinks import Shape, kink
+from jaxsoftmax.checker.report.finding import Aspect, Subject
 
-BESIDE = "reverse autodiff just beside the point"
+BESIDE = "autodiff just beside the point"
 # Up to this many entries each gets its own differences.
 _ENTRIES = 256
 # What a program decides with; without any of these it has no branches.
@@ -110,6 +113,41 @@ def where_curved(session: Session, truth: Truth) -> tuple[Session, Truth]:
     return moved, find_truth(moved)
 
 
+def check_at_the_point(session: Session, kind: str, name: str, traced: Traced, outputs: Sequence[Any]) -> None:
+    """Hold a rule that was compared next to the point to itself: at the point it is what it is on both sides.
+
+    Args:
+        session: the check at the point.
+        kind: "hvp", "hessian", "jvp" or "vjp".
+        name: what the report calls the rule.
+        traced: the rule.
+        outputs: the shapes of the function's outputs.
+    """
+    at, step = ravel(session.point.leaves), step_beside(session, session.normal(1)[0], 20)
+    if kind == "hessian":
+        direction: list[Any] = []
+    elif kind == "vjp":
+        direction = [unravel(session.rng.standard_normal(sum(int(np.prod(o.shape)) for o in outputs)), outputs)]
+    else:
+        direction = [session.like_point(session.normal(1)[0])]
+    program = session.program(traced.run, traced.consts, session.wide(), *direction)
+    here, left, right = (
+        ravel(session.values(program, session.like_point(at + sign * step), *direction)) for sign in (0.0, -1.0, 1.0)
+    )
+    middle, apart = (left + right) / 2, np.abs(right - left)
+    tolerance = 2 * apart + 2.0**-20 * float(np.max(np.abs([left, right]), initial=0.0))
+    session.add(
+        "second order" if kind in ("hvp", "hessian") else "first order",
+        Subject(name, Aspect.CONTINUITY),
+        "its mean on both sides",
+        [here],
+        [middle],
+        [tolerance],
+        paths=[""],
+        identity=True,
+    )
+
+
 def settle(session: Session, truth: Truth) -> Truth:
     """The derivative that rules are held to: the program's where values do not reject it.
 
@@ -128,19 +166,24 @@ def settle(session: Session, truth: Truth) -> Truth:
     bound = own + DOUBT * float(found.error_estimate)
     if not abs(slope - float(found.value)) > bound:
         return truth
-    if not credible(routes, probe, found, slope, own, noise):
-        if session.iterative:  # it stops at a tolerance, and its derivative lags behind
-            contradict(session, slope, found)
-        return truth
-    if _jumps(session, truth, ravel(probe), float(found.value), noise):
+    along = ravel(probe)
+    at, step = ravel(session.point.leaves), step_beside(session, along, 40)
+    sides = [session.values(truth.program, session.like_point(at + sign * step)) for sign in (-1.0, 1.0)]
+    steepest = max(abs(float(s)) for s in (slope, found.value, found.left, found.right))  # a kink has two slopes
+    moved = steepest * float(np.max(np.abs(step))) / (float(np.max(np.abs(along))) or 1.0)
+    if any(abs(float(side[0]) - truth.value) > 8 * moved + 4 * noise + 2.0**-44 * abs(truth.value) for side in sides):
         session.contradicted = True
         session.note(
             "fun jumps at the point (a branch that holds there alone has another value), so no derivative is right"
         )
         return truth
-    beside = _beside(session, truth, ravel(probe), float(found.value), bound)
-    if beside is not None:
-        return beside
+    if not credible(routes, probe, found, slope, own, noise):
+        if session.iterative:  # it stops at a tolerance, and its derivative lags behind
+            contradict(session, slope, found)
+        return truth
+    there = _beside(session, truth, [ravel(side[1:]) for side in sides], along, float(found.value), bound)
+    if there is not None:
+        return there
     if primitives(routes.value.jaxpr) & _DECISIONS and session.point.size <= _ENTRIES:
         return _by_values(session, routes, truth, noise)
     contradict(session, slope, found)
@@ -157,22 +200,10 @@ def contradict(session: Session, slope: float, found: Difference) -> None:
     )
 
 
-def _jumps(session: Session, truth: Truth, probe: np.ndarray, slope: float, noise: float) -> bool:
-    """Whether the value just beside the point is another one, by more than the slope and rounding explain."""
-    at, step = ravel(session.point.leaves), step_beside(session, probe, 40)
-    allowed = 8 * abs(slope) * float(np.max(np.abs(step))) / (float(np.max(np.abs(probe))) or 1.0)
-    allowed += 4 * noise + 2.0**-44 * abs(truth.value)
-    values = [float(session.values(truth.program, session.like_point(at + s * step))[0]) for s in (-1.0, 1.0)]
-    return any(abs(value - truth.value) > allowed for value in values)
-
-
-def _beside(session: Session, truth: Truth, probe: np.ndarray, slope: float, bound: float) -> Truth | None:
+def _beside(
+    session: Session, truth: Truth, sides: list[np.ndarray], probe: np.ndarray, slope: float, bound: float
+) -> Truth | None:
     """The program's gradient a little to both sides of the point, where values confirm it."""
-    at, step = ravel(session.point.leaves), step_beside(session, probe, 40)
-    sides = []
-    for sign in (-1.0, 1.0):
-        gradient = session.values(truth.program, session.like_point(at + sign * step))[1:]
-        sides.append(ravel(gradient))
     if not np.isfinite(sides).all():
         return None
     middle, apart = (sides[0] + sides[1]) / 2, np.abs(sides[1] - sides[0])
@@ -200,7 +231,8 @@ def _by_values(session: Session, routes: Routes, truth: Truth, noise: float) -> 
     slopes, errors = np.zeros(n), np.zeros(n)
     for i in range(n):
         found = routes.difference(session.basis(i), noise)
-        slopes[i], errors[i] = float(found.value), DOUBT * float(found.error_estimate)
+        smooth = kink(found).shape is Shape.SMOOTH  # elsewhere the slopes of both sides are asked for, entry by entry
+        slopes[i], errors[i] = float(found.value) if smooth else np.nan, DOUBT * float(found.error_estimate)
     session.note(
         "autodiff of the program is not the derivative of the function's values, since the program decides by "
         "comparisons (a bisection, a lookup, a rounding): extrapolated differences were used instead"

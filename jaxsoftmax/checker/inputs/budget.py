@@ -24,7 +24,7 @@ class Budget:
     Attributes:
         seconds: wall-clock time after which no further probe or comparison starts; an analysis whose compilation would
             take more than a tenth of it is left out, and the report says so. One evaluation is never cut short.
-        quick: compare every entry to half of the digits of its dtype, without an analysis of rounding, and hold the
+        quick: compare every entry to half of the digits of the largest, without an analysis of rounding, and hold the
             function to differences along one direction: what a test can afford. Where that much does not agree, the
             whole check decides. `budget="quick"` is short for Budget(quick=True).
         bytes: memory for intermediate values of one compiled program and for dense matrices.

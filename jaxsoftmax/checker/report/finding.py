@@ -28,6 +28,7 @@ class Aspect(enum.Enum):
     LINEARITY = "{rule}, linear in the direction"
     TAYLOR = "{rule}, order of the Taylor remainder"
     SEMIDEFINITE = "{rule}, semidefinite"
+    CONTINUITY = "{rule} at the point itself"
 
 
 class Subject(NamedTuple):
@@ -161,6 +162,12 @@ def compare(
     worst = {**place, "ours": float(np.asarray(ours)[index]), "theirs": float(theirs[index])}
     error, limit, share = (float(values[index]) for values in (errors, tol, ratio))
     return Finding(compared(statement, quantity, route, error, limit, share, worst), power, vacuous, resolution)
+
+
+def not_compared(statement: str, subject: Subject, reason: str) -> Finding:
+    """The finding about a rule that nothing could be held to: it is silent, and its row says why."""
+    row = Row(statement=statement, quantity=subject.text, note=reason, passed=True, ratio=0.0)
+    return Finding(row, 0.0, True, subject=subject, unbounded=True)
 
 
 def compared(

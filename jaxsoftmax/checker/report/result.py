@@ -39,6 +39,9 @@ class Diagnosis:
         return f"{self.name}: {self.text}"
 
 
+_OPEN = "no bound of its rounding is known: it agrees to half of the digits, and counts only if values agree"
+
+
 def _verdict(findings: list[Finding], contradicted: bool) -> VerdictName:
     """The verdict on one rule, by the table."""
     said = {family: [f.says for f in findings if f.family is family] for family in Family}
@@ -151,14 +154,16 @@ class CrossCheckReport(Report):
             if f.blind
         )
         checks = tuple(
-            dataclasses.replace(f.check, blind=f.blind, passed=None if f.says is Says.SILENT else f.check.passed)
+            dataclasses.replace(f.check, blind=f.blind)
+            if f.says is not Says.SILENT
+            else dataclasses.replace(f.check, passed=None, note=f.check.note or _OPEN)
             for f in findings
         )
         rules = dict.fromkeys(f.subject.rule for f in findings)
         found: list[VerdictName] = [
             _verdict([f for f in findings if f.subject.rule == rule], contradicted) for rule in rules
         ]
-        found.append("ROUNDING" if blind else "AGREE")
+        found.append("ROUNDING" if blind else "AGREE" if findings else "NOT CHECKED")
         return cls(gravest(found), checks, (*diagnoses, *blind), **more)
 
     @property

@@ -95,3 +95,48 @@ def test_a_branch_with_the_right_slope_and_another_curvature_accuses_nobody():
     report = js.crosscheck(lambda x: jnp.sum(sinc(x)), np.array([0.0, 1.3]))
     assert report.verdict != "DISAGREE", str(report)
     assert any("at a point next to it" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("kind", ["jvp", "hvp"])
+def test_a_given_rule_that_nothing_can_be_held_to_is_not_agreed(kind):
+    """A bisection is known by its values alone, which judge a gradient: whatever else is given is not checked."""
+    rule = {"jvp": lambda a, v: 7 * jnp.sum(v), "hvp": lambda a, v: 7 * v}[kind]
+    report = js.crosscheck(lambda a: jnp.sum(root(a)), np.array([1.0, 5.3]), gradient=slope, **{kind: rule})
+    assert report.verdict == "NOT CHECKED", str(report)
+    (row,) = [row for row in report.statements if row.quantity == kind]
+    assert row.passed is None and "values alone" in row.note
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (0.0, "DISAGREE")])
+def test_a_rule_checked_next_to_a_branch_is_checked_at_the_point_too(factor, verdict):
+    """x log 2 again: a jvp that is 0 in the entry at 0, as JAX's own is, and right everywhere else."""
+
+    def jvp(x, v):
+        return jnp.sum(jnp.where(x == 0, factor, 1.0) * v) * jnp.log(2.0)
+
+    report = js.crosscheck(at_a_point, X, jvp=jvp)
+    assert report.verdict == verdict, str(report)
+    assert [row.passed for row in report.statements if row.quantity == "jvp at the point itself"] == [factor == 1]
+
+
+@pytest.mark.slow
+def test_a_hessian_that_is_wrong_at_the_point_alone_is_seen():
+    """JAX's second derivative of I0 at 0 is 1.5; it is 1/2 there, and all around to six digits."""
+    i0 = jax.scipy.special.i0
+    report = js.crosscheck(i0, np.float64(0.0), hessian=jax.hessian(i0))
+    assert report.verdict == "DISAGREE", str(report)
+
+
+def test_a_jump_at_the_point_accuses_nobody():
+    jumping = lambda x: jnp.sum(jnp.where(x == 0, 5.0, x * 2.0))  # noqa: E731
+    report = js.crosscheck(jumping, X, gradient=lambda x: jnp.full_like(x, 2.0))
+    assert report.verdict == "INCONCLUSIVE", str(report)
+    assert any("jumps at the point" in note for note in report.notes)
+
+
+def test_a_kink_is_no_jump():
+    """|x| written with a branch: its slope at 0 is 1 to autodiff, 0 to central differences; 1 is a subgradient."""
+    fun = lambda x: jnp.sum(jnp.where(x >= 0, x, -x))  # noqa: E731
+    report = js.crosscheck(fun, X, gradient=lambda x: jnp.where(x >= 0, 1.0, -1.0))
+    assert report.verdict == "AGREE", str(report)
+    assert not any("jumps at the point" in note for note in report.notes)

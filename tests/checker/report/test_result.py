@@ -77,7 +77,7 @@ def test_the_resolution_is_the_largest_tolerance_in_units_of_the_largest_entry()
         ([finding(tolerance=0.75), finding(1.0, 2.0)], "DISAGREE", ["ROUNDING", "DISAGREE"]),
         ([finding(0.0, 0.0, 1.0, own_tolerance=0.0)], "AGREE", ["AGREE"]),  # nothing to double
         ([finding(np.nan, np.nan)], "DISAGREE", ["DISAGREE"]),
-        ([], "AGREE", []),
+        ([], "NOT CHECKED", []),
     ],
 )
 def test_the_verdict_and_that_of_each_comparison(findings, verdict, each):
