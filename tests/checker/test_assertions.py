@@ -125,3 +125,13 @@ def test_a_wrong_declaration_is_named(call, error, words):
 
 def test_the_options_are_the_arguments_of_crosscheck():
     assert set(OPTIONS) == set(inspect.signature(crosscheck).parameters) - {"fun"}
+
+
+def test_the_quick_budget_holds_a_rule_to_its_own_dtype_too():
+    """Right in float64, and in float32 computed in bfloat16: half of float32's digits are not there."""
+
+    def short(x):
+        return 3 * (x if x.dtype == np.float64 else x.astype(jnp.bfloat16).astype(x.dtype)) ** 2
+
+    report = js.crosscheck(cube, np.float32([0.3, 1.7]), gradient=short, budget="quick")
+    assert report.verdict == "DISAGREE", str(report)
