@@ -135,3 +135,13 @@ def test_the_quick_budget_holds_a_rule_to_its_own_dtype_too():
 
     report = js.crosscheck(cube, np.float32([0.3, 1.7]), gradient=short, budget="quick")
     assert report.verdict == "DISAGREE", str(report)
+
+
+def test_a_right_rule_in_float32_stays_with_the_quick_check():
+    """Half of the digits: 2⁻¹² of the largest entry in float32, 2⁻²⁶·⁵ in float64, and one difference."""
+    report = crosscheck(cube, np.float32([0.3, 1.7]), gradient=lambda x: 3 * x**2, budget="quick")
+    assert report.verdict == "AGREE", str(report)
+    assert report.resolution_as_run == pytest.approx(2.0**-12)
+    assert [row.route for row in report.statements if row.quantity.endswith("directions")] == [
+        "extrapolated differences"
+    ]
