@@ -122,6 +122,15 @@ def test_a_rule_checked_next_to_a_branch_is_checked_at_the_point_too(factor, ver
 
 
 @pytest.mark.slow
+def test_a_formula_that_cancels_on_both_sides_of_the_point_accuses_nobody():
+    """jnp.sinc has a series at 0 alone; beside it the second derivative's formula loses half of its digits."""
+    fun = lambda x: jnp.sum(jnp.sinc(x))  # noqa: E731
+    report = js.crosscheck(fun, np.array([0.0, 1.3]), hvp=lambda x, v: jax.jvp(jax.grad(fun), (x,), (v,))[1])
+    assert report.verdict == "AGREE", str(report)
+    assert "hvp at the point itself" in [row.quantity for row in report.statements]
+
+
+@pytest.mark.slow
 def test_a_hessian_that_is_wrong_at_the_point_alone_is_seen():
     """JAX's second derivative of I0 at 0 is 1.5; it is 1/2 there, and all around to six digits."""
     i0 = jax.scipy.special.i0
