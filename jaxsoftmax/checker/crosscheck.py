@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.choice import choose_call
@@ -143,7 +142,7 @@ def crosscheck(
     """
     again = {name: value for name, value in locals().items() if name not in ("fun", "at", "args", "key", "budget")}
     warn_if_miscompiling()
-    if is_traced(jnp.zeros(())):
+    if is_traced(jax.device_put(np.float32(0))):
         raise TypeError(
             "crosscheck: called while JAX traces; a check needs numbers. Call it outside jit, grad and vmap."
         )

@@ -65,7 +65,7 @@ def _check_one(
     weights = representable(session, weights / np.linalg.norm(weights))
     with jax.enable_x64(True):
         parts = unravel(weights, outputs.leaves)
-        w = [jnp.asarray(part).astype(leaf.dtype) for part, leaf in zip(parts, outputs.leaves, strict=True)]
+        w = [jax.device_put(part.astype(leaf.dtype)) for part, leaf in zip(parts, outputs.leaves, strict=True)]
 
     def combined(of: Callable[..., Any]) -> Callable[..., Any]:
         def number(x: Any, *args: Any) -> Any:
@@ -78,7 +78,7 @@ def _check_one(
 
     # `widened` is keyed by the identity of args, and these are new.
     point, args = dataclasses.replace(session.point, widened={}), (*session.args, w)
-    traced = Traced(text, combined(truth), point, args)
+    traced = Traced(text, combined(truth), point, args, twice=False)
     nonsmooth = set(session.nonsmooth)
     sub = Session(point, traced, args, session.rng, session.clock, session.widen, nonsmooth=nonsmooth)
     found = find_truth(sub)

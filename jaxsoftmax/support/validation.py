@@ -139,7 +139,8 @@ def random_generator(key: Any, name: str = "key") -> np.random.Generator:
     Raises:
         TypeError: not a single JAX random key.
     """
-    key = jax.random.key(0) if key is None else key
+    if key is None:
+        return np.random.default_rng([0, 0])  # what jax.random.key(0) holds
     dtype = getattr(key, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
     shape = getattr(key, "shape", None)

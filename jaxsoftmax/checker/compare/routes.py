@@ -81,7 +81,7 @@ class Routes:
             found = directional_difference(
                 lambda leaves: leaves,
                 self.session.wide(),
-                [jnp.asarray(v) for v in direction],
+                [jax.device_put(v) for v in direction],
                 levels=levels,
                 noise=noise,
                 kernel=kernel,
@@ -95,7 +95,7 @@ class Routes:
         """The Taylor test of a slope (and of a second derivative) along a direction."""
         kernel = self._kernel("taylor", lambda f, x, v, t: taylor_kernel(f, x, v, t, batch=self._batch))
         with jax.enable_x64(True):
-            x, v = self.session.wide(), [jnp.asarray(d) for d in direction]
+            x, v = self.session.wide(), [jax.device_put(d) for d in direction]
             return taylor_slopes(lambda y: y, x, slope, v, bend, noise=noise, slope_error=doubt, kernel=kernel)
 
     def complex_refusal(self) -> str | None:
@@ -116,7 +116,7 @@ class Routes:
         with jax.enable_x64(True):
             code = compiled("complex step", self.value.text, consts, build, self.value.options)
             self.session.clock.evaluations += 1
-            return float(code(consts, self.session.wide(), [jnp.asarray(d) for d in direction]))
+            return float(code(consts, self.session.wide(), [jax.device_put(d) for d in direction]))
 
 
 def routes_of(session: Session) -> Routes:

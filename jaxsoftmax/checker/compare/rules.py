@@ -41,13 +41,15 @@ def given_rules(session: Session, rules: Sequence[tuple[str, str, Callable[..., 
     return [Rule(kind, name, trace_rule(session, kind, name, rule, outputs)) for kind, name, rule in rules]
 
 
-def trace_rule(session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs) -> Traced:
-    """Trace a rule of a kind and check the form of what it returns."""
+def trace_rule(
+    session: Session, kind: str, name: str, rule: Callable[..., Any], outputs: Outputs, *, twice: bool | None = None
+) -> Traced:
+    """Trace a rule of a kind (`twice`: see `Traced`) and check the form of what it returns."""
     point, args = session.point, session.args
     direction = (point.leaves, point.tree)
     rule = as_matrix(rule, session) if kind == "hessian" else rule
     more = {"hvp": [direction], "jvp": [direction], "vjp": [(outputs.leaves, outputs.tree)]}.get(kind, [])
-    traced = Traced(name, rule, point, args, *more)
+    traced = Traced(name, rule, point, args, *more, twice=twice)
     like = point.unflatten(point.leaves)
     if kind == "value_and_gradient":
         require_like(f"{name}: value", traced.out[0], outputs.leaves[0], [""], dtypes=False)
@@ -153,7 +155,7 @@ def trace_own(session: Session, kind: str, name: str, rule: Callable[..., Any], 
     Raises:
         TypeError, ValueError: it cannot be traced, or evaluated.
     """
-    traced = trace_rule(session, kind, name, rule, outputs)
+    traced = trace_rule(session, kind, name, rule, outputs, twice=False)  # the function itself was
     if "custom_lin" in primitives(traced.narrow):  # what forward mode leaves of a custom_vjp: it cannot be evaluated
         raise ValueError("a custom_vjp has no forward mode")
     return traced

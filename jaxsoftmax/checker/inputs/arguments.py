@@ -13,6 +13,8 @@ import numpy as np
 
 from jaxsoftmax.support.validation import is_traced, kind_of, show
 
+# Entries of an array that is looked at by NumPy: compiling takes longer.
+_SMALL = 2**16
 _UNTRACEABLE = (
     jax.errors.TracerArrayConversionError,
     jax.errors.ConcretizationTypeError,
@@ -72,7 +74,7 @@ class Point:
 
     def wide(self) -> list[Any]:
         """The leaves in float64, shardings kept; call it under x64."""
-        return [leaf.astype(np.float64) for leaf in self.leaves]
+        return [double(leaf) for leaf in self.leaves]
 
     def unflatten(self, leaves: Any) -> Any:
         """Leaves put together as the user's pytree."""
@@ -152,11 +154,29 @@ def _float_leaf(name: str, leaf: Any) -> jax.Array | None:
     if np.dtype(dtype).itemsize > 8:
         raise TypeError(f"{name}: got {_given(leaf)}; JAX has no such float. Use float64.")
     with jax.enable_x64(True) if np.dtype(dtype) == np.float64 else nullcontext():
-        found = leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf, dtype)
-        bad = found.size and not bool(jnp.isfinite(found).all())
+        found = leaf if isinstance(leaf, jax.Array) else jax.device_put(np.asarray(leaf, dtype))
+        bad = found.size and not _finite(found)
     if bad:
         raise ValueError(f"{name}: has NaN or infinite entries. Check at a finite point.")
     return found
+
+
+def _on_host(array: jax.Array) -> bool:
+    """Whether NumPy may do what would have to be compiled: the array is small, and where JAX puts arrays."""
+    return array.size <= _SMALL and array.sharding.device_set == {jax.devices()[0]}
+
+
+def double(array: jax.Array) -> jax.Array:
+    """An array in float64, its sharding kept; call it under x64."""
+    if _on_host(array):
+        return jax.device_put(np.asarray(array).astype(np.float64))
+    return array.astype(np.float64)
+
+
+def _finite(array: jax.Array) -> bool:
+    if _on_host(array):
+        return bool(np.isfinite(np.asarray(array).astype(np.float64)).all())
+    return bool(jnp.isfinite(array).all())
 
 
 def _no_float(name: str, leaf: Any) -> TypeError:

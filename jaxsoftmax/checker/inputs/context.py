@@ -252,7 +252,7 @@ class Session:
     def like_point(self, flat: np.ndarray) -> list[Any]:
         """A vector over all entries as leaves in float64, sharded as the point is."""
         with jax.enable_x64(True):
-            pairs = zip(map(jnp.asarray, self.split(flat)), self.point.leaves, strict=True)
+            pairs = zip(map(jax.device_put, self.split(flat)), self.point.leaves, strict=True)
             return [jax.device_put(part, leaf.sharding) if _spread(leaf) else part for part, leaf in pairs]
 
     def split(self, flat: np.ndarray) -> list[np.ndarray]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.inputs.context import Session, unravel
@@ -75,7 +74,7 @@ class LinearMap:
     def batch(self, directions: np.ndarray) -> list[Any]:
         """(count, width) directions as leaves with a leading axis."""
         with jax.enable_x64(True):
-            return list(map(jnp.asarray, unravel(directions, self.inputs)))
+            return list(map(jax.device_put, unravel(directions, self.inputs)))
 
     def values(self, directions: np.ndarray) -> np.ndarray:
         """(count, outputs): the map of each direction, outputs raveled."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
-from jaxsoftmax.checker.inputs.arguments import Point, called, rule_on
+from jaxsoftmax.checker.inputs.arguments import Point, called, double, rule_on
 from jaxsoftmax.checker.inputs.closures import forget_dtypes, fresh_arrays
 from jaxsoftmax.checker.inputs.program import compiled
 from jaxsoftmax.checker.jaxprs.equations import equations, inner_consts, signature
@@ -35,7 +35,13 @@ class Traced:
     """
 
     def __init__(
-        self, name: str, rule: Callable[..., Any], point: Point, args: tuple[Any, ...], *more: Any, twice: bool = False
+        self,
+        name: str,
+        rule: Callable[..., Any],
+        point: Point,
+        args: tuple[Any, ...],
+        *more: Any,
+        twice: bool | None = None,
     ) -> None:
         """Trace ``rule(x, *more, *args)``.
 
@@ -44,7 +50,7 @@ class Traced:
             rule: the user's function.
             point: x.
             args: further arguments, held fixed.
-            twice: trace it twice, however long it is, to see whether it depends on something that it changes.
+            twice: trace it twice, to see whether it depends on something that it changes. None: if it is short.
             more: templates of the arguments between x and args: lists of leaves in the working dtype, and how to put
                 them together: (leaves, treedef).
 
@@ -75,8 +81,7 @@ class Traced:
                     if not replaced or not isinstance(error, TypeError):
                         raise
                     self.narrow, self.out = trace(args, templates)
-            # Traced twice; a long rule, whose trace is dear, once.
-            twice = twice or len(self.narrow.jaxpr.eqns) < _SHORT
+            twice = len(self.narrow.jaxpr.eqns) < _SHORT if twice is None else twice
             again = trace(args, templates)[0] if twice else self.narrow
         self._refuse_effects(again)
         del again
@@ -84,10 +89,7 @@ class Traced:
         self.closed, self.wide = self.narrow, False
         with jax.enable_x64(True):
             if id(given) not in point.widened:  # `given` is held by the caller for as long as the point
-                point.widened[id(given)] = jax.tree.map(
-                    lambda a: _fresh(_traceable(widen(a))) if isinstance(a, jax.Array | np.ndarray | np.generic) else a,
-                    given,
-                )
+                point.widened[id(given)] = jax.tree.map(_wide_argument, given)
             ways = (point.widened[id(given)], jax.tree.map(_fresh, args))
             wide = [[_widened(leaf) for leaf in part] for part in templates]
             found = self._first(trace, ways, wide)
@@ -181,6 +183,13 @@ def _traceable(arg: Any) -> Any:
     return arg
 
 
+def _wide_argument(arg: Any) -> Any:
+    """An array in the widened dtype of its own; anything else as it is."""
+    if isinstance(arg, jax.Array) and _is_narrow(arg.dtype):
+        return double(arg)
+    return _fresh(_traceable(widen(arg))) if isinstance(arg, jax.Array | np.ndarray | np.generic) else arg
+
+
 def _fresh(arg: Any) -> Any:
     """A copy of a NumPy array: JAX remembers the dtype that an array object was given while x64 was off."""
     return arg.copy() if isinstance(arg, np.ndarray) else arg
@@ -190,7 +199,7 @@ def _widened(template: Any) -> Any:
     """An array, or the shape of one, in float64."""
     if isinstance(template, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(template.shape, np.float64)
-    return template.astype(np.float64)
+    return double(template)
 
 
 def _is_narrow(dtype: Any) -> bool:

@@ -86,19 +86,14 @@ def length_scale(x: Sequence[Any], v: Sequence[Any]) -> float:
 
 def _scales(x: Sequence[Any], v: Sequence[Any]) -> tuple[float, float]:
     """`length_scale`, and 1/max |vᵢ|: the scale of a function that varies over distances of 1."""
-    most_x, most_v = (float(most) for most in _extent([jnp.asarray(a) for a in x], [jnp.asarray(b) for b in v]))
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(x, v, strict=True)]
+    most_x = max(float(np.max(np.abs(a), where=b != 0, initial=0.0)) for a, b in pairs)
+    most_v = max(float(np.max(np.abs(b), initial=0.0)) for _, b in pairs)
     if not (most_v > 0 and math.isfinite(most_v)):
         return 1.0, 1.0
     low, high = 2.0**-1000, 2.0**1000
     unit = min(max(1 / max(most_v, low), low), high)
     return (min(max(most_x / most_v, low), high) if most_x > 0 else unit), unit
-
-
-@jax.jit
-def _extent(x: list[Any], v: list[Any]) -> tuple[Any, Any]:
-    most_x = [jnp.max(jnp.where(b != 0, jnp.abs(a), 0.0), initial=0.0) for a, b in zip(x, v, strict=True)]
-    most_v = [jnp.max(jnp.abs(b), initial=0.0) for b in v]
-    return functools.reduce(jnp.maximum, most_x, 0.0), functools.reduce(jnp.maximum, most_v, 0.0)
 
 
 def difference_kernel(
