@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report.entries import errors_and_ratios, index_text
@@ -60,7 +61,8 @@ class Finding:
 
     Attributes:
         power: the largest |theirs| / tolerance. Below 2, a value twice too large could pass.
-        vacuous: theirs is zero to its own rounding, or the check is an identity or an inequality: nothing to double.
+        vacuous: theirs is zero to its own rounding, no more than half of the digits of 1, or the check is an identity
+            or an inequality: nothing to double.
         resolution: the largest tolerance over the largest |theirs|: the relative error, in units of the largest entry,
             that an entry could have and still pass; inf where theirs is zero.
         excuse: why the arithmetic cannot tell a difference that was seen, if one was.
@@ -145,7 +147,9 @@ def compare(
     with np.errstate(all="ignore"):
         size = np.abs(theirs)
         power = float(np.max(np.where(size > 0, size / tol, 0.0), initial=0.0))
-        vacuous = identity or bool((size <= np.where(np.isfinite(own), own, -1.0)).all())  # unknown is not zero
+        zero = bool((size <= np.where(np.isfinite(own), own, -1.0)).all())  # unknown is not zero
+        # Nor is what rounding hides: a second derivative that is 0 ± 100 says nothing of one that is 3.
+        vacuous = identity or (zero and float(np.max(own, initial=0.0)) <= _half(ours))
         largest = float(np.max(size, initial=0.0))
         resolution = float(np.max(tol, initial=0.0)) / largest if largest > 0 else np.inf
     if path is not None:
@@ -162,6 +166,12 @@ def compare(
     worst = {**place, "ours": float(np.asarray(ours)[index]), "theirs": float(theirs[index])}
     error, limit, share = (float(values[index]) for values in (errors, tol, ratio))
     return Finding(compared(statement, quantity, route, error, limit, share, worst), power, vacuous, resolution)
+
+
+def _half(ours: Any) -> float:
+    """Half of the digits of the dtype of some values, as a number beside 1."""
+    dtype = np.asarray(ours).dtype
+    return math.sqrt(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, jnp.floating) else 0.0
 
 
 def not_compared(statement: str, subject: Subject, reason: str) -> Finding:

@@ -50,6 +50,13 @@ def test_compare_names_the_entry_by_path_and_index():
     assert empty.check.worst == {"path": "['W']", "ours": None, "theirs": None}
 
 
+@pytest.mark.parametrize(("own", "vacuous"), [(1e-12, True), (100.0, False)])
+def test_zero_to_its_own_rounding_is_seen_only_where_that_is_small(own, vacuous):
+    """A second derivative that is 0 ± 100 could be 3: nothing was checked."""
+    found = compare("", "hvp", "", np.float64(0.0), 0.0, 0.0, own_tolerance=own)
+    assert (found.vacuous, found.blind) == (vacuous, not vacuous)
+
+
 def test_a_problems_entries_keep_their_three_keys():
     found = finding(path=None, label=lambda index: {"class": 1})
     assert list(found.check.worst) == ["class", "feature", "sample", "ours", "theirs"]
