@@ -68,7 +68,8 @@ def check_along(session: Session, hands: list[Hand], truth: Truth, hvp: LinearMa
     gradients = [g for g in gradients if finite(g[1])]
     if not gradients or not probes:
         return
-    branched = session.branched  # routes through the program share the fault of its branch
+    # Routes through the program share the fault of its branch, or of what makes its reverse mode NaN.
+    branched = session.branched or not finite(truth.gradient)
     refusal = None if branched else routes.complex_refusal()
     few = [] if routes.lean and truth.route != DIFFERENCES else probes[:3]
     if routes.lean:

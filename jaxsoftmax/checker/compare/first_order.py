@@ -13,7 +13,8 @@ import numpy as np
 
 from jaxsoftmax.checker.compare.autodiff import Truth, find_truth
 from jaxsoftmax.checker.compare.kink_entries import Judged, judge
-from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, leafwise, numbers
+from jaxsoftmax.checker.inputs.context import U64, Session, Suspect, numbers
+from jaxsoftmax.checker.inputs.large import leafwise
 from jaxsoftmax.checker.inputs.program import Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives

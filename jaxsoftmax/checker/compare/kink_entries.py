@@ -48,6 +48,7 @@ def judge(
         return Judged(target, tolerance)
     other, limit = other.copy(), limit.copy()
     names, routes = EntryNames(session), routes_of(session)
+    beside: list[str] = []
     for i in (int(k) for k in doubt[: _LOOKED_AT if not routes.lean else _LOOKED_AT_LARGE]):
         found = routes.difference(session.basis(i))
         seen = kink(found)
@@ -71,10 +72,14 @@ def judge(
             other[i], limit[i] = mine[i], slack
             session.nonsmooth.add(i)
         elif lost[i]:
-            session.note(
-                f"autodiff gives no finite derivative at {name}: the slopes just beside the point were used instead"
-            )
+            beside.append(name)
             other[i], limit[i] = (left + right) / 2, high - low
+    if beside:
+        more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
+        session.note(
+            f"autodiff gives no finite derivative at {', '.join(beside[:3])}{more}: the slopes just beside the point "
+            "were used instead"
+        )
     return Judged(session.split(other), session.split(limit))
 
 

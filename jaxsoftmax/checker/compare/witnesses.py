@@ -107,7 +107,7 @@ def where_curved(session: Session, truth: Truth) -> tuple[Session, Truth]:
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return session, truth
     apart, largest = np.abs(right - left), float(np.max(np.abs([left, right]), initial=0.0))
-    if not (np.abs(here - (left + right) / 2) > 2 * apart + 2.0**-20 * largest).any():
+    if (np.abs(here - (left + right) / 2) <= 2 * apart + 2.0**-20 * largest).all():  # NaN is not
         return session, truth
     moved = beside(session)
     return moved, find_truth(moved)

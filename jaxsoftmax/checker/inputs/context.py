@@ -19,11 +19,11 @@ import numpy as np
 
 from jaxsoftmax.checker.inputs.arguments import Point
 from jaxsoftmax.checker.inputs.budget import Clock
-from jaxsoftmax.checker.inputs.large import LARGE, compare_large
+from jaxsoftmax.checker.inputs.large import leafwise
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import equations, stops_at_a_tolerance
-from jaxsoftmax.checker.report.finding import Finding, Subject, Table, compare, half_digits, parted
+from jaxsoftmax.checker.report.finding import Finding, Subject, Table, half_digits, only_numbers
 from jaxsoftmax.checker.report.verdict import Family
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 
@@ -274,6 +274,13 @@ class Session:
             directions[..., sorted(self.nonsmooth)] = 0.0
         return directions
 
+    def numbers_of(self, rule: str, route: str, ours: Sequence[Any], theirs: Sequence[Any]) -> tuple[list[Any], bool]:
+        """(the other side without its NaN, whether there were any): a route that gives NaN says nothing of an entry."""
+        found = [only_numbers(*pair) for pair in zip(ours, theirs, strict=True)]
+        if count := sum(lost for _, lost in found):
+            self.note(f"{route} is not a number in {count} entries of {rule}: it says nothing of them")
+        return [numbers for numbers, _ in found], count > 0
+
     def add(
         self,
         statement: str,
@@ -292,6 +299,7 @@ class Session:
     ) -> Finding:
         """Compare leaf by leaf, keep the finding, and return it (`unbounded`: some tolerances were made up before)."""
         paths = self.point.paths if paths is None else paths
+        theirs, lost = self.numbers_of(subject.rule, route, ours, theirs)
         u = U64 if subject.dtype is None else self.u
         if self.quick and subject.dtype is not None:
             tolerances = [self.capped(*pair) for pair in zip(tolerances, theirs, strict=True)]
@@ -301,7 +309,7 @@ class Session:
         unbounded |= any(flag for _, flag in found)
         finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
         unbounded |= not finding.check.passed and self.iterative
-        unbounded &= family is Family.PROGRAM and not self.quick
+        unbounded = (unbounded and family is Family.PROGRAM and not self.quick) or (lost and finding.check.passed)
         finding = dataclasses.replace(finding, subject=subject, family=family, unbounded=unbounded)
         self.findings.append(finding)
         if table:
@@ -338,35 +346,3 @@ def _hopeless(values: Sequence[np.ndarray], units: Sequence[np.ndarray], u: floa
 
 def _spread(leaf: Any) -> bool:
     return len(leaf.sharding.device_set) > 1
-
-
-def leafwise(
-    statement: str,
-    quantity: str,
-    route: str,
-    ours: Sequence[Any],
-    theirs: Sequence[Any],
-    tolerances: Sequence[Any],
-    owns: Sequence[Any] | None,
-    paths: Sequence[str],
-    *,
-    identity: bool = False,
-) -> Finding:
-    """One finding about all leaves: the worst entry's, blind where one leaf that is not zero is blind.
-
-    `tolerances` are both sides' together; `owns` the part of it that is theirs (what makes a leaf zero to rounding).
-    """
-    owns = [0.0] * len(theirs) if owns is None else owns
-    found = []
-    for mine, other, tolerance, own, path in zip(ours, theirs, tolerances, owns, paths, strict=True):
-        if np.size(other) > LARGE and not identity:
-            found.append(compare_large(statement, quantity, route, mine, other, tolerance, own, path))
-            continue
-        rest, part = parted(tolerance, own)
-        options = {"own_tolerance": part, "path": path, "identity": identity}
-        found.append(compare(statement, quantity, route, mine, other, rest, **options))
-    top = max(found, key=lambda f: f.check.ratio)
-    seen = [f for f in found if not f.vacuous]
-    power = min((f.power for f in seen), default=0.0)
-    resolution = max((f.resolution for f in seen), default=np.inf)
-    return Finding(top.check, power, not seen, resolution)

@@ -1,11 +1,11 @@
-"""Comparisons of large leaves in one compiled pass, where NumPy's many would be most of what a check costs.
+"""Comparisons leaf by leaf; large leaves in one compiled pass, where NumPy's many would be most of a check's cost.
 
 Guarded by `tests/checker/test_crosscheck.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.finding import Finding, compared
+from jaxsoftmax.checker.report.finding import Finding, compare, compared, parted
 
 # Leaves with more entries than this are compared here.
 LARGE = 2**16
@@ -77,3 +77,35 @@ def inner_products(first: Any, second: Any, tolerance: Any) -> tuple[float, floa
     if not np.isfinite(t).all():
         t = np.where(sizes > 0, t, 0.0)  # an entry of unknown error times 0
     return float(np.vdot(a, b)), float(np.vdot(np.abs(a), sizes)), float(np.vdot(t, sizes))
+
+
+def leafwise(
+    statement: str,
+    quantity: str,
+    route: str,
+    ours: Sequence[Any],
+    theirs: Sequence[Any],
+    tolerances: Sequence[Any],
+    owns: Sequence[Any] | None,
+    paths: Sequence[str],
+    *,
+    identity: bool = False,
+) -> Finding:
+    """One finding about all leaves: the worst entry's, blind where one leaf that is not zero is blind.
+
+    `tolerances` are both sides' together; `owns` the part of it that is theirs (what makes a leaf zero to rounding).
+    """
+    owns = [0.0] * len(theirs) if owns is None else owns
+    found = []
+    for mine, other, tolerance, own, path in zip(ours, theirs, tolerances, owns, paths, strict=True):
+        if np.size(other) > LARGE and not identity:
+            found.append(compare_large(statement, quantity, route, mine, other, tolerance, own, path))
+            continue
+        rest, part = parted(tolerance, own)
+        options = {"own_tolerance": part, "path": path, "identity": identity}
+        found.append(compare(statement, quantity, route, mine, other, rest, **options))
+    top = max(found, key=lambda f: f.check.ratio)
+    seen = [f for f in found if not f.vacuous]
+    power = min((f.power for f in seen), default=0.0)
+    resolution = max((f.resolution for f in seen), default=np.inf)
+    return Finding(top.check, power, not seen, resolution)

@@ -75,6 +75,7 @@ def compare_matrices(
     def label(index: tuple[int, ...]) -> dict[str, Any]:
         return {"path": f"{rows(index[0]) or 'output'}, {columns(index[1])}"}
 
+    (theirs,), lost = session.numbers_of(subject.rule, route, [ours], [theirs])
     if session.quick and subject.dtype is not None:
         tolerance = session.capped(tolerance, theirs)
     tolerance, unbounded = half_digits(tolerance, theirs, U64 if subject.dtype is None else session.u)
@@ -89,6 +90,7 @@ def compare_matrices(
         options = {"own_tolerance": own, "label": label, "identity": identity}
         finding = compare(statement, subject.text, route, ours, theirs, rest, **options)
     alone = (unbounded or (not finding.check.passed and session.iterative)) and not session.quick
+    alone |= lost and finding.check.passed  # what fails, fails in an entry that is a number
     finding = dataclasses.replace(finding, excuse=session.excuse, subject=subject, unbounded=alone)
     session.excuse = None
     session.findings.append(finding)

@@ -227,6 +227,21 @@ def half_digits(tolerance: Any, theirs: Any, u: float) -> tuple[np.ndarray, bool
     return np.where(lost, math.sqrt(u) * largest, tolerance), bool(lost.any())
 
 
+def only_numbers(ours: Any, theirs: Any) -> tuple[Any, int]:
+    """(theirs, how many entries it says nothing of): where it is NaN, and ours is a number, ours stands in for it.
+
+    Example:
+        >>> import numpy as np
+        >>> only_numbers(np.array([1.0, 2.0, np.nan]), np.array([3.0, np.nan, np.nan]))
+        (array([ 3.,  2., nan]), 1)
+    """
+    if np.shape(ours) != np.shape(theirs) or not np.isnan(theirs).any():
+        return theirs, 0
+    mine = np.asarray(ours).astype(np.float64)
+    lost = np.isnan(theirs) & np.isfinite(mine)
+    return np.where(lost, mine, theirs), int(lost.sum())
+
+
 def parted(both: Any, part: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both sides' tolerance as (that of one side, that of the other): the part of the other is no more than the whole.
 

@@ -138,6 +138,30 @@ def test_a_hessian_that_is_wrong_at_the_point_alone_is_seen():
     assert report.verdict == "DISAGREE", str(report)
 
 
+def square(x):
+    """x², whose autodiff is 0 times infinity at 0: NaN says nothing of a rule that is a number."""
+    return jnp.sum(jnp.sqrt(x**4))
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        ({"gradient": lambda x: 2 * x}, "AGREE"),
+        ({"gradient": lambda x: jnp.where(x == 0, 1.0, 2 * x)}, "DISAGREE"),
+        ({"gradient": lambda x: jnp.where(x == 0, jnp.nan, 2 * x)}, "DISAGREE"),
+        ({"hvp": lambda x, v: 2 * v}, "AGREE"),
+        ({"hvp": lambda x, v: jnp.where(x == 0, 1.0, 2.0) * v}, "DISAGREE"),
+        ({"jvp": lambda x, v: jnp.sum(2 * x * v)}, "AGREE"),
+        ({"vjp": lambda x, ct: (2 * x + (x == 0)) * ct}, "DISAGREE"),
+        ({}, "DISAGREE"),
+    ],
+    ids=["gradient", "gradient wrong at 0", "NaN", "hvp", "hvp wrong at 0", "jvp", "vjp wrong at 0", "JAX's own"],
+)
+def test_a_route_that_is_not_a_number_accuses_nobody(rule, verdict):
+    report = js.crosscheck(square, X, **rule)
+    assert report.verdict == verdict, str(report)
+
+
 def test_a_jump_at_the_point_accuses_nobody():
     jumping = lambda x: jnp.sum(jnp.where(x == 0, 5.0, x * 2.0))  # noqa: E731
     report = js.crosscheck(jumping, X, gradient=lambda x: jnp.full_like(x, 2.0))

@@ -10,7 +10,8 @@ from jaxsoftmax.checker.crosscheck import crosscheck
 from jaxsoftmax.checker.inputs import program as module
 from jaxsoftmax.checker.inputs.arguments import read_point
 from jaxsoftmax.checker.inputs.budget import Budget, Clock
-from jaxsoftmax.checker.inputs.context import Session, leafwise, sizes
+from jaxsoftmax.checker.inputs.context import Session, sizes
+from jaxsoftmax.checker.inputs.large import leafwise
 from jaxsoftmax.checker.inputs.program import Program, cost
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
