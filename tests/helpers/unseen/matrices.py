@@ -202,3 +202,23 @@ def _(rng, dtype):
         "hessian",
         rule,
     )
+
+
+@seeded(CASES, TRANSPOSE, "vec by columns in the formula, reshaped by rows")
+def _(rng, dtype):
+    a = spd(rng, dtype, 2)
+
+    def pull(bug):
+        def rule(x, ct):
+            out = ct * (a @ x + x**3)
+            return (out.T.reshape(2, 3) if bug else out,)
+
+        return rule
+
+    return own_vjp(
+        lambda x: jnp.sum(x * (a @ x)) / 2 + jnp.sum(x**4) / 4,
+        normal(rng, dtype, 2, 3),
+        pull,
+        "permutation",
+        "transpose",
+    )

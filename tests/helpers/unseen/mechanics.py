@@ -12,6 +12,7 @@ from helpers.seeded.case import (
     FACTOR,
     MEAN,
     SECOND,
+    SET,
     SEVERAL,
     SIGN,
     STALE,
@@ -208,4 +209,64 @@ def _(rng, dtype):
         "jvp",
         lambda bug: lambda q, v: planar_arm_tangent(q, jnp.clip(v, -0.2, 0.2) if bug else v, jnp.cumsum(q)),
         "nonlinear",
+    )
+
+
+@seeded(CASES, BRANCH, "cubic springs: x/r at a spring of length zero")
+def _(rng, dtype):
+    at = normal(rng, dtype, 5, 2)
+    at[2] = 0
+
+    def tangent(bug):
+        def rule(x, v):
+            r2 = jnp.sum(x**2, 1)
+            r = jnp.sqrt(r2 if bug else jnp.where(r2 > 0, r2, 1))
+            return 3 * r2 / r * jnp.sum(x * v, 1)
+
+        return rule
+
+    def energy(x):
+        r2 = jnp.sum(x**2, 1)
+        return jnp.where(r2 > 0, r2 * jnp.sqrt(jnp.where(r2 > 0, r2, 1)), 0)
+
+    return own_jvp(energy, at, tangent, "nonfinite", "row", "entry")
+
+
+@seeded(CASES, SEVERAL, "symplectic Euler: positions moved by the old momenta's tangent")
+def _(rng, dtype):
+    h = 0.5
+
+    def step(s):
+        p = s["p"] - h * jnp.sin(s["q"])
+        return {"p": p, "q": s["q"] + h * p}
+
+    def rule(bug):
+        def jvp(s, v):
+            p = v["p"] - h * jnp.cos(s["q"]) * v["q"]
+            return {"p": p, "q": v["q"] + h * (v["p"] if bug else p)}
+
+        return jvp
+
+    return hand(step, {"p": normal(rng, dtype, 3), "q": normal(rng, dtype, 3)}, "jvp", rule, "one leaf", "wrong term")
+
+
+@seeded(CASES, SET, "discrete action of a path: the loop ends before the last point's potential")
+def _(rng, dtype):
+    def rule(bug):
+        def gradient(x):
+            force, out = x**3 - x, jnp.zeros_like(x)
+            for t in range(4):
+                d = x[t + 1] - x[t]
+                out = out.at[t].add(force[t] - d).at[t + 1].add(d)
+            return out if bug else out.at[4].add(force[4])
+
+        return gradient
+
+    return hand(
+        lambda x: jnp.sum((x[1:] - x[:-1]) ** 2) / 2 + jnp.sum((x**2 - 1) ** 2) / 4,
+        normal(rng, dtype, 5, 2),
+        "gradient",
+        rule,
+        "row",
+        "wrong term",
     )

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import stop_gradient
 from jax.scipy.special import ndtr
 
 from helpers.seeded.case import (
@@ -13,6 +14,7 @@ from helpers.seeded.case import (
     DEMOTED,
     FACTOR,
     MEAN,
+    SECOND,
     SET,
     SIGN,
     STALE,
@@ -196,3 +198,48 @@ def _(rng, dtype):
         return jvp
 
     return hand(lambda u: u * derivative(u, wave.dtype), normal(rng, dtype, 8), "jvp", rule, "dtype")
+
+
+@seeded(CASES, ARGUMENT, "centred spectrum of odd length: fftshift for its inverse in the vjp")
+def _(rng, dtype):
+    # The shift is a permutation matrix: applied again, it stands for its transpose.
+    def rule(bug):
+        back = jnp.fft.fftshift if bug else jnp.fft.ifftshift
+        return lambda x, ct: back(2 * jnp.fft.fftshift(x) * ct)
+
+    return hand(
+        lambda x: jnp.fft.fftshift(x) ** 2,
+        normal(rng, dtype, 7),
+        "vjp",
+        rule,
+        "shift",
+        "permutation",
+        "transpose",
+    )
+
+
+@seeded(CASES, ARGUMENT, "echo after two samples: the residual moved back by one")
+def _(rng, dtype):
+    heard = normal(rng, dtype, 6)
+    return hand(
+        lambda x: jnp.sum((jnp.roll(x, 2) - heard) ** 2) / 2,
+        normal(rng, dtype, 6),
+        "gradient",
+        lambda bug: lambda x: jnp.roll(jnp.roll(x, 2) - heard, -1 if bug else -2),
+        "shift",
+        "permutation",
+    )
+
+
+@seeded(CASES, SECOND, "log mean fitness of a population: the mean detached in the selection gradient")
+def _(rng, dtype):
+    fitness = positive(rng, dtype, 5)
+
+    def pull(bug):
+        def rule(x, ct):
+            mean = x @ fitness
+            return (ct * fitness / (stop_gradient(mean) if bug else mean),)
+
+        return rule
+
+    return own_vjp(lambda x: jnp.log(x @ fitness), positive(rng, dtype, 5), pull, "stop gradient")

@@ -19,6 +19,7 @@ from helpers.seeded.case import (
     TRANSPOSE,
     hand,
     normal,
+    own_jvp,
     positive,
     seeded,
     spd,
@@ -99,7 +100,7 @@ def _(rng, dtype):
 
         return jvp
 
-    return hand(lambda x: x + h * field(x + h / 2 * field(x)), normal(rng, dtype, 3), "jvp", rule)
+    return hand(lambda x: x + h * field(x + h / 2 * field(x)), normal(rng, dtype, 3), "jvp", rule, "wrong term")
 
 
 @seeded(CASES, BATCH, "quartic energies of trajectories: the rank-one part over all of them")
@@ -112,7 +113,7 @@ def _(rng, dtype):
 
         return hessian
 
-    return hand(lambda x: jnp.sum(jnp.sum(x**2, 1) ** 2) / 4, normal(rng, dtype, 3, 2), "hessian", rule)
+    return hand(lambda x: jnp.sum(jnp.sum(x**2, 1) ** 2) / 4, normal(rng, dtype, 3, 2), "hessian", rule, "wrong term")
 
 
 @seeded(CASES, DEMOTED, "explicit Euler: the states stored in float32 for the backward sweep")
@@ -265,3 +266,54 @@ def _(rng, dtype):
         rule,
         "constant factor",
     )
+
+
+@seeded(CASES, TERM, "entropic transport: the marginals left off the diagonal of the dual's Hessian")
+def _(rng, dtype):
+    cost = positive(rng, dtype, 3, 3)
+
+    def rule(bug):
+        def hessian(x):
+            plan = jnp.exp(x[:3, None] + x[3:] - cost)
+            zero = jnp.zeros_like(plan)
+            marginals = jnp.concatenate([jnp.sum(plan, 1), jnp.sum(plan, 0)])
+            return jnp.block([[zero, plan], [plan.T, zero]]) + (0 if bug else 1) * jnp.diag(marginals)
+
+        return hessian
+
+    return hand(
+        lambda x: jnp.sum(jnp.exp(x[:3, None] + x[3:] - cost)) - jnp.sum(x) / 3,
+        normal(rng, dtype, 6) / 2,
+        "hessian",
+        rule,
+        "wrong term",
+        "indefinite",
+    )
+
+
+@seeded(CASES, SIGN, "log barrier: the minus of the gradient kept in the Hessian product")
+def _(rng, dtype):
+    a = normal(rng, dtype, 7, 3)
+    return hand(
+        lambda x: -jnp.sum(jnp.log(4 - a @ x)),
+        normal(rng, dtype, 3) / 4,
+        "hvp",
+        lambda bug: lambda x, v: (-1 if bug else 1) * a.T @ (a @ v / (4 - a @ x) ** 2),
+        "constant factor",
+        "indefinite",
+    )
+
+
+@seeded(CASES, CHAIN, "bounded parameters: the width of the bounds forgotten")
+def _(rng, dtype):
+    def bounded(u):
+        return -1 + 3 * jax.nn.sigmoid(u)
+
+    def tangent(bug):
+        def rule(u, v):
+            s = jax.nn.sigmoid(u)
+            return (1 if bug else 3) * s * (1 - s) * v
+
+        return rule
+
+    return own_jvp(bounded, normal(rng, dtype, 4), tangent, "constant factor")

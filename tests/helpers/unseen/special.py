@@ -136,7 +136,12 @@ def _(rng, dtype):
 
     b = normal(rng, dtype, 4)
     return own_jvp(
-        lambda a, b: a + jnp.log1p(-jnp.exp(b - a)), b + positive(rng, dtype, 4), tangent, "one leaf", args=(b,)
+        lambda a, b: a + jnp.log1p(-jnp.exp(b - a)),
+        b + positive(rng, dtype, 4),
+        tangent,
+        "one leaf",
+        "wrong term",
+        args=(b,),
     )
 
 
@@ -193,3 +198,17 @@ def _(rng, dtype):
 
     at = np.asarray([0.4, -0.8, 1.1, -2.6, 0.1, -1.0], dtype)
     return own_vjp(lambda x: special.log_ndtr(x), at, pull, "entry")
+
+
+@seeded(CASES, BRANCH, "sinc: no limit taken at 0 in the Hessian")
+def _(rng, dtype):
+    def rule(bug):
+        def hessian(x):
+            t = np.pi * (x if bug else jnp.where(x == 0, 1, x))
+            curved = np.pi**2 * (2 * jnp.sin(t) / t**3 - 2 * jnp.cos(t) / t**2 - jnp.sin(t) / t)
+            return jnp.diag(curved if bug else jnp.where(x == 0, -(np.pi**2) / 3, curved))
+
+        return hessian
+
+    at = np.asarray([0.7, -1.2, 0.0, 0.4, 1.6], dtype)
+    return hand(lambda x: jnp.sum(jnp.sinc(x)), at, "hessian", rule, "nonfinite", "entry")

@@ -13,11 +13,13 @@ from helpers.seeded.case import (
     CLIPPED,
     DEMOTED,
     FACTOR,
+    MEAN,
     SECOND,
     SET,
     SEVERAL,
     STALE,
     TERM,
+    TRANSPOSE,
     hand,
     normal,
     own_vjp,
@@ -190,7 +192,7 @@ def _(rng, dtype):
         return gradient
 
     point = {"shape": 1 + positive(rng, dtype, 3), "scale": 2 + positive(rng, dtype, 3)}
-    return hand(nll, point, "gradient", rule, "one leaf")
+    return hand(nll, point, "gradient", rule, "one leaf", "wrong term")
 
 
 @seeded(CASES, CHAIN, "probit model's means: the density left out of the jvp")
@@ -247,3 +249,61 @@ def _(rng, dtype):
         return hessian
 
     return hand(lambda w: jnp.sum(jax.nn.softplus(data @ w)), normal(rng, dtype, 3), "hessian", rule, "sample weight")
+
+
+@seeded(CASES, TRANSPOSE, "vector autoregression: the coefficients' gradient transposed")
+def _(rng, dtype):
+    series = normal(rng, dtype, 7, 3)
+    past, future = series[:-1], series[1:]
+
+    def rule(bug):
+        def gradient(p):
+            r = (future - past @ p["a"].T) * jnp.exp(-2 * p["scale"])
+            d_a = -r.T @ past
+            d_scale = 6 - jnp.sum(r * (future - past @ p["a"].T), 0)
+            return {"a": d_a.T if bug else d_a, "scale": d_scale}
+
+        return gradient
+
+    return hand(
+        lambda p: jnp.sum(((future - past @ p["a"].T) * jnp.exp(-p["scale"])) ** 2 / 2 + p["scale"]),
+        {"a": normal(rng, dtype, 3, 3), "scale": normal(rng, dtype, 3) / 3},
+        "gradient",
+        rule,
+        "one leaf",
+        "transpose",
+    )
+
+
+@seeded(CASES, ARGUMENT, "order statistics: the sorting permutation for its inverse in the backward rule")
+def _(rng, dtype):
+    def pull(bug):
+        def rule(x, ct):
+            order = jnp.argsort(x)
+            return (ct[order] if bug else jnp.zeros_like(ct).at[order].set(ct),)
+
+        return rule
+
+    return own_vjp(
+        lambda x: jnp.sort(x), np.asarray([0.3, 1.2, -0.7, 2.1, -1.5], dtype), pull, "permutation", "transpose"
+    )
+
+
+@seeded(CASES, MEAN, "kernel density estimate: the samples' mean in the value, their sum in the Hessian product")
+def _(rng, dtype):
+    samples = normal(rng, dtype, 6)
+
+    def rule(bug):
+        def hvp(x, v):
+            d = x[:, None] - samples
+            return jnp.sum((d**2 - 1) * jnp.exp(-(d**2) / 2), 1) * v / (1 if bug else 6)
+
+        return hvp
+
+    return hand(
+        lambda x: jnp.sum(jnp.mean(jnp.exp(-((x[:, None] - samples) ** 2) / 2), 1)),
+        normal(rng, dtype, 4),
+        "hvp",
+        rule,
+        "constant factor",
+    )
