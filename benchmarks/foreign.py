@@ -1,7 +1,7 @@
 """js.crosscheck beside check_grads and gradcheck on derivatives of other libraries and on seeded bugs.
 
 The zoo (tests/helpers/foreign) holds functions of other libraries and no hand rule; each seeded bug
-(tests/helpers/seeded) a wrong rule and the right one. `python -m benchmarks.foreign --help` lists the options. The
+(tests/helpers/seeded, and unseen, the set that came later) a wrong rule and the right one. `--help` lists the options. The
 bugs' first run is kept for good: `--only seeded --out benchmarks/results/seeded_first_run.json`.
 
 Every check is cold: JAX's caches and the checker's compiled programs are emptied before it, imports and a first tiny
@@ -189,7 +189,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
     """The options."""
     about, here = (__doc__ or "").partition("\n")[0], pathlib.Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(prog="python -m benchmarks.foreign", description=about)
-    parser.add_argument("--only", choices=("zoo", "seeded"))
+    parser.add_argument("--only", choices=("zoo", "seeded", "unseen"))
     parser.add_argument("--checkers", type=lambda text: text.split(","), default=list(CHECKERS), metavar="A,B")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th item")
     parser.add_argument("--dtype", choices=(*DTYPES, "both"), default="both")

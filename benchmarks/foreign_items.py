@@ -19,8 +19,10 @@ from helpers.foreign import cases as zoo  # pyright: ignore[reportMissingImports
 from helpers.foreign.case import weighted  # pyright: ignore[reportMissingImports]
 from helpers.seeded.case import SECOND  # pyright: ignore[reportMissingImports]
 from helpers.seeded.cases import SEEDED  # pyright: ignore[reportMissingImports]
+from helpers.unseen.cases import UNSEEN  # pyright: ignore[reportMissingImports]
 
 DTYPES = ("float32", "float64")
+CASES: dict[str, Any] = {"zoo": zoo.CASES, "seeded": SEEDED, "unseen": UNSEEN}
 
 
 class Item(NamedTuple):
@@ -34,7 +36,7 @@ class Item(NamedTuple):
     @property
     def case(self) -> Any:
         """The case of the zoo, or the seeded bug."""
-        return zoo.CASES[self.index] if self.kind == "zoo" else SEEDED[self.index]
+        return CASES[self.kind][self.index]
 
     @property
     def family(self) -> str:
@@ -76,14 +78,14 @@ def for_peers(given: Problem) -> tuple[Callable[[Any], Any], list[Any]]:
 
 def libraries() -> dict[str, str]:
     """The versions of the libraries that are installed."""
-    names = sorted({case.library for case in (*zoo.CASES, *SEEDED)} - {None})
+    names = sorted({case.library for cases in CASES.values() for case in cases} - {None})
     return {name: importlib.metadata.version(name) for name in names if importlib.util.find_spec(name)}
 
 
 def chosen(only: str | None, dtypes: Iterable[str], every: int) -> tuple[list[Item], dict[str, int]]:
     """The items, each `every`-th of a dtype-major list; and how many wait for a library that is not installed."""
     items, absent = [], Counter()
-    for kind, cases in (("zoo", zoo.CASES), ("seeded", SEEDED)):
+    for kind, cases in CASES.items():
         if only in (None, kind):
             asked = [(d, i) for d in dtypes for i, c in enumerate(cases) if kind == "zoo" or d in c.dtypes]
             for dtype, index in asked[::every]:

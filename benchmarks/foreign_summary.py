@@ -92,12 +92,14 @@ def targets(found: dict[str, Any]) -> list[dict[str, Any]]:
                 harness.target(f"zoo: right derivatives rejected, {checker}", part["all"]["right rejected"], 0),
                 harness.target(f"zoo: share undecided, {checker}", share, 0.03),
             ]
-        if part := found.get(f"seeded, {checker}"):
+        for kind in ("seeded", "unseen"):
+            if not (part := found.get(f"{kind}, {checker}")):
+                continue
             named = part["all"].get("named rightly", 0) / max(part["all"].get("of", 0), 1)
             result += [
-                harness.target(f"seeded: right rules rejected, {checker}", part["all"]["right rejected"], 0),
-                harness.target(f"seeded: wrong rules accepted, {checker}", part["all"]["wrong accepted"], 0),
-                harness.target(f"seeded: share named rightly, {checker}", named, 0.8, at_least=True),
+                harness.target(f"{kind}: right rules rejected, {checker}", part["all"]["right rejected"], 0),
+                harness.target(f"{kind}: wrong rules accepted, {checker}", part["all"]["wrong accepted"], 0),
+                harness.target(f"{kind}: share named rightly, {checker}", named, 0.8, at_least=True),
             ]
     if quick := found.get("zoo, quick"):
         result.append(harness.target("zoo: CPU s of quick, median", quick["cpu_s"]["median"], 1.0))

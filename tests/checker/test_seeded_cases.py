@@ -16,7 +16,8 @@ from jax.flatten_util import ravel_pytree
 
 from helpers.seeded.case import DEMOTED, FAMILIES, SECOND
 from helpers.seeded.cases import SEEDED
-from helpers.stages import dtype_of
+from helpers.stages import dtype_of, share
+from helpers.unseen.cases import UNSEEN
 
 NAMES = (
     *("constant factor", "missing regulariser", "wrong term", "transpose", "permutation", "shift", "gauge"),
@@ -98,18 +99,19 @@ def apart(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
-# Each case in one dtype, by its name; in the other one by hand.
-NARROW = [case for case in SEEDED if "float32" in case.dtypes]
-WIDE = {case.name for case in SEEDED if "float32" not in case.dtypes or dtype_of(case.name) is np.float64}
+ALL = (*SEEDED, *UNSEEN)
+# A third of the cases in one dtype each, by their names; the rest by hand.
+NARROW = [case for case in ALL if "float32" in case.dtypes]
+WIDE = {case.name for case in ALL if "float32" not in case.dtypes or dtype_of(case.name) is np.float64}
 
 
 def staged(cases, wide):
-    """The cases of this dtype marked slow, those of the other one long."""
+    """A third of the cases of this dtype marked slow, the others long."""
     marks = {True: pytest.mark.slow, False: pytest.mark.long}
-    return [pytest.param(case, marks=marks[(case.name in WIDE) == wide]) for case in cases]
+    return [pytest.param(c, marks=marks[(c.name in WIDE) == wide and not share(c.name, 3)]) for c in cases]
 
 
-@pytest.mark.parametrize("case", staged(SEEDED, wide=True), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", staged(ALL, wide=True), ids=lambda case: case.name)
 def test_the_right_rule_is_right_and_the_wrong_one_is_wrong(case, x64):
     if case.library:
         pytest.importorskip(case.library)
@@ -148,10 +150,10 @@ def test_every_case_runs_in_float32(case):
 
 
 def test_the_collection_is_large_and_spread():
-    assert len({case.name for case in SEEDED}) == len(SEEDED) >= 160
-    families = Counter(case.family for case in SEEDED)
-    assert set(families) == set(FAMILIES) and min(families.values()) >= 10
-    setups = [case.setup(case.dtypes[-1]) for case in SEEDED if not case.library]
+    assert len({case.name for case in ALL}) == len(ALL) >= 380
+    families = Counter(case.family for case in ALL)
+    assert set(families) == set(FAMILIES) and min(families.values()) >= 20
+    setups = [case.setup(case.dtypes[-1]) for case in ALL if not case.library]
     assert {name for setup in setups for name in setup.names} <= set(NAMES)
-    assert sum(not setup.wrong for setup in setups) >= 30
+    assert sum(not setup.wrong for setup in setups) >= 60
     assert sum(not isinstance(setup.at, np.ndarray) for setup in setups) >= 10
