@@ -1,8 +1,8 @@
 """js.crosscheck beside check_grads and gradcheck on derivatives of other libraries and on seeded bugs.
 
 The zoo (tests/helpers/foreign) holds functions of other libraries and no hand rule; each seeded bug
-(tests/helpers/seeded, and unseen, the set that came later) a wrong rule and the right one. `--help` lists the options. The
-bugs' first run is kept for good: `--only seeded --out benchmarks/results/seeded_first_run.json`.
+(tests/helpers/seeded, and unseen, the set that came later) a wrong rule and the right one. The first runs are kept for
+good: `--only seeded --out benchmarks/results/seeded_first_run.json`. `--help` lists the options.
 
 Every check is cold: JAX's caches and the checker's compiled programs are emptied before it, imports and a first tiny
 check are done. CPU seconds are those of the process, all threads together. Peers take a function without rules in all
