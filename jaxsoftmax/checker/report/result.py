@@ -39,6 +39,7 @@ class Diagnosis:
         return f"{self.name}: {self.text}"
 
 
+_FACTOR = "the tolerance exceeds half of the largest value, so a factor 2 would have passed"
 _OPEN = "no bound of its rounding is known: it agrees to half of the digits, and counts only if values agree"
 
 
@@ -141,17 +142,17 @@ class CrossCheckReport(Report):
         Args:
             findings: the comparisons.
             contradicted: the function's values reject the derivative of its own program.
-            diagnoses: what the error looks like; a "resolution" diagnosis is added for each comparison that is blind.
+            diagnoses: what the error looks like; a "resolution" diagnosis is added for each reason why some comparisons
+                are blind.
             more: the other attributes, by name.
         """
+        reasons: dict[str, list[str]] = {}
+        for f in (f for f in findings if f.blind):
+            name = f"{' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route})"
+            reasons.setdefault(f.excuse or _FACTOR, []).append(name)
         blind = tuple(
-            Diagnosis(
-                "resolution",
-                f"{' '.join(filter(None, (f.check.statement, f.check.quantity)))} ({f.check.route}): "
-                + (f.excuse or "the tolerance exceeds half of the largest value, so a factor 2 would have passed"),
-            )
-            for f in findings
-            if f.blind
+            Diagnosis("resolution", f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {reason}")
+            for reason, names in reasons.items()
         )
         checks = tuple(
             dataclasses.replace(f.check, blind=f.blind)
