@@ -95,6 +95,7 @@ CASES = [
         lambda b, a: sl.cho_solve(sl.cho_factor(a), b),
         normal(3),
         args=(definite(3),),
+        fault=TRIANGLE,
     ),
     case(
         "jax.scipy.linalg.cho_solve in A and b",
