@@ -81,6 +81,7 @@ def _check_one(
     traced = Traced(text, combined(truth), point, args)
     nonsmooth = set(session.nonsmooth)
     sub = Session(point, traced, args, session.rng, session.clock, session.widen, nonsmooth=nonsmooth)
+    sub.iterative = session.iterative  # an equation has no loop, the function that it stands for has one
     found = find_truth(sub)
     if found.route == DIFFERENCES:
         raise ValueError("without its custom rules JAX cannot differentiate fun")
