@@ -57,25 +57,36 @@ class Routes:
 
         return self.session.program(along, fun.consts, wide, wide)
 
-    def _function(self, consts: Any) -> Callable[[Any], Any]:
-        jaxpr = self.value.jaxpr
-        return lambda leaves: Replay().run(jaxpr, (), [*consts, *leaves])[0]
+    @functools.cached_property
+    def outputs(self) -> Program:
+        """Leaves -> all outputs as one vector."""
+        fun = self.session.fun
 
-    def _kernel(self, kind: str, make: Callable[..., Any]) -> Callable[..., Any]:
-        consts = self.value.consts
+        def raveled(c: Any, leaves: Any) -> Any:
+            return jnp.concatenate([jnp.ravel(out) for out in fun.run(c, leaves)])
+
+        return self.session.program(raveled, fun.consts, self.session.wide())
+
+    def _kernel(self, kind: str, make: Callable[..., Any], program: Program | None = None) -> Callable[..., Any]:
+        program = self.value if program is None else program
+        jaxpr, consts = program.jaxpr, program.consts
 
         def build() -> Callable[..., Any]:
-            return lambda c, x, v, h: make(self._function(c), x, v, h)
+            def function(c: Any) -> Callable[[Any], Any]:
+                return lambda leaves: Replay().run(jaxpr, (), [*c, *leaves])[0]
 
-        code = compiled((kind, self._batch), self.value.text, consts, build, self.value.options)
+            return lambda c, x, v, h: make(function(c), x, v, h)
+
+        code = compiled((kind, self._batch), program.text, consts, build, program.options)
         return lambda x, v, h: code(consts, x, v, h)
 
-    def difference(self, direction: Sequence[Any], noise: float = 0.0) -> Difference:
-        """Extrapolated differences along a direction."""
+    def difference(self, direction: Sequence[Any], noise: Any = 0.0, *, whole: bool = False) -> Difference:
+        """Extrapolated differences along a direction: of the value, or of the vector of all outputs (`whole`)."""
         levels = _LEVELS
         kernel = self._kernel(
             f"differences {levels}",
             lambda f, x, v, h: difference_kernel(f, x, v, h, levels=levels, batch=self._batch),
+            self.outputs if whole else self.value,
         )
         with jax.enable_x64(True):
             found = directional_difference(
