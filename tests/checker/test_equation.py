@@ -193,7 +193,7 @@ def test_an_equation_and_an_intent_are_refused_together_and_so_are_too_many_outp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("library", ["jaxopt"])
+@pytest.mark.parametrize("library", ["jaxopt", "optimistix"])
 def test_implicit_derivatives_of_libraries_agree(library):
     """A fixed point of jaxopt and a root of optimistix, with the rules that the libraries give them."""
     module = pytest.importorskip(library)
