@@ -25,8 +25,9 @@ def assert_derivatives(
             used (see `js.declare_example`), and `options` overrule what it declares.
         allow: verdicts besides "AGREE" that pass: "ROUNDING" (rounding hides even a factor 2), "NOT CHECKED" (no route
             has a finite bound), "INCONCLUSIVE" (routes contradict each other).
-        options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `argnums`, `intent`, `key`, ... With
-            no rule among them, the function's own derivatives are checked, in `at` and in all args that hold floats.
+        options: the other arguments of `js.crosscheck`: `gradient`, `hvp`, `args`, `argnums`, `intent`, `equation`,
+            `key`, ... With no rule among them, the function's own derivatives are checked, in `at` and in all args that
+            hold floats.
             `budget` is "quick" unless given: every entry to half of the digits of the largest. ``budget=60`` bounds
             the rounding of each.
 

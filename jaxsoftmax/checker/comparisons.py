@@ -11,7 +11,7 @@ from jaxsoftmax.checker.compare.directional import check_along
 from jaxsoftmax.checker.compare.first_order import Hand, check_gradient
 from jaxsoftmax.checker.compare.jacobian import Outputs, check_dual, check_jvp, check_vjp
 from jaxsoftmax.checker.compare.rules import Rule
-from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp
+from jaxsoftmax.checker.compare.second_order import check_consistent, check_hessian, check_hvp, check_values
 from jaxsoftmax.checker.compare.witnesses import beside, check_at_the_point, where_curved
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
@@ -58,9 +58,12 @@ def compare_rules(
                 session, truth = where_curved(session, truth)
                 curvature = find_curvature(session, truth)
             if kind == "hessian":
-                check_hessian(session, traced, curvature)
+                matrix = check_hessian(session, traced, curvature)
+                if matrix is not None:
+                    check_values(session, "hessian", lambda v, matrix=matrix: v @ matrix.T)
             else:
                 maps["hvp"] = check_hvp(session, traced, curvature)
+                check_values(session, "hvp", maps["hvp"].values)
         elif kind == "jvp":
             maps["jvp"] = check_jvp(session, traced, outputs)
         elif kind == "vjp":

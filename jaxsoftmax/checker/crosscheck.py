@@ -13,17 +13,19 @@ from jaxsoftmax.checker.choice import choose_call
 from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, find_truth
 from jaxsoftmax.checker.compare.jacobian import read_outputs
 from jaxsoftmax.checker.compare.mpmath_twin import check_twin
-from jaxsoftmax.checker.compare.rules import given_rules, own_rules
+from jaxsoftmax.checker.compare.rules import adapted_rules, given_rules, has_custom_rules, own_rules
 from jaxsoftmax.checker.compare.witnesses import settle
 from jaxsoftmax.checker.comparisons import compare_rules
 from jaxsoftmax.checker.diagnosis.order import name_diagnoses
+from jaxsoftmax.checker.equation import AtRoot, Implicit, implicit_function
 from jaxsoftmax.checker.inputs.arguments import require_callable, require_like, require_scalar
 from jaxsoftmax.checker.inputs.budget import Budget, Clock, as_budget
-from jaxsoftmax.checker.inputs.calls import Call
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.jaxprs.equations import stops_at_a_tolerance
 from jaxsoftmax.checker.report.origin import name_of
 from jaxsoftmax.checker.report.result import CrossCheckReport
+from jaxsoftmax.checker.report.verdict import VERDICTS
 from jaxsoftmax.checker.summary import report_of
 from jaxsoftmax.checker.vectors import check_combinations
 from jaxsoftmax.support.validation import is_traced, random_generator, show, warn_if_miscompiling
@@ -51,6 +53,7 @@ def crosscheck(
     kwargs: dict[str, Any] | None = None,
     has_aux: bool = False,
     intent: Callable[..., Any] | None = None,
+    equation: Callable[..., Any] | None = None,
 ) -> CrossCheckReport:
     """Check derivatives written by hand, or a function's own custom rules, against computations independent of them.
 
@@ -115,6 +118,10 @@ def crosscheck(
         intent: ``intent(x, *args, **kwargs)``, the function whose derivative the rule is *meant* to be, where that is
             not `fun`: the identity for a straight-through estimator, ``lambda x: -lam * x`` for a gradient reversal.
             Everything is compared with it. Its result has the tree and the shapes of that of `fun`.
+        equation: ``equation(y, x, *args, **kwargs)`` -> as many float entries as y has, zero at y = fun(x, ...): for a
+            solver, whose derivative is that of the root. Everything is compared with derivatives of that root, exact
+            whatever the program of `fun` does (a bisection, a loop that stops at a tolerance). y is the value of `fun`
+            without aux, None where it holds no float. Not together with `intent`.
 
     Returns:
         A `CrossCheckReport`: "AGREE", "DISAGREE", "INCONCLUSIVE", "NOT CHECKED", or "ROUNDING" where rounding hides the
@@ -139,6 +146,10 @@ def crosscheck(
         >>> straight_through = lambda x: jnp.sum(x + jax.lax.stop_gradient(jnp.round(x) - x))
         >>> js.crosscheck(straight_through, x, intent=jnp.sum).verdict
         'AGREE'
+        >>> root = lambda a: jax.lax.fori_loop(0, 9, lambda _, y: (y + a / y) / 2, a)
+        >>> slope, equation = lambda a: 0.5 / jnp.sqrt(a), lambda y, a: y**2 - a
+        >>> js.crosscheck(root, np.float32(2), gradient=slope, equation=equation).verdict
+        'AGREE'
     """
     again = {name: value for name, value in locals().items() if name not in ("fun", "at", "args", "key", "budget")}
     warn_if_miscompiling()
@@ -157,9 +168,11 @@ def crosscheck(
     if not isinstance(has_aux, (bool, np.bool_)):
         raise TypeError(f"has_aux: got {show(has_aux)}; give True or False.")
     require_callable("fun", fun)
-    for name, given in (("twin", twin), ("intent", intent)):
+    for name, given in (("twin", twin), ("intent", intent), ("equation", getattr(equation, "equation", equation))):
         if given is not None:
             require_callable(name, given)
+    if equation is not None and intent is not None:
+        raise ValueError("equation: given together with intent, and each says what is meant. Give one of them.")
     rules = {"gradient": gradient, "value_and_gradient": value_and_gradient}
     rules |= {"hvp": hvp, "hessian": hessian, "jvp": jvp, "vjp": vjp}
     given = {name: rule for name, rule in rules.items() if rule is not None}
@@ -180,20 +193,29 @@ def crosscheck(
             "the rules were held to the derivative of intent, not to that of fun; the values of the two were not "
             "compared"
         )
+    implicit: Implicit | None = None
+    if equation is not None:
+        implicit = implicit_function(call, traced_fun, outputs, equation)
+        meant = implicit.function
+        traced = Traced("equation", meant, point, call.args)
+        told.append(implicit.note)
+    intended = meant is not run
     scalar = outputs.size == 1 and outputs.leaves[0].shape == () and len(outputs.leaves) == 1
     if psd or any(name in given for name in ("gradient", "value_and_gradient", "hvp", "hessian")):
         require_scalar(traced.out)
     session = Session(point, traced, call.args, rng, clock, dtype_policy == "widen", notes=told)
-    for one in (traced_fun,) if intent is None else (traced_fun, traced):
+    for one in (traced_fun, traced) if intended else (traced_fun,):
         _require_finite(session, one)
+    if implicit is not None:  # the values of the equation have no loop, but those that the rule is made from do
+        session.iterative = implicit.off or stops_at_a_tolerance(traced_fun.closed)
     truth = settle(session, find_truth(session)) if scalar else None
     custom = False
     if given:
-        found = given_rules(session, _adapted(call, given, intent is not None), outputs)
+        found = given_rules(session, adapted_rules(call, given, intended), outputs)
     else:
         differentiable = truth is None or truth.route != DIFFERENCES
-        custom = bool(traced_fun.replay.rules) or ((not scalar or intent is not None) and _custom(traced_fun))
-        kind: dict[str, Any] = {"scalar": scalar, "custom": custom, "intended": intent is not None}
+        custom = bool(traced_fun.replay.rules) or ((not scalar or intended) and has_custom_rules(traced_fun))
+        kind: dict[str, Any] = {"scalar": scalar, "custom": custom, "intended": intended}
         found = own_rules(session, run, outputs, differentiable=differentiable, **kind)
     hands = compare_rules(session, found, truth, outputs, psd=psd, given=bool(given))
     diagnoses = None
@@ -212,26 +234,11 @@ def crosscheck(
     if session.quick and report.verdict != "AGREE":  # half of the digits were not found: the whole check decides
         whole = dataclasses.replace(clock.budget, quick=False)
         return crosscheck(fun, at, args=args, key=key, budget=whole, **again)
+    if implicit is not None and implicit.off and report.verdict != "AGREE" and not isinstance(equation, AtRoot):
+        again["equation"] = AtRoot(again["equation"])  # a rule may be right at the root instead
+        other = crosscheck(fun, at, args=args, key=key, budget=budget, **again)
+        return min(report, other, key=lambda found: VERDICTS.index(found.verdict))
     return report
-
-
-def _adapted(call: Call, rules: dict[str, Callable[..., Any]], intended: bool) -> list[tuple[str, str, Any]]:
-    """(kind, name, rule) as the checker calls it; with an intent, the value that comes with a gradient is left out."""
-    found = []
-    for name, rule in rules.items():
-        adapted = call.rule(name, rule)
-        if name == "value_and_gradient" and intended:
-            found.append(("gradient", name, lambda *args, pair=adapted: pair(*args)[1]))
-        else:
-            found.append((name, name, adapted))
-    return found
-
-
-def _custom(traced: Traced) -> bool:
-    """Whether a custom derivative rule is somewhere in the function."""
-    with jax.enable_x64(True):
-        jax.eval_shape(lambda c, x: traced.run(c, x), traced.consts, traced.point.wide())
-    return bool(traced.replay.rules)
 
 
 def _require_finite(session: Session, traced: Traced) -> None:

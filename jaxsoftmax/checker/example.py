@@ -17,7 +17,7 @@ __all__ = ["ATTRIBUTE", "OPTIONS", "declare_example", "declared_example"]
 ATTRIBUTE = "__crosscheck__"
 # The arguments of crosscheck after the function.
 OPTIONS = ("at", "gradient", "value_and_gradient", "hvp", "hessian", "jvp", "vjp", "args", "key", "budget")
-OPTIONS += ("dtype_policy", "psd", "twin", "argnums", "kwargs", "has_aux", "intent")
+OPTIONS += ("dtype_policy", "psd", "twin", "argnums", "kwargs", "has_aux", "intent", "equation")
 _HOW = "decorate it with @js.declare_example(at=..., gradient=...), the arguments of js.crosscheck"
 
 Fun = TypeVar("Fun")

@@ -39,7 +39,7 @@ def report_of(session: Session, diagnoses: list[Diagnosis], function: str | None
             )
             counted = UlpHistogram.of(np.asarray(mine), other)
             histogram = counted if histogram is None else histogram + counted
-    whole = (Aspect.DIRECTIONS, Aspect.TAYLOR)  # one number for many entries
+    whole = (Aspect.DIRECTIONS, Aspect.TAYLOR, Aspect.CURVATURE)  # one number for many entries
     failed = [f.check for f in session.findings if not f.check.passed and f.subject.aspect not in whole]
     entries += [_worst_of_row(check) for check in failed if not _listed(check, entries)]
     entries.sort(key=lambda e: -e.ratio)

@@ -18,7 +18,7 @@ from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, find_truth
 from jaxsoftmax.checker.compare.curvature import find_curvature
 from jaxsoftmax.checker.compare.jacobian import Outputs, read_outputs
 from jaxsoftmax.checker.compare.rules import second_order, trace_own
-from jaxsoftmax.checker.compare.second_order import check_hvp
+from jaxsoftmax.checker.compare.second_order import check_hvp, check_values
 from jaxsoftmax.checker.compare.witnesses import check_at_the_point, where_curved
 from jaxsoftmax.checker.diagnosis.order import name_diagnoses
 from jaxsoftmax.checker.inputs.context import Session, unravel
@@ -81,6 +81,7 @@ def _check_one(
     traced = Traced(text, combined(truth), point, args, twice=False)
     nonsmooth = set(session.nonsmooth)
     sub = Session(point, traced, args, session.rng, session.clock, session.widen, nonsmooth=nonsmooth)
+    sub.iterative = session.iterative  # an equation has no loop, the function that it stands for has one
     found = find_truth(sub)
     if found.route == DIFFERENCES:
         raise ValueError("without its custom rules JAX cannot differentiate fun")
@@ -94,7 +95,7 @@ def _check_one(
     else:
         raise refusals[0]
     at, there = where_curved(sub, found)
-    check_hvp(at, hand, find_curvature(at, there))
+    check_values(at, "hvp", check_hvp(at, hand, find_curvature(at, there)).values)
     if at is not sub:
         check_at_the_point(sub, "hvp", "hvp", hand, outputs.leaves)
     label = f"hvp of jax.grad of {text}"

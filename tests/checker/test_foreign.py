@@ -13,7 +13,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # whatever another library wa
 
 # What the checker refuses with a message, and why.
 REFUSED = {
-    "jaxopt.isotonic.isotonic_l2_pav": "its values come from a callback: without its rule JAX cannot differentiate it",
     "jax.scipy.stats.gumbel_l.logpdf in scale": "JAX raises a TypeError at its gradient (its `fault`)",
     "jax.scipy.stats.gumbel_r.logpdf in scale": "JAX raises a TypeError at its gradient (its `fault`)",
 }

@@ -17,6 +17,7 @@ from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.inputs.matrices import compare_matrices
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.finding import Subject
+from jaxsoftmax.checker.report.verdict import Family
 
 
 def representable(session: Session, probes: np.ndarray) -> np.ndarray:
@@ -38,6 +39,7 @@ def check_as_run(
     units: np.ndarray,
     rows: Callable[[int], str],
     columns: Callable[[int], str],
+    family: Family = Family.PROGRAM,
 ) -> None:
     """Compare what a rule returns in its own dtype along directions with the truth.
 
@@ -55,6 +57,7 @@ def check_as_run(
         units: the rule's rounding bounds, likewise.
         rows: the name of an output.
         columns: the name of a direction.
+        family: what the truth shares with other routes.
     """
     ran = []
     for probe in probes:
@@ -74,6 +77,7 @@ def check_as_run(
             if (np.abs(mine - narrow) <= wider).all():
                 theirs, own, tolerance = narrow, narrow_own, wider
     subject, ran = Subject(rule, dtype=session.point.dtype), np.array(ran).T
+    options: Any = {"table": True, "family": family}
     compare_matrices(
-        session, statement, subject, route, ran, theirs.T, tolerance.T, U64 * own.T, rows, columns, table=True
+        session, statement, subject, route, ran, theirs.T, tolerance.T, U64 * own.T, rows, columns, **options
     )

@@ -24,7 +24,8 @@ DIFFERENCES = "extrapolated differences"
 DOUBT = 10.0
 # Where reverse mode is impossible (a while loop), so many forward passes replace it at most.
 _FORWARD_ENTRIES = 2048
-_DIFFERENCE_ENTRIES = 256
+# Where both are, so many differences.
+DIFFERENCE_ENTRIES = 256
 
 
 class NoAutodiff(Exception):
@@ -119,10 +120,10 @@ def with_stops(session: Session, attempt: Callable[[], Any]) -> Any:
 
 def _by_differences(session: Session) -> Truth:
     """The truth of a function that JAX cannot differentiate once its rules are gone (a callback, foreign code)."""
-    if session.point.size > _DIFFERENCE_ENTRIES:
+    if session.point.size > DIFFERENCE_ENTRIES:
         raise ValueError(
             f"fun: without its custom rules JAX cannot differentiate it, and {session.point.size} entries are too many "
-            f"for finite differences (at most {_DIFFERENCE_ENTRIES}). Check it at a smaller point."
+            f"for finite differences (at most {DIFFERENCE_ENTRIES}). Check it at a smaller point."
         )
     routes = routes_of(session)
     session.note(

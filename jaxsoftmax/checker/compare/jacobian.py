@@ -10,9 +10,15 @@ import jax
 import numpy as np
 
 from jaxsoftmax.checker.compare.as_run import check_as_run, representable
-from jaxsoftmax.checker.compare.autodiff import DOUBT, FORWARD, REVERSE, with_stops
+from jaxsoftmax.checker.compare.autodiff import (
+    DIFFERENCES,
+    DOUBT,
+    FORWARD,
+    REVERSE,
+    with_stops,
+)
 from jaxsoftmax.checker.compare.directional import check_differences
-from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
+from jaxsoftmax.checker.compare.kink_entries import Slopes, leave_out_kinks, slopes_by_differences
 from jaxsoftmax.checker.compare.routes import routes_of
 from jaxsoftmax.checker.compare.witnesses import contradict, credible
 from jaxsoftmax.checker.inputs.closed_data import excused
@@ -22,7 +28,8 @@ from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, ent
 from jaxsoftmax.checker.inputs.probes import structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.numeric.directions import Direction
-from jaxsoftmax.checker.report.finding import Aspect, Subject
+from jaxsoftmax.checker.report.finding import Aspect, Subject, not_compared
+from jaxsoftmax.checker.report.verdict import Family
 
 FIRST = "first order"
 _DENSE_ENTRIES = 2**22
@@ -93,8 +100,10 @@ def check_jvp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
         return LinearMap(session, forward, consts, session.point.leaves)
 
     hand, truth = LinearMap(session, traced.run, traced.consts, session.point.leaves), pushed(fun.run, fun.consts)
-    _require_autodiff(session, truth, "jvp")
     names = EntryNames(session)
+    if not _differentiable(session, truth):
+        _by_differences(session, "jvp", traced, hand, outputs.name, names)
+        return hand
     _compare(session, "jvp", FORWARD, traced, hand, truth, outputs, outputs.size, outputs.name, names)
     _check_combined(session, "jvp", hand, truth)
     if not session.quick:
@@ -127,8 +136,10 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     except Exception as error:  # a while loop has no reverse mode
         session.note(f"without the custom rules, reverse autodiff is impossible here ({type(error).__name__})")
         truth, route = pulled(fun.run, fun.consts, False), FORWARD
-        _require_autodiff(session, truth, "vjp")
     names = EntryNames(session)
+    if route == FORWARD and not _differentiable(session, truth):
+        _by_differences(session, "vjp", traced, hand, names, outputs.name)
+        return hand
     _compare(session, "vjp", route, traced, hand, truth, outputs, session.point.size, names, outputs.name)
     _check_combined(session, "vjp", hand, truth)
     of = functools.partial(pulled, reverse=route == REVERSE)
@@ -137,14 +148,41 @@ def check_vjp(session: Session, traced: Traced, outputs: Outputs) -> LinearMap:
     return hand
 
 
-def _require_autodiff(session: Session, truth: LinearMap, name: str) -> None:
+def _differentiable(session: Session, truth: LinearMap) -> bool:
     try:
         with_stops(session, truth.chunk)
-    except Exception as error:
-        raise ValueError(
-            f"{name}: without its custom rules JAX cannot differentiate fun ({type(error).__name__}), so there is "
-            "nothing to compare with. Check the gradient of a scalar function of it instead: differences judge that."
-        ) from error
+    except Exception:  # JAX says why in many ways
+        return False
+    return True
+
+
+def _by_differences(session: Session, rule: str, traced: Traced, hand: LinearMap, rows: Any, columns: Any) -> None:
+    """Hold a rule to values alone, where JAX cannot differentiate the function without it: columns, else directions."""
+    session.note(
+        "without its custom rules JAX cannot differentiate the function, so finite differences were used instead"
+    )
+    value = session.values(routes_of(session).outputs, session.wide())[0]
+    # Foreign code runs in the dtype that it was traced with: its values are rounded to that.
+    noise = (4 * session.u if session.fun.replay.opaque else 0.0) * np.abs(value)
+    forward, before = hand.inputs is session.point.leaves, len(session.findings)
+    slopes, bounds = slopes_by_differences(session, noise), Bounds.of(hand, session.rng)
+    if slopes is not None and bounds is not None:
+        slopes = slopes if forward else slopes.transposed
+        ours, own = bounds.matrix, U64 * slopes.units
+        theirs = np.where(np.isfinite(own), slopes.matrix, ours)  # no sample was finite: that entry is not checked
+        u = 4 * session.u if traced.replay.opaque else np.sqrt(U64)
+        units = np.where(np.isfinite(bounds.units), bounds.units, u / U64 * np.max(np.abs(ours), initial=0.0))
+        error, limit = np.abs(ours - theirs), U64 * units + own
+        slopes.leave_out_kinks(session, doubtful(error, limit) if forward else doubtful(error.T, limit.T))
+        args = (ours, theirs, limit, own, rows, columns)
+        finding = compare_matrices(session, FIRST, Subject(rule), DIFFERENCES, *args, family=Family.VALUES)
+        suspect(session, rule, finding, ours, theirs, limit, traced)
+        if not (session.quick or session.double) and np.isfinite(own).all():
+            of = lambda run, consts: slopes  # noqa: E731
+            _as_run(session, rule, DIFFERENCES, traced, hand, slopes, of, rows, Family.VALUES)
+    _check_combined(session, rule, hand, None, float(np.abs(ravel(routes_of(session).weights)) @ noise))
+    if len(session.findings) == before:
+        session.findings.append(not_compared(FIRST, Subject(rule), "differences found no slope that is smooth"))
 
 
 def check_dual(session: Session, forward: LinearMap, reverse: LinearMap, rules: list[Traced]) -> None:
@@ -216,34 +254,36 @@ def _as_run(
     route: str,
     traced: Traced,
     hand: LinearMap,
-    truth: LinearMap,
-    of: Callable[[Any, Any], LinearMap],
+    truth: LinearMap | Slopes,
+    of: Callable[[Any, Any], Any],
     rows: Any,
+    family: Family = Family.PROGRAM,
 ) -> None:
     probes = representable(session, hand.probes(3))
     where, measured = (lambda i: f"direction {i}"), (*truth.measure(probes), hand.measure(probes)[1])
-    check_as_run(session, FIRST, rule, route, traced, hand, of, probes, *measured, rows, where)
+    check_as_run(session, FIRST, rule, route, traced, hand, of, probes, *measured, rows, where, family)
 
 
-def _check_combined(session: Session, rule: str, hand: LinearMap, truth: LinearMap) -> None:
+def _check_combined(session: Session, rule: str, hand: LinearMap, truth: LinearMap | None, noise: float = 0.0) -> None:
     """Hold <w, J v> of a rule, and of autodiff, to differences of <w, fun(x + tv)> for one random w.
 
     Args:
         session: the check.
         rule: what the report calls the rule.
         hand: v -> J v, or w -> w J.
-        truth: autodiff's.
+        truth: autodiff's; None where there is none.
+        noise: how wrong a value of <w, fun> may be.
     """
     routes = routes_of(session)
-    if routes.lean:
+    if routes.lean and truth is not None:
         return
-    probes = session.normal(_ALONG)
+    probes = session.normal(_ALONG if truth is not None else 4 * _ALONG)
     if not probes.any():
         return
     w = ravel(routes.weights)
     touched = (True,) * len(session.point.leaves)
     directions = [Direction(f"random {i}", "random", session.split(v), touched) for i, v in enumerate(probes)]
-    differences = [routes.difference(direction.leaves) for direction in directions]
+    differences = [routes.difference(direction.leaves, noise) for direction in directions]
 
     def slopes(product: LinearMap) -> tuple[np.ndarray, np.ndarray]:
         if product.inputs is session.point.leaves:
@@ -255,11 +295,11 @@ def _check_combined(session: Session, rule: str, hand: LinearMap, truth: LinearM
         units = np.where(np.isfinite(units), U64 * units, np.sqrt(U64) * np.abs(values))
         return values, units + U64 * (4 + 2 * np.sqrt(len(w))) * np.abs(values)
 
-    theirs, own = slopes(truth)
-    for i, found in enumerate(differences):
+    theirs, own = (np.zeros(0),) * 2 if truth is None else slopes(truth)
+    for i, found in enumerate(differences[: len(theirs)]):
         off = abs(theirs[i] - float(found.value)) > own[i] + DOUBT * float(found.error_estimate)
         if off and credible(routes, directions[i].leaves, found, float(theirs[i]), float(own[i]), 0.0):
             contradict(session, float(theirs[i]), found)
             break
     ours, mine = slopes(hand)
-    check_differences(session, routes, rule, ours.tolist(), mine.tolist(), differences, directions, 0.0)
+    check_differences(session, routes, rule, ours.tolist(), mine.tolist(), differences, directions, noise)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, DOUBT, Truth
+from jaxsoftmax.checker.compare.autodiff import DIFFERENCE_ENTRIES, DIFFERENCES, DOUBT, Truth
 from jaxsoftmax.checker.compare.routes import routes_of
-from jaxsoftmax.checker.inputs.context import Kinked, Session, ravel
+from jaxsoftmax.checker.inputs.context import U64, Kinked, Session, ravel
 from jaxsoftmax.checker.inputs.matrices import EntryNames
 from jaxsoftmax.checker.numeric.differences import Difference
 from jaxsoftmax.checker.numeric.kinks import Shape, kink
@@ -115,3 +115,59 @@ def leave_out_kinks(session: Session, columns: np.ndarray) -> None:
             session.note(f"no derivative at {names(int(j)) or 'x'}, so that entry was left out. {seen.evidence}")
         if seen.kinked:
             session.kinks.append(Kinked(names(int(j)) or "x", seen.evidence))
+
+
+class Slopes(NamedTuple):
+    """A Jacobian by differences.
+
+    Attributes:
+        matrix: (outputs, entries), or its transpose; NaN where no sample was finite.
+        units: its error in units of u, infinite there.
+        kinks: evidence, for the entries of the point in which some output has no derivative.
+    """
+
+    matrix: np.ndarray
+    units: np.ndarray
+    kinks: dict[int, str]
+
+    @property
+    def transposed(self) -> Slopes:
+        """That of the map from cotangents."""
+        return Slopes(self.matrix.T, self.units.T, self.kinks)
+
+    def measure(self, directions: np.ndarray, *, narrow: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """As `LinearMap.measure`."""
+        return directions @ self.matrix.T, np.abs(directions) @ self.units.T
+
+    def leave_out_kinks(self, session: Session, entries: np.ndarray) -> None:
+        """Of the entries of the point that are in doubt, leave out those in which there is no derivative."""
+        for j in (int(entry) for entry in entries):
+            if j in self.kinks:
+                name = EntryNames(session)(j) or "x"
+                session.nonsmooth.add(j)
+                session.kinks.append(Kinked(name, self.kinks[j]))
+                session.note(f"no derivative at {name}, so that entry was left out. {self.kinks[j]}")
+
+
+def slopes_by_differences(session: Session, noise: np.ndarray) -> Slopes | None:
+    """All columns of the Jacobian; None where they would take more than two fifths of the budget's seconds.
+
+    Args:
+        session: the check.
+        noise: how wrong each output may be, as one vector.
+    """
+    n, routes, clock = session.point.size, routes_of(session), session.clock
+    if n > DIFFERENCE_ENTRIES or routes.lean:
+        return None
+    found, began = [], clock.seconds
+    for i in range(n):
+        found.append(routes.difference(session.basis(i), noise, whole=True))
+        if i == 0:
+            began = clock.seconds  # the first one compiled
+        elif (clock.seconds - began) / i * n > 0.4 * clock.budget.seconds:
+            return None
+    seen = {i: kink(one, noise) for i, one in enumerate(found)}
+    kinks = {i: one.evidence for i, one in seen.items() if one.shape is Shape.KINK}
+    matrix, errors = np.stack([d.value for d in found], axis=1), np.stack([d.error_estimate for d in found], axis=1)
+    lost = ~np.isfinite(matrix) | ~np.isfinite(errors)
+    return Slopes(np.where(lost, np.nan, matrix), np.where(lost, np.inf, DOUBT / U64 * errors), kinks)

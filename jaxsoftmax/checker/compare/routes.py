@@ -17,12 +17,15 @@ from jax.extend.core import ClosedJaxpr
 from jaxsoftmax.checker.inputs.context import LEAN_BYTES, Session
 from jaxsoftmax.checker.inputs.program import Program, compiled
 from jaxsoftmax.checker.jaxprs.complex_step import complex_step, why_not
-from jaxsoftmax.checker.jaxprs.equations import primitives
+from jaxsoftmax.checker.jaxprs.equations import primitives, stops_at_a_tolerance
 from jaxsoftmax.checker.jaxprs.replay import FOREIGN, Replay
 from jaxsoftmax.checker.numeric.differences import Difference, difference_kernel, directional_difference
+from jaxsoftmax.checker.numeric.second_differences import SecondDifference, second_difference, second_kernel
 from jaxsoftmax.checker.numeric.taylor import taylor_kernel, taylor_slopes
 
 _LEVELS = 8
+# Steps beyond a loop's tolerance: they shrink an error that falls by 1 % in each to half.
+_FURTHER = 64
 
 
 class Routes:
@@ -57,25 +60,36 @@ class Routes:
 
         return self.session.program(along, fun.consts, wide, wide)
 
-    def _function(self, consts: Any) -> Callable[[Any], Any]:
-        jaxpr = self.value.jaxpr
-        return lambda leaves: Replay().run(jaxpr, (), [*consts, *leaves])[0]
+    @functools.cached_property
+    def outputs(self) -> Program:
+        """Leaves -> all outputs as one vector."""
+        fun = self.session.fun
 
-    def _kernel(self, kind: str, make: Callable[..., Any]) -> Callable[..., Any]:
-        consts = self.value.consts
+        def raveled(c: Any, leaves: Any) -> Any:
+            return jnp.concatenate([jnp.ravel(out) for out in fun.run(c, leaves)])
+
+        return self.session.program(raveled, fun.consts, self.session.wide())
+
+    def _kernel(self, kind: str, make: Callable[..., Any], program: Program | None = None) -> Callable[..., Any]:
+        program = self.value if program is None else program
+        jaxpr, consts = program.jaxpr, program.consts
 
         def build() -> Callable[..., Any]:
-            return lambda c, x, v, h: make(self._function(c), x, v, h)
+            def function(c: Any) -> Callable[[Any], Any]:
+                return lambda leaves: Replay().run(jaxpr, (), [*c, *leaves])[0]
 
-        code = compiled((kind, self._batch), self.value.text, consts, build, self.value.options)
+            return lambda c, x, v, h: make(function(c), x, v, h)
+
+        code = compiled((kind, self._batch), program.text, consts, build, program.options)
         return lambda x, v, h: code(consts, x, v, h)
 
-    def difference(self, direction: Sequence[Any], noise: float = 0.0) -> Difference:
-        """Extrapolated differences along a direction."""
+    def difference(self, direction: Sequence[Any], noise: Any = 0.0, *, whole: bool = False) -> Difference:
+        """Extrapolated differences along a direction: of the value, or of the vector of all outputs (`whole`)."""
         levels = _LEVELS
         kernel = self._kernel(
             f"differences {levels}",
             lambda f, x, v, h: difference_kernel(f, x, v, h, levels=levels, batch=self._batch),
+            self.outputs if whole else self.value,
         )
         with jax.enable_x64(True):
             found = directional_difference(
@@ -90,6 +104,33 @@ class Routes:
             )
         self.session.clock.evaluations += found.evaluations
         return found
+
+    @functools.cached_property
+    def later(self) -> Program:
+        """The value, with loops that go on for some steps after they have stopped at a tolerance."""
+        fun = self.session.fun
+
+        def combined(c: Any, leaves: Any) -> Any:
+            outs = Replay(keep_stop_gradient=fun.keep_stops, further=_FURTHER).run(fun.closed.jaxpr, c, leaves)
+            return [sum(jnp.vdot(w, out) for w, out in zip(self.weights, outs, strict=True))]
+
+        return self.session.program(combined, fun.consts, self.session.wide())
+
+    def second(self, direction: Sequence[Any]) -> SecondDifference:
+        """Extrapolated second differences of the value along a direction.
+
+        Of a loop that stops at a tolerance the curvature lags behind that of its limit; how it moves in further steps
+        belongs to the estimate.
+        """
+        with jax.enable_x64(True):
+            x, v, found = self.session.wide(), [jnp.asarray(d) for d in direction], []
+            for program in (self.value, self.later) if stops_at_a_tolerance(self.value.jaxpr) else (self.value,):
+                make = lambda f, x, v, h: second_kernel(f, x, v, h, batch=self._batch)  # noqa: E731
+                found.append(second_difference(x, v, self._kernel("second", make, program)))
+                self.session.clock.evaluations += 1
+        first, last = found[0], found[-1]
+        lag = abs(first.value - last.value) + last.error_estimate if len(found) > 1 else 0.0
+        return first._replace(error_estimate=first.error_estimate + lag)
 
     def taylor(self, direction: Sequence[Any], slope: float, bend: float | None, noise: float, doubt: float) -> Any:
         """The Taylor test of a slope (and of a second derivative) along a direction."""

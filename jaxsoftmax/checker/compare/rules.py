@@ -13,6 +13,7 @@ import jax
 from jaxsoftmax.checker.compare.curvature import as_matrix
 from jaxsoftmax.checker.compare.jacobian import Outputs
 from jaxsoftmax.checker.inputs.arguments import require_like
+from jaxsoftmax.checker.inputs.calls import Call
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
@@ -30,6 +31,25 @@ class Rule(NamedTuple):
     kind: str
     name: str
     traced: Traced
+
+
+def adapted_rules(call: Call, rules: dict[str, Callable[..., Any]], intended: bool) -> list[tuple[str, str, Any]]:
+    """(kind, name, rule) as the checker calls it; with an intent, the value that comes with a gradient is left out."""
+    found = []
+    for name, rule in rules.items():
+        adapted = call.rule(name, rule)
+        if name == "value_and_gradient" and intended:
+            found.append(("gradient", name, lambda *args, pair=adapted: pair(*args)[1]))
+        else:
+            found.append((name, name, adapted))
+    return found
+
+
+def has_custom_rules(traced: Traced) -> bool:
+    """Whether a custom derivative rule is somewhere in the function."""
+    with jax.enable_x64(True):
+        jax.eval_shape(lambda c, x: traced.run(c, x), traced.consts, traced.point.wide())
+    return bool(traced.replay.rules)
 
 
 def given_rules(session: Session, rules: Sequence[tuple[str, str, Callable[..., Any]]], outputs: Outputs) -> list[Rule]:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxsoftmax.checker.compare.as_run import check_as_run, representable
+from jaxsoftmax.checker.compare.autodiff import DOUBT
 from jaxsoftmax.checker.compare.curvature import SECOND, Curvature, hessian_products
 from jaxsoftmax.checker.compare.kink_entries import leave_out_kinks
+from jaxsoftmax.checker.compare.routes import routes_of
 from jaxsoftmax.checker.inputs.closed_data import excused
 from jaxsoftmax.checker.inputs.context import U64, Session
 from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, suspect
 from jaxsoftmax.checker.inputs.probes import residual_probe, structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.numeric.kinks import Shape, kink
 from jaxsoftmax.checker.report.finding import Aspect, Subject
+from jaxsoftmax.checker.report.verdict import Family, Says, together
 
 _PROBES = 8
+# Directions along which a rule is held to second differences of values.
+_ALONG = 3
 
 
 def check_hessian(session: Session, traced: Traced, truth: Curvature) -> np.ndarray | None:
@@ -197,6 +204,42 @@ def _check_linear(session: Session, hand: LinearMap) -> None:
         EntryNames(session),
         identity=True,
     )
+
+
+def check_values(session: Session, rule: str, products: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Hold v'Hv of a rule to second differences of values, where no route through the program decides.
+
+    Args:
+        session: the check, the rule's comparisons done.
+        rule: "hvp" or "hessian".
+        products: (count, n) directions -> the rule's H v.
+    """
+    routes = routes_of(session)
+    said = together(f.says for f in session.findings if f.subject.rule == rule)
+    if session.quick or routes.lean or said not in (Says.SUSPECTS, Says.SILENT):
+        return
+    probes = session.normal(_ALONG)
+    terms = probes * products(probes)
+    # The rule's own error has no bound here: half of the digits. How far the curvature of a loop that stops at a
+    # tolerance lags behind that of its limit is an estimate, too: a difference below a hundredth does not accuse.
+    share = np.sqrt(U64) + (0.01 if session.iterative else 0.0)
+    rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, str]] = []
+    for i, (ours, slack) in enumerate(zip(terms.sum(axis=1), share * np.abs(terms).sum(axis=1), strict=True)):
+        direction = session.split(probes[i])
+        found = routes.second(direction)
+        tolerance = slack + DOUBT * found.error_estimate
+        off = abs(ours - found.value) > tolerance
+        if not off and not 2 * tolerance <= abs(found.value):  # NaN and infinite estimates too
+            session.note(
+                f"second differences of values were left out along random {i}: their error may be {tolerance:.1e}, "
+                f"beside {found.value:.1e}"
+            )
+        elif not off or kink(routes.difference(direction)).shape is Shape.SMOOTH:
+            rows.append((np.array([ours]), np.array([found.value]), np.array([tolerance]), f"random {i}"))
+    if rows:
+        mine, theirs, limits, paths = map(list, zip(*rows, strict=True))
+        subject, route = Subject(rule, Aspect.CURVATURE), "second differences of values"
+        session.add(SECOND, subject, route, mine, theirs, limits, paths=paths, family=Family.VALUES)
 
 
 def check_consistent(session: Session, gradient: Traced, traced: Traced, hand: LinearMap) -> None:

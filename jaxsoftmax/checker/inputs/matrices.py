@@ -16,6 +16,7 @@ from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import index_text
 from jaxsoftmax.checker.report.finding import Finding, Subject, Table, compare, half_digits, parted
+from jaxsoftmax.checker.report.verdict import Family
 
 
 def entry_path(paths: Sequence[str], shapes: Sequence[tuple[int, ...]], i: int) -> str:
@@ -69,6 +70,7 @@ def compare_matrices(
     *,
     identity: bool = False,
     table: bool = False,
+    family: Family = Family.PROGRAM,
 ) -> Finding:
     """Compare (rows, columns) matrices, keep the finding, and return it."""
 
@@ -89,9 +91,11 @@ def compare_matrices(
         rest, own = parted(tolerance, own)
         options = {"own_tolerance": own, "label": label, "identity": identity}
         finding = compare(statement, subject.text, route, ours, theirs, rest, **options)
-    alone = (unbounded or (not finding.check.passed and session.iterative)) and not session.quick
-    alone |= lost and finding.check.passed  # what fails, fails in an entry that is a number
-    finding = dataclasses.replace(finding, excuse=session.excuse, subject=subject, unbounded=alone)
+    if family is Family.PROGRAM:
+        unbounded = (unbounded or (not finding.check.passed and session.iterative)) and not session.quick
+    unbounded |= lost and finding.check.passed  # what fails, fails in an entry that is a number
+    more: dict[str, Any] = {"subject": subject, "family": family, "unbounded": unbounded}
+    finding = dataclasses.replace(finding, excuse=session.excuse, **more)
     session.excuse = None
     session.findings.append(finding)
     if table:

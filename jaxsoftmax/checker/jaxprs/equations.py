@@ -107,11 +107,15 @@ def equations(jaxpr: Any, times: float = 1.0) -> Iterator[tuple[Any, float]]:
             yield from equations(inner, inside)
 
 
+def reads_floats(jaxpr: Any) -> bool:
+    """Whether some equation of a jaxpr, at any depth, has a float operand."""
+    read = [getattr(v.aval, "dtype", None) for eqn, _ in equations(jaxpr) for v in eqn.invars]
+    return any(dtype is not None and jnp.issubdtype(dtype, jnp.floating) for dtype in read)
+
+
 def stops_at_a_tolerance(jaxpr: Any) -> bool:
     """Whether some while loop's condition reads floats: it ends when a number is small, not after so many steps."""
-    loops = [eqn.params["cond_jaxpr"] for eqn, _ in equations(jaxpr) if eqn.primitive.name == "while"]
-    read = [getattr(v.aval, "dtype", None) for loop in loops for eqn, _ in equations(loop) for v in eqn.invars]
-    return any(dtype is not None and jnp.issubdtype(dtype, jnp.floating) for dtype in read)
+    return any(eqn.primitive.name == "while" and reads_floats(eqn.params["cond_jaxpr"]) for eqn, _ in equations(jaxpr))
 
 
 def primitives(jaxpr: Any) -> set[str]:

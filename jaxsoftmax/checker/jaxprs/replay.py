@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from jaxsoftmax.checker.jaxprs.equations import advance, bind, body_of, evaluate, scan_counts
+from jaxsoftmax.checker.jaxprs.equations import advance, bind, body_of, evaluate, reads_floats, scan_counts
 
 # Calls that are run in place, and those of them that carry a derivative rule.
 _CUSTOM = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_transpose_call"}
@@ -61,12 +61,14 @@ class Replay:
         rules: names of the custom rules that were inlined, in the order met.
         stops: how many ``stop_gradient`` were met.
         opaque: primitives that ran in the dtypes that they were traced with.
+        further: steps that a loop takes after it has stopped at a tolerance.
     """
 
     keep_stop_gradient: bool = False
     rules: list[str] = dataclasses.field(default_factory=list)
     stops: int = 0
     opaque: list[str] = dataclasses.field(default_factory=list)
+    further: int = 0
 
     def __call__(self, closed: ClosedJaxpr, *args: Any) -> list[Any]:
         """The outputs of a closed jaxpr at `args`, in float64; runs under ``jax.enable_x64``, traced or not."""
@@ -158,7 +160,10 @@ class Replay:
         def step(state: list[Any]) -> list[Any]:
             return advance(test(*given[:n], *state)[0], body(*given[n : n + m], *state), state)
 
-        return lax.while_loop(going, step, given[n + m :])
+        found = lax.while_loop(going, step, given[n + m :])
+        if self.further and reads_floats(params["cond_jaxpr"]):
+            found = lax.fori_loop(0, self.further, lambda _, state: body(*given[n : n + m], *state), found)
+        return found
 
     def _cond(self, params: Any, given: list[Any]) -> list[Any]:
         index, *operands = given

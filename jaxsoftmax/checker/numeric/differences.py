@@ -28,7 +28,9 @@ __all__ = [
     "directional_difference",
     "extrapolate",
     "length_scale",
+    "length_scales",
     "sample_noise",
+    "tableau",
 ]
 
 U = 2.0**-53
@@ -81,10 +83,10 @@ def length_scale(x: Sequence[Any], v: Sequence[Any]) -> float:
         ...     print(length_scale([np.array([3e200, 7.0])], [np.array([0.0, 2.0])]))
         3.5
     """
-    return _scales(x, v)[0]
+    return length_scales(x, v)[0]
 
 
-def _scales(x: Sequence[Any], v: Sequence[Any]) -> tuple[float, float]:
+def length_scales(x: Sequence[Any], v: Sequence[Any]) -> tuple[float, float]:
     """`length_scale`, and 1/max |vᵢ|: the scale of a function that varies over distances of 1."""
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(x, v, strict=True)]
     most_x = max(float(np.max(np.abs(a), where=b != 0, initial=0.0)) for a, b in pairs)
@@ -148,7 +150,7 @@ def difference_kernel(
     return Samples(values[0], values[1 : levels + 1], values[levels + 1 : 2 * levels + 1], values[-2:])
 
 
-def _tableau(first: np.ndarray, noise: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tableau(first: np.ndarray, noise: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(value, error estimate, its rounding part) of the best tableau entry; `ratio` is 4 for even powers, 2 for all."""
     previous, carried = [first[0]], [noise[0]]
     best = first[0].copy()
@@ -209,9 +211,9 @@ def extrapolate(samples: Samples, h0: float, noise: Any = 0.0) -> Difference:
     evaluations = 2 * levels + 3
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         wrong = sample_noise(samples, noise)
-        value, error, rough = _tableau((plus - minus) / h / 2, wrong / h, 4.0)
-        right, right_error, _ = _tableau((plus - center) / h, 2 * wrong / h, 2.0)
-        left, left_error, _ = _tableau((center - minus) / h, 2 * wrong / h, 2.0)
+        value, error, rough = tableau((plus - minus) / h / 2, wrong / h, 4.0)
+        right, right_error, _ = tableau((plus - center) / h, 2 * wrong / h, 2.0)
+        left, left_error, _ = tableau((center - minus) / h, 2 * wrong / h, 2.0)
     return Difference(value, error, left, left_error, right, right_error, rough, evaluations, h0, samples)
 
 
@@ -256,7 +258,7 @@ def directional_difference(
     """
     if kernel is None:
         kernel = jax.jit(functools.partial(difference_kernel, f, levels=levels, batch=batch))
-    natural, unit = _scales(x, v)
+    natural, unit = length_scales(x, v)
     L = natural if scale is None else float(scale)
     tried: list[float] = []
     best: Difference | None = None

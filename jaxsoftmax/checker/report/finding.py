@@ -30,6 +30,7 @@ class Aspect(enum.Enum):
     TAYLOR = "{rule}, order of the Taylor remainder"
     SEMIDEFINITE = "{rule}, semidefinite"
     CONTINUITY = "{rule} at the point itself"
+    CURVATURE = "v'Hv of {rule}"
 
 
 class Subject(NamedTuple):
