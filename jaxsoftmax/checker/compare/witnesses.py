@@ -29,7 +29,7 @@ from jaxsoftmax.checker.compare.autodiff import (
 from jaxsoftmax.checker.compare.curvature import OVER_FORWARD, OVER_REVERSE, hessian_products
 from jaxsoftmax.checker.compare.routes import Routes, routes_of
 from jaxsoftmax.checker.inputs.context import U64, Session, ravel, unravel
-from jaxsoftmax.checker.inputs.matrices import EntryNames
+from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import primitives
 from jaxsoftmax.checker.numeric.differences import Difference
@@ -137,14 +137,17 @@ def check_at_the_point(session: Session, kind: str, name: str, traced: Traced, o
     rounding = U64 * sum(ravel(one.errors) for one in measured)
     middle, apart = (left + right) / 2, np.abs(right - left)
     tolerance = 2 * apart + 2.0**-20 * float(np.max(np.abs([left, right]), initial=0.0)) + rounding
-    session.add(
-        "second order" if kind in ("hvp", "hessian") else "first order",
+    second, names = kind in ("hvp", "hessian"), EntryNames(session)
+    shape = (session.point.size, -1) if kind == "hessian" else (-1, 1)
+    compare_matrices(
+        session,
+        "second order" if second else "first order",
         Subject(name, Aspect.CONTINUITY),
         "its mean on both sides",
-        [here],
-        [middle],
-        [tolerance],
-        paths=[""],
+        *(part.reshape(shape) for part in (here, middle, tolerance)),
+        0.0,
+        (lambda i: f"output {i}") if kind == "jvp" else names,
+        names if kind == "hessian" else (lambda i: "a random direction"),
         identity=True,
     )
 

@@ -193,10 +193,12 @@ class CrossCheckReport(Report):
 
     def document(self) -> Document:
         """The comparisons, what an error looks like, the worst entries, how many ulps off, and what it took."""
-        passed = f"{sum(bool(s.passed) for s in self.statements)} of {len(self.statements)}"
+        undecided = sum(s.passed is None for s in self.statements)
+        passed = f"{sum(bool(s.passed) for s in self.statements)} of {len(self.statements)} comparisons"
+        passed += f" within tolerance{f', {undecided} open' if undecided else ''}"
         of = "" if self.function is None else f" of {self.function}"
         caller = "" if self.called_from is None else f", called from {self.called_from}"
-        text = f"Cross-check{of}: {self.verdict} ({passed} comparisons within tolerance){caller}"
+        text = f"Cross-check{of}: {self.verdict} ({passed}){caller}"
         found: Document = [Title(text, TONES[self.verdict])]
         if self.statements:
             found.append(rows_table(self.statements))
