@@ -75,7 +75,8 @@ def implicit_function(call: Call, fun: Traced, outputs: Outputs, equation: Calla
         TypeError, ValueError: it cannot be called or differentiated, has another number of entries, is not finite,
             has a singular F_y, or no root near the function's value.
     """
-    at_root, equation = isinstance(equation, AtRoot), getattr(equation, "equation", equation)
+    at_root = isinstance(equation, AtRoot)
+    zero = equation.equation if isinstance(equation, AtRoot) else equation
     if outputs.size > _MOST:
         raise ValueError(
             f"equation: fun has {outputs.size} outputs, and F_y is a dense matrix of at most {_MOST} columns. Check a "
@@ -85,7 +86,7 @@ def implicit_function(call: Call, fun: Traced, outputs: Outputs, equation: Calla
     plain = dataclasses.replace(call, has_aux=False)
 
     def residual(x: Any, y: Any, *held: Any) -> Any:
-        return plain.function(functools.partial(equation, whole(y)), "equation", keep=False)(x, *held)
+        return plain.function(functools.partial(zero, whole(y)), "equation", keep=False)(x, *held)
 
     traced = Traced("equation", residual, call.point, call.args, (outputs.leaves, outputs.tree))
     found = sum(int(np.prod(np.shape(leaf))) for leaf in jax.tree.leaves(traced.out))
