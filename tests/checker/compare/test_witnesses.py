@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.checker.inputs.context import Session
 
 X = np.array([0.5, 0.0, 2.0])
 
@@ -159,6 +160,13 @@ def square(x):
 )
 def test_a_route_that_is_not_a_number_accuses_nobody(rule, verdict):
     report = js.crosscheck(square, X, **rule)
+    assert report.verdict == verdict, str(report)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(2.0, "AGREE"), (1.0, "DISAGREE")])
+def test_where_no_rounding_is_bounded_the_scatter_beside_the_point_is_the_tolerance(factor, verdict, monkeypatch):
+    monkeypatch.setattr(Session, "_dear", lambda self, program: True)
+    report = js.crosscheck(square, X, hvp=lambda x, v: jnp.where(x == 0, factor, 2.0) * v)
     assert report.verdict == verdict, str(report)
 
 
