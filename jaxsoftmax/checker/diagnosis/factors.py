@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, constants, guess, scale_fit
+from jaxsoftmax.checker.report.digits import told_apart
 
 __all__ = ["constant_factor", "leaf_factor", "parameters", "regulariser"]
 
@@ -86,7 +87,7 @@ def leaf_factor(case: Case) -> Guess | None:
 
 
 def _said(case: Case, c: float, spread: float) -> str:
-    return _known(case, c, spread) or f"{c:.4g} times"
+    return _known(case, c, spread) or f"{told_apart(c, 1.0, 4)[0]} times"
 
 
 def _known(case: Case, c: float, spread: float) -> str | None:

@@ -13,7 +13,7 @@ import scipy.optimize
 from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess
 from jaxsoftmax.checker.report.result import DiagnosisName
 
-__all__ = ["gauge", "permutation", "shift", "transpose"]
+__all__ = ["broken_gauge", "gauge", "permutation", "shift", "transpose"]
 
 # Slices of an axis are matched by an assignment of so many at most.
 _MATCHED = 512
@@ -39,6 +39,8 @@ def transpose(case: Case) -> Guess | None:
         whole = case.joined(case.theirs)
         if whole.shape[0] == whole.shape[1] and case.explained(case.leaves([whole.T])):
             return guess("transpose", "looks like {rule} is the transpose of the right matrix")
+        if _scaled_transpose(case):
+            return guess("transpose", "looks like a matrix inside {rule} is transposed, between two factors a row")
     i = _one_failing(case)
     if i is None:
         return None
@@ -54,6 +56,21 @@ def transpose(case: Case) -> Guess | None:
             shape = "" if leaf.shape[:-1] == leaf.shape[-2::-1] else " and reshaped"
             return _moved("transpose", case, i, f"{text}{shape}")
     return None
+
+
+def _scaled_transpose(case: Case) -> bool:
+    """ours = D Aᵀ where A D is right, or the like, with some diagonal D: ours_ij = theirs_ji r_i / r_j."""
+    ours, theirs = case.joined(case.ours), case.joined(case.theirs).T
+    n, limit = len(ours), max(case.limit(i) for i in range(len(case.error)))
+    if case.suspect.kind not in ("jvp", "vjp") or ours.shape != theirs.shape or n < 3:
+        return False
+    if not (np.abs(theirs) + np.eye(n) > 2**20 * limit).all():
+        return False
+    r = ours[:, 0] / np.where(theirs[:, 0] == 0, 1.0, theirs[:, 0])
+    r[0] = 1.0
+    if not (np.isfinite(r) & (r != 0)).all():
+        return False
+    return case.explained(case.leaves([theirs * r[:, None] / r[None, :]]), [2**-20 * np.abs(o) for o in case.ours])
 
 
 def shift(case: Case) -> Guess | None:
@@ -130,6 +147,21 @@ def _both_sides(case: Case) -> Guess | None:
             if case.explained(case.leaves([other])):
                 text = "looks like the {sides} permuted in {rule}: entries stacked column by column"
                 return guess("permutation", text, sides=sides)
+    return None
+
+
+def broken_gauge(case: Case) -> Guess | None:
+    """theirs sums to 0 along an axis, for the function does not change with a constant added there; ours does not."""
+    if not case.usable:
+        return None
+    for i in case.failing:
+        mine, other = case.ours[i], case.theirs[i]
+        for axis in range(other.ndim - 1):
+            limit = case.limit(i) * other.shape[axis]
+            sums = np.abs(mine.sum(axis=axis))
+            if (np.abs(other.sum(axis=axis)) <= limit).all() and np.abs(other).max() > 16 * limit < sums.max() / 16:
+                text = "{rule} changes with a constant along {axis}, the function does not (a projection is missing)"
+                return guess("gauge", text, axis=f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}")
     return None
 
 

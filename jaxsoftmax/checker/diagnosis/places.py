@@ -1,4 +1,4 @@
-"""Errors with a place: a few entries, one slice of a leaf, one leaf; matrices wrong in one direction, or skew.
+"""Errors with a place: some entries, whole slices of a leaf, one leaf.
 
 Guarded by `tests/checker/diagnosis/test_order.py`.
 """
@@ -8,30 +8,74 @@ from __future__ import annotations
 import numpy as np
 
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess, scale_fit
+from jaxsoftmax.checker.report.digits import told_apart
 
-__all__ = ["asymmetric", "direction", "entries", "one_leaf", "one_slice"]
+__all__ = ["one_entry", "one_leaf", "one_slice", "row_factors", "some_entries"]
 
 _FEW = 3
 
 
-def entries(case: Case) -> Guess | None:
-    """One entry, or at most three and a tenth of all, or at most a hundredth of all."""
+def one_entry(case: Case) -> Guess | None:
+    """One entry of several, which is not a whole leaf."""
+    alone = case.usable and sum(int(w.sum()) for w in case.wrong) == 1 and case.size > 2
+    return _entries(case) if alone and case.error[case.failing[0]].size > 1 else None
+
+
+def some_entries(case: Case) -> Guess | None:
+    """Some entries, others being right and not 0 on both sides; whole slices of a leaf are its rows."""
     if not case.usable:
         return None
-    count = sum(int(w.sum()) for w in case.wrong)
-    if len(case.failing) == 1 and case.wrong[case.failing[0]].all() and len(case.error) > 1:
-        return None  # a whole leaf, of one entry
-    few = count <= max(min(_FEW, case.size // 10), case.size // 100)
-    # More than one entry in one slice of a leaf: that slice says more.
-    if not count or not ((count == 1 and case.size > 2) or (few and one_slice(case) is None)):
+    wrong = sum(int(w.sum()) for w in case.wrong)
+    seen = [(mine != 0) | (other != 0) for mine, other in zip(case.ours, case.theirs, strict=True)]
+    if wrong == case.size == 1 and not case.ours[0].any():
+        return _entries(case)
+    if wrong >= sum(int(s.sum()) for s in seen):
         return None
+    return _rows(case, seen) or _entries(case)
+
+
+def _entries(case: Case) -> Guess:
+    count = sum(int(w.sum()) for w in case.wrong)
     shown = []
     for i, index in list(case.places(_FEW))[:_FEW]:
-        mine, other = case.ours[i][index], case.theirs[i][index]
-        shown.append(f"{case.entry(i, index)}, {mine:.6g} where {other:.6g} is right")
-    verb = "is" if count == 1 else "are"
+        mine, other = told_apart(case.ours[i][index], case.theirs[i][index])
+        shown.append(f"{case.entry(i, index)}, {mine} where {other} is right")
+    verb, more = "is" if count == 1 else "are", "; …" if count > len(shown) else ""
     text = "{count} of {size} entries {verb} wrong: {shown}"
-    return guess("entry", text, count=count, size=case.size, verb=verb, shown="; ".join(shown))
+    return guess("entry", text, count=count, size=case.size, verb=verb, shown="; ".join(shown) + more)
+
+
+def row_factors(case: Case) -> Guess | None:
+    """Each slice of one leaf along an axis is a multiple of the right one, with factors of their own."""
+    if not case.usable or len(case.failing) != 1:
+        return None
+    i = case.failing[0]
+    for axis in range(case.error[i].ndim - 1):
+        mine, other = (np.moveaxis(a[i], axis, 0).reshape(a[i].shape[axis], -1) for a in (case.ours, case.theirs))
+        fits = [scale_fit([a], [b], [case.limit(i)]) for a, b in zip(mine, other, strict=True)]
+        if len(fits) < 2 or any(fit is None or fit[2] < 2 for fit in fits):
+            continue
+        c, spread = np.array([fit[:2] for fit in fits]).T[:, :, None]
+        if (np.abs(mine - c * other) <= case.limit(i) * (1 + np.abs(c)) + spread * np.abs(other)).all():
+            text = "looks like each slice of {rule} along axis {axis}{leaf} has a factor of its own: {factors}"
+            factors = ", ".join(f"{float(x):.4g}" for x in c[:5, 0]) + (", …" if len(c) > 5 else "")
+            return guess("row", text, axis=axis, leaf=f" of {case.paths[i]}" if case.paths[i] else "", factors=factors)
+    return None
+
+
+def _rows(case: Case, seen: list[np.ndarray]) -> Guess | None:
+    """Along some axis of one leaf each slice is either wrong throughout, with more than one entry, or right."""
+    if len(case.failing) != 1:
+        return None
+    i = case.failing[0]
+    for axis in range(case.wrong[i].ndim - 1):
+        rest = tuple(k for k in range(case.wrong[i].ndim) if k != axis)
+        wrong, all_ = case.wrong[i].sum(axis=rest), seen[i].sum(axis=rest)
+        if (wrong[wrong > 0] == all_[wrong > 0]).all() and (all_[wrong > 0] > 1).all() and (all_[wrong == 0] > 1).any():
+            where = ", ".join(str(k) for k in np.flatnonzero(wrong)[:5])
+            text = "only index {where} along axis {axis} of {leaf} is wrong in {rule}; the rest agrees"
+            return guess("row", text, where=where, axis=axis, leaf=case.paths[i] or "x")
+    return None
 
 
 def one_slice(case: Case) -> Guess | None:
@@ -79,43 +123,3 @@ def one_leaf(case: Case) -> Guess | None:
     return guess(
         "one leaf", "only {leaf} is wrong in {rule}; {others}", leaf=case.paths[case.failing[0]], others=others
     )
-
-
-def direction(case: Case) -> Guess | None:
-    """The error of a matrix has rank one: ours − theirs = c u v' with unit vectors.
-
-    The second singular value of what rounding adds is at most that matrix's Frobenius norm.
-    """
-    if not case.usable or not case.matrix:
-        return None
-    error = case.joined(case.error)
-    if min(error.shape) < 3 or error.size > 2**22:
-        return None
-    values = np.linalg.svd(error, compute_uv=False)
-    noise = float(np.sqrt(sum(e.size * case.limit(i) ** 2 for i, e in enumerate(case.error))))
-    noise += 2.0**-50 * float(values[0])  # of the decomposition itself
-    if not values[1] <= noise < values[0] / 16:
-        return None
-    return guess(
-        "direction",
-        "looks like {rule} is wrong in one direction only: the error is a matrix of rank one and size {size}, to "
-        "within {rest} of it",
-        size=Fitted.of(float(values[0]), noise),
-        rest=f"{values[1] / values[0]:.0e}",
-    )
-
-
-def asymmetric(case: Case) -> Guess | None:
-    """A Hessian that is not its own transpose, where the right one is."""
-    if not case.usable or case.suspect.kind not in ("hvp", "hessian"):
-        return None
-    ours, limits = (
-        case.joined(case.ours),
-        case.joined([np.full(e.shape, case.limit(i)) for i, e in enumerate(case.error)]),
-    )
-    skew = np.abs(ours - ours.T)
-    if not (skew > limits + limits.T).any():
-        return None
-    i, j = (int(k) for k in np.unravel_index(int(skew.argmax()), skew.shape))
-    entries = f"entry ({i}, {j}) is {ours[i, j]:.6g} and entry ({j}, {i}) is {ours[j, i]:.6g}"
-    return guess("asymmetric", "{rule} is not symmetric: {entries}", entries=entries)
