@@ -14,8 +14,8 @@ import numpy as np
 
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.matrices import entry_path
-from jaxsoftmax.checker.report.digits import told_apart
 from jaxsoftmax.checker.report.result import Diagnosis, DiagnosisName
+from jaxsoftmax.reporting.digits import told_apart
 
 __all__ = ["Case", "Fitted", "Guess", "constants", "guess", "scale_fit"]
 

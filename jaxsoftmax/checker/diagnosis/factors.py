@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, constants, guess, scale_fit
-from jaxsoftmax.checker.report.digits import told_apart
+from jaxsoftmax.reporting.digits import told_apart
 
 __all__ = ["constant_factor", "leaf_factor", "parameters", "regulariser"]
 

@@ -85,12 +85,13 @@ class Flat:
                 walk(out, None)
         return found if len(found) > 1 else []
 
-    def text(self, edge: Edge) -> str:
-        """What flows along an edge, in words: the primitive that made the value, its shape, and who uses it."""
-        eqn = self.jaxpr.eqns[edge[0]]
-        atom = eqn.invars[edge[1]]
+    def text(self, place: Any) -> str:
+        """A variable in words, by the primitive that made it and its shape; of an edge also who uses it."""
+        eqn = self.jaxpr.eqns[place[0]] if isinstance(place, tuple) else None
+        atom = place if eqn is None else eqn.invars[place[1]]
         maker = next((e.primitive.name for e in self.jaxpr.eqns if atom in e.outvars), "input")
-        return f"the {maker} of shape {tuple(atom.aval.shape)} where {eqn.primitive.name} uses it"
+        use = "" if eqn is None else f" where {eqn.primitive.name} uses it"
+        return f"the {maker} of shape {tuple(atom.aval.shape)}{use}"
 
 
 def _inexact(atom: Any) -> bool:

@@ -21,9 +21,9 @@ from jaxsoftmax.checker.diagnosis.paths import tampered, wrong_parts, wrong_term
 from jaxsoftmax.checker.diagnosis.places import one_entry, one_leaf, one_slice, row_factors, some_entries
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
-from jaxsoftmax.checker.report.digits import told_apart
 from jaxsoftmax.checker.report.finding import Aspect, Finding
 from jaxsoftmax.checker.report.result import Diagnosis
+from jaxsoftmax.reporting.digits import told_apart
 
 __all__ = ["name_diagnoses"]
 
@@ -122,7 +122,9 @@ def _guesses(session: Session, suspect: Suspect, truth: Truth | None) -> Iterato
             yield from filter(None, (_attempt(explain, trial, linear),))
     for explain in (own_stops, other_axis, other_data):
         yield from filter(None, (_attempt(explain, case, truth),))
-    yield from _found((row_factors, gauge, one_leaf, broken_gauge, some_entries), case)
+    skew = any(f.subject.aspect is Aspect.SYMMETRY and not f.check.passed for f in session.findings)
+    last = () if skew and not session.fun.replay.rules else (some_entries,)  # `_identities` says more
+    yield from _found((row_factors, gauge, one_leaf, broken_gauge, *last), case)
 
 
 def _attempt(explain: Callable[..., Any], *args: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess
 from jaxsoftmax.checker.diagnosis.factors import parameters
-from jaxsoftmax.checker.diagnosis.flat import Edge
+from jaxsoftmax.checker.diagnosis.flat import Edge, Flat
 from jaxsoftmax.checker.diagnosis.layout import broken_gauge
 from jaxsoftmax.checker.diagnosis.linear import Linear
 from jaxsoftmax.checker.report.result import DiagnosisName
@@ -32,17 +32,15 @@ _TERMS = 24
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A part of the derivative: what flows along some edges, all of the same contribution.
+    """A part of the derivative.
 
     Attributes:
         matrix: the contribution (m, n).
-        edges: where it flows.
-        text: in words.
-        term: a summand of the function, or a direct use of the parameters.
+        text: where it flows, in words.
+        term: through a summand of the function, or a use of the parameters themselves.
     """
 
     matrix: np.ndarray
-    edges: tuple[Edge, ...]
     text: str
     term: bool
 
@@ -57,31 +55,28 @@ def _parts(case: Case, linear: Linear) -> list[Part]:
     flat = linear.flat
     terms, leaves = set(flat.terms()), set(flat.leaf_vars)
     second = case.suspect.kind in ("hvp", "hessian")
-    size = max(float(np.abs(case.joined(case.theirs)).max()), float(np.abs(case.joined(case.error)).max()))
-    found: dict[bytes, Part] = {}
+    size = max(float(np.abs(case.joined(q)).max()) for q in (case.theirs, case.error))
+    found: dict[bytes, list[tuple[np.ndarray, str, bool, bool]]] = {}
 
-    def add(matrix: np.ndarray, edge: Edge, text: str, term: bool) -> None:
-        key = (np.round(matrix / size, 8) + 0.0).tobytes()
-        if not matrix.any() or not np.isfinite(matrix).all():
-            return
-        old = found.get(key)
-        if old is None or (term and not old.term):
-            found[key] = Part(matrix, (*(old.edges if old else ()), edge), text, term)
+    def add(matrix: np.ndarray, text: str, term: bool, direct: bool) -> None:
+        if matrix.any() and np.isfinite(matrix).all():
+            key = (np.round(matrix / size, 8) + 0.0).tobytes()
+            found.setdefault(key, []).append((matrix, text, term, direct))
 
-    sums: dict[Any, list[tuple[Edge, np.ndarray]]] = {}
+    uses: dict[Any, list[np.ndarray]] = {}
     for edge in linear.edges():
-        eqn = flat.jaxpr.eqns[edge[0]]
-        atom = eqn.invars[edge[1]]
-        matrix = linear.through(edge)
-        sums.setdefault(atom, []).append((edge, matrix))
-        use = atom in leaves and flat.uses[atom] > 1 and not second
-        add(matrix, edge, flat.text(edge), edge in terms or use)
+        atom = flat.jaxpr.eqns[edge[0]].invars[edge[1]]
+        matrix, direct = linear.through(edge), atom in leaves and not second
+        uses.setdefault(atom, []).append(matrix)
+        add(matrix, flat.text(edge), edge in terms, direct)
         if second and not np.allclose(matrix, matrix.T):
-            add(matrix + matrix.T, edge, f"{flat.text(edge)}, on both sides,", False)
-    for atom, uses in sums.items():
-        if len(uses) > 1 and atom not in leaves:
-            add(sum(matrix for _, matrix in uses), uses[0][0], flat.text(uses[0][0]).split(" where ")[0], False)
-    return list(found.values())
+            add(matrix + matrix.T, f"{flat.text(edge)}, on both sides,", False, False)
+    for atom, several in uses.items():
+        if len(several) > 1 and atom not in leaves:
+            add(np.sum(several, axis=0), flat.text(atom), False, False)
+    # Of places with the same contribution a term of the function says most, and a value more than a use of x.
+    best = [min(same, key=lambda part: (not part[2], part[3])) for same in found.values()]
+    return [Part(matrix, text, term or direct) for matrix, text, term, direct in best]
 
 
 def wrong_parts(case: Case, linear: Linear) -> Guess | None:
@@ -231,7 +226,7 @@ def _changes(linear: Linear) -> Iterator[tuple[DiagnosisName, str, Callable[[], 
         if local.ndim == 2 and min(local.shape) > 2 and eqn.primitive.name not in ("rev", "transpose"):
             text = f"the derivative of {where} is in reverse order"
             yield "permutation", text, through(lambda _, a: a[::-1, ::-1] - a)
-        if local.ndim == 1 and eqn.primitive.name != "select_n":
+        if local.ndim == 1 and eqn.primitive.name != "select_n" and not _by_data(flat, eqn):
             yield "wrong term", f"the derivative of {where} is left out (taken for 1)", through(lambda _, a: 1 - a)
         if local.ndim == 1 and len(shape) > 1 and shape[-1] == shape[-2] > 1:
             moved = np.swapaxes(local.reshape(shape), -1, -2).ravel()
@@ -240,6 +235,11 @@ def _changes(linear: Linear) -> Iterator[tuple[DiagnosisName, str, Callable[[], 
         yield "kink", f"the other branch of a choice of shape {chosen.shape} is differentiated", _switched(linear, k)
     for v in [v for _, eqn in flat.live for v in eqn.outvars if v in linear.behind and v in linear.ahead]:
         yield from _at_value(linear, v)
+
+
+def _by_data(flat: Flat, eqn: Any) -> bool:
+    """A multiple by numbers that do not depend on x: `other_data` names what is wrong with them."""
+    return eqn.primitive.name in ("mul", "div") and not all(map(flat.flows, eqn.invars))
 
 
 def _switched(linear: Linear, k: int) -> Callable[[], np.ndarray]:

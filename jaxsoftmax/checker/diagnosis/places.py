@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess, scale_fit
-from jaxsoftmax.checker.report.digits import told_apart
+from jaxsoftmax.reporting.digits import told_apart
 
 __all__ = ["one_entry", "one_leaf", "one_slice", "row_factors", "some_entries"]
 

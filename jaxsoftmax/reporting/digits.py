@@ -1,6 +1,6 @@
 """Two numbers set side by side, with as many digits as tell them apart.
 
-Guarded by `tests/checker/report/test_digits.py`.
+Guarded by `tests/reporting/test_digits.py`.
 """
 
 from __future__ import annotations
