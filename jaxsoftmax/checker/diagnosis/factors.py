@@ -67,7 +67,7 @@ def _single(case: Case) -> Guess | None:
 
 def leaf_factor(case: Case) -> Guess | None:
     """One leaf of several is wrong, and by a factor (any, where the leaf has one entry)."""
-    if len(case.failing) != 1 or len(case.error) == 1 or case.matrix or not case.usable:
+    if len(case.failing) != 1 or len(case.error) == 1 or not case.usable:
         return None
     i = case.failing[0]
     t = case.limit(i)

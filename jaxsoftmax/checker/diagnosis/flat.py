@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.extend.core import Literal
 
 from jaxsoftmax.checker.inputs.context import Session
@@ -24,6 +25,8 @@ Edge = tuple[int, int]
 
 # Loops of so many steps are unrolled, and no function becomes longer than so many equations.
 _STEPS = 16
+# Of longer loops that keep their last state alone, so many steps at the end are unrolled.
+_LAST = 2
 _EQUATIONS = 600
 # Equations that pass a sum on term by term, in their first operand.
 _PASS = {
@@ -130,23 +133,33 @@ def flatten(session: Session, *, gradient: bool = False) -> Flat | None:
 
 
 def _unrolled(jaxpr: Any, args: Sequence[Any]) -> list[Any]:
-    """A jaxpr with its short scans as straight code."""
+    """A jaxpr with its short scans as straight code, and the last steps of its long ones."""
 
     def equation(eqn: Any, given: list[Any]) -> list[Any]:
-        short = eqn.primitive.name == "scan" and eqn.params["length"] <= _STEPS
-        return _steps(eqn.params, given) if short else bind(eqn, given)
+        return _steps(eqn, given) if eqn.primitive.name == "scan" else bind(eqn, given)
 
     return evaluate(jaxpr, args, equation)
 
 
-def _steps(params: Any, given: list[Any]) -> list[Any]:
+def _steps(eqn: Any, given: list[Any]) -> list[Any]:
+    params = eqn.params
     n, m = scan_counts(params)
     body, length = params["jaxpr"], params["length"]
+    if length > _STEPS and len(eqn.outvars) > m:
+        return bind(eqn, given)
     consts, carry, xs = given[:n], given[n : n + m], given[n + m :]
     inner = body.jaxpr.replace(constvars=[], invars=[*body.jaxpr.constvars, *body.jaxpr.invars])
-    rows: list[Any] = [None] * length
-    for k in reversed(range(length)) if params["reverse"] else range(length):
-        outs = _unrolled(inner, [*body.consts, *consts, *carry, *(x[k] for x in xs)])
+
+    def step(held: Any, row: Any) -> Any:
+        return _unrolled(inner, [*body.consts, *consts, *held, *row]), None
+
+    order = list(reversed(range(length)) if params["reverse"] else range(length))
+    rolled = length - _LAST if length > _STEPS else 0
+    if rolled:
+        part = [x[min(order[:rolled]) : max(order[:rolled]) + 1] for x in xs]
+        carry = lax.scan(step, carry, part, length=rolled, reverse=params["reverse"])[0]
+    rows = {}
+    for k in order[rolled:]:
+        outs = step(carry, [x[k] for x in xs])[0]
         carry, rows[k] = outs[:m], outs[m:]
-    ys = [jnp.stack([row[j] for row in rows]) for j in range(len(rows[0]))] if rows else []
-    return [*carry, *ys]
+    return [*carry, *(jnp.stack([rows[k][j] for k in range(length)]) for j in range(len(eqn.outvars) - m))]

@@ -160,8 +160,12 @@ def broken_gauge(case: Case) -> Guess | None:
             limit = case.limit(i) * other.shape[axis]
             sums = np.abs(mine.sum(axis=axis))
             if (np.abs(other.sum(axis=axis)) <= limit).all() and np.abs(other).max() > 16 * limit < sums.max() / 16:
-                text = "{rule} changes with a constant along {axis}, the function does not (a projection is missing)"
-                return guess("gauge", text, axis=f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}")
+                text = (
+                    "{rule} sums to up to {sum} along {axis} in absolute value where 0 is right: the function does not "
+                )
+                text += "change with a constant added there (a projection is missing)"
+                place = f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}"
+                return guess("gauge", text, sum=f"{float(sums.max()):.6g}", axis=place)
     return None
 
 

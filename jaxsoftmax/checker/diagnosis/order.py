@@ -79,7 +79,7 @@ def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[
     """At most two guesses at one rule: the first that explains every entry, and where the error is."""
     if not suspect.formula and session.widen and _relative(suspect) < _COARSE:
         return []  # as large as the rounding of a narrower dtype: `_dtype` names it
-    nonlinear = _nonlinear(session, suspect)
+    nonlinear = _attempt(_nonlinear, session, suspect)
     if nonlinear is not None:
         return [nonlinear]
     first = next(_guesses(session, suspect, truth), None)

@@ -150,7 +150,7 @@ def wrong_terms(case: Case, linear: Linear) -> Guess | None:
     named = [(linear.flat.text(edge), _laid_out(case, linear.through(edge))) for edge in edges]
     linear_term = parameters(case, list(range(len(case.error))))
     named += [("the parameters", linear_term)] if linear_term is not None and named else []
-    if not case.usable or not 2 <= len(named) <= _TERMS or case.size < 5:
+    if case.suspect.kind != "gradient" or not case.usable or not 2 <= len(named) <= _TERMS or case.size < 5:
         return None
     units = [case.limit(i) or 1.0 for i in range(len(case.error))]
 
