@@ -83,26 +83,11 @@ def shift(case: Case) -> Guess | None:
         for step in (1, -1, 2, -2):
             if abs(step) < leaf.shape[axis] and case.explained(_replaced(case, i, np.roll(leaf, step, axis))):
                 return _moved("shift", case, i, f"shifted by {step} along axis {axis}")
-    return _open_shift(case, i)
-
-
-def _open_shift(case: Case, i: int) -> Guess | None:
-    """A shift by one place that fills the end with something else: three slices or more are out of place."""
-    for axis in range(case.theirs[i].ndim - 1):
-        mine, other = (np.moveaxis(a[i], axis, 0) for a in (case.ours, case.theirs))
-        if len(mine) < 4:
-            continue
-        steps = np.abs(other[1:] - other[:-1]).reshape(len(other) - 1, -1).max(axis=1)
-        if not (steps > 16 * case.limit(i)).all():  # slices that are alike show no shift
-            continue
-        for step, moved, kept in ((1, mine[1:], other[:-1]), (-1, mine[:-1], other[1:])):
-            if (np.abs(moved - kept) <= case.limit(i)).all():
-                return _moved("shift", case, i, f"shifted by {step} along axis {axis}, all but the end")
     return None
 
 
 def permutation(case: Case) -> Guess | None:
-    """The slices of a leaf along an axis are permuted; or the entries of a matrix on both sides."""
+    """The slices of a leaf along an axis are permuted."""
     i = _one_failing(case)
     if i is None:
         return None
@@ -113,7 +98,7 @@ def permutation(case: Case) -> Guess | None:
         if case.explained(_replaced(case, i, np.take(case.theirs[i], order, axis=axis))):
             shown = ", ".join(map(str, order[:12])) + (", …" if len(order) > 12 else "")
             return _moved("permutation", case, i, f"permuted along axis {axis}: its entries are [{shown}]")
-    return _both_sides(case)
+    return None
 
 
 def _order(case: Case, i: int, axis: int) -> list[int] | None:
@@ -129,25 +114,6 @@ def _order(case: Case, i: int, axis: int) -> list[int] | None:
     # Distances within rounding count as none, so that equal slices stay in place.
     cost = np.where(cost <= case.limit(i), 0.0, cost) + (1 - np.eye(count)) * case.limit(i) / (4 * count)
     return [int(k) for k in scipy.optimize.linear_sum_assignment(cost)[1]]
-
-
-def _both_sides(case: Case) -> Guess | None:
-    """A Hessian in the order of the leaf's transpose, on one side or on both."""
-    if case.suspect.kind not in ("hvp", "hessian") or len(case.row_shapes) != 1 or len(case.row_shapes[0]) < 2:
-        return None
-    n, shape = case.joined(case.theirs).shape[0], case.row_shapes[0]
-    whole = case.joined(case.theirs)
-    column_first = np.arange(n).reshape(shape).T.ravel()
-    for order in (column_first, np.argsort(column_first)):
-        for other, sides in (
-            (whole[np.ix_(order, order)], "rows and columns are"),
-            (whole[order], "rows are"),
-            (whole[:, order], "columns are"),
-        ):
-            if case.explained(case.leaves([other])):
-                text = "looks like the {sides} permuted in {rule}: entries stacked column by column"
-                return guess("permutation", text, sides=sides)
-    return None
 
 
 def broken_gauge(case: Case) -> Guess | None:

@@ -17,8 +17,8 @@ from jaxsoftmax.checker.diagnosis.factors import constant_factor, leaf_factor, r
 from jaxsoftmax.checker.diagnosis.flat import flatten
 from jaxsoftmax.checker.diagnosis.layout import broken_gauge, gauge, permutation, shift, transpose
 from jaxsoftmax.checker.diagnosis.linear import Linear
-from jaxsoftmax.checker.diagnosis.paths import tampered, wrong_parts, wrong_terms
-from jaxsoftmax.checker.diagnosis.places import one_entry, one_leaf, one_slice, row_factors, some_entries
+from jaxsoftmax.checker.diagnosis.paths import confused, tampered, wrong_parts, wrong_terms
+from jaxsoftmax.checker.diagnosis.places import few_entries, one_leaf, one_slice, row_factors, some_entries
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.report.finding import Aspect, Finding
@@ -112,19 +112,18 @@ def _nonlinear(session: Session, suspect: Suspect) -> Guess | None:
 def _guesses(session: Session, suspect: Suspect, truth: Truth | None) -> Iterator[Guess]:
     """Explanations in order: each either holds in every entry or only says where the error is."""
     case = Case(session, suspect)
-    yield from _found((constant_factor, leaf_factor, one_entry, one_slice, transpose, shift, permutation), case)
-    yield from _found((regulariser,), case)
+    yield from _found((constant_factor, leaf_factor, one_slice, transpose, shift, permutation, regulariser), case)
     linear = _attempt(_linear, case, truth)
+    on_the_program = (wrong_parts, tampered, wrong_terms) if linear is not None else ()
     for trial in (case,) if session.double else (case, Case(session, suspect, rounded=True)):
-        if trial is not case:
-            yield from _found((constant_factor,), trial)
-        for explain in (wrong_parts, tampered, wrong_terms) if linear is not None else ():
-            yield from filter(None, (_attempt(explain, trial, linear),))
-    for explain in (own_stops, other_axis, other_data):
-        yield from filter(None, (_attempt(explain, case, truth),))
+        yield from _found((constant_factor,) if trial is not case else (), trial)
+        yield from _found(on_the_program, trial, linear)
+    yield from _found((own_stops, other_axis, other_data), case, truth)
+    yield from _found((row_factors, gauge, few_entries, one_leaf), case)
     skew = any(f.subject.aspect is Aspect.SYMMETRY and not f.check.passed for f in session.findings)
-    last = () if skew and not session.fun.replay.rules else (some_entries,)  # `_identities` says more
-    yield from _found((row_factors, gauge, one_leaf, broken_gauge, *last), case)
+    if not skew or session.fun.replay.rules:  # else `_identities` says more
+        yield from _found((broken_gauge, some_entries), case)
+    yield from _found((confused,) if linear is not None else (), case, linear)
 
 
 def _attempt(explain: Callable[..., Any], *args: Any) -> Any:
@@ -135,8 +134,8 @@ def _attempt(explain: Callable[..., Any], *args: Any) -> Any:
         return None
 
 
-def _found(guesses: tuple[Callable[[Case], Guess | None], ...], case: Case) -> Iterator[Guess]:
-    return (found for explain in guesses if (found := explain(case)) is not None)
+def _found(guesses: tuple[Callable[..., Guess | None], ...], *args: Any) -> Iterator[Guess]:
+    return (found for explain in guesses if (found := _attempt(explain, *args)) is not None)
 
 
 def _linear(case: Case, truth: Truth | None) -> Linear | None:

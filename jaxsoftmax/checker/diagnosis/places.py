@@ -10,28 +10,39 @@ import numpy as np
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess, scale_fit
 from jaxsoftmax.reporting.digits import told_apart
 
-__all__ = ["one_entry", "one_leaf", "one_slice", "row_factors", "some_entries"]
+__all__ = ["few_entries", "one_leaf", "one_slice", "row_factors", "some_entries"]
 
 _FEW = 3
+# Where more than this share of the entries that are not 0 is wrong, saying which says nothing.
+_MOST = 0.75
 
 
-def one_entry(case: Case) -> Guess | None:
-    """One entry of several, which is not a whole leaf."""
-    alone = case.usable and sum(int(w.sum()) for w in case.wrong) == 1 and case.size > 2
-    return _entries(case) if alone and case.error[case.failing[0]].size > 1 else None
+def few_entries(case: Case) -> Guess | None:
+    """At most three entries and a third of those that are not 0, or a hundredth, which are not a whole leaf."""
+    if not case.usable or any(case.wrong[i].all() and len(case.error) > 1 for i in case.failing):
+        return None
+    wrong, seen = _counts(case)
+    return _entries(case) if wrong <= max(min(_FEW, seen // 3), seen // 100) else None
 
 
 def some_entries(case: Case) -> Guess | None:
-    """Some entries, others being right and not 0 on both sides; whole slices of a leaf are its rows."""
+    """Some entries, others being right and not 0; whole slices of a leaf are its rows."""
     if not case.usable:
         return None
-    wrong = sum(int(w.sum()) for w in case.wrong)
-    seen = [(mine != 0) | (other != 0) for mine, other in zip(case.ours, case.theirs, strict=True)]
+    wrong, seen = _counts(case)
     if wrong == case.size == 1 and not case.ours[0].any():
         return _entries(case)
-    if wrong >= sum(int(s.sum()) for s in seen):
-        return None
-    return _rows(case, seen) or _entries(case)
+    return None if wrong > _MOST * seen else _rows(case) or _entries(case)
+
+
+def _seen(case: Case, i: int) -> np.ndarray:
+    """Which entries of a leaf are not 0 on both sides."""
+    return case.wrong[i] | (np.maximum(np.abs(case.ours[i]), np.abs(case.theirs[i])) > case.limit(i))
+
+
+def _counts(case: Case) -> tuple[int, int]:
+    """How many entries are wrong, and how many are not 0."""
+    return sum(int(w.sum()) for w in case.wrong), sum(int(_seen(case, i).sum()) for i in range(len(case.error)))
 
 
 def _entries(case: Case) -> Guess:
@@ -63,14 +74,15 @@ def row_factors(case: Case) -> Guess | None:
     return None
 
 
-def _rows(case: Case, seen: list[np.ndarray]) -> Guess | None:
+def _rows(case: Case) -> Guess | None:
     """Along some axis of one leaf each slice is either wrong throughout, with more than one entry, or right."""
     if len(case.failing) != 1:
         return None
     i = case.failing[0]
+    seen = _seen(case, i)
     for axis in range(case.wrong[i].ndim - 1):
         rest = tuple(k for k in range(case.wrong[i].ndim) if k != axis)
-        wrong, all_ = case.wrong[i].sum(axis=rest), seen[i].sum(axis=rest)
+        wrong, all_ = case.wrong[i].sum(axis=rest), seen.sum(axis=rest)
         if (wrong[wrong > 0] == all_[wrong > 0]).all() and (all_[wrong > 0] > 1).all() and (all_[wrong == 0] > 1).any():
             where = ", ".join(str(k) for k in np.flatnonzero(wrong)[:5])
             text = "only index {where} along axis {axis} of {leaf} is wrong in {rule}; the rest agrees"
@@ -84,6 +96,8 @@ def one_slice(case: Case) -> Guess | None:
         return None
     i = case.failing[0]
     wrong = case.wrong[i]
+    if wrong.sum() < 2:
+        return None
     best = None
     for axis in range(wrong.ndim - 1):
         if wrong.shape[axis] < 3:
@@ -97,10 +111,11 @@ def one_slice(case: Case) -> Guess | None:
         return None
     axis, index, _ = best
     mine, other = (np.take(a[i], index, axis=axis) for a in (case.ours, case.theirs))
-    name = case.paths[i] + "[" + ", ".join([":"] * axis + [str(index)] + [":"] * (wrong.ndim - 2 - axis)) + "]"
+    part = case.paths[i] + "[" + ", ".join([":"] * axis + [str(index)] + [":"] * (wrong.ndim - 2 - axis)) + "]"
     factor = _factor(mine, other, case.limit(i))
     by = "" if factor is None else ", it is 0" if factor == 0.0 else " by the factor {factor}"
-    return guess("row", "only {part} of {rule} is wrong" + by + "; the rest agrees", part=name, factor=factor)
+    name = "row" if wrong.ndim > 2 else "entry"  # of a leaf with one axis
+    return guess(name, "only {part} of {rule} is wrong" + by + "; the rest agrees", part=part, factor=factor)
 
 
 def _factor(mine: np.ndarray, other: np.ndarray, limit: float) -> Fitted | float | None:

@@ -43,8 +43,8 @@ constant_factor, leaf_factor, regulariser = map(
     spoken, (factors.constant_factor, factors.leaf_factor, factors.regulariser)
 )
 gauge, permutation, shift, transpose = map(spoken, (layout.gauge, layout.permutation, layout.shift, layout.transpose))
-one_entry, some_entries, one_leaf, one_slice, row_factors = map(
-    spoken, (places.one_entry, places.some_entries, places.one_leaf, places.one_slice, places.row_factors)
+few_entries, some_entries, one_leaf, one_slice, row_factors = map(
+    spoken, (places.few_entries, places.some_entries, places.one_leaf, places.one_slice, places.row_factors)
 )
 broken_gauge, other_data, other_axis = map(spoken, (layout.broken_gauge, data.other_data, data.other_axis))
 
@@ -161,17 +161,13 @@ def test_layouts_are_recognised_and_told_apart():
     order = [2, 0, 3, 1]
     assert "axis 0: its entries are [2, 0, 3, 1]" in str(permutation(case_of(X, G[order], G)))
     assert "axis 1" in str(permutation(case_of(X, G[:, ::-1], G)))
-    text = str(shift(case_of(X[0], np.append(9.0, G[0, :-1]), G[0])))
-    assert "shifted by 1 along axis 0, all but the end" in text
     for guess in (transpose, shift, permutation):
         assert guess(case_of(X, G + 0.1 * RNG.standard_normal(G.shape), G)) is None
 
 
-def test_a_matrix_can_be_the_transpose_and_a_hessian_stacked_by_columns():
+def test_a_matrix_can_be_the_transpose():
     J = RNG.standard_normal((20, 20))
     assert "transpose of the right matrix" in str(transpose(case_of(X, [J.T], [J], "hessian")))
-    order = np.arange(20).reshape(4, 5).T.ravel()
-    assert "column by column" in str(permutation(case_of(X, [J[np.ix_(order, order)]], [J], "hessian")))
 
 
 def test_a_gauge_is_a_constant_along_an_axis():
@@ -193,12 +189,12 @@ def test_entries_and_slices_are_placed():
     at, right = {"W": X, "b": X[0]}, {"W": G, "b": G[0]}
     one = G.copy()
     one[3, 2] += 0.5
-    text = one_entry(case_of(at, {"W": one, "b": G[0]}, right))
+    text = few_entries(case_of(at, {"W": one, "b": G[0]}, right))
     assert text is not None and "1 of 25 entries is wrong: ['W'][3, 2]" in text
     row = G.copy()
     row[2] = 0
     case = case_of(at, {"W": row, "b": G[0]}, right)
-    assert one_entry(case) is None
+    assert few_entries(case) is None
     assert one_slice(case) == "row: only ['W'][2, :] of gradient is wrong, it is 0; the rest agrees"
     column = G.copy()
     column[:, 1] *= 3
