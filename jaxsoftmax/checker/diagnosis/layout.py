@@ -5,15 +5,13 @@ Guarded by `tests/checker/diagnosis/test_order.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import scipy.optimize
 
 from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess
 from jaxsoftmax.checker.report.result import DiagnosisName
 
-__all__ = ["broken_gauge", "gauge", "permutation", "shift", "transpose"]
+__all__ = ["gauge", "permutation", "shift", "transpose"]
 
 # Slices of an axis are matched by an assignment of so many at most.
 _MATCHED = 512
@@ -116,57 +114,24 @@ def _order(case: Case, i: int, axis: int) -> list[int] | None:
     return [int(k) for k in scipy.optimize.linear_sum_assignment(cost)[1]]
 
 
-def broken_gauge(case: Case) -> Guess | None:
-    """theirs sums to 0 along an axis, for the function does not change with a constant added there; ours does not."""
+def gauge(case: Case, *, missing: bool = False) -> Guess | None:
+    """One side sums to 0 along an axis of a wrong leaf, and the other does not: a projection is missing, or unwanted.
+
+    Where theirs does, the function does not change with a constant added along that axis. `missing`: only that.
+    """
     if not case.usable:
         return None
     for i in case.failing:
-        mine, other = case.ours[i], case.theirs[i]
-        for axis in range(other.ndim - 1):
-            limit = case.limit(i) * other.shape[axis]
-            sums = np.abs(mine.sum(axis=axis))
-            if (np.abs(other.sum(axis=axis)) <= limit).all() and np.abs(other).max() > 16 * limit < sums.max() / 16:
-                text = (
-                    "{rule} sums to up to {sum} along {axis} in absolute value where 0 is right: the function does not "
+        for axis in range(case.error[i].ndim - 1):
+            limit = 2 * case.limit(i) * case.error[i].shape[axis]
+            sums = [np.abs(side[i].sum(axis=axis)).max() for side in (case.ours, case.theirs)]
+            sizes = [np.abs(side[i]).max() for side in (case.ours, case.theirs)]
+            values = {"leaf": f"{case.paths[i]} of " if case.paths[i] else "", "axis": axis}
+            if sums[1] <= limit < 2**-8 * min(sizes[1], sums[0]):
+                text = "{leaf}{rule} sums to {sum} along axis {axis} where 0 is right: a projection is missing"
+                return guess("gauge", text, sum=f"{sums[0]:.6g}", **values)
+            if not missing and sums[0] <= limit < 2**-8 * min(sizes[0], sums[1]):
+                return guess(
+                    "gauge", "{leaf}{rule} sums to 0 along axis {axis}, which removes its mean there", **values
                 )
-                text += "change with a constant added there (a projection is missing)"
-                place = f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}"
-                return guess("gauge", text, sum=f"{float(sums.max()):.6g}", axis=place)
     return None
-
-
-def gauge(case: Case) -> Guess | None:
-    """ours − theirs is constant along one axis of every wrong leaf: a missing, or unwanted, projection."""
-    if not case.usable:
-        return None
-    texts = []
-    for i in case.failing:
-        axis = next(_constant_axes(case, i), None)
-        if axis is None:
-            return None
-        texts.append(f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}")
-    if not texts:
-        return None
-    text = "looks like a constant along {axes} is added to {rule}{mean}"
-    return guess("gauge", text, axes=", ".join(texts), mean=_means(case))
-
-
-def _constant_axes(case: Case, i: int) -> Iterator[int]:
-    error, limit = case.error[i], case.limit(i)
-    for axis in range(error.ndim - 1):
-        if error.shape[axis] < 2:
-            continue
-        if (np.abs(error - error.mean(axis=axis, keepdims=True)) <= 2 * limit).all():
-            yield axis
-
-
-def _means(case: Case) -> str:
-    """Which side has mean 0 along the axis."""
-    i = case.failing[0]
-    axis = next(_constant_axes(case, i))
-    limit = case.limit(i)
-    if (np.abs(case.ours[i].mean(axis=axis)) <= limit).all():
-        return ", which removes its mean there"
-    if (np.abs(case.theirs[i].mean(axis=axis)) <= limit).all():
-        return "; the right one has mean 0 there (a projection is missing)"
-    return f", up to {float(np.abs(case.error[i]).max()):.4g}"

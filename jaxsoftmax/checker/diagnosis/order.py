@@ -15,10 +15,10 @@ from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess
 from jaxsoftmax.checker.diagnosis.data import other_axis, other_data, own_stops
 from jaxsoftmax.checker.diagnosis.factors import constant_factor, leaf_factor, regulariser
 from jaxsoftmax.checker.diagnosis.flat import flatten
-from jaxsoftmax.checker.diagnosis.layout import broken_gauge, gauge, permutation, shift, transpose
+from jaxsoftmax.checker.diagnosis.layout import gauge, permutation, shift, transpose
 from jaxsoftmax.checker.diagnosis.linear import Linear
-from jaxsoftmax.checker.diagnosis.paths import confused, tampered, wrong_parts, wrong_terms
-from jaxsoftmax.checker.diagnosis.places import few_entries, one_leaf, one_slice, row_factors, some_entries
+from jaxsoftmax.checker.diagnosis.paths import confused, tampered, wrong_parts
+from jaxsoftmax.checker.diagnosis.places import few_entries, one_leaf, row_factors, rows, some_entries
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.report.finding import Aspect, Finding
@@ -87,7 +87,7 @@ def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[
         return []
     if first.name in _PLACES:
         return [first]
-    return [first, *itertools.islice(_found((one_slice, one_leaf), Case(session, suspect)), 1)]
+    return [first, *itertools.islice(_found((rows, one_leaf), Case(session, suspect)), 1)]
 
 
 def _nonlinear(session: Session, suspect: Suspect) -> Guess | None:
@@ -112,17 +112,17 @@ def _nonlinear(session: Session, suspect: Suspect) -> Guess | None:
 def _guesses(session: Session, suspect: Suspect, truth: Truth | None) -> Iterator[Guess]:
     """Explanations in order: each either holds in every entry or only says where the error is."""
     case = Case(session, suspect)
-    yield from _found((constant_factor, leaf_factor, one_slice, transpose, shift, permutation, regulariser), case)
+    yield from _found((constant_factor, leaf_factor, transpose, shift, permutation, regulariser), case)
     linear = _attempt(_linear, case, truth)
-    on_the_program = (wrong_parts, tampered, wrong_terms) if linear is not None else ()
+    on_the_program = (wrong_parts, tampered) if linear is not None else ()
     for trial in (case,) if session.double else (case, Case(session, suspect, rounded=True)):
         yield from _found((constant_factor,) if trial is not case else (), trial)
         yield from _found(on_the_program, trial, linear)
     yield from _found((own_stops, other_axis, other_data), case, truth)
-    yield from _found((row_factors, gauge, few_entries, one_leaf), case)
+    yield from _found((row_factors, rows, few_entries, one_leaf), case)
     skew = any(f.subject.aspect is Aspect.SYMMETRY and not f.check.passed for f in session.findings)
     if not skew or session.fun.replay.rules:  # else `_identities` says more
-        yield from _found((broken_gauge, some_entries), case)
+        yield from _found((gauge, some_entries), case)
     yield from _found((confused,) if linear is not None else (), case, linear)
 
 

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess
-from jaxsoftmax.checker.diagnosis.factors import parameters
 from jaxsoftmax.checker.diagnosis.flat import Edge, Flat
-from jaxsoftmax.checker.diagnosis.layout import broken_gauge
+from jaxsoftmax.checker.diagnosis.layout import gauge
 from jaxsoftmax.checker.diagnosis.linear import Linear
 from jaxsoftmax.checker.report.result import DiagnosisName
 
-__all__ = ["confused", "tampered", "wrong_parts", "wrong_terms"]
+__all__ = ["confused", "tampered", "wrong_parts"]
 
 # Factors that a mistake leaves behind, less 1: missing, of the wrong sign, twice, half.
 _PLAIN = (-1.0, -2.0, 1.0, -0.5)
@@ -27,7 +26,6 @@ _PLAIN = (-1.0, -2.0, 1.0, -0.5)
 _NEAR = 1e-5
 # Pairs of so many parts are tried.
 _PARTS = 150
-_TERMS = 24
 # Kinds of rules whose rows are outputs; those of the others are entries of x.
 _BY_OUTPUT = ("jvp", "hvp", "hessian")
 
@@ -117,7 +115,7 @@ def _said(case: Case, parts: list[Part], c: float, spread: float) -> Guess | Non
     if all(not mine[wrong].any() for mine, wrong in zip(case.ours, case.wrong, strict=True)):
         return None  # zeros in the place of numbers have many causes
     text = "looks like {rule} holds {part} constant, though it depends on the parameters"
-    if broken_gauge(case) is not None:
+    if gauge(case, missing=True) is not None:
         return guess("gauge", f"{text}: a projection is missing", part=texts)
     return guess("stop gradient", text, part=texts)
 
@@ -143,42 +141,6 @@ def _pairs(case: Case, parts: list[Part], directions: list[Any], rows: np.ndarra
             pair = [p + q for p, q in zip(directions[i], directions[j], strict=True)]
             if case.explained([t + c * p for t, p in zip(case.theirs, pair, strict=True)]):
                 return _said(case, [parts[i], parts[j]], c, 0.0)
-    return None
-
-
-def wrong_terms(case: Case, linear: Linear) -> Guess | None:
-    """Two terms of the function with other factors, or one in whose place a multiple of the parameters stands."""
-    edges = linear.flat.terms()
-    named = [(linear.flat.text(edge), _laid_out(case, linear.through(edge))) for edge in edges]
-    linear_term = parameters(case, list(range(len(case.error))))
-    named += [("the parameters", linear_term)] if linear_term is not None and named else []
-    if case.suspect.kind != "gradient" or not case.usable or not 2 <= len(named) <= _TERMS or case.size < 5:
-        return None
-    units = [case.limit(i) or 1.0 for i in range(len(case.error))]
-
-    def scaled(leaves: Sequence[np.ndarray]) -> np.ndarray:
-        return np.concatenate([(leaf / unit).ravel() for leaf, unit in zip(leaves, units, strict=True)])
-
-    error = scaled(case.error)
-    for first, second in itertools.combinations(named, 2):
-        part = np.stack([scaled(first[1]), scaled(second[1])], axis=1)
-        size = np.linalg.norm(part, axis=0)
-        if not (size > 0).all() or np.linalg.cond(part / size) > 1e6:
-            continue
-        inverse = np.linalg.pinv(part)
-        c, spread = inverse @ error, np.abs(inverse).sum(axis=1)  # every entry of the scaled error is known to 1
-        pairs = list(zip(first[1], second[1], strict=True))
-        other = [t + c[0] * p + c[1] * q for t, (p, q) in zip(case.theirs, pairs, strict=True)]
-        slack = [spread[0] * np.abs(p) + spread[1] * np.abs(q) for p, q in pairs]
-        if not case.explained(other, slack):
-            continue
-        texts = [
-            f"{float(a):.4g} × the parameters is added"
-            if d is linear_term
-            else f"{text} {_how(1 + float(a), float(s))}"
-            for (text, d), a, s in zip((first, second), c, spread, strict=True)
-        ]
-        return guess("wrong term", f"looks like {' and '.join(texts)} in {{rule}}")
     return None
 
 

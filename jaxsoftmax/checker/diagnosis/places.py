@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess, scale_fit
+from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess, scale_fit
 from jaxsoftmax.reporting.digits import told_apart
 
-__all__ = ["few_entries", "one_leaf", "one_slice", "row_factors", "some_entries"]
+__all__ = ["few_entries", "one_leaf", "row_factors", "rows", "some_entries"]
 
 _FEW = 3
 # Where more than this share of the entries that are not 0 is wrong, saying which says nothing.
@@ -26,13 +26,13 @@ def few_entries(case: Case) -> Guess | None:
 
 
 def some_entries(case: Case) -> Guess | None:
-    """Some entries, others being right and not 0; whole slices of a leaf are its rows."""
+    """Some entries, others being right and not 0."""
     if not case.usable:
         return None
     wrong, seen = _counts(case)
     if wrong == case.size == 1 and not case.ours[0].any():
         return _entries(case)
-    return None if wrong > _MOST * seen else _rows(case) or _entries(case)
+    return None if wrong > _MOST * seen else _entries(case)
 
 
 def _seen(case: Case, i: int) -> np.ndarray:
@@ -74,59 +74,24 @@ def row_factors(case: Case) -> Guess | None:
     return None
 
 
-def _rows(case: Case) -> Guess | None:
-    """Along some axis of one leaf each slice is either wrong throughout, with more than one entry, or right."""
-    if len(case.failing) != 1:
-        return None
-    i = case.failing[0]
-    seen = _seen(case, i)
-    for axis in range(case.wrong[i].ndim - 1):
-        rest = tuple(k for k in range(case.wrong[i].ndim) if k != axis)
-        wrong, all_ = case.wrong[i].sum(axis=rest), seen.sum(axis=rest)
-        if (wrong[wrong > 0] == all_[wrong > 0]).all() and (all_[wrong > 0] > 1).all() and (all_[wrong == 0] > 1).any():
-            where = ", ".join(str(k) for k in np.flatnonzero(wrong)[:5])
-            text = "only index {where} along axis {axis} of {leaf} is wrong in {rule}; the rest agrees"
-            return guess("row", text, where=where, axis=axis, leaf=case.paths[i] or "x")
-    return None
-
-
-def one_slice(case: Case) -> Guess | None:
-    """All wrong entries share one index along an axis of one leaf, of which the slice has more than one."""
+def rows(case: Case) -> Guess | None:
+    """Along some axis of one leaf each slice is wrong throughout, in more than one entry, or right; or one is wrong."""
     if not case.usable or len(case.failing) != 1:
         return None
     i = case.failing[0]
-    wrong = case.wrong[i]
-    if wrong.sum() < 2:
-        return None
-    best = None
-    for axis in range(wrong.ndim - 1):
-        if wrong.shape[axis] < 3:
-            continue
-        rest = tuple(k for k in range(wrong.ndim) if k != axis)
-        hit = np.flatnonzero(wrong.any(axis=rest))
-        inside = wrong.size // wrong.shape[axis]
-        if len(hit) == 1 and inside > 1 and (best is None or inside < best[2]):
-            best = axis, int(hit[0]), inside
-    if best is None:
-        return None
-    axis, index, _ = best
-    mine, other = (np.take(a[i], index, axis=axis) for a in (case.ours, case.theirs))
-    part = case.paths[i] + "[" + ", ".join([":"] * axis + [str(index)] + [":"] * (wrong.ndim - 2 - axis)) + "]"
-    factor = _factor(mine, other, case.limit(i))
-    by = "" if factor is None else ", it is 0" if factor == 0.0 else " by the factor {factor}"
-    name = "row" if wrong.ndim > 2 else "entry"  # of a leaf with one axis
-    return guess(name, "only {part} of {rule} is wrong" + by + "; the rest agrees", part=part, factor=factor)
-
-
-def _factor(mine: np.ndarray, other: np.ndarray, limit: float) -> Fitted | float | None:
-    """The factor between two slices; 0 where one of them is, None where there is none."""
-    found = scale_fit([mine], [other], [limit])
-    if found is None:
-        return None
-    c, spread, _ = found
-    if not (np.abs(mine - c * other) <= limit * (1 + abs(c)) + spread * np.abs(other)).all():
-        return None
-    return 0.0 if abs(c) <= 2 * spread else Fitted.of(c, spread)
+    seen, axes = _seen(case, i), range(case.wrong[i].ndim)
+    for axis in axes[:-1] if len(axes) > 2 else ():
+        rest = tuple(k for k in axes if k != axis)
+        wrong, counted = case.wrong[i].sum(axis=rest), seen.sum(axis=rest)
+        hit = wrong > 0
+        whole = (wrong[hit] == counted[hit]).all() or (hit.sum() == 1 < len(hit) - 1)
+        if (wrong[hit] > 1).all() and whole and (counted[~hit] > 1).any():
+            where = ", ".join(str(k) for k in np.flatnonzero(hit)[:5])
+            zero = ", it is 0" if not np.compress(hit, case.ours[i], axis).any() else ""
+            values = {"where": where, "axis": axis, "leaf": f" of {case.paths[i]}" if case.paths[i] else ""}
+            text = f"only index {{where}} along axis {{axis}}{{leaf}} is wrong in {{rule}}{zero}; the rest agrees"
+            return guess("row", text, **values)
+    return None
 
 
 def one_leaf(case: Case) -> Guess | None:

@@ -43,16 +43,16 @@ constant_factor, leaf_factor, regulariser = map(
     spoken, (factors.constant_factor, factors.leaf_factor, factors.regulariser)
 )
 gauge, permutation, shift, transpose = map(spoken, (layout.gauge, layout.permutation, layout.shift, layout.transpose))
-few_entries, some_entries, one_leaf, one_slice, row_factors = map(
-    spoken, (places.few_entries, places.some_entries, places.one_leaf, places.one_slice, places.row_factors)
+few_entries, some_entries, one_leaf, rows, row_factors = map(
+    spoken, (places.few_entries, places.some_entries, places.one_leaf, places.rows, places.row_factors)
 )
-broken_gauge, other_data, other_axis = map(spoken, (layout.broken_gauge, data.other_data, data.other_axis))
+other_data, other_axis = map(spoken, (data.other_data, data.other_axis))
 
 
 def on_the_program(case):
     """What the three guesses that need the linearised program say."""
     linear = Linear(case.session, flatten(case.session, gradient=case.suspect.kind in ("hvp", "hessian")))
-    guesses = (paths.wrong_parts, paths.tampered, paths.wrong_terms)
+    guesses = (paths.wrong_parts, paths.tampered, paths.confused)
     return next((text for guess in guesses if (text := spoken(guess)(case, linear)) is not None), None)
 
 
@@ -170,12 +170,14 @@ def test_a_matrix_can_be_the_transpose():
     assert "transpose of the right matrix" in str(transpose(case_of(X, [J.T], [J], "hessian")))
 
 
-def test_a_gauge_is_a_constant_along_an_axis():
-    """g − mean(g) removes a mean that belongs there; adding 1 v' leaves one where a projection is missing."""
+def test_a_sum_that_is_0_on_one_side_alone_is_a_gauge():
+    """g − mean(g) removes a mean that belongs there; a right gradient that sums to 0 is a projection."""
     assert "removes its mean" in str(gauge(case_of(X, G - G.mean(axis=0), G)))
     centred = G - G.mean(axis=1, keepdims=True)
     assert "a projection is missing" in str(gauge(case_of(X, centred + np.arange(4.0)[:, None], centred)))
+    assert "['a'] of gradient sums to" in str(gauge(case_of({"a": X}, {"a": G**2}, {"a": centred})))
     assert gauge(case_of(X, G + np.outer(np.arange(4.0), np.arange(5.0)), G)) is None
+    assert gauge(case_of(X, 2 * centred, centred)) is None
 
 
 def test_an_error_along_the_parameters_of_a_scale_invariant_function_is_a_missing_projection():
@@ -195,21 +197,21 @@ def test_entries_and_slices_are_placed():
     row[2] = 0
     case = case_of(at, {"W": row, "b": G[0]}, right)
     assert few_entries(case) is None
-    assert one_slice(case) == "row: only ['W'][2, :] of gradient is wrong, it is 0; the rest agrees"
+    assert rows(case) == "row: only index 2 along axis 0 of ['W'] is wrong in gradient, it is 0; the rest agrees"
     column = G.copy()
     column[:, 1] *= 3
-    assert "[:, 1]" in str(one_slice(case_of(at, {"W": column, "b": G[0]}, right)))
-    assert one_slice(case_of(at, {"W": G + 1, "b": G[0]}, right)) is None
+    assert "index 1 along axis 1" in str(rows(case_of(at, {"W": column, "b": G[0]}, right)))
+    assert rows(case_of(at, {"W": G + 1, "b": G[0]}, right)) is None
 
 
 def test_where_some_entries_are_right_the_wrong_ones_are_placed():
     """Whole slices are rows, others are entries; where no entry is right but zeros, nothing is said."""
-    some, rows = G.copy(), G.copy()
+    some, three = G.copy(), G.copy()
     some[[0, 2], [1, 3]] = 9.0
-    rows[:3] = np.sin(G[:3])
+    three[:3] = np.sin(G[:3])
     text = some_entries(case_of(X, some, G))
     assert text is not None and text.startswith("entry: 2 of 20 entries are wrong: ") and "9 where" in text
-    text = some_entries(case_of(X, rows, G))
+    text = rows(case_of(X, three, G))
     assert text is not None and text.startswith("row: only index 0, 1, 2 along axis 0")
     assert some_entries(case_of(X, np.sin(G), G)) is None
     diagonal = np.diag(G.ravel())
@@ -247,7 +249,7 @@ def modelled(gradient, at=X[0], args=(A, Y, S, LAM), fun=model, right=model_grad
 
 @pytest.mark.parametrize(
     ("signs", "said"),
-    [((1, 0, 1), "is missing"), ((1, -1, 1), "with the wrong sign"), ((1, 1, 3), "3 times"), ((1, 0, -2), "and")],
+    [((1, 0, 1), "is missing"), ((1, -1, 1), "with the wrong sign"), ((1, 1, 3), "3 times")],
 )
 def test_terms_of_the_function_are_told_apart(signs, said, x64):
     """ours = Σ c_k ∇T_k with the terms of the jaxpr."""
@@ -372,12 +374,6 @@ def test_a_variance_along_the_other_axis_is_a_transpose(x64):
     wrong = np.asarray(jax.grad(fun)(M.T)).T
     case = case_of(M, wrong, np.asarray(jax.grad(fun)(M)), fun=fun)
     assert str(other_axis(case, find_truth(case.session))).startswith("transpose: ")
-
-
-def test_a_rule_that_breaks_an_invariance_misses_a_projection():
-    centred = G - G.mean(axis=1, keepdims=True)
-    assert "(axis 1)" in str(broken_gauge(case_of({"a": X}, {"a": G**2}, {"a": centred})))
-    assert broken_gauge(case_of(X, 2 * centred, centred)) is None
 
 
 def test_a_hessian_is_explained_like_a_gradient(x64):
