@@ -128,7 +128,8 @@ def gauge(case: Case, *, missing: bool = False) -> Guess | None:
             sizes = [np.abs(side[i]).max() for side in (case.ours, case.theirs)]
             values = {"leaf": f"{case.paths[i]} of " if case.paths[i] else "", "axis": axis}
             if sums[1] <= limit < 2**-8 * min(sizes[1], sums[0]):
-                text = "{leaf}{rule} sums to {sum} along axis {axis} where 0 is right: a projection is missing"
+                text = "{leaf}{rule} sums to {sum} along axis {axis} where 0 is right, as of a "
+                text += "function that no constant added there changes"
                 return guess("gauge", text, sum=f"{sums[0]:.6g}", **values)
             if not missing and sums[0] <= limit < 2**-8 * min(sizes[0], sums[1]):
                 return guess(
