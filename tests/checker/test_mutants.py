@@ -54,6 +54,7 @@ OTHERWISE = {
     "bilinear-transposed": "transpose",
     "runge-kutta-weights": "wrong term",
     "chain-no-inner": "wrong term",
+    "trajectory-last-step": "wrong term",
 }
 
 
