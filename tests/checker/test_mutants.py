@@ -42,7 +42,6 @@ OTHERWISE = {
     "hessian-column-stacked": "gauge",
     "softmax-hvp-uncentred": "gauge",
     "gauss-newton-student": "stop gradient",
-    "huber-unclipped": "wrong term",
     "exponential-no-jacobian": "kink",
     "embedding-set": "row",
     "softsign-half": "one leaf",
@@ -50,11 +49,9 @@ OTHERWISE = {
     "network-no-gain": "wrong term",
     "network-unit": "entry",
     "max-pool-near-tie": "entry",
-    "gauss-process-half": "wrong term",
     "bilinear-transposed": "transpose",
     "runge-kutta-weights": "wrong term",
     "chain-no-inner": "wrong term",
-    "trajectory-last-step": "wrong term",
 }
 
 

@@ -20,7 +20,7 @@ from helpers.stages import dtype_of
 
 NAMES = (
     *("constant factor", "missing regulariser", "wrong term", "transpose", "permutation", "shift", "gauge"),
-    *("sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "direction", "asymmetric"),
+    *("sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "asymmetric"),
     *("nonlinear", "indefinite", "nonfinite"),
 )
 

@@ -17,7 +17,7 @@ from jaxsoftmax.checker.diagnosis.factors import constant_factor, leaf_factor, r
 from jaxsoftmax.checker.diagnosis.flat import flatten
 from jaxsoftmax.checker.diagnosis.layout import gauge, permutation, shift, transpose
 from jaxsoftmax.checker.diagnosis.linear import Linear
-from jaxsoftmax.checker.diagnosis.paths import confused, tampered, wrong_parts
+from jaxsoftmax.checker.diagnosis.paths import tampered, wrong_parts
 from jaxsoftmax.checker.diagnosis.places import few_entries, one_leaf, row_factors, rows, some_entries
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.linear_maps import LinearMap
@@ -123,7 +123,6 @@ def _guesses(session: Session, suspect: Suspect, truth: Truth | None) -> Iterato
     skew = any(f.subject.aspect is Aspect.SYMMETRY and not f.check.passed for f in session.findings)
     if not skew or session.fun.replay.rules:  # else `_identities` says more
         yield from _found((gauge, some_entries), case)
-    yield from _found((confused,) if linear is not None else (), case, linear)
 
 
 def _attempt(explain: Callable[..., Any], *args: Any) -> Any:

@@ -18,7 +18,7 @@ from jaxsoftmax.checker.diagnosis.layout import gauge
 from jaxsoftmax.checker.diagnosis.linear import Linear
 from jaxsoftmax.checker.report.result import DiagnosisName
 
-__all__ = ["confused", "tampered", "wrong_parts"]
+__all__ = ["tampered", "wrong_parts"]
 
 # Factors that a mistake leaves behind, less 1: missing, of the wrong sign, twice, half.
 _PLAIN = (-1.0, -2.0, 1.0, -0.5)
@@ -164,30 +164,6 @@ def tampered(case: Case, linear: Linear) -> Guess | None:
     for (text, first), (_, second) in itertools.combinations(sums[:60], 2):
         if case.explained(_plus(_plus(case.theirs, first), second)):
             return guess("wrong term", "looks like {how}, and another, in {rule}", how=text)
-    return None
-
-
-def confused(case: Case, linear: Linear) -> Guess | None:
-    """The derivative of one value is taken for that of another of its shape: a chain rule that stops early, say."""
-    if not case.usable:
-        return None
-    flat, error = linear.flat, case.joined(case.error)
-    values = [v for _, eqn in flat.live for v in eqn.outvars if v in linear.behind and v in linear.ahead]
-    groups: dict[Any, list[Any]] = {}
-    for v in [*flat.leaf_vars, *values]:
-        if v in linear.behind and len(v.aval.shape) > 0:
-            groups.setdefault(v.aval.shape, []).append(v)
-    unit = np.linalg.norm(error)
-    for group in groups.values():
-        rows = np.stack([linear.ahead[v] for v in group[:_PARTS]])
-        for k, w in enumerate(group[:_PARTS]):
-            matrices = linear.behind[w] @ (rows - rows[k])
-            matrices = matrices if case.suspect.kind in _BY_OUTPUT else matrices.swapaxes(1, 2)
-            for j in np.flatnonzero(np.linalg.norm(matrices - error, axis=(1, 2)) <= _NEAR * unit):
-                if case.explained(_plus(case.theirs, case.leaves([matrices[j]]))):
-                    texts = {"one": flat.text(w), "other": flat.text(group[j])}
-                    text = "looks like {rule} takes the derivative of {other} for that of {one}"
-                    return guess("wrong term", text, **texts)
     return None
 
 

@@ -50,9 +50,9 @@ other_data, other_axis = map(spoken, (data.other_data, data.other_axis))
 
 
 def on_the_program(case):
-    """What the three guesses that need the linearised program say."""
+    """What the two guesses that need the linearised program say."""
     linear = Linear(case.session, flatten(case.session, gradient=case.suspect.kind in ("hvp", "hessian")))
-    guesses = (paths.wrong_parts, paths.tampered, paths.confused)
+    guesses = (paths.wrong_parts, paths.tampered)
     return next((text for guess in guesses if (text := spoken(guess)(case, linear)) is not None), None)
 
 
