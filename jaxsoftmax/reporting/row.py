@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxsoftmax.reporting.blocks import Line, Table
+from jaxsoftmax.reporting.digits import told_apart
 from jaxsoftmax.reporting.json_values import json_ready
 
 __all__ = ["Row", "compare", "not_run", "rows_table", "yes_or_no"]
@@ -168,7 +169,8 @@ def _place(row: Row) -> str:
     if worst.get("ours") is None:
         return ""
     where = [f"{key} {worst[key]}" for key in ("sample", "class", "feature") if worst.get(key) is not None]
-    return f"{worst.get('path') or ', '.join(where) or 'value'}: {worst['ours']:.6g} against {worst['theirs']:.6g}"
+    ours, theirs = told_apart(worst["ours"], worst["theirs"])
+    return f"{worst.get('path') or ', '.join(where) or 'value'}: {ours} against {theirs}"
 
 
 def _number(value: float) -> str:

@@ -21,7 +21,7 @@ from helpers.unseen.cases import UNSEEN
 
 NAMES = (
     *("constant factor", "missing regulariser", "wrong term", "transpose", "permutation", "shift", "gauge"),
-    *("sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "direction", "asymmetric"),
+    *("sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "asymmetric"),
     *("nonlinear", "indefinite", "nonfinite"),
 )
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.matrices import entry_path
 from jaxsoftmax.checker.report.result import Diagnosis, DiagnosisName
+from jaxsoftmax.reporting.digits import told_apart
 
 __all__ = ["Case", "Fitted", "Guess", "constants", "guess", "scale_fit"]
 
@@ -66,7 +67,7 @@ class Fitted:
     @classmethod
     def of(cls, c: float, spread: float) -> Fitted:
         """The number c, known to within the spread and its own rounding."""
-        return cls(f"{c:#.4g}", max(spread, 2.0**-52 * abs(c)))
+        return cls(f"{c:#.4g}" if f"{c:.4g}" != "1" else told_apart(c, 1.0)[0], max(spread, 2.0**-52 * abs(c)))
 
     def __str__(self) -> str:
         return f"{self.number} ± {self.spread:.0e}"
@@ -87,7 +88,8 @@ class Case:
         usable: all numbers are finite and the error is large enough to be explained.
     """
 
-    def __init__(self, session: Session, suspect: Suspect) -> None:
+    def __init__(self, session: Session, suspect: Suspect, *, rounded: bool = False) -> None:
+        """Lay a suspect out; `rounded` allows a guess the rounding of the data to the working dtype."""
         self.session, self.suspect = session, suspect
         self.matrix = suspect.kind != "gradient"
         self.row_paths, self.row_shapes = _side(session, outputs=suspect.kind == "jvp")
@@ -101,6 +103,9 @@ class Case:
         self._skip()
         self.finite = all(np.isfinite(e).all() for e in self.error)
         self._floor = [float(np.max(t[np.isfinite(t)], initial=0.0)) for t in self.tolerance]
+        if rounded:
+            self._floor = [max(f, 8 * session.u * float(np.max(np.abs(a), initial=0.0)))
+                           for f, a in zip(self._floor, self.theirs, strict=True)]  # fmt: skip
         visible = max((_ratio(e, f) for e, f in zip(self.error, self._floor, strict=True)), default=0.0)
         self.usable = self.finite and visible > _VISIBLE
 

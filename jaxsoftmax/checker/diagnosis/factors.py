@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, constants, guess, scale_fit
+from jaxsoftmax.reporting.digits import told_apart
 
 __all__ = ["constant_factor", "leaf_factor", "parameters", "regulariser"]
 
@@ -66,7 +67,7 @@ def _single(case: Case) -> Guess | None:
 
 def leaf_factor(case: Case) -> Guess | None:
     """One leaf of several is wrong, and by a factor (any, where the leaf has one entry)."""
-    if len(case.failing) != 1 or len(case.error) == 1 or case.matrix or not case.usable:
+    if len(case.failing) != 1 or len(case.error) == 1 or not case.usable:
         return None
     i = case.failing[0]
     t = case.limit(i)
@@ -86,7 +87,7 @@ def leaf_factor(case: Case) -> Guess | None:
 
 
 def _said(case: Case, c: float, spread: float) -> str:
-    return _known(case, c, spread) or f"{c:.4g} times"
+    return _known(case, c, spread) or f"{told_apart(c, 1.0, 4)[0]} times"
 
 
 def _known(case: Case, c: float, spread: float) -> str | None:

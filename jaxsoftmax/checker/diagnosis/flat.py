@@ -1,4 +1,4 @@
-"""The function under test as one flat jaxpr: what depends on x, what is used how often, where it could be cut.
+"""The function under test as one flat jaxpr: what depends on x, what is used how often, where its sums are.
 
 Guarded by `tests/checker/diagnosis/test_order.py`.
 """
@@ -10,17 +10,30 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.extend.core import Literal
 
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.jaxprs.equations import bind, evaluate, scan_counts
 
-__all__ = ["Flat", "flatten", "has_loop"]
+__all__ = ["Edge", "Flat", "flatten"]
+
+# (equation, operand): a place where derivatives flow.
+Edge = tuple[int, int]
 
 # Loops of so many steps are unrolled, and no function becomes longer than so many equations.
 _STEPS = 16
+# Of longer loops that keep their last state alone, so many steps at the end are unrolled.
+_LAST = 2
 _EQUATIONS = 600
+# Equations that pass a sum on term by term, in their first operand.
+_PASS = {
+    "neg", "reduce_sum", "reshape", "broadcast_in_dim", "transpose", "squeeze", "convert_element_type", "copy", "slice",
+    "rev", "cumsum", "expand_dims", "real", "copy_p",
+}  # fmt: skip
+_SUMS = {"add", "add_any", "sub"}
 
 
 @dataclasses.dataclass
@@ -31,8 +44,8 @@ class Flat:
         jaxpr: its inputs are the constants, then the leaves.
         consts: values of the constants.
         leaves: how many leaves.
-        active: variables that depend on the leaves.
-        live: variables that the output depends on.
+        active: float variables that depend on the leaves.
+        live: the equations that the outputs depend on, numbered.
         uses: how many live equations (and outputs) read a variable.
     """
 
@@ -40,83 +53,63 @@ class Flat:
     consts: list[Any]
     leaves: int
     active: set[Any]
-    live: set[Any]
+    live: list[tuple[int, Any]]
     uses: Counter[Any]
-
-    @property
-    def const_vars(self) -> list[Any]:
-        """The inputs that are constants."""
-        return list(self.jaxpr.invars[: len(self.jaxpr.invars) - self.leaves])
 
     @property
     def leaf_vars(self) -> list[Any]:
         """The inputs that are leaves."""
         return list(self.jaxpr.invars[len(self.jaxpr.invars) - self.leaves :])
 
-    def equations(self) -> list[tuple[int, Any]]:
-        """The live ones, numbered."""
-        return [(k, eqn) for k, eqn in enumerate(self.jaxpr.eqns) if any(v in self.live for v in eqn.outvars)]
+    def flows(self, atom: Any) -> bool:
+        """Whether a derivative flows through an operand."""
+        return _inexact(atom) and atom in self.active
 
-    def is_active(self, atom: Any) -> bool:
-        """Whether an operand depends on the leaves."""
-        return not isinstance(atom, Literal) and atom in self.active
+    def terms(self) -> list[Edge]:
+        """The summands that the outputs are made of; [] for a function of one term."""
+        makers = {v: (k, eqn) for k, eqn in self.live for v in eqn.outvars}
+        found: list[Edge] = []
 
-    def gates(self) -> list[tuple[Any, ...]]:
-        """Where a derivative can be cut: ("value", variable), and ("use", equation, operand) of values used twice.
+        def walk(atom: Any, edge: Edge | None) -> None:
+            k, eqn = makers.get(atom, (-1, None))
+            name = "" if eqn is None or self.uses[atom] > 1 else eqn.primitive.name
+            live = [] if eqn is None else [j for j, a in enumerate(eqn.invars) if self.flows(a)]
+            split = name in _SUMS or name == "concatenate"
+            passed = (name in _PASS or name == "div") and live == [0]
+            if not (split or passed or (name == "mul" and len(live) == 1)):
+                if edge is not None and edge not in found:
+                    found.append(edge)
+                return
+            for j in live:
+                walk(eqn.invars[j], (k, j) if split else edge)
 
-        Cuts at every use of a leaf, or at its only use, are left out: they are zeros in the result, not a cause.
-        """
-        found: list[tuple[Any, ...]] = []
-        leaves = set(self.leaf_vars)
-        for k, eqn in self.equations():
-            for j, atom in enumerate(eqn.invars):
-                if self.is_active(atom) and self.uses[atom] > 1 and _inexact(atom):
-                    found.append(("use", k, j))
-            found += [("value", v) for v in eqn.outvars if v in self.active and v in self.live and _inexact(v)]
-        outputs = {v for v in self.jaxpr.outvars if not isinstance(v, Literal)}
-        return [g for g in found if g[0] == "use" or (g[1] not in outputs and g[1] not in leaves)]
+        for out in self.jaxpr.outvars:
+            if self.flows(out):
+                walk(out, None)
+        return found if len(found) > 1 else []
 
-    def const_uses(self) -> list[tuple[int, int]]:
-        """(equation, operand) of every live use of a float constant."""
-        consts = {v for v in self.const_vars if _float(v)}
-        return [
-            (k, j)
-            for k, eqn in self.equations()
-            for j, atom in enumerate(eqn.invars)
-            if not isinstance(atom, Literal) and atom in consts
-        ]
-
-    def text(self, gate: tuple[Any, ...]) -> str:
-        """What a gate cuts, in words: the primitive that made the value and its shape."""
-        atom = gate[1] if gate[0] == "value" else self.jaxpr.eqns[gate[1]].invars[gate[2]]
-        shape = tuple(atom.aval.shape)
-        maker = next((eqn.primitive.name for eqn in self.jaxpr.eqns if atom in eqn.outvars), "input")
-        use = "" if gate[0] == "value" else f" where {self.jaxpr.eqns[gate[1]].primitive.name} uses it"
-        return f"the {maker} of shape {shape}{use}"
-
-
-def _float(atom: Any) -> bool:
-    return jnp.issubdtype(atom.aval.dtype, jnp.floating)
+    def text(self, place: Any) -> str:
+        """A variable in words, by the primitive that made it and its shape; of an edge also who uses it."""
+        eqn = self.jaxpr.eqns[place[0]] if isinstance(place, tuple) else None
+        atom = place if eqn is None else eqn.invars[place[1]]
+        maker = next((e.primitive.name for e in self.jaxpr.eqns if atom in e.outvars), "input")
+        use = "" if eqn is None else f" where {eqn.primitive.name} uses it"
+        return f"the {maker} of shape {tuple(atom.aval.shape)}{use}"
 
 
 def _inexact(atom: Any) -> bool:
-    return hasattr(atom.aval, "dtype") and jnp.issubdtype(atom.aval.dtype, jnp.inexact)
+    return not isinstance(atom, Literal) and jnp.issubdtype(atom.aval.dtype, jnp.inexact)
 
 
-def has_loop(flat: Flat) -> bool:
-    """Whether a scan is left in it."""
-    return any(eqn.primitive.name == "scan" for eqn in flat.jaxpr.eqns)
-
-
-def flatten(session: Session, *, unroll: bool = False) -> Flat | None:
-    """The stripped function as a flat jaxpr in float64, short scans unrolled on request; None when it is too long."""
+def flatten(session: Session, *, gradient: bool = False) -> Flat | None:
+    """The stripped function, or its gradient, as a flat jaxpr in float64, short scans unrolled; None if too long."""
     fun = session.fun
 
     def run(c: Any, leaves: Any) -> Any:
-        return fun.run(c, leaves)
+        return jax.grad(lambda x: fun.run(c, x)[0])(leaves) if gradient else fun.run(c, leaves)
 
     program = session.program(run, fun.consts, session.wide())
-    if unroll:
+    if any(eqn.primitive.name == "scan" for eqn in program.jaxpr.eqns):
         jaxpr, consts = program.jaxpr, program.consts
         program = session.program(lambda c, leaves: _unrolled(jaxpr, [*c, *leaves]), consts, session.wide())
     jaxpr = program.jaxpr
@@ -125,37 +118,48 @@ def flatten(session: Session, *, unroll: bool = False) -> Flat | None:
     count = len(session.point.leaves)
     active = set(jaxpr.invars[len(jaxpr.invars) - count :])
     for eqn in jaxpr.eqns:
-        depends = any(not isinstance(a, Literal) and a in active for a in eqn.invars)
-        if depends and eqn.primitive.name != "stop_gradient":
-            active |= set(eqn.outvars)
-    live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
-    uses: Counter[Any] = Counter(live)
-    for eqn in reversed(jaxpr.eqns):
-        if any(v in live for v in eqn.outvars):
+        if any(_inexact(a) and a in active for a in eqn.invars) and eqn.primitive.name != "stop_gradient":
+            active |= set(filter(_inexact, eqn.outvars))
+    needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    uses: Counter[Any] = Counter(needed)
+    live = []
+    for k, eqn in reversed(list(enumerate(jaxpr.eqns))):
+        if any(v in needed for v in eqn.outvars):
             read = [a for a in eqn.invars if not isinstance(a, Literal)]
-            live |= set(read)
+            needed |= set(read)
             uses.update(read)
-    return Flat(jaxpr, list(program.consts), count, active, live, uses)
+            live.append((k, eqn))
+    return Flat(jaxpr, list(program.consts), count, active, live[::-1], uses)
 
 
 def _unrolled(jaxpr: Any, args: Sequence[Any]) -> list[Any]:
-    """A jaxpr with its short scans as straight code."""
+    """A jaxpr with its short scans as straight code, and the last steps of its long ones."""
 
     def equation(eqn: Any, given: list[Any]) -> list[Any]:
-        short = eqn.primitive.name == "scan" and eqn.params["length"] <= _STEPS
-        return _steps(eqn.params, given) if short else bind(eqn, given)
+        return _steps(eqn, given) if eqn.primitive.name == "scan" else bind(eqn, given)
 
     return evaluate(jaxpr, args, equation)
 
 
-def _steps(params: Any, given: list[Any]) -> list[Any]:
+def _steps(eqn: Any, given: list[Any]) -> list[Any]:
+    params = eqn.params
     n, m = scan_counts(params)
     body, length = params["jaxpr"], params["length"]
+    if length > _STEPS and len(eqn.outvars) > m:
+        return bind(eqn, given)
     consts, carry, xs = given[:n], given[n : n + m], given[n + m :]
     inner = body.jaxpr.replace(constvars=[], invars=[*body.jaxpr.constvars, *body.jaxpr.invars])
-    rows: list[Any] = [None] * length
-    for k in reversed(range(length)) if params["reverse"] else range(length):
-        outs = _unrolled(inner, [*body.consts, *consts, *carry, *(x[k] for x in xs)])
+
+    def step(held: Any, row: Any) -> Any:
+        return _unrolled(inner, [*body.consts, *consts, *held, *row]), None
+
+    order = list(reversed(range(length)) if params["reverse"] else range(length))
+    rolled = length - _LAST if length > _STEPS else 0
+    if rolled:
+        part = [x[min(order[:rolled]) : max(order[:rolled]) + 1] for x in xs]
+        carry = lax.scan(step, carry, part, length=rolled, reverse=params["reverse"])[0]
+    rows = {}
+    for k in order[rolled:]:
+        outs = step(carry, [x[k] for x in xs])[0]
         carry, rows[k] = outs[:m], outs[m:]
-    ys = [jnp.stack([row[j] for row in rows]) for j in range(len(rows[0]))] if rows else []
-    return [*carry, *ys]
+    return [*carry, *(jnp.stack([rows[k][j] for k in range(length)]) for j in range(len(eqn.outvars) - m))]

@@ -5,8 +5,6 @@ Guarded by `tests/checker/diagnosis/test_order.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import scipy.optimize
 
@@ -39,6 +37,8 @@ def transpose(case: Case) -> Guess | None:
         whole = case.joined(case.theirs)
         if whole.shape[0] == whole.shape[1] and case.explained(case.leaves([whole.T])):
             return guess("transpose", "looks like {rule} is the transpose of the right matrix")
+        if _scaled_transpose(case):
+            return guess("transpose", "looks like a matrix inside {rule} is transposed, between two factors a row")
     i = _one_failing(case)
     if i is None:
         return None
@@ -56,6 +56,21 @@ def transpose(case: Case) -> Guess | None:
     return None
 
 
+def _scaled_transpose(case: Case) -> bool:
+    """ours = D Aᵀ where A D is right, or the like, with some diagonal D: ours_ij = theirs_ji r_i / r_j."""
+    ours, theirs = case.joined(case.ours), case.joined(case.theirs).T
+    n, limit = len(ours), max(case.limit(i) for i in range(len(case.error)))
+    if case.suspect.kind not in ("jvp", "vjp") or ours.shape != theirs.shape or n < 3:
+        return False
+    if not (np.abs(theirs) + np.eye(n) > 2**20 * limit).all():
+        return False
+    r = ours[:, 0] / np.where(theirs[:, 0] == 0, 1.0, theirs[:, 0])
+    r[0] = 1.0
+    if not (np.isfinite(r) & (r != 0)).all():
+        return False
+    return case.explained(case.leaves([theirs * r[:, None] / r[None, :]]), [2**-20 * np.abs(o) for o in case.ours])
+
+
 def shift(case: Case) -> Guess | None:
     """A leaf is rolled by one place, or a few, along an axis."""
     i = _one_failing(case)
@@ -66,26 +81,11 @@ def shift(case: Case) -> Guess | None:
         for step in (1, -1, 2, -2):
             if abs(step) < leaf.shape[axis] and case.explained(_replaced(case, i, np.roll(leaf, step, axis))):
                 return _moved("shift", case, i, f"shifted by {step} along axis {axis}")
-    return _open_shift(case, i)
-
-
-def _open_shift(case: Case, i: int) -> Guess | None:
-    """A shift by one place that fills the end with something else: three slices or more are out of place."""
-    for axis in range(case.theirs[i].ndim - 1):
-        mine, other = (np.moveaxis(a[i], axis, 0) for a in (case.ours, case.theirs))
-        if len(mine) < 4:
-            continue
-        steps = np.abs(other[1:] - other[:-1]).reshape(len(other) - 1, -1).max(axis=1)
-        if not (steps > 16 * case.limit(i)).all():  # slices that are alike show no shift
-            continue
-        for step, moved, kept in ((1, mine[1:], other[:-1]), (-1, mine[:-1], other[1:])):
-            if (np.abs(moved - kept) <= case.limit(i)).all():
-                return _moved("shift", case, i, f"shifted by {step} along axis {axis}, all but the end")
     return None
 
 
 def permutation(case: Case) -> Guess | None:
-    """The slices of a leaf along an axis are permuted; or the entries of a matrix on both sides."""
+    """The slices of a leaf along an axis are permuted."""
     i = _one_failing(case)
     if i is None:
         return None
@@ -96,7 +96,7 @@ def permutation(case: Case) -> Guess | None:
         if case.explained(_replaced(case, i, np.take(case.theirs[i], order, axis=axis))):
             shown = ", ".join(map(str, order[:12])) + (", …" if len(order) > 12 else "")
             return _moved("permutation", case, i, f"permuted along axis {axis}: its entries are [{shown}]")
-    return _both_sides(case)
+    return None
 
 
 def _order(case: Case, i: int, axis: int) -> list[int] | None:
@@ -114,57 +114,25 @@ def _order(case: Case, i: int, axis: int) -> list[int] | None:
     return [int(k) for k in scipy.optimize.linear_sum_assignment(cost)[1]]
 
 
-def _both_sides(case: Case) -> Guess | None:
-    """A Hessian in the order of the leaf's transpose, on one side or on both."""
-    if case.suspect.kind not in ("hvp", "hessian") or len(case.row_shapes) != 1 or len(case.row_shapes[0]) < 2:
-        return None
-    n, shape = case.joined(case.theirs).shape[0], case.row_shapes[0]
-    whole = case.joined(case.theirs)
-    column_first = np.arange(n).reshape(shape).T.ravel()
-    for order in (column_first, np.argsort(column_first)):
-        for other, sides in (
-            (whole[np.ix_(order, order)], "rows and columns are"),
-            (whole[order], "rows are"),
-            (whole[:, order], "columns are"),
-        ):
-            if case.explained(case.leaves([other])):
-                text = "looks like the {sides} permuted in {rule}: entries stacked column by column"
-                return guess("permutation", text, sides=sides)
-    return None
+def gauge(case: Case, *, missing: bool = False) -> Guess | None:
+    """One side sums to 0 along an axis of a wrong leaf, and the other does not: a projection is missing, or unwanted.
 
-
-def gauge(case: Case) -> Guess | None:
-    """ours − theirs is constant along one axis of every wrong leaf: a missing, or unwanted, projection."""
+    Where theirs does, the function does not change with a constant added along that axis. `missing`: only that.
+    """
     if not case.usable:
         return None
-    texts = []
     for i in case.failing:
-        axis = next(_constant_axes(case, i), None)
-        if axis is None:
-            return None
-        texts.append(f"{case.paths[i]} (axis {axis})" if case.paths[i] else f"axis {axis}")
-    if not texts:
-        return None
-    text = "looks like a constant along {axes} is added to {rule}{mean}"
-    return guess("gauge", text, axes=", ".join(texts), mean=_means(case))
-
-
-def _constant_axes(case: Case, i: int) -> Iterator[int]:
-    error, limit = case.error[i], case.limit(i)
-    for axis in range(error.ndim - 1):
-        if error.shape[axis] < 2:
-            continue
-        if (np.abs(error - error.mean(axis=axis, keepdims=True)) <= 2 * limit).all():
-            yield axis
-
-
-def _means(case: Case) -> str:
-    """Which side has mean 0 along the axis."""
-    i = case.failing[0]
-    axis = next(_constant_axes(case, i))
-    limit = case.limit(i)
-    if (np.abs(case.ours[i].mean(axis=axis)) <= limit).all():
-        return ", which removes its mean there"
-    if (np.abs(case.theirs[i].mean(axis=axis)) <= limit).all():
-        return "; the right one has mean 0 there (a projection is missing)"
-    return f", up to {float(np.abs(case.error[i]).max()):.4g}"
+        for axis in range(case.error[i].ndim - 1):
+            limit = 2 * case.limit(i) * case.error[i].shape[axis]
+            sums = [np.abs(side[i].sum(axis=axis)).max() for side in (case.ours, case.theirs)]
+            sizes = [np.abs(side[i]).max() for side in (case.ours, case.theirs)]
+            values = {"leaf": f"{case.paths[i]} of " if case.paths[i] else "", "axis": axis}
+            if sums[1] <= limit < 2**-8 * min(sizes[1], sums[0]):
+                text = "{leaf}{rule} sums to {sum} along axis {axis} where 0 is right, as of a "
+                text += "function that no constant added there changes"
+                return guess("gauge", text, sum=f"{sums[0]:.6g}", **values)
+            if not missing and sums[0] <= limit < 2**-8 * min(sizes[0], sums[1]):
+                return guess(
+                    "gauge", "{leaf}{rule} sums to 0 along axis {axis}, which removes its mean there", **values
+                )
+    return None

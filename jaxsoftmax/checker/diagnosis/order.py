@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.compare.autodiff import DIFFERENCES, Truth
-from jaxsoftmax.checker.diagnosis.case import Case, Guess
-from jaxsoftmax.checker.diagnosis.causes import other_data, own_stops, stopped
+from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess
+from jaxsoftmax.checker.diagnosis.data import other_axis, other_data, own_stops
 from jaxsoftmax.checker.diagnosis.factors import constant_factor, leaf_factor, regulariser
-from jaxsoftmax.checker.diagnosis.flat import Flat, flatten, has_loop
-from jaxsoftmax.checker.diagnosis.kinks import kink, not_smooth
+from jaxsoftmax.checker.diagnosis.flat import flatten
 from jaxsoftmax.checker.diagnosis.layout import gauge, permutation, shift, transpose
-from jaxsoftmax.checker.diagnosis.places import asymmetric, direction, entries, one_leaf, one_slice
-from jaxsoftmax.checker.diagnosis.terms import wrong_term
+from jaxsoftmax.checker.diagnosis.linear import Linear
+from jaxsoftmax.checker.diagnosis.paths import tampered, wrong_parts
+from jaxsoftmax.checker.diagnosis.places import few_entries, one_leaf, row_factors, rows, some_entries
 from jaxsoftmax.checker.inputs.context import Session, Suspect
+from jaxsoftmax.checker.inputs.linear_maps import LinearMap
 from jaxsoftmax.checker.report.finding import Aspect, Finding
 from jaxsoftmax.checker.report.result import Diagnosis
+from jaxsoftmax.reporting.digits import told_apart
 
 __all__ = ["name_diagnoses"]
 
@@ -28,8 +32,6 @@ _PLACES = ("entry", "row", "one leaf")
 # Unit roundoffs that an error may have, the coarsest first; what is relatively larger than `_COARSE` is no rounding.
 _COARSE = 2.0**-4
 _DTYPES = (("bfloat16", 2.0**-9), ("float16 or TF32", 2.0**-12), ("float32", 2.0**-24))
-# Dense second derivatives of the guesses take n columns each.
-_GUESSED = 512
 
 
 def name_diagnoses(session: Session, truth: Truth | None) -> list[Diagnosis]:
@@ -56,8 +58,9 @@ def name_diagnoses(session: Session, truth: Truth | None) -> list[Diagnosis]:
     nonlinear = [f for f in failed if f.subject.aspect is Aspect.LINEARITY]
     for finding in nonlinear[:1]:
         worst = finding.check.worst
-        text = f"{finding.subject.rule} is not linear in its direction: {worst['ours']:.6g} where "
-        text += f"{worst['theirs']:.6g} follows from linearity ({worst['path']})"
+        mine, other = told_apart(worst["ours"], worst["theirs"])
+        text = f"{finding.subject.rule} is not linear in its direction: {mine} where {other} follows from linearity "
+        text += f"({worst['path']})"
         out.append(Diagnosis("nonlinear", text))
     demoted = [] if out else _dtype(session, failed)
     said: list[Guess] = []
@@ -68,61 +71,78 @@ def name_diagnoses(session: Session, truth: Truth | None) -> list[Diagnosis]:
         new = [found for found in _explained(session, suspect, truth) if found not in said]
         out += [found.about(suspect.name) for found in new]
         said += new
-    out += demoted + _identities(failed, out)
+    out += demoted + _identities(failed, out, custom=bool(session.fun.replay.rules))
     return out or _only_kinks(session)
 
 
 def _explained(session: Session, suspect: Suspect, truth: Truth | None) -> list[Guess]:
     """At most two guesses at one rule: the first that explains every entry, and where the error is."""
-    case = Case(session, suspect)
     if not suspect.formula and session.widen and _relative(suspect) < _COARSE:
         return []  # as large as the rounding of a narrower dtype: `_dtype` names it
-    first = next(_guesses(case, truth), None)
+    nonlinear = _attempt(_nonlinear, session, suspect)
+    if nonlinear is not None:
+        return [nonlinear]
+    first = next(_guesses(session, suspect, truth), None)
     if first is None:
         return []
     if first.name in _PLACES:
         return [first]
-    return [first, *itertools.islice(_found((entries, one_slice, one_leaf), case), 1)]
+    return [first, *itertools.islice(_found((rows, one_leaf), Case(session, suspect)), 1)]
 
 
-def _guesses(case: Case, truth: Truth | None) -> Iterator[Guess]:
+def _nonlinear(session: Session, suspect: Suspect) -> Guess | None:
+    """A jvp or vjp whose value along some direction is not what its values along the unit vectors add up to."""
+    if suspect.kind not in ("jvp", "vjp") or not suspect.formula or not np.isfinite(suspect.ours[0]).all():
+        return None
+    inputs = session.point.leaves if suspect.kind == "jvp" else jax.tree.leaves(session.fun.out)
+    product = LinearMap(session, suspect.traced.run, suspect.traced.consts, inputs)
+    matrix, tolerance = suspect.ours[0], suspect.tolerance[0]
+    direction = np.random.default_rng(0).standard_normal((1, matrix.shape[1]))
+    ours, theirs = product.values(direction)[0], matrix @ direction[0]
+    limit = (16 * tolerance + 2.0**-40 * np.abs(matrix)) @ np.abs(direction[0])
+    ratio = np.abs(ours - theirs) - limit
+    worst = int(ratio.argmax())
+    if not ratio[worst] > 0:
+        return None
+    mine, other = told_apart(ours[worst], theirs[worst])
+    text = "{rule} is not linear in its direction: {mine} where {other} follows from linearity"
+    return guess("nonlinear", text, mine=mine, other=other)
+
+
+def _guesses(session: Session, suspect: Suspect, truth: Truth | None) -> Iterator[Guess]:
     """Explanations in order: each either holds in every entry or only says where the error is."""
-    flats: dict[bool, Flat | None] = {}
-
-    def flat(unroll: bool = False) -> Flat | None:
-        if unroll not in flats:
-            flats[unroll] = _flat(case, truth, unroll)
-        return flats[unroll]
-
-    first = (constant_factor, lambda case: kink(case, flat()))
-    yield from _found(
-        (*first, leaf_factor, entries, transpose, shift, permutation, regulariser, one_slice, gauge), case
-    )
-    for unroll in (False, True):
-        graph = flat(unroll)
-        if graph is None or (unroll and not has_loop(flat() or graph)):
-            continue
-        for guess in (other_data, wrong_term, own_stops, stopped):
-            try:
-                found = guess(case, graph, truth)
-            except Exception:  # a primitive without the rule that a guess needs, or memory: no name then
-                continue
-            if found is not None:
-                yield found
-    yield from _found((one_leaf, asymmetric, direction), case)
+    case = Case(session, suspect)
+    yield from _found((constant_factor, leaf_factor, transpose, shift, permutation, regulariser), case)
+    linear = _attempt(_linear, case, truth)
+    on_the_program = (wrong_parts, tampered) if linear is not None else ()
+    for trial in (case,) if session.double else (case, Case(session, suspect, rounded=True)):
+        yield from _found((constant_factor,) if trial is not case else (), trial)
+        yield from _found(on_the_program, trial, linear)
+    yield from _found((own_stops, other_axis, other_data), case, truth)
+    yield from _found((row_factors, rows, few_entries, one_leaf), case)
+    skew = any(f.subject.aspect is Aspect.SYMMETRY and not f.check.passed for f in session.findings)
+    if not skew or session.fun.replay.rules:  # else `_identities` says more
+        yield from _found((gauge, some_entries), case)
 
 
-def _found(guesses: tuple[Callable[[Case], Guess | None], ...], case: Case) -> Iterator[Guess]:
-    return (found for guess in guesses if (found := guess(case)) is not None)
+def _attempt(explain: Callable[..., Any], *args: Any) -> Any:
+    """What a guess says; None where a primitive lacks the rule that it needs, or memory."""
+    try:
+        return explain(*args)
+    except Exception:  # JAX says so in many ways
+        return None
 
 
-def _flat(case: Case, truth: Truth | None, unroll: bool) -> Flat | None:
+def _found(guesses: tuple[Callable[..., Guess | None], ...], *args: Any) -> Iterator[Guess]:
+    return (found for explain in guesses if (found := _attempt(explain, *args)) is not None)
+
+
+def _linear(case: Case, truth: Truth | None) -> Linear | None:
     session = case.session
-    if (truth is not None and truth.route == DIFFERENCES) or session.fun.replay.opaque:
+    if not case.usable or (truth is not None and truth.route == DIFFERENCES) or session.fun.replay.opaque:
         return None
-    if case.matrix and max(session.point.size, case.size // max(session.point.size, 1)) > _GUESSED:
-        return None
-    return flatten(session, unroll=unroll)
+    flat = flatten(session, gradient=case.suspect.kind in ("hvp", "hessian"))
+    return None if flat is None else Linear(session, flat)
 
 
 def _nonfinite(failed: list[Finding]) -> list[Diagnosis]:
@@ -134,7 +154,7 @@ def _nonfinite(failed: list[Finding]) -> list[Diagnosis]:
     return []
 
 
-def _identities(failed: list[Finding], out: list[Diagnosis]) -> list[Diagnosis]:
+def _identities(failed: list[Finding], out: list[Diagnosis], *, custom: bool) -> list[Diagnosis]:
     """Symmetry and definiteness, when the comparisons that say so failed."""
     found = []
     for finding in failed:
@@ -142,8 +162,8 @@ def _identities(failed: list[Finding], out: list[Diagnosis]) -> list[Diagnosis]:
         if finding.subject.aspect is Aspect.SEMIDEFINITE:
             text = f"the smallest value of v'Hv / v'v that was found is {ours:.6g}, below 0 by more than rounding"
             found.append(Diagnosis("indefinite", text))
-        elif finding.subject.aspect is Aspect.SYMMETRY and not out:
-            text = f"{finding.subject.rule}: {ours:.6g} and {theirs:.6g} at {path}"
+        elif finding.subject.aspect is Aspect.SYMMETRY and not out and not custom:
+            text = f"{finding.subject.rule}: {' and '.join(told_apart(ours, theirs))} at {path}"
             found.append(Diagnosis("asymmetric", text))
     return list(dict.fromkeys(found))
 
@@ -185,4 +205,4 @@ def _relative(suspect: Suspect) -> float:
 
 
 def _only_kinks(session: Session) -> list[Diagnosis]:
-    return [not_smooth(kinked).about("fun") for kinked in session.kinks[:1]]
+    return [Diagnosis("kink", f"the function is not smooth here: {kinked}") for kinked in session.kinks[:1]]

@@ -1,4 +1,4 @@
-"""Errors with a place: a few entries, one slice of a leaf, one leaf; matrices wrong in one direction, or skew.
+"""Errors with a place: some entries, whole slices of a leaf, one leaf.
 
 Guarded by `tests/checker/diagnosis/test_order.py`.
 """
@@ -7,67 +7,91 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsoftmax.checker.diagnosis.case import Case, Fitted, Guess, guess, scale_fit
+from jaxsoftmax.checker.diagnosis.case import Case, Guess, guess, scale_fit
+from jaxsoftmax.reporting.digits import told_apart
 
-__all__ = ["asymmetric", "direction", "entries", "one_leaf", "one_slice"]
+__all__ = ["few_entries", "one_leaf", "row_factors", "rows", "some_entries"]
 
 _FEW = 3
+# Where more than this share of the entries that are not 0 is wrong, saying which says nothing.
+_MOST = 0.75
 
 
-def entries(case: Case) -> Guess | None:
-    """One entry, or at most three and a tenth of all, or at most a hundredth of all."""
+def few_entries(case: Case) -> Guess | None:
+    """At most three entries and a third of those that are not 0, or a hundredth, which are not a whole leaf."""
+    if not case.usable or any(case.wrong[i].all() and len(case.error) > 1 for i in case.failing):
+        return None
+    wrong, seen = _counts(case)
+    return _entries(case) if wrong <= max(min(_FEW, seen // 3), seen // 100) else None
+
+
+def some_entries(case: Case) -> Guess | None:
+    """Some entries, others being right and not 0."""
     if not case.usable:
         return None
+    wrong, seen = _counts(case)
+    if wrong == case.size == 1 and not case.ours[0].any():
+        return _entries(case)
+    return None if wrong > _MOST * seen else _entries(case)
+
+
+def _seen(case: Case, i: int) -> np.ndarray:
+    """Which entries of a leaf are not 0 on both sides."""
+    return case.wrong[i] | (np.maximum(np.abs(case.ours[i]), np.abs(case.theirs[i])) > case.limit(i))
+
+
+def _counts(case: Case) -> tuple[int, int]:
+    """How many entries are wrong, and how many are not 0."""
+    return sum(int(w.sum()) for w in case.wrong), sum(int(_seen(case, i).sum()) for i in range(len(case.error)))
+
+
+def _entries(case: Case) -> Guess:
     count = sum(int(w.sum()) for w in case.wrong)
-    if len(case.failing) == 1 and case.wrong[case.failing[0]].all() and len(case.error) > 1:
-        return None  # a whole leaf, of one entry
-    few = count <= max(min(_FEW, case.size // 10), case.size // 100)
-    # More than one entry in one slice of a leaf: that slice says more.
-    if not count or not ((count == 1 and case.size > 2) or (few and one_slice(case) is None)):
-        return None
     shown = []
     for i, index in list(case.places(_FEW))[:_FEW]:
-        mine, other = case.ours[i][index], case.theirs[i][index]
-        shown.append(f"{case.entry(i, index)}, {mine:.6g} where {other:.6g} is right")
-    verb = "is" if count == 1 else "are"
+        mine, other = told_apart(case.ours[i][index], case.theirs[i][index])
+        shown.append(f"{case.entry(i, index)}, {mine} where {other} is right")
+    verb, more = "is" if count == 1 else "are", "; …" if count > len(shown) else ""
     text = "{count} of {size} entries {verb} wrong: {shown}"
-    return guess("entry", text, count=count, size=case.size, verb=verb, shown="; ".join(shown))
+    return guess("entry", text, count=count, size=case.size, verb=verb, shown="; ".join(shown) + more)
 
 
-def one_slice(case: Case) -> Guess | None:
-    """All wrong entries share one index along an axis of one leaf, of which the slice has more than one."""
+def row_factors(case: Case) -> Guess | None:
+    """Each slice of one leaf along an axis is a multiple of the right one, with factors of their own."""
     if not case.usable or len(case.failing) != 1:
         return None
     i = case.failing[0]
-    wrong = case.wrong[i]
-    best = None
-    for axis in range(wrong.ndim - 1):
-        if wrong.shape[axis] < 3:
+    for axis in range(case.error[i].ndim - 1):
+        mine, other = (np.moveaxis(a[i], axis, 0).reshape(a[i].shape[axis], -1) for a in (case.ours, case.theirs))
+        fits = [scale_fit([a], [b], [case.limit(i)]) for a, b in zip(mine, other, strict=True)]
+        if len(fits) < 2 or any(fit is None or fit[2] < 2 for fit in fits):
             continue
-        rest = tuple(k for k in range(wrong.ndim) if k != axis)
-        hit = np.flatnonzero(wrong.any(axis=rest))
-        inside = wrong.size // wrong.shape[axis]
-        if len(hit) == 1 and inside > 1 and (best is None or inside < best[2]):
-            best = axis, int(hit[0]), inside
-    if best is None:
-        return None
-    axis, index, _ = best
-    mine, other = (np.take(a[i], index, axis=axis) for a in (case.ours, case.theirs))
-    name = case.paths[i] + "[" + ", ".join([":"] * axis + [str(index)] + [":"] * (wrong.ndim - 2 - axis)) + "]"
-    factor = _factor(mine, other, case.limit(i))
-    by = "" if factor is None else ", it is 0" if factor == 0.0 else " by the factor {factor}"
-    return guess("row", "only {part} of {rule} is wrong" + by + "; the rest agrees", part=name, factor=factor)
+        c, spread = np.array([fit[:2] for fit in fits]).T[:, :, None]
+        if (np.abs(mine - c * other) <= case.limit(i) * (1 + np.abs(c)) + spread * np.abs(other)).all():
+            text = "looks like each slice of {rule} along axis {axis}{leaf} has a factor of its own: {factors}"
+            factors = ", ".join(f"{float(x):.4g}" for x in c[:5, 0]) + (", …" if len(c) > 5 else "")
+            return guess("row", text, axis=axis, leaf=f" of {case.paths[i]}" if case.paths[i] else "", factors=factors)
+    return None
 
 
-def _factor(mine: np.ndarray, other: np.ndarray, limit: float) -> Fitted | float | None:
-    """The factor between two slices; 0 where one of them is, None where there is none."""
-    found = scale_fit([mine], [other], [limit])
-    if found is None:
+def rows(case: Case) -> Guess | None:
+    """Along some axis of one leaf each slice is wrong throughout, in more than one entry, or right; or one is wrong."""
+    if not case.usable or len(case.failing) != 1:
         return None
-    c, spread, _ = found
-    if not (np.abs(mine - c * other) <= limit * (1 + abs(c)) + spread * np.abs(other)).all():
-        return None
-    return 0.0 if abs(c) <= 2 * spread else Fitted.of(c, spread)
+    i = case.failing[0]
+    seen, axes = _seen(case, i), range(case.wrong[i].ndim)
+    for axis in axes[:-1] if len(axes) > 2 else ():
+        rest = tuple(k for k in axes if k != axis)
+        wrong, counted = case.wrong[i].sum(axis=rest), seen.sum(axis=rest)
+        hit = wrong > 0
+        whole = (wrong[hit] == counted[hit]).all() or (hit.sum() == 1 < len(hit) - 1)
+        if (wrong[hit] > 1).all() and whole and (counted[~hit] > 1).any():
+            where = ", ".join(str(k) for k in np.flatnonzero(hit)[:5])
+            zero = ", it is 0" if not np.compress(hit, case.ours[i], axis).any() else ""
+            values = {"where": where, "axis": axis, "leaf": f" of {case.paths[i]}" if case.paths[i] else ""}
+            text = f"only index {{where}} along axis {{axis}}{{leaf}} is wrong in {{rule}}{zero}; the rest agrees"
+            return guess("row", text, **values)
+    return None
 
 
 def one_leaf(case: Case) -> Guess | None:
@@ -79,43 +103,3 @@ def one_leaf(case: Case) -> Guess | None:
     return guess(
         "one leaf", "only {leaf} is wrong in {rule}; {others}", leaf=case.paths[case.failing[0]], others=others
     )
-
-
-def direction(case: Case) -> Guess | None:
-    """The error of a matrix has rank one: ours − theirs = c u v' with unit vectors.
-
-    The second singular value of what rounding adds is at most that matrix's Frobenius norm.
-    """
-    if not case.usable or not case.matrix:
-        return None
-    error = case.joined(case.error)
-    if min(error.shape) < 3 or error.size > 2**22:
-        return None
-    values = np.linalg.svd(error, compute_uv=False)
-    noise = float(np.sqrt(sum(e.size * case.limit(i) ** 2 for i, e in enumerate(case.error))))
-    noise += 2.0**-50 * float(values[0])  # of the decomposition itself
-    if not values[1] <= noise < values[0] / 16:
-        return None
-    return guess(
-        "direction",
-        "looks like {rule} is wrong in one direction only: the error is a matrix of rank one and size {size}, to "
-        "within {rest} of it",
-        size=Fitted.of(float(values[0]), noise),
-        rest=f"{values[1] / values[0]:.0e}",
-    )
-
-
-def asymmetric(case: Case) -> Guess | None:
-    """A Hessian that is not its own transpose, where the right one is."""
-    if not case.usable or case.suspect.kind not in ("hvp", "hessian"):
-        return None
-    ours, limits = (
-        case.joined(case.ours),
-        case.joined([np.full(e.shape, case.limit(i)) for i, e in enumerate(case.error)]),
-    )
-    skew = np.abs(ours - ours.T)
-    if not (skew > limits + limits.T).any():
-        return None
-    i, j = (int(k) for k in np.unravel_index(int(skew.argmax()), skew.shape))
-    entries = f"entry ({i}, {j}) is {ours[i, j]:.6g} and entry ({j}, {i}) is {ours[j, i]:.6g}"
-    return guess("asymmetric", "{rule} is not symmetric: {entries}", entries=entries)

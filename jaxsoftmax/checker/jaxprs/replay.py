@@ -84,7 +84,7 @@ class Replay:
             return widen(np.asarray(atom.val, dtype if whole else None))
 
         wide = [list(map(widen, values)) for values in (consts, args)]
-        return evaluate(jaxpr, wide[1], self._equation, consts=wide[0], literal=literal)
+        return evaluate(jaxpr, wide[1], self.equation, consts=wide[0], literal=literal)
 
     def _inner(self, jaxpr: Any, consts: Sequence[Any] = ()) -> Callable[..., list[Any]]:
         """A jaxpr inside an equation (closed or, in remat and shard_map, open) as a function."""
@@ -92,7 +92,8 @@ class Replay:
             return lambda *args: self.run(jaxpr.jaxpr, jaxpr.consts, args)
         return lambda *args: self.run(jaxpr, consts, args)
 
-    def _equation(self, eqn: Any, given: list[Any]) -> list[Any]:
+    def equation(self, eqn: Any, given: list[Any]) -> list[Any]:
+        """The outputs of one equation."""
         name, params = eqn.primitive.name, eqn.params
         if name in _CALLS:
             self.rules += [name] if name in _CUSTOM else []

@@ -10,13 +10,14 @@ from jaxsoftmax.checker.report.entries import Entry, UlpHistogram, bar_lines
 from jaxsoftmax.checker.report.finding import Finding
 from jaxsoftmax.checker.report.verdict import VERDICTS, Family, Says, VerdictName, gravest, verdict_on
 from jaxsoftmax.reporting.blocks import Document, Facts, Line, Paragraph, Picture, Table, Title
+from jaxsoftmax.reporting.digits import told_apart
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.reporting.row import Row, rows_table
 
 DiagnosisName = Literal[
     "constant factor", "missing regulariser", "wrong term", "transpose", "permutation", "shift", "gauge",
-    "sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "direction", "asymmetric",
+    "sample weight", "stop gradient", "kink", "dtype", "one leaf", "entry", "row", "asymmetric",
     "nonlinear", "indefinite", "nonfinite", "resolution",
 ]  # fmt: skip
 TONES = dict.fromkeys(VERDICTS, "doubt") | {"AGREE": "good", "DISAGREE": "bad"}
@@ -228,7 +229,6 @@ class CrossCheckReport(Report):
 
 
 def _line(e: Entry) -> Line:
-    # Nine digits tell two float32 numbers apart.
     ulps = f"{e.ulps:.3g}" if e.ulps < 1e4 else f"{e.ulps:.1e}"
-    numbers = (f"{e.ours:.9g}", f"{e.theirs:.9g}", f"{e.error:.1e}", f"{e.tolerance:.1e}", ulps)
+    numbers = (*told_apart(e.ours, e.theirs, 9), f"{e.error:.1e}", f"{e.tolerance:.1e}", ulps)
     return Line((f"{e.quantity} {e.path}".rstrip(), *numbers))

@@ -14,7 +14,7 @@ EQUIVALENT: dict[str, str] = {name: reason for part in _PARTS for name, reason i
 
 # A second name that states the same error truly; `diagnosis` stays the one wanted. A roll is a permutation; a penalty
 # that is wrong on one leaf or row concerns that leaf or row alone; a constant mean, norm or normaliser is a stopped
-# gradient, and the Jacobian of that error can have rank one; a lost constant is also a lost term.
+# gradient, or a missing projection; a lost constant is also a lost term.
 ALSO_TRUE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
@@ -29,8 +29,7 @@ ALSO_TRUE: dict[str, tuple[str, ...]] = {
         ("permutation",),
     ),
     **dict.fromkeys(("layer-norm-no-mean", "layer-norm-score-no-mean"), ("stop gradient",)),
-    **dict.fromkeys(("softmax-map-not-centred", "normalise-unprojected"), ("direction",)),
-    **dict.fromkeys(("lse-hessian-no-outer", "lse-hvp-no-outer"), ("stop gradient",)),
+    **dict.fromkeys(("lse-hessian-no-outer", "lse-hvp-no-outer"), ("gauge",)),
     **dict.fromkeys(
         (
             "labels-no-penalty",
@@ -52,7 +51,6 @@ ALSO_TRUE: dict[str, tuple[str, ...]] = {
     "self-hessian-blocks": ("shift",),
     "trajectory-swapped": ("shift",),
     "gamma-hessian-skew": ("entry",),
-    "rosenbrock-hessian-entry": ("direction",),
 }
 _BY_NAME = {entry.name: entry for entry in MUTANTS}
 

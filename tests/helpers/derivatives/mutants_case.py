@@ -26,7 +26,6 @@ DIAGNOSES = (
     "one leaf",
     "entry",
     "row",
-    "direction",
     "asymmetric",
     "nonlinear",
     "indefinite",

@@ -103,8 +103,10 @@ MUTANTS = (
         "lse-hessian-entry", "logsumexp", "entry", after("hessian", lambda H: H.at[1, 4].add(0.1).at[4, 1].add(0.1))
     ),
     Mutant("softmax-hvp-class", "softmax-loss", "row", after("hvp", lambda g: g.at[2].multiply(0.9))),
-    Mutant("lse-hessian-no-outer", "logsumexp", "direction", only("hessian", lambda x: jnp.diag(jax.nn.softmax(x)))),
-    Mutant("lse-hvp-no-outer", "logsumexp", "direction", only("hvp", lambda x, v: jax.nn.softmax(x) * v)),
+    Mutant(
+        "lse-hessian-no-outer", "logsumexp", "stop gradient", only("hessian", lambda x: jnp.diag(jax.nn.softmax(x)))
+    ),
+    Mutant("lse-hvp-no-outer", "logsumexp", "stop gradient", only("hvp", lambda x, v: jax.nn.softmax(x) * v)),
     Mutant("softmax-hvp-uncentred", "softmax-loss", "unnamed", only("hvp", uncentred_hvp)),
     Mutant("softmax-hessian-upper", "softmax-loss", "asymmetric", only("hessian", upper_blocks_hessian)),
     Mutant("softmax-hessian-targets", "softmax-loss", "asymmetric", only("hessian", targets_in_hessian)),

@@ -270,7 +270,7 @@ MUTANTS = (
         only("vjp", lambda x, ct, scale: zoo.rms_norm_vjp(x, ct, jnp.ones_like(scale))),
     ),
     Mutant("normalise-unprojected", "normalise", "stop gradient", only("jvp", unprojected)),
-    Mutant("normalise-reflected", "normalise", "direction", only("vjp", over_projected)),
+    Mutant("normalise-reflected", "normalise", "unnamed", only("vjp", over_projected)),
     Mutant("cosine-unprojected", "cosine", "one leaf", only("gradient", cosine_unprojected)),
     Mutant(
         "cosine-swapped",

@@ -293,7 +293,7 @@ MUTANTS = (
     Mutant(
         "softmax-map-rank-one",
         "softmax-map",
-        "direction",
+        "unnamed",
         only(
             "jvp",
             lambda z, v, t: (
