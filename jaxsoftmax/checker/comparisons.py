@@ -41,6 +41,10 @@ def compare_rules(
     curvature = None
     first = session
     for kind, name, traced in rules:
+        if not given and traced is not rules[0].traced and not first.clock.allows():
+            reason = f"no time was left in the budget of {first.clock.budget.seconds:g} s"
+            first.findings.append(not_compared("", Subject(name), reason))
+            continue
         if first.branched and kind not in ("gradient", "value_and_gradient"):
             if settled is not None and settled.route == DIFFERENCES:
                 reason = "the function is known by its values alone: only a gradient can be held to them"

@@ -332,6 +332,18 @@ def test_a_constant_function_agrees_with_a_zero_gradient_only():
 def test_a_spent_budget_still_compares_every_entry_of_the_gradient():
     report = crosscheck(f, X, gradient=lambda x: g(x).at[2].multiply(1.01), budget=1e-3)
     assert report.verdict == "DISAGREE" and not named(report, "gradient")[0].passed
+    assert any("no time was left in the budget to name the error" in note for note in report.notes)
+
+
+def test_a_spent_budget_says_what_of_a_functions_own_rules_was_not_checked():
+    @jax.custom_jvp
+    def cube(x):
+        return jnp.sum(x**3)
+
+    cube.defjvp(lambda primals, tangents: (cube(*primals), jnp.sum(3 * primals[0] ** 2 * tangents[0])))
+    report = crosscheck(cube, X, budget=1e-3)
+    assert report.verdict == "NOT CHECKED" and named(report, "jax.grad of fun")[0].passed
+    assert [row.note for row in report.statements if row.passed is None][-1].startswith("no time was left")
 
 
 def test_weakly_typed_and_python_scalars_are_points():

@@ -67,6 +67,9 @@ def name_diagnoses(session: Session, truth: Truth | None) -> list[Diagnosis]:
     for suspect in () if demoted else session.suspects:
         if out and (suspect.kind == "hvp" and nonlinear):
             continue  # its columns are no matrix
+        if not session.clock.allows():
+            session.note("no time was left in the budget to name the error")
+            break
         # One error of a function's own rule shows in all that JAX derives from it.
         new = [found for found in _explained(session, suspect, truth) if found not in said]
         out += [found.about(suspect.name) for found in new]
