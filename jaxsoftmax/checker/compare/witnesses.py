@@ -146,12 +146,15 @@ def check_at_the_point(session: Session, kind: str, name: str, traced: Traced, o
     tolerance = 2 * apart + 2.0**-20 * float(np.max(np.abs([left, right]), initial=0.0)) + rounding
     second, names = kind in ("hvp", "hessian"), EntryNames(session)
     shape = (session.point.size, -1) if kind == "hessian" else (-1, 1)
+    ours, theirs, limit = (part.reshape(shape) for part in (here, middle, tolerance))
     compare_matrices(
         session,
         "second order" if second else "first order",
         Subject(name, Aspect.CONTINUITY),
         "its mean on both sides",
-        *(part.reshape(shape) for part in (here, middle, tolerance)),
+        ours,
+        theirs,
+        limit,
         0.0,
         (lambda i: f"output {i}") if kind == "jvp" else names,
         names if kind == "hessian" else (lambda i: "a random direction"),

@@ -76,7 +76,7 @@ class Flat:
             live = [] if eqn is None else [j for j, a in enumerate(eqn.invars) if self.flows(a)]
             split = name in _SUMS or name == "concatenate"
             passed = (name in _PASS or name == "div") and live == [0]
-            if not (split or passed or (name == "mul" and len(live) == 1)):
+            if eqn is None or not (split or passed or (name == "mul" and len(live) == 1)):
                 if edge is not None and edge not in found:
                     found.append(edge)
                 return
@@ -90,10 +90,11 @@ class Flat:
 
     def text(self, place: Any) -> str:
         """A variable in words, by the primitive that made it and its shape; of an edge also who uses it."""
-        eqn = self.jaxpr.eqns[place[0]] if isinstance(place, tuple) else None
-        atom = place if eqn is None else eqn.invars[place[1]]
+        atom, use = place, ""
+        if isinstance(place, tuple):
+            eqn = self.jaxpr.eqns[place[0]]
+            atom, use = eqn.invars[place[1]], f" where {eqn.primitive.name} uses it"
         maker = next((e.primitive.name for e in self.jaxpr.eqns if atom in e.outvars), "input")
-        use = "" if eqn is None else f" where {eqn.primitive.name} uses it"
         return f"the {maker} of shape {tuple(atom.aval.shape)}{use}"
 
 

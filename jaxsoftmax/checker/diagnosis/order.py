@@ -161,12 +161,15 @@ def _identities(failed: list[Finding], out: list[Diagnosis], *, custom: bool) ->
     """Symmetry and definiteness, when the comparisons that say so failed."""
     found = []
     for finding in failed:
-        ours, theirs, path = (finding.check.worst.get(k) for k in ("ours", "theirs", "path"))
+        worst = finding.check.worst
         if finding.subject.aspect is Aspect.SEMIDEFINITE:
-            text = f"the smallest value of v'Hv / v'v that was found is {ours:.6g}, below 0 by more than rounding"
+            text = (
+                f"the smallest value of v'Hv / v'v that was found is {worst['ours']:.6g}, below 0 by more than rounding"
+            )
             found.append(Diagnosis("indefinite", text))
         elif finding.subject.aspect is Aspect.SYMMETRY and not out and not custom:
-            text = f"{finding.subject.rule}: {' and '.join(told_apart(ours, theirs))} at {path}"
+            both = " and ".join(told_apart(worst["ours"], worst["theirs"]))
+            text = f"{finding.subject.rule}: {both} at {worst['path']}"
             found.append(Diagnosis("asymmetric", text))
     return list(dict.fromkeys(found))
 

@@ -64,9 +64,10 @@ def row_factors(case: Case) -> Guess | None:
     for axis in range(case.error[i].ndim - 1):
         mine, other = (np.moveaxis(a[i], axis, 0).reshape(a[i].shape[axis], -1) for a in (case.ours, case.theirs))
         fits = [scale_fit([a], [b], [case.limit(i)]) for a, b in zip(mine, other, strict=True)]
-        if len(fits) < 2 or any(fit is None or fit[2] < 2 for fit in fits):
+        sure = [fit[:2] for fit in fits if fit is not None and fit[2] >= 2]
+        if len(fits) < 2 or len(sure) < len(fits):
             continue
-        c, spread = np.array([fit[:2] for fit in fits]).T[:, :, None]
+        c, spread = np.array(sure).T[:, :, None]
         if (np.abs(mine - c * other) <= case.limit(i) * (1 + np.abs(c)) + spread * np.abs(other)).all():
             text = "looks like each slice of {rule} along axis {axis}{leaf} has a factor of its own: {factors}"
             factors = ", ".join(f"{float(x):.4g}" for x in c[:5, 0]) + (", …" if len(c) > 5 else "")
