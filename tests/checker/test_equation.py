@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from helpers.stages import fast
 from jaxsoftmax.checker.assertions import assert_derivatives
 from jaxsoftmax.checker.choice import choose_call
 from jaxsoftmax.checker.compare.jacobian import read_outputs
@@ -55,7 +56,7 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("kind", ["hvp", "hessian"])
+@pytest.mark.parametrize("kind", fast(["hvp", "hessian"], 1))
 @pytest.mark.parametrize(("verdict", "second"), RULES.values(), ids=RULES)
 def test_second_order_of_a_root(kind, verdict, second):
     rule = {"hvp": lambda a, v: second(a) * v, "hessian": lambda a: second(a)[None, None]}[kind]
@@ -121,7 +122,7 @@ def test_a_solver_that_stops_early_leaves_two_right_derivatives(name):
     assert any("(relative) off its root" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("wrap", [lambda e: e, AtRoot])
+@pytest.mark.parametrize("wrap", fast([lambda e: e, AtRoot], 1))
 def test_three_derivatives_and_the_differences_are_those_of_the_root(wrap):
     at = np.float64(2.0)
     call, traced, _ = choose_call(bisected, (at,), {}, None, has_aux=False, rules=True)

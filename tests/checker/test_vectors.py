@@ -34,6 +34,7 @@ def test_a_vector_rule_wrong_in_second_order_only_disagrees():
     assert report.diagnoses[0].name == "stop gradient"
 
 
+@pytest.mark.slow
 def test_a_vector_rule_right_in_both_orders_agrees():
     report = crosscheck(softplus(hold=False), X)
     assert report.verdict == "AGREE", report

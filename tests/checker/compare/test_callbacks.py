@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from helpers.stages import fast
 from jaxsoftmax.checker.crosscheck import crosscheck
 
 X = np.array([0.5, -1.0, 2.0])
@@ -47,7 +48,7 @@ ERRORS = {"right": "AGREE", "factor 2": "DISAGREE", "one entry": "DISAGREE"}
 
 
 @pytest.mark.parametrize(("error", "verdict"), ERRORS.items(), ids=ERRORS)
-@pytest.mark.parametrize("make", [with_jvp, with_vjp])
+@pytest.mark.parametrize("make", fast([with_jvp, with_vjp], 0))
 def test_a_rule_around_a_callback_is_held_to_values(make, error, verdict):
     report = crosscheck(make(error), X)
     assert report.verdict == verdict, str(report)
@@ -99,6 +100,7 @@ def test_values_that_are_nowhere_finite_agree_with_nothing():
     assert crosscheck(fun, X, jvp=lambda x, v: v).verdict == "NOT CHECKED"
 
 
+@pytest.mark.slow
 def test_a_kink_is_left_out():
     """|x| at 0 in one entry: whatever the rule says there is no error, and elsewhere it is."""
 

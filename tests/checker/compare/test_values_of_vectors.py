@@ -7,6 +7,7 @@ import pytest
 from jax.scipy import special
 
 import jaxsoftmax as js
+from helpers.stages import fast
 
 A = np.array([0.7, 2.5])
 S = np.array([[3.0, 1.0], [1.0, 2.0]])
@@ -17,7 +18,7 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", fast(FUNCTIONS, 1))
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (2.0, "DISAGREE")])
 def test_a_rule_without_a_bound_is_decided_by_values(name, factor, verdict):
     fun = FUNCTIONS[name]
@@ -25,6 +26,7 @@ def test_a_rule_without_a_bound_is_decided_by_values(name, factor, verdict):
     assert report.verdict == verdict, str(report)
 
 
+@pytest.mark.slow
 def test_no_infinite_tolerance_passes():
     """A doubled gradient of the eigenvalues' sizes, whose rounding nobody bounds."""
     fun = lambda M: jnp.sum(jnp.abs(jnp.linalg.eigvals(M)))  # noqa: E731
