@@ -20,6 +20,7 @@ def test_as_many_digits_as_are_needed(first, second, texts):
     assert told_apart(first, second) == texts
 
 
+@pytest.mark.slow
 def test_a_report_tells_its_numbers_apart():
     """In the diagnosis, and in the table of the worst entries."""
     at = np.array([0.5, -1.0, 2.0])
