@@ -24,6 +24,7 @@ _DEAR_EXAMPLES = (
     "jaxsoftmax.verification.run.verify",
     "jaxsoftmax.verification.report.VerifyReport",
     "jaxsoftmax.evidence.crosscheck.compare.crosscheck_problem",
+    "jaxsoftmax.checker.crosscheck.crosscheck",
     "jaxsoftmax.checker.report.result.CrossCheckReport",
     "jaxsoftmax.checker.roundoff.samples.sampled_errors",
     "jaxsoftmax.training.divergence.NoMinimizerWarning",

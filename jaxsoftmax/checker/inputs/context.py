@@ -23,7 +23,7 @@ from jaxsoftmax.checker.inputs.large import leafwise
 from jaxsoftmax.checker.inputs.program import Measured, Program
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.jaxprs.equations import equations, stops_at_a_tolerance
-from jaxsoftmax.checker.report.finding import Finding, Subject, Table, half_digits, only_numbers
+from jaxsoftmax.checker.report.finding import Finding, Subject, Table, half_digits, only_numbers, with_unseen
 from jaxsoftmax.checker.report.verdict import Family
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 
@@ -278,7 +278,8 @@ class Session:
         """(the other side without its NaN, whether there were any): a route that gives NaN says nothing of an entry."""
         found = [only_numbers(*pair) for pair in zip(ours, theirs, strict=True)]
         if count := sum(lost for _, lost in found):
-            self.note(f"{route} is not a number in {count} entries of {rule}: it says nothing of them")
+            entries = f"{count} entr{'y' if count == 1 else 'ies'}"
+            self.note(f"{route} has no value in {entries} of {rule}, which it could not be compared with")
         return [numbers for numbers, _ in found], count > 0
 
     def add(
@@ -309,8 +310,9 @@ class Session:
         unbounded |= any(flag for _, flag in found)
         finding = leafwise(statement, subject.text, route, ours, theirs, tolerances, owns, paths, identity=identity)
         unbounded |= not finding.check.passed and self.iterative
-        unbounded = (unbounded and family is Family.PROGRAM and not self.quick) or (lost and finding.check.passed)
+        unbounded &= family is Family.PROGRAM and not self.quick
         finding = dataclasses.replace(finding, subject=subject, family=family, unbounded=unbounded)
+        finding = with_unseen(finding, lost)
         self.findings.append(finding)
         if table:
             self.tables.append(Table(subject.text, paths, list(ours), list(theirs), list(tolerances)))

@@ -15,7 +15,7 @@ from jaxsoftmax.checker.inputs.context import U64, Session, Suspect
 from jaxsoftmax.checker.inputs.large import LARGE, compare_large
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.finding import Finding, Subject, Table, compare, half_digits, parted
+from jaxsoftmax.checker.report.finding import Finding, Subject, Table, compare, half_digits, parted, with_unseen
 from jaxsoftmax.checker.report.verdict import Family
 
 
@@ -93,9 +93,8 @@ def compare_matrices(
         finding = compare(statement, subject.text, route, ours, theirs, rest, **options)
     if family is Family.PROGRAM:
         unbounded = (unbounded or (not finding.check.passed and session.iterative)) and not session.quick
-    unbounded |= lost and finding.check.passed  # what fails, fails in an entry that is a number
     more: dict[str, Any] = {"subject": subject, "family": family, "unbounded": unbounded}
-    finding = dataclasses.replace(finding, excuse=session.excuse, **more)
+    finding = with_unseen(dataclasses.replace(finding, excuse=session.excuse, **more), lost)
     session.excuse = None
     session.findings.append(finding)
     if table:

@@ -243,6 +243,14 @@ def only_numbers(ours: Any, theirs: Any) -> tuple[Any, int]:
     return np.where(lost, mine, theirs), int(lost.sum())
 
 
+def with_unseen(finding: Finding, lost: bool) -> Finding:
+    """The finding, open where it passed though the other side had no value (NaN) in some entries."""
+    if not (lost and finding.check.passed):
+        return finding  # what fails, fails in an entry that is a number
+    note = "the other side has no value in some entries, which were not checked"
+    return dataclasses.replace(finding, unbounded=True, check=dataclasses.replace(finding.check, note=note))
+
+
 def parted(both: Any, part: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both sides' tolerance as (that of one side, that of the other): the part of the other is no more than the whole.
 

@@ -26,6 +26,7 @@ def everything(W, problem, V, kern):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_second_call_traces_nothing(caplog):
     """Same shapes, dtypes and options: new numbers, strengths, names and host data compile nothing."""
     X, T, s = cases.arrays(CASE)

@@ -177,6 +177,20 @@ def test_where_no_rounding_is_bounded_the_scatter_beside_the_point_is_the_tolera
     assert report.verdict == verdict, str(report)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("at_0", [0.0, np.inf])
+def test_a_curvature_that_grows_towards_the_point_accuses_no_value_at_it(at_0):
+    """The second derivative of |x|^1.5 is 3/4 |x|^-1/2: infinite at 0, where some rules say 0."""
+
+    def hvp(x, v):
+        safe = jnp.where(x == 0, 1.0, jnp.abs(x))
+        return jnp.where(x == 0, at_0 * v if at_0 else 0.0, 0.75 * v / jnp.sqrt(safe))
+
+    report = js.crosscheck(lambda x: jnp.sum(jnp.abs(x) ** 1.5), X, hvp=hvp)
+    assert report.verdict == "NOT CHECKED", str(report)
+    assert any("has no value in 1 entry of hvp" in note for note in report.notes)
+
+
 def test_a_jump_at_the_point_accuses_nobody():
     jumping = lambda x: jnp.sum(jnp.where(x == 0, 5.0, x * 2.0))  # noqa: E731
     report = js.crosscheck(jumping, X, gradient=lambda x: jnp.full_like(x, 2.0))
