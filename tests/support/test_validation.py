@@ -417,3 +417,9 @@ def test_second_derivatives_of_the_loss_are_right_where_jaxlib_miscompiled_them(
     theirs = np.asarray(jax.hessian(js.loss)(W, problem)).reshape(ours.shape)
     # Each side errs by eps·(8 + √N)·Σ|terms| and the logits' part; N terms s y (1 - y) |x|² of size about 1/4.
     assert np.abs(ours - theirs).max() <= 2 * 2.0**-23 * (8 + 1000**0.5) * 1000
+
+
+def test_no_key_is_the_key_0():
+    """No key is made for it: that would compile a program."""
+    drawn = [_checks.random_generator(key).random(4).tolist() for key in (None, jax.random.key(0))]
+    assert drawn[0] == drawn[1]
