@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 # One row a module: the place of every public name. A new public name is added here and under TYPE_CHECKING below.
 _NAMES_IN = {
     "problem.problem": ("Problem",),
+    "problem.rounded_columns": ("RoundedDataWarning",),
     "calculus.penalties.l2": ("L2",),
     "calculus.penalties.log_cosh": ("LogCosh",),
     "calculus.penalties.self_regularizer": ("SelfRegularizer",),
@@ -121,6 +122,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .evidence.spectrum.probe import probe_convexity as probe_convexity
     from .evidence.spectrum.report import ConvexityReport as ConvexityReport
     from .problem.problem import Problem as Problem
+    from .problem.rounded_columns import RoundedDataWarning as RoundedDataWarning
     from .proof.checkers.dispatch import check_certificate as check_certificate
     from .proof.existence.decide import decide_existence as decide_existence
     from .proof.existence.status import Existence as Existence

@@ -15,6 +15,7 @@ import numpy as np
 from jaxsoftmax.problem import arrays as _arrays
 from jaxsoftmax.problem import exact_targets as _targets
 from jaxsoftmax.problem.regularizers import as_regularizers, cast_strengths
+from jaxsoftmax.problem.rounded_columns import warn_of_rounded_columns
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import flag, is_traced, kind_of, require_x64, show, warn_if_miscompiling
 
@@ -133,6 +134,7 @@ def problem_fields(
     host_s, device_s = _weights(sample_weight, N, compute, X)
     cast, given_strengths = strengths(regularizer, compute)
     names = columns if feature_names is None else names_tuple(feature_names, given_D, "feature_names", "column of X")
+    warn_of_rounded_columns(host_X, storage, names, stacklevel=4)
     if names is not None:
         names = tuple(map(str, names)) + (("intercept",) if intercept else ())
     return {

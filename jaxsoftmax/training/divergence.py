@@ -23,10 +23,11 @@ class NoMinimizerWarning(UserWarning):
     """
 
 
-def verdict_on_divergence(problem: Problem, seconds: float, stacklevel: int = 3) -> Any:
+def verdict_on_divergence(problem: Problem, seconds: float, newton: bool = False, stacklevel: int = 3) -> Any:
     """Decide existence within about the time that the run took, and warn with the verdict; returns it, or None.
 
-    None where the problem no longer has its data as given (one rebuilt by JAX).
+    `newton` says that the run was as good as Newton's method, which the advice then does not name. None where the
+    problem no longer has its data as given (one rebuilt by JAX).
     """
     if problem.host is None or problem.host.regularizer is None:
         warnings.warn(
@@ -40,9 +41,10 @@ def verdict_on_divergence(problem: Problem, seconds: float, stacklevel: int = 3)
 
     verdict = decide_existence(problem, budget=max(1.0, seconds))
     if verdict.attained:
+        other = "train in float64" if newton else "use method='newton'"
         text = (
             "fit: the weights keep growing, but a minimiser exists (proved, S10): it is far away or badly conditioned. "
-            "Centre and scale the features, or use method='newton'."
+            f"Centre and scale the features, or {other}."
         )
     elif verdict.attained is None:
         text = (

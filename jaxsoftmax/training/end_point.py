@@ -1,7 +1,8 @@
-"""What can be said at the end point of a run, in float64: S13's q, the gap, and separation (S12).
+"""What is said at the end of a run, in float64 on the data as given: loss, gradient, S13's q, the gap, separation.
 
 Everything here is an evaluation in floating point, not a proof: the numbers are right up to rounding, for which q makes
-an allowance. The stored device numbers are taken as they are (a float32 problem is widened exactly).
+an allowance. Whatever the loop computed in, the problem here is in float64 and made from the numbers given
+(`columns.exactly_in_columns`); all functions but `radius_factor` are called with x64 on.
 """
 
 from __future__ import annotations
@@ -13,23 +14,24 @@ import jax
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
-from jaxsoftmax.calculus.loss.derivatives import gradient
+from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import helmert, null_space
 from jaxsoftmax.calculus.loss.objective import logits
 from jaxsoftmax.calculus.loss.penalty_sum import holding, penalty_gradient, penalty_hvp, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
-from jaxsoftmax.problem.dtypes import widened
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.methods.newton import DENSE_LIMIT
 
 
 class EndPoint(NamedTuple):
-    """Float64 evaluations at W; None where the dense Hessian was not formed."""
+    """Float64 evaluations at W; the last three are None where the dense Hessian was not formed."""
 
-    q: float | None  # S13's β‖g‖/μ, inf where μ is not resolved
-    gap: float | None  # λ²/2, λ the Newton decrement
-    spread: float | None  # range ρ of the logits of the full Newton step (S8)
+    loss: float
+    gradient: np.ndarray  # (C, D)
+    q: float | None = None  # S13's β‖g‖/μ, inf where μ is not resolved
+    gap: float | None = None  # λ²/2, λ the Newton decrement
+    spread: float | None = None  # range ρ of the logits of the full Newton step (S8)
 
 
 def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray | None = None) -> float:
@@ -101,7 +103,7 @@ def _ratio_off_the_gauge(
     return existence_ratio(eigenvalues, kernel_dim, radius_factor(problem, scale), norms, rounding)
 
 
-def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray) -> float:
+def _whole_space_ratio(problem: Problem, W: np.ndarray, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray) -> float:
     """S13's q with log-cosh (S21b), whose Hessian couples the gauge directions with the rest: the whole space is used.
 
     Coordinates: rows of an orthogonal C × C matrix whose last row is 1ᵀ/√C; in them the features are scaled by σ, in
@@ -113,7 +115,7 @@ def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.n
     C, D = g.shape
     Q = helmert(C)
     last = np.full((1, C), 1 / math.sqrt(C))
-    acting = wide.replace(regularizer=tuple(p for p, _ in holding(wide)))
+    acting = problem.replace(regularizer=tuple(p for p, _ in holding(problem)))
     point = jax.numpy.asarray(W)
     slopes = np.asarray(penalty_gradient(point, acting))
     h = np.asarray(penalty_hvp(point, acting, jax.numpy.ones_like(point)))  # their Hessians are diagonal
@@ -130,36 +132,32 @@ def _whole_space_ratio(wide: Problem, W: np.ndarray, scaled: np.ndarray, g: np.n
     rounding = C * D * np.finfo(float).eps * float(eigenvalues[-1])
     dual = np.vstack([(Q @ g) / scale, last @ slopes / tau])
     norms = np.array([np.sum(dual * dual), 0.0])
-    return existence_ratio(eigenvalues, null_space(wide).dim, radius_factor(wide, scale, tau), norms, rounding)
+    return existence_ratio(eigenvalues, null_space(problem).dim, radius_factor(problem, scale, tau), norms, rounding)
 
 
-def evaluate(problem: Problem, W: Any) -> EndPoint:
-    """The float64 evaluations at W; nothing but None when C·D > DENSE_LIMIT.
+def evaluate(problem: Problem, W: np.ndarray) -> EndPoint:
+    """The evaluations at float64 weights W (C, D) of a float64 problem; no Hessian is formed when C·D > DENSE_LIMIT.
 
     S13 in its scaled form: ‖V‖_Σ = ‖VΣ‖ with Σ powers of two near the columns' root mean squares, ‖g‖_* = ‖gΣ⁻¹‖.
     """
+    value, slope = value_and_gradient(W, problem)
+    loss, g = float(value), np.asarray(slope)
     if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
-        return EndPoint(None, None, None)
+        return EndPoint(loss, g)
     scale = feature_scale(problem)
     k = null_space(problem)
-    with jax.enable_x64(True):
-        wide = widened(problem)
-        W64 = np.asarray(W, np.float64)
-        g = np.asarray(gradient(W64, wide))
-        H = np.asarray(hessian(W64, wide).to_dense())
-        V = -np.asarray(solve_on_complement(jax.numpy.asarray(H), jax.numpy.asarray(g), complement_projectors(wide, k)))
-        spread = float(max_logit_range(wide, jax.numpy.asarray(V)))
+    H = hessian(W, problem).to_dense()
+    V = -np.asarray(solve_on_complement(H, slope, complement_projectors(problem, k)))
+    spread = float(max_logit_range(problem, jax.numpy.asarray(V)))
     inverse = np.tile(1.0 / scale, problem.C)
-    scaled = H * inverse[:, None] * inverse[None, :]
-    gauge_dim = k.gauge.shape[1]
+    scaled = np.asarray(H) * inverse[:, None] * inverse[None, :]
     if not np.all(np.isfinite(scaled)):
-        return EndPoint(math.inf, None, None)
+        return EndPoint(loss, g, math.inf)
     if any(penalty.concordance is not None for penalty, _ in holding(problem)):
-        with jax.enable_x64(True):
-            q = _whole_space_ratio(wide, W64, scaled, g, scale)
+        q = _whole_space_ratio(problem, W, scaled, g, scale)
     else:
-        q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - gauge_dim)
-    return EndPoint(q, max(0.0, -0.5 * float(np.sum(g * V))), spread)
+        q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - k.gauge.shape[1])
+    return EndPoint(loss, g, q, max(0.0, -0.5 * float(np.sum(g * V))), spread)
 
 
 def separates(problem: Problem, W: Any) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import whitening
-from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
 from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.arrays import place_rows
@@ -27,12 +26,12 @@ from jaxsoftmax.support.validation import (
     require_x64,
     show,
 )
+from jaxsoftmax.training.columns import Columns, exactly_in_columns, in_columns, working_columns
 from jaxsoftmax.training.divergence import verdict_on_divergence
 from jaxsoftmax.training.end_point import evaluate, separates
 from jaxsoftmax.training.judge import history_table, judge
 from jaxsoftmax.training.loop.protocol import Method
-from jaxsoftmax.training.loop.run import NONFINITE, Carry, Limits, Progress, run, scaled_gradient_of
-from jaxsoftmax.training.loop.stopping import gradient_scale
+from jaxsoftmax.training.loop.run import NONFINITE, Carry, Limits, Progress, largest_ratio, run
 from jaxsoftmax.training.measured_rate import measured_rate
 from jaxsoftmax.training.registry import choose
 from jaxsoftmax.training.result import Fit, Status
@@ -98,15 +97,15 @@ def fit(
             features or weights or repeating the samples does not change it. Default eps(dtype)^(2/3).
         max_steps: at least 1; default 200 for Newton's methods, 10 000 for the others.
         W0: (C, D) start, default zeros. The loss does not see the part of W0 in the null space 𝒦 (S6); every method
-            but "rychlik-bb" and those of optax leaves that part as it is.
+            but "rychlik-bb" and those of optax leaves that part as it is (in the columns that it works in).
         key: a JAX random key, needed with `batch_size`; nothing else is random.
         batch_size: samples in a minibatch, 1 to N, for "sgd", "adam" and optax transformations. A step is then an
             epoch, and loss, gradient and tolerance are looked at once an epoch, on all samples.
         learning_rate: for "sgd" (default 1/Λ, the step of S16) and "adam" (default 0.01), greater than 0.
         whiten: train in whitened features, in which the number of steps does not depend on how the features are scaled
             or correlated (S19): first-order methods need this on raw data. It costs a QR factorisation and a copy of X.
-            W, loss, gradient norms and `scaled_gradient` of the result are in the features given; the history's norms,
-            the stopping test and the rates are in the whitened ones. Not with a regulariser.
+            W, loss and gradient norm of the result are in the features given; the stopping test, the history's norms
+            and the rates are in the whitened ones. Not with a regulariser.
         progress: called about four times a second with an object of fields step, max_steps, loss, scaled_gradient and
             seconds.
 
@@ -124,6 +123,13 @@ def fit(
         >>> result = js.fit(problem)
         >>> result.status.name, result.converged, round(result.loss, 4)
         ('GRADIENT_TOLERANCE', True, 2.3475)
+
+    **Precision.** "newton", "newton-cg", "mm" and whitened methods take the same path whatever the features' offsets
+    and units are. They work in shifted columns, made from the numbers given before anything is rounded, where a mean
+    exceeds four standard deviations and no penalty holds the intercept; and in other units (powers of two) where there
+    is no penalty and squares would leave the dtype. The other methods take the features as given. Whatever the method
+    and the compute dtype, what the result says (loss, gradient, gap, `converged`) is evaluated at its W in float64 on
+    the data as given.
 
     Each name's formula and what is guaranteed stand in its file in `training/methods/` (the table in
     `training/registry.py` names it).
@@ -147,29 +153,43 @@ def fit(
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
     kind = np.dtype(problem.dtype).type
     limits = Limits(kind(tolerance), np.int32(most), kind(default))
-    A = whitening(problem, null_space(problem)) if whiten else np.zeros((0, problem.D))
-    inner, U0 = _whitened(problem, start, A) if len(A) else (problem, start)  # X = 0 leaves nothing to whiten
+    columns = working_columns(problem)
+    route = _route(problem, columns, bool(whiten) or chosen.any_columns, bool(whiten), start)
+    inner, U0 = route.problem, route.start
     raw = run(chosen, placement(inner), inner, U0, limits, chosen.constants(inner, key), progress)
     history = history_table(raw)
     rates = _rates(inner, chosen, raw, history, U0)
-    if len(A):
-        raw = _unwhitened(problem, raw, start, U0, A)
-    return _finish(problem, chosen, raw, history, default, rates, began)
+    return _finish(problem, columns, route, chosen, raw, history, limits, rates, began)
 
 
-def _whitened(problem: Problem, W0: Any, A: np.ndarray) -> tuple[Problem, jax.Array]:
-    """The problem in the features X Aᵀ, and the start there."""
-    X = np.asarray(problem.X).astype(np.float64) @ A.T
-    U0 = (np.asarray(W0, np.float64) @ np.linalg.pinv(A)).astype(problem.dtype)
-    return problem.replace(X=place_rows(X.astype(problem.dtype), problem.X)), jax.numpy.asarray(U0)
+class _Route(NamedTuple):
+    """The features that the loop runs in, and the way from its weights and gradients to the working columns."""
+
+    problem: Problem
+    start: Any  # (C, D) there
+    weights: Callable[[Any], np.ndarray]  # of the end point, in the columns given
+    gradient: Callable[[np.ndarray], np.ndarray]  # from a gradient in the working columns
 
 
-def _unwhitened(problem: Problem, raw: Carry, W0: Any, U0: Any, A: np.ndarray) -> Carry:
-    """The end point in the features given: W moves by (U − U₀) A, so that the part of W₀ in the null space stays."""
-    moved = (raw.W.astype(np.float64) - np.asarray(U0)) @ A
-    W = (np.asarray(W0, np.float64) + moved).astype(problem.dtype)
-    value, gradient = map(np.asarray, value_and_gradient(W, problem))
-    return raw._replace(W=W, value=value, gradient=gradient, scale=np.asarray(gradient_scale(problem)))
+def _route(problem: Problem, columns: Columns, anywhere: bool, whiten: bool, W0: Any) -> _Route:
+    """The columns given, the working ones where the method's path is the same in any, or these whitened."""
+    if not anywhere:
+        return _Route(problem, W0, lambda W: np.asarray(W, np.float64), columns.gradient_outward)
+    V0 = columns.inward(W0)
+    if whiten:
+        with jax.enable_x64(True):
+            exact = exactly_in_columns(problem, columns)
+            A = whitening(exact, null_space(exact))
+            X = np.asarray(exact.X) @ A.T
+        if len(A):  # X = 0 leaves nothing to whiten
+            inner = problem.replace(X=place_rows(X.astype(problem.dtype), problem.X))
+            U0 = jax.numpy.asarray((V0 @ np.linalg.pinv(A)).astype(problem.dtype))
+            # The weights move by (U − U₀) A, so that the part of W₀ in the null space stays.
+            moved = lambda U: columns.outward(V0 + (U.astype(np.float64) - np.asarray(U0)) @ A)  # noqa: E731
+            return _Route(inner, U0, moved, lambda g: g @ A.T)
+    inner = in_columns(problem, columns)
+    start = W0 if inner is problem else jax.numpy.asarray(V0.astype(problem.dtype))
+    return _Route(inner, start, columns.outward, lambda g: g)
 
 
 def _rates(
@@ -193,17 +213,25 @@ def _rates(
 
 def _finish(
     problem: Problem,
+    columns: Columns,
+    route: _Route,
     method: Method,
     raw: Carry,
     history: dict[str, np.ndarray],
-    default: float,
+    limits: Limits,
     rates: dict[str, float | None],
     began: float,
 ) -> Fit:
     """Evaluate the end point, decide the status, ask for a verdict where the weights diverge, and pack the result."""
-    end = evaluate(problem, raw.W)
-    small = scaled_gradient_of(raw)
-    code, reason = judge(problem, method, raw, small, end, separates(problem, raw.W), history, default)
+    W = route.weights(raw.W)
+    V = columns.inward(W)
+    with jax.enable_x64(True):
+        exact = exactly_in_columns(problem, columns)
+        end, separated = evaluate(exact, V), separates(exact, V)
+    small = largest_ratio(route.gradient(end.gradient), raw.scale)
+    # A shift of all logits of a class by δ moves a probability by δ/2 at most: what rounding the intercept can do.
+    rounding = float(np.spacing(np.max(np.abs(W[:, -1])))) if columns.shift.any() else 0.0
+    code, reason = judge(method, raw, limits, small, end, separated, rounding, history)
     status = Status(code)
     gap = end.gap
     if gap is None and np.isfinite(raw.decrement):
@@ -211,11 +239,12 @@ def _finish(
     verdict = None
     if status is Status.DIVERGING:
         rates = rates | {"rate_measured": None}
-        verdict = verdict_on_divergence(problem, time.perf_counter() - began, stacklevel=4)
+        verdict = verdict_on_divergence(problem, time.perf_counter() - began, method.any_columns, stacklevel=4)
     return Fit(
-        W=raw.W,
-        loss=float(raw.value),
-        gradient_norm=float(np.linalg.norm(raw.gradient.astype(np.float64))),
+        W=W,
+        loss=end.loss,
+        loss_in_training=float(raw.value),
+        gradient_norm=float(np.linalg.norm(columns.gradient_outward(end.gradient))),
         scaled_gradient=small,
         gap_estimate=gap,
         steps=int(raw.step),

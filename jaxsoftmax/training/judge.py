@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.end_point import EndPoint
 from jaxsoftmax.training.loop.protocol import Method
 from jaxsoftmax.training.loop.run import (
@@ -23,6 +22,7 @@ from jaxsoftmax.training.loop.run import (
     STALLED,
     STEP_LIMIT,
     Carry,
+    Limits,
 )
 
 
@@ -39,20 +39,21 @@ def history_table(raw: Carry) -> dict[str, np.ndarray]:
 
 
 def judge(
-    problem: Problem,
     method: Method,
     raw: Carry,
+    limits: Limits,
     scaled_gradient: float,
     end: EndPoint,
     separated: bool,
+    rounding: float,
     history: dict[str, np.ndarray],
-    default: float,
 ) -> tuple[int, str]:
-    """The status and its meaning in words.
+    """The status and its meaning in words; `scaled_gradient` and `end` are in float64 on the data as given.
 
     Where the loop says that the run ended well, this claims less if W separates the classes or Newton's step from it is
-    still long: then it is DIVERGING. Where S13's q < 1 shows that a minimiser exists, the run cannot be DIVERGING, and
-    the gradient tolerance stands.
+    still long: then it is DIVERGING. It claims less, too, if the gradient reached the tolerance in the loop's numbers
+    but is more than twice as large on the data as given, by more than `rounding`, that of W: then it has STALLED. Where
+    S13's q < 1 shows that a minimiser exists, the run cannot be DIVERGING, and the gradient tolerance stands.
     """
     status = int(raw.status)
     if status == NONFINITE and not np.isfinite(raw.value):
@@ -70,7 +71,10 @@ def judge(
     solved = end.q is not None and end.q < 1
     if status == DIVERGING and solved:
         status = GRADIENT_TOLERANCE
-    at_rest = status in (GRADIENT_TOLERANCE, STALLED, HALTED) and scaled_gradient <= default
+    apart = status == GRADIENT_TOLERANCE and scaled_gradient > 2 * float(limits.tolerance) + rounding
+    if apart:
+        status = STALLED
+    at_rest = status in (GRADIENT_TOLERANCE, STALLED, HALTED) and scaled_gradient <= float(limits.runaway_below)
     stalled = status in (STALLED, HALTED) and _weights_grow(history)
     if (at_rest or stalled) and not solved and not certain and _runs_away(end, history):
         status = DIVERGING
@@ -81,12 +85,17 @@ def judge(
     elif status == HALTED:
         # Not STALLED, which would say that the loss cannot fall further.
         status, words = STEP_LIMIT, method.halt_words
+    elif apart:
+        words = (
+            "The scaled gradient reached the tolerance on rounded numbers; on the data as given it is larger. Train in "
+            "float64, or subtract the features' means."
+        )
     elif status == STALLED:
         words = "The loss cannot fall further in this precision; the gradient is above the tolerance."
     else:
         words = "The scaled gradient reached the tolerance."
     if solved:
-        return status, words + " Converged: a minimiser exists nearby (tested by S13, in float64)."
+        return status, words + " Converged: a minimiser exists nearby (tested by S13, in float64 on the data as given)."
     if certain:
         return status, words + " A minimiser exists (S9, S21); how far away is not known (S13's test did not succeed)."
     return status, words + " Whether a minimiser exists is not known (S13's test did not succeed)."

@@ -50,6 +50,7 @@ class Status(enum.Enum):
 _DATA = (
     "W",
     "loss",
+    "loss_in_training",
     "gradient_norm",
     "scaled_gradient",
     "gap_estimate",
@@ -67,15 +68,18 @@ _META = ("status", "method", "has_intercept", "reason", "existence")
 @partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Fit(Report):
-    """The result of `fit`. Arrays are NumPy, so a float64 result survives leaving an x64 scope.
+    """The result of `fit`. Arrays are NumPy float64, also where JAX's x64 is off.
+
+    What is said about W is evaluated in float64 on the data as given, whatever the compute dtype of the training.
 
     Attributes:
-        W: (C, D) weights in the problem's dtype.
+        W: (C, D) weights: those of the training, translated to the features given.
         status: a `Status`.
         loss: L(W), the sum of S1 plus penalties.
+        loss_in_training: the same as the training computed it: in the compute dtype, of data rounded to it.
         gradient_norm: ‖∇L(W)‖_F.
-        scaled_gradient: max_cd |g_cd| / a_d, the number the tolerance is compared with; a_d = Σ_n s_n|x_nd| + the
-            penalties' scale.
+        scaled_gradient: max_cd |g_cd| / a_d, the number that the tolerance is compared with; a_d = Σ_n s_n|x_nd| + the
+            penalties' scale. In the columns that the training worked in (`fit`).
         gap_estimate: an estimate of L(W) − inf L, half the squared Newton decrement; None where not evaluated.
         steps: steps taken.
         rate_measured: factor per step by which the gradient norm shrank at the end; None where it cannot be measured.
@@ -103,6 +107,7 @@ class Fit(Report):
 
     W: Any
     loss: Any
+    loss_in_training: Any
     gradient_norm: Any
     scaled_gradient: Any
     gap_estimate: Any
@@ -141,13 +146,21 @@ class Fit(Report):
         out |= {"method": self.method, "reason": self.reason, "converged": self.converged}
         return json_ready(out | {"existence": self.existence})
 
+    def _training_gap(self) -> str:
+        """What the loss was in training, where that is another number in the digits that are shown."""
+        difference = self.loss_in_training - self.loss
+        if not math.isfinite(difference) or abs(difference) <= 1e-11 * abs(self.loss):
+            return ""
+        words = f"{abs(difference):.2g} {'more' if difference > 0 else 'less'}"
+        return f" in float64 on the data as given; in training, on rounded numbers, {words}"
+
     def document(self) -> Document:
         """How the run ended, where it ended, and what is known about a minimum there."""
         if not isinstance(self.W, np.ndarray):  # rebuilt by JAX with something else in the leaves
             return [Title(f"Fit(method={self.method!r}, status={self.status.name})")]
         facts = [
             ("weights", f"{self.W.shape}, {self.W.dtype}"),
-            ("loss", f"{self.loss:.12g}"),
+            ("loss", f"{self.loss:.12g}{self._training_gap()}"),
             (
                 "gradient",
                 f"norm {self.gradient_norm:.3g}; scaled, what tol is compared with, {self.scaled_gradient:.3g}",

@@ -6,6 +6,7 @@ Guarded by `tests/verification/test_run.py`.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from jaxsoftmax.datasets.dataset import Dataset
 from jaxsoftmax.datasets.embedded import load_digits, load_iris
 from jaxsoftmax.problem.exact_targets import exact_smoothing
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.rounded_columns import RoundedDataWarning
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import nonnegative_real, one_of, show
 
@@ -153,11 +155,15 @@ def _build(data: Dataset, *, label_smoothing: Any, l2: float, dtype: str) -> Pre
     penalty = L2(l2)
     common["regularizer"] = penalty if l2 else None
     label_smoothing = 0 if label_smoothing is None else label_smoothing
+    with warnings.catch_warnings(record=True) as caught:  # a note of the report says it instead
+        warnings.simplefilter("always", RoundedDataWarning)
+        if data.has_probabilities:
+            problem = Problem(data.X, data.y, **common).smoothed(label_smoothing)
+        else:
+            problem = Problem.from_labels(data.X, data.y, label_smoothing=label_smoothing, **common)
     if data.has_probabilities:
-        problem = Problem(data.X, data.y, **common).smoothed(label_smoothing)
         classes, counts = [str(c) for c in data.classes], None
     else:
-        problem = Problem.from_labels(data.X, data.y, label_smoothing=label_smoothing, **common)
         found, counts = np.unique(data.y, return_counts=True)
         classes, counts = [str(c) for c in found], counts.tolist()
     about = {
@@ -170,4 +176,5 @@ def _build(data: Dataset, *, label_smoothing: Any, l2: float, dtype: str) -> Pre
         "label_smoothing": str(label_smoothing),
         "l2": float(l2),
     }
-    return Prepared(problem, about, data.notes, decimal=data.table is not None)
+    notes = (*data.notes, *(str(each.message) for each in caught))
+    return Prepared(problem, about, notes, decimal=data.table is not None)

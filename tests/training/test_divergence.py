@@ -10,10 +10,10 @@ X = [[0.0], [1.0], [2.0], [3.0]]
 SEPARATED, OVERLAP = [0, 0, 1, 1], [0, 1, 0, 1]
 
 
-def told(problem, seconds=1.0):
+def told(problem, seconds=1.0, **options):
     """The verdict and the text of the warning."""
     with pytest.warns(js.NoMinimizerWarning) as caught:
-        verdict = verdict_on_divergence(problem, seconds)
+        verdict = verdict_on_divergence(problem, seconds, **options)
     return verdict, str(caught[0].message)
 
 
@@ -27,6 +27,9 @@ def test_separated_classes_are_named_with_the_remedy():
 def test_a_minimiser_that_exists_is_not_denied():
     verdict, text = told(js.Problem.from_labels(X, OVERLAP))
     assert verdict.attained and "but a minimiser exists (proved, S10)" in text and "No minimiser" not in text
+    assert "use method='newton'" in text
+    _, after_newton = told(js.Problem.from_labels(X, OVERLAP), newton=True)
+    assert "newton" not in after_newton and "train in float64" in after_newton
 
 
 def test_what_time_left_undecided_is_called_undecided(monkeypatch):

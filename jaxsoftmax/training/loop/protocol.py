@@ -100,6 +100,7 @@ class Method(ABC):
     patience: ClassVar[int] = 100  # idle steps after which the run has STALLED
     monotone: ClassVar[bool] = False  # the theory promises that no step raises the loss: one that does is refused
     linear: ClassVar[bool] = True  # near a minimiser the gradient contracts by a factor a step, which can be measured
+    any_columns: ClassVar[bool] = False  # the path is the same however features are scaled or, with them, shifted
     halt_words: ClassVar[str] = ""  # what the method's own stop means; "" where it has none
 
     def suits(self, problem: Problem) -> bool:

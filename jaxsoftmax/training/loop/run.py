@@ -272,11 +272,11 @@ def run(
 
 
 def _progress(carry: Carry, limits: Limits, began: float) -> Progress:
-    small, seconds = scaled_gradient_of(carry), time.perf_counter() - began
+    small, seconds = largest_ratio(carry.gradient, carry.scale), time.perf_counter() - began
     return Progress(int(carry.step), int(limits.max_steps), float(carry.value), small, seconds)
 
 
-def scaled_gradient_of(carry: Carry) -> float:
-    """The number that the tolerance is compared with, on the host."""
-    gradient, scale = np.asarray(carry.gradient), np.asarray(carry.scale)
+def largest_ratio(gradient: Any, scale: Any) -> float:
+    """max_cd |g_cd| / a_d, the number that the tolerance is compared with, on the host."""
+    gradient, scale = np.asarray(gradient), np.asarray(scale)
     return float(np.max(np.abs(gradient[:, scale > 0]) / scale[scale > 0], initial=0.0))

@@ -28,6 +28,7 @@ class MajorizeMinimize(Method):
     name: ClassVar[str] = "mm"
     patience: ClassVar[int] = 100  # as for "gd", in the metric of M
     monotone: ClassVar[bool] = True
+    any_columns: ClassVar[bool] = True
 
     def constants(self, problem: Problem, key: Any) -> Majorant:
         """M⁺, on the host in float64."""

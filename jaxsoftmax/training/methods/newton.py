@@ -30,6 +30,7 @@ class Newton(Method):
     patience: ClassVar[int] = 5
     monotone: ClassVar[bool] = True
     linear: ClassVar[bool] = False
+    any_columns: ClassVar[bool] = True
 
     def suits(self, problem: Problem) -> bool:
         """Up to DENSE_LIMIT weights."""

@@ -42,6 +42,7 @@ class NewtonCG(Method):
     patience: ClassVar[int] = 5
     monotone: ClassVar[bool] = True
     linear: ClassVar[bool] = False
+    any_columns: ClassVar[bool] = True
 
     def constants(self, problem: Problem, key: Any) -> Majorant:
         """The preconditioner M⁺, on the host in float64."""

@@ -1,0 +1,167 @@
+"""The columns that a fit works in: far offsets and odd units taken out, so that they cost no digits.
+
+With u_d = (x_d − m_d)/σ_d the logits are the same numbers in other letters,
+
+    z = Σ_d w_d x_d + b = Σ_d (w_d σ_d) u_d + (b + Σ_d w_d m_d),
+
+so weights translate both ways: by powers of two, which is exact, and in the intercept, which is rounded once. The u are
+made on the host from the numbers given, before anything is rounded to the compute dtype. Any m is right that no penalty
+sees, any σ where there is no penalty; the ones chosen are those that matter.
+
+Guarded by `tests/training/test_columns.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.problem.arrays import place_rows
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.regularizers import cast_strengths
+
+FAR = 4.0  # a mean of more than this many standard deviations costs more than two bits: it is taken out
+_BLOCK = 2**20  # entries of X widened at a time
+
+
+class Columns(NamedTuple):
+    """The offsets m and the units σ of the D columns, float64; 0 and 1 for the intercept and for what stays as it is.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.training.columns import working_columns
+        >>> problem = js.Problem.from_labels(np.float32([[1000.0], [1001.0], [1002.0]]), [0, 1, 0])
+        >>> columns = working_columns(problem)
+        >>> columns.shift.tolist(), columns.inward([[1.0, -1000.0], [0.0, 0.0]]).tolist()
+        ([1001.0, 0.0], [[1.0, 1.0], [0.0, 0.0]])
+    """
+
+    shift: np.ndarray
+    unit: np.ndarray
+
+    @property
+    def as_given(self) -> bool:
+        """Whether nothing is shifted or scaled."""
+        return not self.shift.any() and bool((self.unit == 1).all())
+
+    def inward(self, W: Any) -> np.ndarray:
+        """Weights of the columns given, (C, D), as weights of these: float64, the intercept rounded once."""
+        W = np.asarray(W, np.float64)
+        inner = W * self.unit
+        return inner if not self.shift.any() else _with_intercept(inner, W, self.shift)
+
+    def outward(self, V: Any) -> np.ndarray:
+        """Weights of these columns, (C, D), as weights of the columns given: float64, the intercept rounded once."""
+        V = np.asarray(V, np.float64)
+        W = V / self.unit
+        return W if not self.shift.any() else _with_intercept(W, W, -self.shift)
+
+    def gradient_outward(self, g: np.ndarray) -> np.ndarray:
+        """The gradient in the columns given from that in these: ∂L/∂w_d = σ_d ∂L/∂v_d + m_d ∂L/∂b."""
+        return g * self.unit + g[:, -1:] * self.shift
+
+    def matrix(self, problem: Problem, dtype: Any) -> np.ndarray:
+        """X in these columns, (N, D), from the numbers given: computed in float64, then rounded to `dtype`."""
+        X = _given(problem)
+        out = np.ones((problem.N, problem.D), dtype)
+        width = X.shape[1]
+        for rows, block in _blocks(X):
+            out[rows, :width] = (block - self.shift[:width]) / self.unit[:width]
+        return out
+
+
+def _with_intercept(W: np.ndarray, slopes: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """W with the intercept column b + Σ_d slopes_d shift_d, the sum exact and rounded once."""
+    W = W.copy()
+    moved = np.flatnonzero(shift)
+    offsets = [Fraction(float(m)) for m in shift[moved]]
+    for row, given in zip(W, slopes, strict=True):
+        if not np.isfinite(given).all():
+            row[-1] += given @ shift
+            continue
+        terms = (Fraction(float(w)) * m for w, m in zip(given[moved], offsets, strict=True))
+        row[-1] = _rounded(sum(terms, Fraction(float(row[-1]))))
+    return W
+
+
+def _rounded(number: Fraction) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+def _given(problem: Problem) -> np.ndarray:
+    """X as given, without the column of ones; the stored numbers where JAX has rebuilt the problem."""
+    if problem.host is not None:
+        return problem.host.X
+    return np.asarray(problem.X)[:, : problem.D - int(problem.intercept)]
+
+
+def _blocks(X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    rows = max(1, _BLOCK // max(1, X.shape[1]))
+    for start in range(0, len(X), rows):
+        here = slice(start, start + rows)
+        yield here, X[here].astype(np.float64)
+
+
+def working_columns(problem: Problem) -> Columns:
+    """The columns to work in: m the mean where it is far from 0, σ a power of two where squares would leave the dtype.
+
+    Means are far beyond FAR standard deviations (of the samples that take part). They stay where there is no intercept
+    or a penalty acts on it, units where there is any penalty: it is in the units given.
+    """
+    X, live = _given(problem), np.asarray(problem.sample_weight) > 0
+    width, count = X.shape[1], int(live.sum())
+    total, low, high = np.zeros(width), np.full(width, np.inf), np.full(width, -np.inf)
+    shift, unit = np.zeros(problem.D), np.ones(problem.D)
+    with np.errstate(all="ignore"):  # what leaves the doubles here is left as it is
+        for rows, block in _blocks(X):
+            block = block[live[rows]]
+            total += block.sum(axis=0)
+            low = np.minimum(low, block.min(axis=0, initial=np.inf))
+            high = np.maximum(high, block.max(axis=0, initial=-np.inf))
+        mean = np.clip(total / count, low, high)
+        squares = np.zeros(width)
+        for rows, block in _blocks(X):
+            squares += ((block[live[rows]] - mean) ** 2).sum(axis=0)
+        acting = [p for p in problem.regularizer if p.strength > 0]
+        if problem.intercept and not any(p.penalize_intercept for p in acting):
+            far = np.abs(mean) > FAR * np.sqrt(squares / count)
+            shift[:width] = np.where(far & np.isfinite(mean), mean, 0.0)
+        if not acting:
+            moved = shift[:width]
+            exponent = np.frexp(np.maximum(np.abs(low - moved), np.abs(high - moved)))[1]
+            odd = np.abs(exponent) > jnp.finfo(problem.dtype).maxexp // 4
+            unit[:width] = np.ldexp(1.0, np.where(odd, np.clip(exponent, -1000, 1000), 0))
+    return Columns(shift, unit)
+
+
+def in_columns(problem: Problem, columns: Columns) -> Problem:
+    """The problem in these columns, in its own dtypes; `problem` itself where they are those given."""
+    if columns.as_given:
+        return problem
+    X = columns.matrix(problem, problem.X.dtype)
+    return problem.replace(X=place_rows(X, problem.X))
+
+
+def exactly_in_columns(problem: Problem, columns: Columns) -> Problem:
+    """The data as given in these columns, in float64 (x64 must be on), whatever the compute dtype.
+
+    Where JAX has rebuilt the problem, the stored numbers are the data.
+    """
+    host = problem.host
+    if host is None or host.regularizer is None:
+        parts = (problem.T, problem.sample_weight, problem.regularizer)
+        T, s, penalties = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float64), parts)
+    else:
+        T = problem.T if problem.dtype == np.float64 else host.targets.rounded(np.dtype(np.float64))
+        s = np.ones(problem.N) if host.sample_weight is None else host.sample_weight.astype(np.float64)
+        penalties = cast_strengths(host.regularizer, np.dtype(np.float64))
+    leaves = jax.tree.map(jnp.asarray, (columns.matrix(problem, np.float64), T, s, penalties))
+    return Problem.tree_unflatten((problem.intercept, "float64"), leaves)
