@@ -22,7 +22,7 @@ from jaxsoftmax.training.registry import check_method, choose
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, existence_words, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
-from jaxsoftmax.verification.points import draw
+from jaxsoftmax.verification.points import draw, stored
 from jaxsoftmax.verification.report import DatasetReport, VerifyReport, in_order
 from jaxsoftmax.verification.rows_crosscheck import crosscheck_rows
 from jaxsoftmax.verification.rows_derivatives import check_positivity_and_kernel, check_self_concordance
@@ -112,7 +112,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     result = fit_quietly(problem, method, max_steps=steps)
     if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
         raise KeyboardInterrupt
-    fitted = np.asarray(result.W, np.float64)
+    fitted = stored(result.W, problem)
     at = "fitted W" if result.converged else "last W"
     tell(f"{name}: cross-checking the derivatives at the {at}")
     crosscheck_at_fit = crosscheck_problem(problem, fitted, key=key)

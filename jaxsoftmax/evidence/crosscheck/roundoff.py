@@ -139,8 +139,9 @@ class Model:
         delta = gamma * (np.abs(X) @ np.abs(self.W).T)
         top = Z.argmax(axis=1)[:, None]
         d = Z - np.take_along_axis(Z, top, 1)
-        e = np.exp(d)
-        np.put_along_axis(e, top, 0.0, 1)
+        rest = d.copy()
+        np.put_along_axis(rest, top, -np.inf, 1)
+        e = np.exp(rest)
         others = e.sum(axis=1, keepdims=True)
         np.put_along_axis(e, top, 1.0, 1)
         Y = e / (1.0 + others)
@@ -148,11 +149,19 @@ class Model:
         np.put_along_axis(complement, top, others / (1.0 + others), 1)
         if not self.compensated:
             delta = delta + u * np.abs(d)
-        odds = np.minimum(delta + delta.max(axis=1, keepdims=True), _EXP_LIMIT)
-        change = np.expm1(odds)
-        dy = np.minimum(Y * complement * change, np.maximum(Y, complement)) + self.tiny
-        dlog = np.minimum(odds, complement * change) + self.tiny
-        return Rows(X, T, s, Z, Y, complement, np.log1p(others) - d, gamma, dy, dlog)
+        neg_log = np.log1p(others) - d
+        odds = delta + delta.max(axis=1, keepdims=True)
+        # (1 − y)(e^E − 1). A large E meets factors that underflow, and is added to their logarithms instead.
+        log_complement = np.log1p(-np.minimum(Y, 0.5))
+        largest = rest.max(axis=1, keepdims=True)
+        log_others = largest + np.log(np.exp(rest - largest).sum(axis=1, keepdims=True))
+        np.put_along_axis(log_complement, top, log_others - np.log1p(others), 1)
+        near, large = complement * np.expm1(np.minimum(odds, 1.0)), odds > 1.0
+        change = np.where(large, np.exp(np.minimum(log_complement + odds, _EXP_LIMIT)), near)
+        step = np.where(large, np.exp(np.minimum(log_complement + odds - neg_log, 0.0)), Y * near)
+        dy = np.minimum(step, np.maximum(Y, complement)) + self.tiny
+        dlog = np.minimum(odds, change) + self.tiny
+        return Rows(X, T, s, Z, Y, complement, neg_log, gamma, dy, dlog)
 
     def log_size(self, rows: Rows) -> np.ndarray:
         """The magnitude that -log y is accurate relative to: itself, or |lse| + |z| for the plain difference."""

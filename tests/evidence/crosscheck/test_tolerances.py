@@ -1,5 +1,7 @@
 """evidence/crosscheck/tolerances.py: sound on measured errors, tight against worst cases, and the issue's figure."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -154,6 +156,27 @@ def test_large_logit_errors_keep_the_tolerance_finite_and_sound():
     problem = js.Problem(np.concatenate([X, -X]), np.eye(2), dtype="float32")
     rows = next(iter(model(np.array([[1.0], [0.0]]) * 1e-3, problem).blocks()))
     assert np.isfinite(rows.dy).all() and (rows.dy <= 1.0 + 1e-30).all()
+
+
+@pytest.mark.parametrize("gap", [0.5, 30.0, 600.0, 6000.0])
+@pytest.mark.parametrize("over", [0.01, 0.9, 1.1, 40.0, 1e6])
+def test_logit_errors_of_any_size_propagate_soundly(gap, over):
+    """S1: the worst |dz| <= delta, against a probability that underflows and one that rounds to 1; in logarithms.
+
+    Rows of logits (gap, 0, -1) whose delta is `over` beside it: the moved probabilities are within dy and dlog.
+    """
+    eps = float(np.finfo(np.float32).eps)
+    size = over / (2 * eps)  # x = (size, 1), w = (1, -size): the logit cancels, delta = 2 (eps/2) 2 size = 2 over
+    W = np.array([[1.0, gap - size], [1.0, -size], [1.0, -1.0 - size]])
+    problem = js.Problem(np.float32([[size, 1.0]]), np.eye(3)[:1])
+    rows = next(iter(model(W, problem).blocks()))
+    delta = rows.gamma * (np.abs(rows.X) @ np.abs(W).T)
+    assert delta.max() > over
+    for signs in itertools.product([-1.0, 1.0], repeat=3):
+        Z = rows.Z + delta * signs
+        moved = Z - (Z.max() + np.log(np.exp(Z - Z.max()).sum()))  # log y
+        assert (np.abs(np.exp(moved) - np.exp(-rows.neg_log)) <= rows.dy + 1e-14).all()
+        assert (np.abs(moved + rows.neg_log) <= rows.dlog + 1e-14 * (1 + np.abs(moved))).all()
 
 
 def test_tolerances_scale_with_eps_and_see_only_the_terms():
