@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import json
 import math
 import multiprocessing
 import pathlib
@@ -160,9 +161,12 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], object
     torch, began = peers_derivatives.torch_version(), time.perf_counter()
     checkers = tuple(name for name in CHECKERS if name in options.checkers and (torch or name != "gradcheck"))
     items, absent = chosen(options.only, DTYPES if options.dtype == "both" else (options.dtype,), options.every)
+    total, before = len(items), done_before(options.out) if options.resume else {}
+    rows = [(item, before[item.label]) for item in items if item.label in before]
+    items = [item for item in items if item.label not in before]
     size = max(1, min(RECYCLE, math.ceil(len(items) / options.jobs)))
     parts = [items[start : start + size] for start in range(0, len(items), size)]
-    rows, result = [], {}
+    result: dict[str, Any] = {}
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         for part in pool.map(lambda part: rows_of(part, checkers), parts):
             rows += part
@@ -174,7 +178,8 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], object
                 "torch": torch,
                 "libraries": libraries(),
                 "items of absent libraries": absent,
-                "items done": f"{len(rows)} of {len(items)}",
+                "items done": f"{len(rows)} of {total}",
+                "items of earlier runs": len(before),
                 "wall_s": round(time.perf_counter() - began, 1),
                 "targets": foreign_summary.targets(found),
                 **found,
@@ -183,6 +188,11 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], object
             print(f"  {result['items done']} items, {result['wall_s']:.0f} s", flush=True)
             keep(result)
     return result
+
+
+def done_before(path: pathlib.Path) -> dict[str, Any]:
+    """The items of an earlier run, stopped for want of time; none where there is no such file."""
+    return json.loads(path.read_text())["items"] if path.exists() else {}
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
@@ -194,6 +204,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th item")
     parser.add_argument("--dtype", choices=(*DTYPES, "both"), default="both")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once (default 2)")
+    parser.add_argument("--resume", action="store_true", help="keep the items that --out has already")
     parser.add_argument("--out", type=pathlib.Path, default=here / "results" / "foreign.json", metavar="FILE")
     options = parser.parse_args(words)
     if unknown := set(options.checkers) - set(CHECKERS):
