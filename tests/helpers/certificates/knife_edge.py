@@ -42,6 +42,11 @@ def knife_edge_set(seed: int, most: int = 200, features: int = 6, classes: int =
     return _points(draw, D, C, on, draw.choice((0, draw.randint(1, most - on))))
 
 
+def sized_set(seed: int, points: int, features: int, classes: int) -> PointSet:
+    """The same of one size, D + 3 points on the hyperplane."""
+    return _points(random.Random(seed), features, classes, features + 3, points - features - 3)
+
+
 def _points(draw: random.Random, D: int, C: int, on: int, off: int) -> PointSet:
     """In tenths. The last coefficient of the hyperplane is 1: every choice of the others has its point on it."""
     while True:
