@@ -126,7 +126,7 @@ def exchange_cost(A: np.ndarray, support: np.ndarray) -> float:
     if p * m > _LARGEST:
         return np.inf
     size = max(integer_bits(A), 1) * m / 64  # words of a determinant
-    return (1e-7 * p * m + 1e-8 * m**3) * (1 + 0.02 * size)
+    return p * m * (3e-7 + 5e-9 * size) + 1.5e-7 * m**3
 
 
 class _Forms(NamedTuple):
