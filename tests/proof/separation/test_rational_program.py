@@ -72,6 +72,20 @@ def test_a_wrong_start_changes_no_answer(monkeypatch, proposal):
         assert np.array_equal(decided(*problem), separated)
 
 
+def test_no_exchange_leaves_the_set_where_the_sum_is_maximised(monkeypatch):
+    """The form that becomes tight first takes the place: every form stays ≥ −b, so the sum grows and the method ends."""
+    heights, whole = [], rational_program._first_tight
+
+    def watched(slopes, above):
+        heights.append(min(above.tolist()))
+        return whole(slopes, above)
+
+    monkeypatch.setattr(rational_program, "_first_tight", watched)
+    for seed in range(8):
+        decided(*with_ones(knife_edge.planar_set(seed)))
+    assert len(heights) > 10 and min(heights) == 0
+
+
 def test_pairs_known_to_be_separated_are_left_out():
     """Whatever part of 𝒫 is known: the rest is found, and G is 0 on all of it."""
     for seed in range(30):
