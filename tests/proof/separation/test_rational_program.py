@@ -73,7 +73,7 @@ def test_a_wrong_start_changes_no_answer(monkeypatch, proposal):
 
 
 def test_no_exchange_leaves_the_set_where_the_sum_is_maximised(monkeypatch):
-    """The form that becomes tight first takes the place: every form stays ≥ −b, so the sum grows and the method ends."""
+    """The form that becomes tight first takes the place: every form stays ≥ −b, so the sum grows and it ends."""
     heights, whole = [], rational_program._first_tight
 
     def watched(slopes, above):
