@@ -34,8 +34,8 @@ def with_ones(found: knife_edge.PointSet) -> tuple[np.ndarray, np.ndarray]:
 
 def test_tiny_problems_are_all_decided():
     """Hard, soft and mixed targets, dependent columns, duplicates, absent classes: 𝒫 with its proof for each."""
-    kinds = [kind(decided(*problem), problem[1]) for problem in map(tiny.tiny_problem, range(100))]
-    assert min(kinds.count(name) for name in ("none", "complete", "quasi-complete")) > 10
+    kinds = [kind(decided(*problem), problem[1]) for problem in map(tiny.tiny_problem, range(50))]
+    assert min(kinds.count(name) for name in ("none", "complete", "quasi-complete")) > 5
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def test_a_wrong_start_changes_no_answer(monkeypatch, proposal):
         V, G = whole(A, support, pairs, end)
         return (-V, -G) if proposal == "the opposite" else (rng.standard_normal(V.shape), rng.standard_normal(G.shape))
 
-    problems = [tiny.tiny_problem(seed) for seed in range(20)]
+    problems = [tiny.tiny_problem(seed) for seed in range(10)]
     problems += [with_ones(knife_edge.planar_set(seed)) for seed in (0, 1)]
     expected = [decided(*problem) for problem in problems]
     monkeypatch.setattr(rational_program, "solve_program", proposed)
@@ -88,7 +88,7 @@ def test_no_exchange_leaves_the_set_where_the_sum_is_maximised(monkeypatch):
 
 def test_pairs_known_to_be_separated_are_left_out():
     """Whatever part of 𝒫 is known: the rest is found, and G is 0 on all of it."""
-    for seed in range(30):
+    for seed in range(12):
         A, support = tiny.tiny_problem(seed)
         whole = decided(A, support)
         one_less = whole.copy()
