@@ -1,7 +1,7 @@
 """Sets of points whose ties are decimal: as doubles, their last bits decide; and an exact oracle for the plane.
 
-Points on a hyperplane a·x = c with tenths as coordinates, labelled at random, and more points off it, on the side of
-their class. As decimals such a set is separated by the hyperplane, with ties. As doubles the points on it are moved by
+Points on a hyperplane a·x = c with tenths as coordinates, of all classes, and more points off it, on the side of their
+class. As decimals such a set is separated by the hyperplane, with ties. As doubles the points on it are moved by
 about 2⁻⁵³ of their size, and what they then allow is decided by bits that floating-point arithmetic cannot see.
 """
 
@@ -35,39 +35,37 @@ def planar_set(seed: int) -> PointSet:
 
 
 def knife_edge_set(seed: int, most: int = 200, features: int = 6, classes: int = 4) -> PointSet:
-    """Up to so many points, features and classes, some points on a hyperplane between two groups of classes."""
+    """Up to so many points, features and classes; 2 D to 4 D points on a hyperplane between two groups of classes."""
     draw = random.Random(seed)
     D, C = draw.randint(2, features), draw.randint(2, classes)
-    on = max(C, draw.randint(D + 1, D + 6))
+    on = draw.randint(2 * D, 4 * D)
     return _points(draw, D, C, on, draw.choice((0, draw.randint(1, most - on))))
 
 
 def sized_set(seed: int, points: int, features: int, classes: int) -> PointSet:
-    """The same of one size, D + 3 points on the hyperplane."""
-    return _points(random.Random(seed), features, classes, features + 3, points - features - 3)
+    """The same of one size, 3 D points on the hyperplane."""
+    return _points(random.Random(seed), features, classes, 3 * features, points - 3 * features)
 
 
 def _points(draw: random.Random, D: int, C: int, on: int, off: int) -> PointSet:
-    """In tenths. The last coefficient of the hyperplane is 1: every choice of the others has its point on it."""
-    while True:
-        normal = [draw.choice((-3, -2, -1, 0, 1, 2, 3)) for _ in range(D - 1)] + [1]
-        order = draw.sample(range(D), D)
-        upper = set(draw.sample(range(C), draw.randint(1, C - 1)))
-        level = draw.randint(5, 60)
-        points, labels = [], []
-        for _ in range(on):
-            first = [draw.randint(0, 30) for _ in range(D - 1)]
-            last = level - sum(a * x for a, x in zip(normal, first, strict=False))
-            points.append([*first, last])
-            labels.append(draw.randrange(C))
-        for _ in range(off):
-            point = [draw.randint(-30, 60) for _ in range(D)]
-            above = sum(a * x for a, x in zip(normal, point, strict=True)) - level
-            points.append(point if above else [*point[:-1], point[-1] + 1])
-            labels.append(draw.choice([c for c in range(C) if (c in upper) == (above >= 0)]))
-        if set(labels) == set(range(C)):
-            X = np.array(points)[:, order] / 10
-            return PointSet(X, np.array(labels))
+    """In tenths. The last coefficient of the hyperplane is 1: every choice of the others has its point on it.
+
+    Along the first coordinate the points on it take the classes in turn, so that few are separated within it.
+    """
+    normal = [draw.choice((-3, -2, -1, 1, 2, 3)), *(draw.randint(-3, 3) for _ in range(D - 2)), 1]
+    order = draw.sample(range(D), D)
+    upper = set(draw.sample(range(C), draw.randint(1, C - 1)))
+    level = draw.randint(5, 60)
+    points, labels = [], []
+    for k, first in enumerate(sorted([draw.randint(0, 30) for _ in range(D - 1)] for _ in range(on))):
+        points.append([*first, level - sum(a * x for a, x in zip(normal, first, strict=False))])
+        labels.append(k % C)
+    for _ in range(off):
+        point = [draw.randint(-30, 60) for _ in range(D)]
+        above = sum(a * x for a, x in zip(normal, point, strict=True)) - level
+        points.append(point if above else [*point[:-1], point[-1] + 1])
+        labels.append(draw.choice([c for c in range(C) if (c in upper) == (above >= 0)]))
+    return PointSet(np.array(points)[:, order] / 10, np.array(labels))
 
 
 def _rank_is_full(X: np.ndarray) -> bool:
