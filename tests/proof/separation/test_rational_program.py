@@ -61,7 +61,9 @@ def test_a_wrong_start_changes_no_answer(monkeypatch, proposal):
     def proposed(A, support, pairs, end):
         if proposal == "nothing":
             return None
-        V, G = whole(A, support, pairs, end)
+        solved = whole(A, support, pairs, end)
+        assert solved is not None
+        V, G = solved
         return (-V, -G) if proposal == "the opposite" else (rng.standard_normal(V.shape), rng.standard_normal(G.shape))
 
     problems = [tiny.tiny_problem(seed) for seed in range(10)]
