@@ -233,7 +233,7 @@ class Certificate(Report):
             dropped = f"without {len(self.dropped)}, exact combinations of the others on samples of positive weight"
             facts.append(("columns", f"{dropped}; their weights are 0"))
         loose = ", the above times the least squared scale: the least eigenvalue may be far larger"
-        loose = loose if proof.curvature.exponents.any() else ""
+        loose = loose if len(set(proof.curvature.exponents.tolist())) > 1 else ""
         pace = f"1 − {_gain(self.rate_bound)}"
         facts += [
             ("data", f"{data.N} samples, {columns} columns{of_rank}, {data.C} classes"),
