@@ -103,6 +103,7 @@ def _fails(_: Callable[..., Any]) -> Callable[..., Any]:
 FEATURE, SEPARATE = Switch(Search, "_one_feature", _not_final), Switch(Search, "_separate", _not_final)
 FACE, PAIR = Switch(Search, "_face", _not_final), Switch(Search, "_overlap", _not_final)
 PROGRAM, REDUCED = Switch(Search, "_program", _not_final), Switch(Search, "_reduced_program", _not_final)
+RATIONAL = Switch(Search, "_rational_program", _not_final)
 VARIANTS: dict[str, tuple[Switch, ...]] = {
     "thresholds": (FEATURE,),
     "hinge search": (SEPARATE,),
@@ -115,7 +116,9 @@ VARIANTS: dict[str, tuple[Switch, ...]] = {
     "pairs: peeling": (Switch(overlapping_pair, "peeled", _one_stage),),
     "linear program": (PROGRAM,),
     "LLL columns": (REDUCED,),
+    "rational program": (RATIONAL,),
     "linear program, LLL columns": (PROGRAM, REDUCED),
+    "linear program, LLL columns, rational program": (PROGRAM, REDUCED, RATIONAL),
     "linear program, LLL columns, pairs": (PROGRAM, REDUCED, PAIR),
     "linear program, LLL columns, face fits": (PROGRAM, REDUCED, FACE),
 }

@@ -30,6 +30,7 @@ CASES = (
     "ablation",
     "corruption",
     "soundness",
+    "knife_edge",
     "certify",
     "certify_soundness",
     "import_cost",

@@ -45,10 +45,12 @@ def decide_existence(
     4. the residual of a fit, corrected exactly to multipliers G with GᵀX = 0 (S10): attained, or no more separates;
     5. two classes whose convex hulls meet (the Gordan variant of S10): not complete;
     6. the linear program S11 by HiGHS, its solution rounded to an exact one; if that fails, again with columns that a
-       lattice reduction has made short, for columns that are dependent but for their last bits.
+       lattice reduction has made short, for columns that are dependent but for their last bits;
+    7. the same program in rational arithmetic, for ties that floating point cannot tell, such as points of a table on
+       one line, read as doubles: it decides every data set that is small enough for the budget.
 
     The data are read exactly as given (`problem.host`); floating point only proposes, and what is returned has been
-    verified with integers. Stages 4 to 6 need python-flint (the extra `exact`).
+    verified with integers. Stages 4 to 7 need python-flint (the extra `exact`).
 
     Args:
         problem: a Problem that still has its data as given (not one rebuilt by JAX).

@@ -15,6 +15,7 @@ from jaxsoftmax.proof.existence.status import Existence, Separation
 from jaxsoftmax.proof.overlap.face_fit import fit_face
 from jaxsoftmax.proof.overlap.multipliers import exact_multipliers
 from jaxsoftmax.proof.separation.linear_program import Recession, solve_recession
+from jaxsoftmax.proof.separation.rational_program import exchange_cost, solve_rationally
 from jaxsoftmax.proof.separation.reduced_columns import reduced_columns, reduction_cost
 from jaxsoftmax.proof.separation.thresholds import Found, one_feature_directions
 
@@ -24,6 +25,8 @@ LARGE = 1500  # weights C·K from which a fit of all classes costs more than a p
 TALL = 50  # samples a column from which overlap is likelier than complete separation
 VERY_LARGE = 2 * 10**7  # entries of X from which a search for complete separation costs more than two classes' overlap
 _SECONDS_AN_ENTRY = 3e-8  # of X, to convert and to scale
+_EXCHANGES = 10  # of the simplex method in rational arithmetic: with less time for it, it is not begun
+_RATIONAL_SHARE = 0.8  # of the time left, which two overlapping classes also need
 _NEEDS_FLINT = "Exact solving needs python-flint: pip install 'jaxsoftmax[exact]'."
 
 
@@ -74,6 +77,7 @@ class Search:
         stages += [
             ("linear program (S11)", self._program),
             ("the same in reduced columns (S11)", self._reduced_program),
+            ("the same in rational arithmetic (S11)", self._rational_program),
         ]
         stages += [] if large else [pair]
         if not self.exact:
@@ -194,13 +198,35 @@ class Search:
         V = None if found.V is None else integer_product(found.V, U.T)
         return self._conclude(found._replace(V=V), "the linear program in reduced columns, rounded exactly (S11)")
 
-    def _conclude(self, found: Recession, how: str) -> bool:
+    def _rational_program(self) -> bool:
+        """Once more where floating point cannot tell what is a tie: every number of the program is a rational."""
+        A, support = self.data.integers, self.data.support
+        seconds = _RATIONAL_SHARE * self._remaining()
+        cost = _EXCHANGES * exchange_cost(A, support)
+        if cost > seconds:
+            self.budget_spent = self.budget_spent or cost < math.inf
+            limit = "for the budget" if cost < math.inf else "to be begun"
+            self.failures.append(f"the linear program in rational arithmetic is too large {limit}")
+            return False
+        found = solve_rationally(A, support, self.separated, seconds)
+        failure = "the time for the linear program in rational arithmetic ended"
+        if self._conclude(found, "the linear program in rational arithmetic (S11)", failure):
+            return True
+        self.budget_spent = True
+        return False
+
+    def _conclude(
+        self,
+        found: Recession,
+        how: str,
+        failure: str = "the solution of the linear program could not be rounded to an exact one",
+    ) -> bool:
         self._take(found.V)
         if self._complete(how):
             return True
         allowed = self.pairs & ~self.separated
         if found.G is None or not self._certify(found.G, allowed):
-            self.failures.append("the solution of the linear program could not be rounded to an exact one")
+            self.failures.append(failure)
             return False
         self.G = found.G
         if self.V is None:

@@ -17,6 +17,7 @@ __all__ = ["exact_multipliers"]
 # one; a rough one may need more.
 _SCALES = [(bits, 1) for bits in (0, 2, 4, 6, 8, 10, 12, 15, 19, 24, 32, 48)] + [(bits, 8) for bits in (4, 10, 18, 30)]
 _LARGEST_COUPLED = 2**24  # entries of the matrix of a coupled system
+_LARGEST_VALUE = 2.0**62  # of a rounded entry, an int64
 _WEIGHT_FLOOR = 2.0**-30  # of a row, relative to the largest: the scaled matrix stays of full rank in floating point
 
 
@@ -183,6 +184,8 @@ def _corrected(
             lifted = close(np.where(positive, np.maximum(spread, step), spread))
             # The weighted projection spreads over all rows what the lifted entries and the inexact fit leave.
             spread = lifted - W * (Q @ (Q.T @ (lifted / W)))
+        if not (abs(spread) < _LARGEST_VALUE * step).all():  # columns that floats take for dependent: Q is noise
+            continue
         values = np.rint(spread / step).astype(np.int64)
         values = close(np.where(positive, np.maximum(values, 1), values))
         try:

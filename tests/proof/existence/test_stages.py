@@ -31,6 +31,7 @@ def proposes(monkeypatch):
         monkeypatch.setattr(overlapping_pair, "overlapping_pair", lambda *_: G)
         monkeypatch.setattr(separation_search, "separating_weights", lambda *_: None)
         monkeypatch.setattr(search, "solve_recession", lambda A, support, _: Recession(V, None, support & False))
+        monkeypatch.setattr(search, "solve_rationally", lambda A, support, *_: Recession(None, None, support & False))
 
     return put
 
