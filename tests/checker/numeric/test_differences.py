@@ -148,6 +148,33 @@ def test_rounding_is_carried_through_the_tableau():
     assert np.all(found.error_estimate >= found.noise)
 
 
+def test_the_noise_of_one_sided_slopes_is_twice_that_of_a_sample():
+    """Two levels: N(1, 1) = 2·2w/(h/2) + 2w/h = 10w/h from one side, and (4·w/(h/2) + w/h)/3 = 3w/h by both.
+
+    Samples wrong by ±w reach 8w/h from the right: the centre is too small by w and the shorter step's value too large.
+    """
+    w, h, ones = 1e-6, 0.25, np.ones(2)
+    still = extrapolate(Samples(np.float64(1), ones, ones, ones), h, w - 4 * U)
+    assert still.value == still.left == still.right == 0
+    assert float(still.right_error) == pytest.approx(10 * w / h, rel=1e-12)
+    assert float(still.left_error) == pytest.approx(10 * w / h, rel=1e-12)
+    assert float(still.error_estimate) == pytest.approx(3 * w / h, rel=1e-12)
+    assert float(still.noise) == float(still.error_estimate)
+    moved = Samples(np.float64(1 - w), np.array([1 - w, 1 + w]), np.array([1 - w, 1 + w]), (1 - w) * ones)
+    found = extrapolate(moved, h, w)
+    assert abs(float(found.right)) == abs(float(found.left)) == pytest.approx(8 * w / h, rel=1e-6)
+    assert 8 * w / h <= found.right_error
+
+
+def test_the_noise_of_a_central_difference_is_reached():
+    """(4·w/(h/2) + w/h)/3: the signs of a sample's error alternate as the weights of the tableau do."""
+    w, h = 1e-6, 0.25
+    plus = 1 + w * np.array([-1.0, 1.0])
+    found = extrapolate(Samples(np.float64(1), plus, 2 - plus, np.ones(2)), h, w)
+    assert float(found.value) == pytest.approx(3 * w / h, rel=1e-6)
+    assert 3 * w / h <= found.noise <= 3 * w / h * (1 + 1e-6)
+
+
 def test_noise_of_the_argument_is_seen():
     """(10⁶x)² − … of a rounded x: f is computed exactly, but x + hv is rounded, and f is steep."""
     steep = Samples(np.float64(0.0), np.zeros(2), np.zeros(2), np.array([3e-5, -2e-5]))
