@@ -34,7 +34,8 @@ def symmetric_eigenvalue_bounds(M: np.ndarray) -> tuple[float, float]:
 
     With any V and diagonal D, M = V D Vᵀ + E gives λ_max ≤ max(D, 0)(1 + δ) + ‖E‖, and likewise below, where
     δ ≥ ‖VᵀV - I‖. Both norms are bounded by Frobenius norms of the computed residuals plus γ-terms for the products in
-    them; the last subtraction and the norm of n² entries err by γ_(n²) and a few u relative.
+    them; the last subtraction and the norm of n² entries err by γ_(n²) and a few u relative. An entry of V D Vᵀ takes
+    n + 1 roundings; γ_(n+4) leaves one for entries of M that were rounded themselves, u‖M‖ <= u Σ|D|‖v‖².
     """
     n = M.shape[0]
     if n == 0:
@@ -107,8 +108,8 @@ def _weighted(X: np.ndarray, s: np.ndarray, weight: np.ndarray) -> tuple[np.ndar
 
 
 def _outward(value: float, scale: int, direction: float) -> float:
-    """`weight` stands for √g within 2^-50 of itself (`merged_columns`); the power of two comes back."""
-    return float(np.ldexp(value * (1 + (2.0**-50 if direction > 1 else -(2.0**-50))) * direction, scale))
+    """The power of two comes back; `direction`, UP or DOWN, covers 3u of `weight` (`merged_columns`) and a product."""
+    return float(np.ldexp(value * direction, scale))
 
 
 def _gram_error(A: np.ndarray) -> float:
@@ -174,7 +175,7 @@ def _from_scaled_gram(G: np.ndarray, exponent: np.ndarray, lost: float) -> float
     if not np.all(np.isfinite(inverse)):
         return 0.0
     middle = (inverse + inverse.T) / 2
-    top = (symmetric_eigenvalue_bounds(middle)[1] + UNIT_ROUNDOFF * float(np.linalg.norm(middle))) * UP
+    top = symmetric_eigenvalue_bounds(middle)[1] * UP
     # The last subtraction errs by u relative, which the factor below covers.
     residual = (np.eye(D) - G @ K) * up[:, None] * down[None, :]
     size = float(np.linalg.norm((np.abs(G) * up[:, None]) @ (np.abs(K) * down[None, :])))

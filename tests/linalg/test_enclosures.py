@@ -132,9 +132,9 @@ def test_a_dependence_among_few_samples_is_found_among_many_columns():
     assert low >= sigma[10] / 4
 
 
-@pytest.mark.parametrize("value", [0.1, 0.3, 0.7])
+@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3])
 def test_a_long_column_of_equal_entries_is_enclosed(value):
-    """S7a: equal terms round the same way again and again, 600 u of a sum of 10^5 of them: γ grows with N."""
+    """S7a: equal terms round the same way again and again, ±600 u of a sum of 10^5 of them: γ grows with N."""
     N = 10**5
     low, high, full = nonzero_singular_value_bounds(np.full((N, 1), value), np.ones(N))
     assert full
@@ -167,10 +167,16 @@ def test_what_the_gram_matrix_loses_is_taken_off(value):
 
 
 def test_the_weight_of_merged_columns_is_rounded_outwards():
-    """`merged_columns` knows √g within 2^-50 only."""
-    assert enclosures._outward(1.0, 0, DOWN) <= 1 - 2.0**-50
-    assert enclosures._outward(1.0, 0, UP) >= 1 + 2.0**-50
-    assert enclosures._outward(1.0, 3, UP) >= 8 * (1 + 2.0**-50)
+    """`merged_columns` knows √g within 3u, and the product with a power of two given back is rounded too."""
+    u = 2.0**-53
+    for scale in (0, 3, -40):
+        assert enclosures._outward(1.0, scale, DOWN) <= (1 - 4 * u) * 2.0**scale
+        assert enclosures._outward(1.0, scale, UP) >= (1 + 4 * u) * 2.0**scale
+    for c in np.random.default_rng(6).uniform(0.1, 1, 50):
+        kept, weight = merged_columns(np.array([[1.0, c], [2.0, 2 * c]]))
+        exact = 1 + Fraction(c) ** 2
+        assert kept.shape == (2, 1)
+        assert exact * (1 - Fraction(4 * u)) ** 2 <= Fraction(weight[0]) ** 2 <= exact * (1 + Fraction(4 * u)) ** 2
 
 
 def claimed(monkeypatch, M, values, V):
@@ -228,3 +234,19 @@ def test_the_residual_of_an_inverse_is_weighed_in_the_columns_units(monkeypatch)
         patch.setattr(np.linalg, "inv", lambda G: np.array([[1.0, 0.0], [2.0**-12, 1.0]]))
         found = enclosures._from_scaled_gram(np.eye(2), np.array([0, 10]), 0.0)
     assert found**2 == pytest.approx(0.75, rel=1e-6)
+
+
+def test_the_rounding_of_the_residual_of_an_inverse_is_counted(monkeypatch):
+    """G K is computed to γ_D |G||K| only: an error t of the inverse along (1, −1) is lost in it while t is u/e or so.
+
+    G has the eigenvalues e and 2 − e exactly; the bound may not exceed e for whatever inverse.
+    """
+    e = 2.0**-20
+    G = np.array([[1.0, 1 - e], [1 - e, 1.0]])
+    inverse, along = np.array([[1.0, e - 1], [e - 1, 1.0]]) / (e * (2 - e)), np.array([[1.0, -1.0], [-1.0, 1.0]]) / 2
+    for t in np.linspace(0, 4, 81) * 2.0**-53 / e:
+        with monkeypatch.context() as patch:
+            patch.setattr(np.linalg, "inv", lambda _, t=t: inverse - t / e * along)
+            found = enclosures._from_scaled_gram(G, np.zeros(2, int), 0.0)
+        assert e * (1 - 1e-8) <= found**2
+        assert Fraction(found) ** 2 <= Fraction(e)

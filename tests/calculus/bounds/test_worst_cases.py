@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.calculus.bounds.curvature import flattest_softmax_bound
+from jaxsoftmax.calculus.bounds.curvature import _probability_lower_bounds, flattest_softmax_bound
 from jaxsoftmax.linalg.enclosures import EXP_SLACK
 
 EPS = 2.0**-52
@@ -72,6 +72,23 @@ def test_equal_probabilities_are_rounded_down(x64):
         problem = js.Problem(np.array([[1.0, 2.0]]), np.full((1, C), 1 / C))
         bound = Fraction(flattest_softmax_bound(np.zeros((C, 2)), problem))
         assert Fraction(1, C) * (1 - Fraction(2 * EXP_SLACK)) <= bound <= Fraction(1, C)
+
+
+def test_an_exponential_may_be_wrong_by_its_allowance(monkeypatch):
+    """S7b: EXP_SLACK is 8 · 2^-43: one for d's rounding, and exp may err by three in numerator and denominator each."""
+    Z, exp = np.array([[0.0, -3.0, -3.0], [0.0, -600.0, -700.0]]), np.exp
+    exact = [min(softmax(row)) for row in Z.tolist()]
+    monkeypatch.setattr(np, "exp", lambda x: exp(x) * (1 + 3 * 2.0**-43 * np.where(x < 0, 1, -1)))
+    found = np.min(_probability_lower_bounds(Z, np.zeros(2)), axis=1)
+    assert all(0 < Decimal(bound) <= y for bound, y in zip(found.tolist(), exact, strict=True))
+
+
+@pytest.mark.parametrize("gap", np.linspace(742.5, 745.5, 13))
+def test_a_subnormal_probability_counts_as_none(gap, x64):
+    """S7b: the smallest doubles have no digits to round: e^-744 is 10^-323 or 5 · 10^-324, whichever is nearer."""
+    problem = js.Problem(np.array([[1.0]]), np.full((1, 3), 1 / 3))
+    found = flattest_softmax_bound(np.array([[gap], [gap], [0.0]]), problem)
+    assert 0 <= Decimal(found) <= min(softmax([0, 0, -gap]))
 
 
 def test_a_sum_of_many_equal_probabilities_is_counted(x64):

@@ -156,13 +156,13 @@ def test_the_noise_of_one_sided_slopes_is_twice_that_of_a_sample():
     w, h, ones = 1e-6, 0.25, np.ones(2)
     still = extrapolate(Samples(np.float64(1), ones, ones, ones), h, w - 4 * U)
     assert still.value == still.left == still.right == 0
-    assert float(still.right_error) == pytest.approx(10 * w / h, rel=1e-12)
-    assert float(still.left_error) == pytest.approx(10 * w / h, rel=1e-12)
-    assert float(still.error_estimate) == pytest.approx(3 * w / h, rel=1e-12)
+    assert float(still.right_error) == pytest.approx(10 * w / h, rel=1e-12, abs=0)
+    assert float(still.left_error) == pytest.approx(10 * w / h, rel=1e-12, abs=0)
+    assert float(still.error_estimate) == pytest.approx(3 * w / h, rel=1e-12, abs=0)
     assert float(still.noise) == float(still.error_estimate)
     moved = Samples(np.float64(1 - w), np.array([1 - w, 1 + w]), np.array([1 - w, 1 + w]), (1 - w) * ones)
     found = extrapolate(moved, h, w)
-    assert abs(float(found.right)) == abs(float(found.left)) == pytest.approx(8 * w / h, rel=1e-6)
+    assert abs(float(found.right)) == abs(float(found.left)) == pytest.approx(8 * w / h, rel=1e-6, abs=0)
     assert 8 * w / h <= found.right_error
 
 
@@ -171,7 +171,7 @@ def test_the_noise_of_a_central_difference_is_reached():
     w, h = 1e-6, 0.25
     plus = 1 + w * np.array([-1.0, 1.0])
     found = extrapolate(Samples(np.float64(1), plus, 2 - plus, np.ones(2)), h, w)
-    assert float(found.value) == pytest.approx(3 * w / h, rel=1e-6)
+    assert float(found.value) == pytest.approx(3 * w / h, rel=1e-6, abs=0)
     assert 3 * w / h <= found.noise <= 3 * w / h * (1 + 1e-6)
 
 

@@ -76,7 +76,9 @@ def test_a_kernel_of_another_dimension_than_predicted_is_unresolved(counted, pre
 def test_what_counts_as_zero_is_the_resolution_itself():
     """S5, S6: at the resolution an eigenvalue is 0, a little above it is not; below minus it S5 is refuted."""
     for value, verdict in ((1.0, "UNRESOLVED"), (1.001, "CONSISTENT"), (-1.0, "UNRESOLVED"), (-1.001, "REFUTED")):
-        found = judge_symmetric(np.diag([1.0, value * 2.0**-20]), resolution=2.0**-20)
+        # The kernel is counted elsewhere, where none is found.
+        counting = {"counting": np.eye(2), "counting_resolution": 0.5}
+        found = judge_symmetric(np.diag([1.0, value * 2.0**-20]), resolution=2.0**-20, **counting)
         assert found.verdict.value == verdict
 
 
@@ -85,7 +87,7 @@ def test_the_resolution_is_the_derived_one():
     M = np.diag([3.0, -4.0])
     for eps in (EPS, 2.0**-23):
         found = resolution_of(M, samples=25, classes=4, eps=eps)
-        assert found == pytest.approx(eps * (16 + 16 + 5) * 7 + EPS * 2 * 5, rel=1e-12)
+        assert found == pytest.approx(eps * (16 + 16 + 5) * 7 + EPS * 2 * 5, rel=1e-12, abs=0)
 
 
 def test_a_witness_needs_the_second_route():
