@@ -219,7 +219,9 @@ def fft_rule(call: Call, outs: list[Any]) -> Errors:
     norm = jnp.sqrt(jnp.sum(jnp.abs(out) ** 2, axis=axes, keepdims=True)) * math.sqrt(2.0)  # half spectra count twice
     own = 8 * math.log2(max(math.prod(lengths), 2)) * norm
     if call.errors[0] is not None:
-        scale = 1.0 / math.prod(lengths) if "I" in str(call.params["fft_type"]).upper().split(".")[-1] else 1.0
+        kind = call.params["fft_type"]
+        inverse = getattr(kind, "name", str(kind)).upper().rpartition(".")[2].startswith("I")
+        scale = 1.0 / math.prod(lengths) if inverse else 1.0
         own = own + 2 * scale * jnp.sum(call.errors[0], axis=axes, keepdims=True)
     return [jnp.broadcast_to(own, np.shape(out)).astype(zeros(out).dtype)]
 

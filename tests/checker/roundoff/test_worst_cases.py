@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from helpers.stages import fast
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
 
@@ -120,7 +121,15 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("name", OWN)
+QUICK = ("mul", "div", "ninth power", "power -7", "product, complex", "contraction of one", "sum of three")
+
+
+def staged(table):
+    """The names of a table: the quick ones in the fast run, the others with the slow tests."""
+    return fast(table, *[place for place, name in enumerate(table) if name in QUICK])
+
+
+@pytest.mark.parametrize("name", staged(OWN))
 def test_a_rule_counts_its_own_roundings(name):
     """with_errors on exact operands: the bound of the rule's docstring."""
     fun, operands, bound = OWN[name]
@@ -175,7 +184,7 @@ REACHED = {
 }
 
 
-@pytest.mark.parametrize("name", REACHED)
+@pytest.mark.parametrize("name", staged(REACHED))
 def test_the_bound_is_reached_within_a_factor_of_about_two(name):
     """with_errors: |f32 − f64| <= u error in every entry, and at least the stated share of it in some."""
     fun, operands, share = REACHED[name]
