@@ -79,7 +79,7 @@ def unary_rule(call: Call, outs: list[Any]) -> Errors:
     own = k * call.arithmetic.size(out)
     if absolute:
         own = own + jnp.where(jnp.isfinite(jnp.abs(out)), absolute * (jnp.minimum(jnp.abs(value), 1.0)), 0.0)
-        if call.name in ("cos", "lgamma", "digamma", "bessel_i0e"):  # not small where the argument is
+        if call.name in ("lgamma", "digamma"):  # small where the argument is not; cos and i0e are large near 0
             own = jnp.where(jnp.isfinite(jnp.abs(out)), jnp.maximum(own, absolute), own)
     if relative:
         error = total(error, jnp.where(jnp.isfinite(jnp.abs(value)), relative * jnp.abs(value), 0.0))

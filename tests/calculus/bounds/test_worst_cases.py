@@ -180,3 +180,42 @@ def test_bounds_on_condition_and_step_are_rounded_outwards(x64):
         high, low = Fraction(js.curvature_bound(problem)), Fraction(js.curvature_lower_bound(W, problem))
         assert Fraction(js.condition_bound(W, problem)) >= high / low
         assert Fraction(js.descent_step_bound(problem)) * high <= 1
+
+
+def wrong(log, d=2.0**-40):
+    """A logarithm wrong by d of itself, upwards below 2^150 and downwards above: its allowance in the module."""
+    return lambda x: log(x) + d * abs(log(x)) * (1 if x < 2.0**150 else -1)
+
+
+def test_logarithms_may_be_wrong_by_their_allowance(monkeypatch, x64):
+    """S18: x = 2^100 and t = (½, ½) give μ/Λ = ½ from logarithms of σ and Λ that are a hundred times as large."""
+    problem = js.Problem(np.array([[2.0**100]]), np.array([[0.5, 0.5]]))
+    exact = math.log(0.5)
+    monkeypatch.setattr(math, "log", wrong(math.log))
+    assert exact - 1e-9 <= js.log_descent_gain_bound(problem) <= exact
+
+
+def test_logarithms_of_strengths_may_be_wrong_by_their_allowance(monkeypatch, x64):
+    """S18, S21b: αγ = 1 from α = 2^100 and γ = 2^-100, without data: μ = Λ."""
+    problem = js.Problem(
+        np.zeros((1, 1)), np.array([[0.5, 0.5]]), regularizer=js.LogCosh(2.0**100, 2.0**-100, penalize_intercept=True)
+    )
+    monkeypatch.setattr(math, "log", wrong(math.log))
+    assert -1e-9 <= js.log_descent_gain_bound(problem) <= 0
+
+
+@pytest.mark.parametrize("p", [2.0**-2, 2.0**-27])
+def test_logarithms_of_probabilities_may_be_wrong_by_their_allowance(monkeypatch, p, x64):
+    """S18: where W₀ fits t = (p, 1 − p), Δ is small beside its terms, and log δ = log p + (1 − p) log(1 − p)/p or so."""
+    problem = js.Problem(np.array([[1.0]]), np.array([[p, 1 - p]]))
+    W = np.array([[math.log(p)], [math.log1p(-p)]])
+    with localcontext(prec=60):
+        q, y = [Decimal(p), 1 - Decimal(p)], softmax([Fraction(w) for w in W[:, 0].tolist()])
+        divergence = sum((a * (a / b).ln() for a, b in zip(q, y, strict=True)), Decimal(0))
+        exact = min(a.ln() + ((1 - a) * (1 - a).ln() - divergence) / a for a in q)
+    log, calls = np.log, itertools.count()
+    # The two logarithms in Δ are too small, those of the probabilities too large.
+    monkeypatch.setattr(np, "log", lambda x: log(x) + 2.0**-40 * np.abs(log(x)) * (-1 if next(calls) < 2 else 1))
+    found = Decimal(js.log_probability_bound(problem, W))
+    assert next(calls) >= 4
+    assert found <= exact

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 from jax import lax
 
 from helpers.stages import fast
@@ -70,6 +71,7 @@ OWN = {
     "cos near 0": (jnp.cos, (1e-9,), 8.0),
     "sinh": (jnp.sinh, (X,), 16 * np.sinh(X) + 4 * X * np.cosh(X)),
     "lgamma at its zero": (lax.lgamma, (1.0,), 64 + 4 * 0.5772156649015329),
+    "lgamma below its zero": (lax.lgamma, (0.95,), 64 + 4 * 0.95 * abs(scipy.special.digamma(0.95))),
     "atan2": (jnp.arctan2, (X, Y), 16 * np.arctan2(X, Y)),
     "igamma": (lax.igamma, (X, Y), 1024.0),
     "sum of three": (jnp.sum, (FIVE[:3],), 2 * 2.3),
