@@ -33,16 +33,19 @@ def symmetric_eigenvalue_bounds(M: np.ndarray) -> tuple[float, float]:
     """Rigorous (lower, upper) for the eigenvalues of a symmetric float64 matrix, whatever `eigh` returned.
 
     With any V and diagonal D, M = V D Vᵀ + E gives λ_max ≤ max(D, 0)(1 + δ) + ‖E‖, and likewise below, where
-    δ ≥ ‖VᵀV - I‖. Both norms are bounded by Frobenius norms of the computed residuals plus γ-terms for computing them.
+    δ ≥ ‖VᵀV - I‖. Both norms are bounded by Frobenius norms of the computed residuals plus γ-terms for the products in
+    them; the last subtraction and the norm of n² entries err by γ_(n²) and a few u relative. An entry of V D Vᵀ takes
+    n + 1 roundings; γ_(n+4) leaves one for entries of M that were rounded themselves, u‖M‖ <= u Σ|D|‖v‖².
     """
     n = M.shape[0]
     if n == 0:
         return 0.0, 0.0
     values, V = np.linalg.eigh(M)
     column = np.sum(V * V, axis=0) * (1 + gamma(n + 1))
-    delta = float(np.linalg.norm(V.T @ V - np.eye(n))) * UP + gamma(n + 2) * float(np.sum(column)) + n * UNIT_ROUNDOFF
-    residual = np.linalg.norm(M - (V * values) @ V.T) * (1 + gamma(n * n))
-    rounding = gamma(n + 4) * float(np.sum(np.abs(values) * column)) + UNIT_ROUNDOFF * np.linalg.norm(M) * UP
+    norm = 1 + gamma(n * n)
+    delta = (float(np.linalg.norm(V.T @ V - np.eye(n))) * norm + gamma(n + 2) * float(np.sum(column))) * UP
+    residual = np.linalg.norm(M - (V * values) @ V.T) * norm
+    rounding = gamma(n + 4) * float(np.sum(np.abs(values) * column))
     slack = float(residual + rounding + n * np.finfo(np.float64).tiny) * UP
     top, bottom = float(values[-1]), float(values[0])
     upper = (max(top, 0.0) * (1 + delta) if top > 0 else top * max(0.0, 1 - delta)) + slack
@@ -105,8 +108,8 @@ def _weighted(X: np.ndarray, s: np.ndarray, weight: np.ndarray) -> tuple[np.ndar
 
 
 def _outward(value: float, scale: int, direction: float) -> float:
-    """`weight` stands for √g within 2^-50 of itself (`merged_columns`); the power of two comes back."""
-    return float(np.ldexp(value * (1 + (2.0**-50 if direction > 1 else -(2.0**-50))) * direction, scale))
+    """The power of two comes back; `direction`, UP or DOWN, covers 3u of `weight` (`merged_columns`) and a product."""
+    return float(np.ldexp(value * direction, scale))
 
 
 def _gram_error(A: np.ndarray) -> float:
@@ -134,9 +137,10 @@ def _scaled_lower_bound(A: np.ndarray, X: np.ndarray) -> tuple[float, bool]:
     ‖BᵀB − G‖ ≤ e. If G is singular to rounding, columns proved to be combinations of the others in the data X, whose
     rows and columns A scales, are dropped (`exact_rank.dependent_columns`): AAᵀ loses a positive semi-definite part
     and no rank, so σ_min⁺ does not grow. If then G ⪰ m I with m > e, AᵀA ⪰ (1 − e/m) P G P, whose smallest
-    eigenvalue is 1/‖P⁻¹G⁻¹P⁻¹‖. For any K near G⁻¹ and F = I − G K we have G⁻¹ = K (I − F)⁻¹, hence
+    eigenvalue is 1/λ, λ = λ_max(P⁻¹G⁻¹P⁻¹), say at the unit vector v. For any K near G⁻¹ and F = I − G K we have
+    K = G⁻¹(I − F), so vᵀ(P⁻¹K P⁻¹)v = λ (1 − vᵀ(P F P⁻¹)v), hence
 
-        P⁻¹G⁻¹P⁻¹ = (P⁻¹K P⁻¹)(I − P F P⁻¹)⁻¹,  ‖P⁻¹G⁻¹P⁻¹‖ ≤ ‖P⁻¹K P⁻¹‖ / (1 − ‖P F P⁻¹‖).
+        λ ≤ λ_max(½(P⁻¹K P⁻¹ + its transpose)) / (1 − ‖P F P⁻¹‖).
 
     All three losses are relative: a column in small units costs nothing.
     """
@@ -171,12 +175,11 @@ def _from_scaled_gram(G: np.ndarray, exponent: np.ndarray, lost: float) -> float
     if not np.all(np.isfinite(inverse)):
         return 0.0
     middle = (inverse + inverse.T) / 2
-    bottom, top = symmetric_eigenvalue_bounds(middle)
-    top = (max(top, -bottom) + float(np.linalg.norm(inverse - middle)) * (1 + gamma(D * D))) * UP
+    top = symmetric_eigenvalue_bounds(middle)[1] * UP
+    # The last subtraction errs by u relative, which the factor below covers.
     residual = (np.eye(D) - G @ K) * up[:, None] * down[None, :]
     size = float(np.linalg.norm((np.abs(G) * up[:, None]) @ (np.abs(K) * down[None, :])))
-    f = float(np.linalg.norm(residual)) + gamma(D + 4) * (size + D)
-    f = f * (1 + gamma(D * D + D)) * UP
+    f = (float(np.linalg.norm(residual)) + gamma(D + 4) * size) * (1 + gamma(D * D + D)) * UP
     if not (f < 1 and 0 < top < math.inf):
         return 0.0
     square = (1 - lost) * (1 - f) / top * (1 - 16 * UNIT_ROUNDOFF)

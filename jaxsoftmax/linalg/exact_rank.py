@@ -24,7 +24,7 @@ def merged_columns(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(representatives (N, D'), weight (D',)): the nonzero singular values of X are those of representatives·√g.
 
     Columns a and c a contribute (1 + c²) a aᵀ to X Xᵀ; g is 1 + Σ c² over the columns proportional to a
-    representative, and `weight` is √g within a relative 2^-50. Proportionality is verified exactly; candidates are
+    representative, and `weight` is √g within a relative 3u. Proportionality is verified exactly; candidates are
     found by a fingerprint that proportional columns share up to rounding, so nothing rests on it. No column of X is 0.
     """
     N, D = X.shape
@@ -51,7 +51,7 @@ def merged_columns(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         members = np.flatnonzero(leader == lead)
         keep[j] = members[np.argmax(np.abs(pivots[members]))]  # the largest: every |c| ≤ 1
         ratio = pivots[members] / pivots[keep[j]]
-        # A ratio errs by u relative, its square by 3u, fsum rounds once and the root once: 3u in all, below 2^-50 = 8u.
+        # A ratio errs by u relative, its square by 3u, fsum rounds once and the root once: 3u in all.
         weight[j] = math.sqrt(math.fsum(ratio * ratio))
     return X[:, keep], weight
 

@@ -1,4 +1,7 @@
-"""S7: singular-value bounds are sound and tight where columns are dependent, in other units, or nearly dependent."""
+"""S7: singular-value bounds are sound and tight where columns are dependent, in other units, or nearly dependent.
+
+The last tests build, for each term of an enclosure, data on which it is needed: without the term they fail.
+"""
 
 from fractions import Fraction
 
@@ -7,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxsoftmax.linalg import enclosures
 from jaxsoftmax.linalg.enclosures import (
+    DOWN,
+    UP,
     largest_singular_value_bound,
     nonzero_singular_value_bounds,
     smallest_singular_value_bound,
+    symmetric_eigenvalue_bounds,
 )
 from jaxsoftmax.linalg.exact_rank import dependent_columns, merged_columns
 
@@ -123,3 +130,123 @@ def test_a_dependence_among_few_samples_is_found_among_many_columns():
     assert not full
     assert 0 < low <= sigma[10] * (1 + 1e-14)
     assert low >= sigma[10] / 4
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3])
+def test_a_long_column_of_equal_entries_is_enclosed(value):
+    """S7a: equal terms round the same way again and again, ±600 u of a sum of 10^5 of them: γ grows with N."""
+    N = 10**5
+    low, high, full = nonzero_singular_value_bounds(np.full((N, 1), value), np.ones(N))
+    assert full
+    assert Fraction(low) ** 2 <= N * Fraction(value) ** 2 <= Fraction(high) ** 2
+
+
+def test_the_error_of_a_gram_matrix_is_reached_by_a_sum_in_sequence():
+    """S7: after 1 each square, a little below u, is lost: N - 1 of N terms, and γ_(N+12) is hardly more."""
+    N = 1000
+    A = np.full((N, 1), np.sqrt(2.0**-53) * (1 - 2.0**-50))
+    A[0] = 1
+    lost = sum((Fraction(a) ** 2 for a in A[:, 0].tolist()), Fraction(0)) - Fraction(np.cumsum(A * A)[-1])
+    for error in (enclosures._gram_error(A), enclosures._gram_error(A.T)):
+        assert lost <= error <= 1.1 * lost
+    small = np.full((N, 1), 2.0**-600)  # every square is flushed to 0
+    assert N * Fraction(2) ** -1200 <= Fraction(enclosures._gram_error(small))
+
+
+@pytest.mark.parametrize("value", [0.1, 0.7])
+def test_what_the_gram_matrix_loses_is_taken_off(value):
+    """S7: columns a and a(1 ± d): λ_min is d² of λ_max, and the Gram matrix is wrong by some u; exact count."""
+    N = 512
+    a, sign, s = np.full(N, value), np.where(np.arange(N) % 2, 1.0, -1.0), np.ones(N)
+    for d in 10.0 ** np.linspace(-5.6, -5.2, 3):
+        X = np.column_stack([a, a * (1 + d * sign)])
+        low = smallest_singular_value_bound(X, s)
+        assert low > 0 and eigenvalues_below(X, s, low) == 0
+        # (1 − e/m) with e = 2·524 u for the two columns of norm near 1, and m about d²/2: at most a third is lost.
+        assert eigenvalues_below(X, s, 2 * low) == 1
+
+
+def test_the_weight_of_merged_columns_is_rounded_outwards():
+    """`merged_columns` knows √g within 3u, and the product with a power of two given back is rounded too."""
+    u = 2.0**-53
+    for scale in (0, 3, -40):
+        assert enclosures._outward(1.0, scale, DOWN) <= (1 - 4 * u) * 2.0**scale
+        assert enclosures._outward(1.0, scale, UP) >= (1 + 4 * u) * 2.0**scale
+    for c in np.random.default_rng(6).uniform(0.1, 1, 50):
+        kept, weight = merged_columns(np.array([[1.0, c], [2.0, 2 * c]]))
+        exact = 1 + Fraction(c) ** 2
+        assert kept.shape == (2, 1)
+        assert exact * (1 - Fraction(4 * u)) ** 2 <= Fraction(weight[0]) ** 2 <= exact * (1 + Fraction(4 * u)) ** 2
+
+
+def claimed(monkeypatch, M, values, V):
+    """What `symmetric_eigenvalue_bounds` says of M where LAPACK returns these values and vectors."""
+    with monkeypatch.context() as patch:
+        patch.setattr(np.linalg, "eigh", lambda _: (np.array(values), np.array(V)))
+        return symmetric_eigenvalue_bounds(np.array(M))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(
+    ("value", "v"),
+    [(1.9, 1.0), (2.1, 1.0), (2 / 1.21, 1.1), (2 / 0.81, 0.9)],
+    ids=["value too small", "value too large", "vector too long", "vector too short"],
+)
+def test_eigenvalues_are_enclosed_whatever_lapack_returned(monkeypatch, sign, value, v):
+    """M = V D Vᵀ + E: ‖E‖ where the value is wrong, δ where the vector's length is: one side is reached each time."""
+    low, high = claimed(monkeypatch, [[2 * sign]], [value * sign], [[v]])
+    assert low <= 2 * sign <= high
+    assert min(high - 2 * sign, 2 * sign - low) <= 1e-14
+
+
+def test_the_rounding_of_the_residual_is_counted(monkeypatch):
+    """M = fl(−vvᵀ) leaves a computed residual of 0, while its larger eigenvalue is not 0 but −det M/‖v‖² or so."""
+    worst = 0.0
+    for c in np.linspace(0.5, 0.9, 200):
+        v = np.array([c, np.sqrt(1 - c * c)])
+        V = np.column_stack([v, [-v[1], v[0]]])
+        M = (V * [-1.0, 0.0]) @ V.T
+        _, high = claimed(monkeypatch, M, [-1.0, 0.0], V)
+        (a, b), (_, d) = ([Fraction(x) for x in row] for row in M.tolist())
+        # An eigenvalue above `high` has M − high not negative definite: its determinant would be negative.
+        assert (a - Fraction(high)) * (d - Fraction(high)) - b * b >= 0 > a - Fraction(high)
+        worst = max(worst, float((a * d - b * b) / (a + d)) / high)
+    assert worst >= 0.05  # γ_6 for two roundings of entries near ½
+
+
+def test_any_approximate_inverse_serves(monkeypatch):
+    """1/λ ≥ (1 − ‖F‖)/λ_max(K): K = (1 ∓ t) I leaves F = ±t I, in Frobenius's norm √D t."""
+    for t in (0.1, -0.1):
+        with monkeypatch.context() as patch:
+            patch.setattr(np.linalg, "inv", lambda G, t=t: (1 - t) * np.eye(len(G)))
+            found = enclosures._from_scaled_gram(np.eye(2), np.array([0, 3]), 0.0)
+        assert found <= 1
+        assert found**2 == pytest.approx((1 - np.sqrt(2) * abs(t)) / (1 - t), rel=1e-12)
+    with monkeypatch.context() as patch:  # what is not symmetric in K is no matter but through F
+        patch.setattr(np.linalg, "inv", lambda G: np.array([[1.0, 0.1], [-0.1, 1.0]]))
+        found = enclosures._from_scaled_gram(np.eye(2), np.zeros(2, int), 0.0)
+    assert found**2 == pytest.approx(1 - 0.1 * np.sqrt(2), rel=1e-12)
+
+
+def test_the_residual_of_an_inverse_is_weighed_in_the_columns_units(monkeypatch):
+    """P F P⁻¹: an error of 2^-12 in the row of the larger column counts 2^10 times, 1/4."""
+    with monkeypatch.context() as patch:
+        patch.setattr(np.linalg, "inv", lambda G: np.array([[1.0, 0.0], [2.0**-12, 1.0]]))
+        found = enclosures._from_scaled_gram(np.eye(2), np.array([0, 10]), 0.0)
+    assert found**2 == pytest.approx(0.75, rel=1e-6)
+
+
+def test_the_rounding_of_the_residual_of_an_inverse_is_counted(monkeypatch):
+    """G K is computed to γ_D |G||K| only: an error t of the inverse along (1, −1) is lost in it while t is u/e or so.
+
+    G has the eigenvalues e and 2 − e exactly; the bound may not exceed e for whatever inverse.
+    """
+    e = 2.0**-20
+    G = np.array([[1.0, 1 - e], [1 - e, 1.0]])
+    inverse, along = np.array([[1.0, e - 1], [e - 1, 1.0]]) / (e * (2 - e)), np.array([[1.0, -1.0], [-1.0, 1.0]]) / 2
+    for t in np.linspace(0, 4, 81) * 2.0**-53 / e:
+        with monkeypatch.context() as patch:
+            patch.setattr(np.linalg, "inv", lambda _, t=t: inverse - t / e * along)
+            found = enclosures._from_scaled_gram(G, np.zeros(2, int), 0.0)
+        assert e * (1 - 1e-8) <= found**2
+        assert Fraction(found) ** 2 <= Fraction(e)

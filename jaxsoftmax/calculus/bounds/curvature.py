@@ -130,12 +130,15 @@ def lambda2_bound(Y: Any) -> np.ndarray:
 
 
 def _probability_lower_bounds(Z: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Lower bounds for softmax at logits within `error` (rows) of Z: e^{-2 error} and the arithmetic's own few eps."""
+    """Lower bounds for softmax at logits within `error` (rows) of Z.
+
+    The logits cost a factor e^{-2 error} >= 1 - 2 error, and a sum of C terms in any order 1 - γ_C. EXP_SLACK covers
+    exp, the division and d's rounding: u |d| < 2^-43 where exp(d) is a normal number. Elsewhere the bound is 0.
+    """
     d = Z - np.max(Z, axis=1, keepdims=True)
     p = np.exp(d)
-    # exp's slack covers the sum, the division and d's rounding too.
-    slack = EXP_SLACK + 4 * UNIT_ROUNDOFF * np.max(np.abs(d), axis=1) + 2 * error
-    return normal_or_zero(normal_or_zero(p) / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
+    slack = EXP_SLACK + gamma(Z.shape[1]) + 2 * error
+    return normal_or_zero(p / np.sum(p, axis=1, keepdims=True) * np.maximum(0.0, 1 - slack)[:, None])
 
 
 def _flattest(X: np.ndarray, W64: np.ndarray, problem: Problem) -> float:

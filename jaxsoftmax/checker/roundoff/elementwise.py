@@ -18,7 +18,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.checker.roundoff.calls import Call, Errors, Rule, is_float, number, slope_times, times, total, zeros
+from jaxsoftmax.checker.roundoff.calls import (
+    Call,
+    Errors,
+    Rule,
+    is_float,
+    number,
+    quotient_roundings,
+    roundings,
+    slope_times,
+    times,
+    total,
+    zeros,
+)
 
 # name: (k, relative perturbation of the argument, absolute error in units of u beside them)
 UNARY: dict[str, tuple[float, float, float]] = {
@@ -67,7 +79,7 @@ def unary_rule(call: Call, outs: list[Any]) -> Errors:
     own = k * call.arithmetic.size(out)
     if absolute:
         own = own + jnp.where(jnp.isfinite(jnp.abs(out)), absolute * (jnp.minimum(jnp.abs(value), 1.0)), 0.0)
-        if call.name in ("cos", "lgamma", "digamma", "bessel_i0e"):  # not small where the argument is
+        if call.name in ("lgamma", "digamma"):  # small where the argument is not; cos and i0e are large near 0
             own = jnp.where(jnp.isfinite(jnp.abs(out)), jnp.maximum(own, absolute), own)
     if relative:
         error = total(error, jnp.where(jnp.isfinite(jnp.abs(value)), relative * jnp.abs(value), 0.0))
@@ -125,20 +137,18 @@ def mul_rule(call: Call, outs: list[Any]) -> Errors:
     literals = [c for c in map(number, (a, b)) if power_of_two(c)]
     if literals:
         return [carried if abs(literals[0] or 0) >= 1 else total(carried, underflow(call, out))]
-    k = 3.0 if np.iscomplexobj(out) else 1.0
-    return [total(carried, k * call.arithmetic.size(out))]
+    return [total(carried, roundings(out) * call.arithmetic.size(out))]
 
 
 def div_rule(call: Call, outs: list[Any]) -> Errors:
-    """e_a/|b| + |out| e_b/|b| + 2u|out|: XLA may multiply by a rounded reciprocal instead."""
+    """e_a/|b| + |out| e_b/|b| + 2u|out| (8u for complex)."""
     b, (ea, eb), out = call.values[1], call.errors, outs[0]
     by_b = total(ea, None if eb is None else times(out, eb))
     carried = None if by_b is None else jnp.where(by_b == 0, 0.0, by_b / jnp.abs(b))
     literal = number(b)
     if power_of_two(literal):
         return [carried if abs(literal or 0) <= 1 else total(carried, underflow(call, out))]
-    k = 8.0 if np.iscomplexobj(out) else 2.0
-    return [total(carried, k * call.arithmetic.size(out))]
+    return [total(carried, quotient_roundings(out) * call.arithmetic.size(out))]
 
 
 def pow_rule(call: Call, outs: list[Any]) -> Errors:
@@ -150,20 +160,27 @@ def pow_rule(call: Call, outs: list[Any]) -> Errors:
 
 
 def integer_pow_rule(call: Call, outs: list[Any]) -> Errors:
-    """x^k by repeated squaring: |k| |x|^(k-1) e + |k| u|out| (each rounding counts as often as its factor is used)."""
-    y = call.params["y"]
-    return [total(*elementwise(call), (abs(y) - 1 if y > 0 else abs(y) + 2) * call.arithmetic.size(outs[0]))]
+    """x^k by repeated squaring: |k| |x|^(k-1) e + (|k| - 1)u|out|, one more division for k < 0 (complex: as mul, div).
+
+    A rounding counts as often as its product is a factor, and every way to multiply |k| factors counts |k| - 1.
+    """
+    y, out = call.params["y"], outs[0]
+    own = max(abs(y) - 1, 0) * roundings(out) + (quotient_roundings(out) if y < 0 else 0.0)
+    return [total(*elementwise(call), own * call.arithmetic.size(out))]
 
 
 def square_rule(call: Call, outs: list[Any]) -> Errors:
-    """2|x| e + u|out|."""
-    k = 3.0 if np.iscomplexobj(outs[0]) else 1.0
-    return [total(*elementwise(call), k * call.arithmetic.size(outs[0]))]
+    """2|x| e + u|out| (3u for complex)."""
+    return [total(*elementwise(call), roundings(outs[0]) * call.arithmetic.size(outs[0]))]
 
 
 def one_minus_square_rule(call: Call, outs: list[Any]) -> Errors:
-    """1 - x^2 (a primitive since JAX 0.12): 2|x| e + u(x^2 + 2|out|), whether as 1 - x x or as (1 - x)(1 + x)."""
-    own = call.arithmetic.size(jnp.square(call.values[0])) + 2 * call.arithmetic.size(outs[0])
+    """1 - x^2 (a primitive since JAX 0.12): 2|x| e + u(x^2 + 2|out|), whether as 1 - x x or as (1 - x)(1 + x).
+
+    Complex products count 3u: u(3|x^2| + 4|out|).
+    """
+    k = roundings(outs[0])
+    own = k * call.arithmetic.size(jnp.square(call.values[0])) + (k + 1) * call.arithmetic.size(outs[0])
     return [total(*elementwise(call), own)]
 
 

@@ -17,7 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxsoftmax.checker.roundoff.calls import Call, Errors, Rule, is_float, sum_growth, total, zeros
+from jaxsoftmax.checker.roundoff.calls import (
+    Call,
+    Errors,
+    Rule,
+    is_float,
+    quotient_roundings,
+    roundings,
+    sum_growth,
+    total,
+    zeros,
+)
 
 PATTERNS = 4  # random sign patterns of the generic rule
 # A response to random signs is a sum of independent terms: its standard deviation is the size expected of roundings.
@@ -29,6 +39,7 @@ def triangular_solve_rule(call: Call, outs: list[Any]) -> Errors:
     """|T^-1| (K(n+1) u |T||X| + e_T |X| + e_B): substitution solves (T + dT) X = B with |dT| <= K u |T|.
 
     Higham, Accuracy and Stability of Numerical Algorithms, Theorem 8.5. T^-1 is formed: n^3/3 operations a matrix.
+    K(2) + 1 = 2 is a quotient's; complex numbers have four times as much, as their quotients do.
     """
     a, (ea, eb), x = call.values[0], call.errors, outs[0]
     lower, transpose = call.params["lower"], call.params["transpose_a"]
@@ -40,7 +51,8 @@ def triangular_solve_rule(call: Call, outs: list[Any]) -> Errors:
             t = t - t * jnp.eye(t.shape[-1], dtype=t.dtype)
         return jnp.swapaxes(t, -1, -2) if transpose else t
 
-    size = (sum_growth(a.shape[-1] + 1) + 1) * part(a)  # the unit diagonal is neither rounded nor read
+    growth = quotient_roundings(x) / 2 * (sum_growth(a.shape[-1] + 1) + 1)
+    size = growth * part(a)  # the unit diagonal is neither rounded nor read
     size = size if ea is None else size + part(ea)
     left = call.params["left_side"]
     residual = high(size, jnp.abs(x)) if left else high(jnp.abs(x), size)
@@ -58,7 +70,7 @@ def cholesky_rule(call: Call, outs: list[Any]) -> Errors:
     eye = jnp.broadcast_to(jnp.eye(n, dtype=factor.dtype), factor.shape)
     inverse = jnp.abs(lax.linalg.triangular_solve(factor, eye, left_side=True, lower=True))
     size = jnp.abs(factor)
-    change = (sum_growth(n + 1) + 1) * high(size, jnp.swapaxes(size, -1, -2))
+    change = roundings(factor) * (sum_growth(n + 1) + 1) * high(size, jnp.swapaxes(size, -1, -2))
     if error is not None:  # JAX's cholesky may symmetrize its operand or read one triangle: the larger of both
         change = change + jnp.maximum(error, jnp.swapaxes(error, -1, -2))
     inner = jnp.tril(high(high(inverse, change), jnp.swapaxes(inverse, -1, -2)))

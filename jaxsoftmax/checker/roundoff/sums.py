@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxsoftmax.checker.roundoff.calls import Call, Errors, Rule, real_dtype, sum_growth, total, zeros
+from jaxsoftmax.checker.roundoff.calls import Call, Errors, Rule, real_dtype, roundings, sum_growth, total, zeros
 
 
 def repeats(values: Any, axes: tuple[int, ...]) -> jax.Array:
@@ -72,10 +72,10 @@ def multilinear(call: Call) -> Errors:
 
 
 def product_rule(call: Call, outs: list[Any]) -> Errors:
-    """reduce_prod, cumprod: sum_i e_i prod_(j != i) |v_j| + (n - 1) u|out|."""
+    """reduce_prod, cumprod: sum_i e_i prod_(j != i) |v_j| + (n - 1) u|out| (3u for complex)."""
     axes = tuple(call.params["axes"]) if "axes" in call.params else (call.params["axis"],)
     n = math.prod(call.values[0].shape[axis] for axis in axes)
-    return [total(*multilinear(call), max(n - 1, 0) * call.arithmetic.size(outs[0]))]
+    return [total(*multilinear(call), max(n - 1, 0) * roundings(outs[0]) * call.arithmetic.size(outs[0]))]
 
 
 def cumsum_rule(call: Call, outs: list[Any]) -> Errors:
@@ -137,12 +137,16 @@ def scatter_add_rule(call: Call, outs: list[Any]) -> Errors:
 
 
 def scatter_mul_rule(call: Call, outs: list[Any]) -> Errors:
-    """scatter-mul: P(t) = scatter(|a| + t e_a, |b| + t (e_b + |b|)) has coefficients >= 0: P'(0) <= (P(t) - P(0))/t."""
+    """scatter-mul: P(t) = scatter(|a| + t e_a, |b| + t (e_b + |b|)) has coefficients >= 0: P'(0) <= (P(t) - P(0))/t.
+
+    Complex products err by 3u: 3|b| then.
+    """
     operand, indices, updates = call.values
     e_a, _, e_b = call.dense_errors()
     t = 2.0**-40  # the subtraction loses 2^-13 of one unit of P(0)
     a, b = jnp.abs(operand), jnp.abs(updates)
-    grown = call.bind(a + t * e_a, indices, b + t * (e_b + b))[0] - call.bind(a, indices, b)[0]
+    own = max(roundings(operand), roundings(updates)) * b
+    grown = call.bind(a + t * e_a, indices, b + t * (e_b + own))[0] - call.bind(a, indices, b)[0]
     return [grown / t + 2.0**-12 * call.arithmetic.size(outs[0])]
 
 
@@ -161,13 +165,17 @@ def product_of(call: Call, a: Any, b: Any) -> jax.Array:
 
 
 def bilinear(call: Call, growth: Any) -> Errors:
-    """|A| (e_B + K u|B|) + e_A |B|, one or two more products; rounded factors (TF32) add 2 units of theirs a term."""
+    """|A| (e_B + (K + 1) u|B|) + e_A |B|, one or two more products; rounded factors (TF32) add 2 of their units a term.
+
+    Complex sums of k products are real sums of 2k: √2 · 2k u at most for a worst case of k u, hence the factor 3.
+    """
+    units = max(map(roundings, call.values)) * (growth + 1.0)
     (a, b), (ea, eb) = (jnp.abs(v) for v in call.values), call.errors
     common = jnp.result_type(a, b)
     a, b = a.astype(common), b.astype(common)
     if call.arithmetic.matmul_units > 1:
-        growth = growth + 2 * call.arithmetic.matmul_units
-    right = total(eb, (growth + 1.0) * b)
+        units = units + 2 * call.arithmetic.matmul_units
+    right = total(eb, units * b)
     if ea is None:
         return [_coarse(call, a, right)]
     return [_coarse(call, a, right) + _coarse(call, ea, b)]
@@ -211,7 +219,9 @@ def fft_rule(call: Call, outs: list[Any]) -> Errors:
     norm = jnp.sqrt(jnp.sum(jnp.abs(out) ** 2, axis=axes, keepdims=True)) * math.sqrt(2.0)  # half spectra count twice
     own = 8 * math.log2(max(math.prod(lengths), 2)) * norm
     if call.errors[0] is not None:
-        scale = 1.0 / math.prod(lengths) if "I" in str(call.params["fft_type"]).upper().split(".")[-1] else 1.0
+        kind = call.params["fft_type"]
+        inverse = getattr(kind, "name", str(kind)).upper().rpartition(".")[2].startswith("I")
+        scale = 1.0 / math.prod(lengths) if inverse else 1.0
         own = own + 2 * scale * jnp.sum(call.errors[0], axis=axes, keepdims=True)
     return [jnp.broadcast_to(own, np.shape(out)).astype(zeros(out).dtype)]
 

@@ -18,8 +18,6 @@ from jaxsoftmax.checker.numeric.differences import (
 )
 from jaxsoftmax.checker.numeric.kinks import Shape, kink
 
-pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
-
 U = 2.0**-53
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(4, 4))
@@ -52,6 +50,7 @@ SMOOTH = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMOOTH)
 def test_the_error_is_within_the_estimate_and_small(name):
     """value = f′(x)v to its error estimate, and the estimate is of the order of the unavoidable noise.
@@ -70,6 +69,7 @@ def test_the_error_is_within_the_estimate_and_small(name):
     assert found.value.dtype == np.float64 and found.value.shape == exact.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-200, 1e-8, 1e8, 1e200])
 def test_huge_and_tiny_scales_neither_overflow_nor_underflow(scale):
     """Σ log|xᵢ| and Σ aᵢxᵢ have the length scale of x: the relative error does not depend on it.
@@ -83,6 +83,7 @@ def test_huge_and_tiny_scales_neither_overflow_nor_underflow(scale):
         assert found.evaluations == 19
 
 
+@pytest.mark.slow
 def test_a_function_of_scale_one_at_a_tiny_point_is_resolved():
     """x = 1e-200 moved by its own scale leaves sin + cos unchanged: the unit scale is tried next."""
     found, exact = both(lambda x: jnp.sum(jnp.sin(x)) + 1.0, x=X0 * 1e-200)
@@ -110,6 +111,7 @@ def test_the_tableau_removes_every_even_power():
     assert abs(beyond.value - 1.0) <= beyond.error_estimate and beyond.error_estimate > 1e-4
 
 
+@pytest.mark.slow
 def test_one_sided_slopes_come_from_the_same_samples():
     """|x| + 3x at 0: 4 from the right and 2 from the left, 3 by the central difference, exactly."""
     found, _ = both(lambda x: jnp.abs(x[0]) + 3 * x[0], x=np.zeros(1), v=np.ones(1))
@@ -148,6 +150,33 @@ def test_rounding_is_carried_through_the_tableau():
     assert np.all(found.error_estimate >= found.noise)
 
 
+def test_the_noise_of_one_sided_slopes_is_twice_that_of_a_sample():
+    """Two levels: N(1, 1) = 2·2w/(h/2) + 2w/h = 10w/h from one side, and (4·w/(h/2) + w/h)/3 = 3w/h by both.
+
+    Samples wrong by ±w reach 8w/h from the right: the centre is too small by w and the shorter step's value too large.
+    """
+    w, h, ones = 1e-6, 0.25, np.ones(2)
+    still = extrapolate(Samples(np.float64(1), ones, ones, ones), h, w - 4 * U)
+    assert still.value == still.left == still.right == 0
+    assert float(still.right_error) == pytest.approx(10 * w / h, rel=1e-12, abs=0)
+    assert float(still.left_error) == pytest.approx(10 * w / h, rel=1e-12, abs=0)
+    assert float(still.error_estimate) == pytest.approx(3 * w / h, rel=1e-12, abs=0)
+    assert float(still.noise) == float(still.error_estimate)
+    moved = Samples(np.float64(1 - w), np.array([1 - w, 1 + w]), np.array([1 - w, 1 + w]), (1 - w) * ones)
+    found = extrapolate(moved, h, w)
+    assert abs(float(found.right)) == abs(float(found.left)) == pytest.approx(8 * w / h, rel=1e-6, abs=0)
+    assert 8 * w / h <= found.right_error
+
+
+def test_the_noise_of_a_central_difference_is_reached():
+    """(4·w/(h/2) + w/h)/3: the signs of a sample's error alternate as the weights of the tableau do."""
+    w, h = 1e-6, 0.25
+    plus = 1 + w * np.array([-1.0, 1.0])
+    found = extrapolate(Samples(np.float64(1), plus, 2 - plus, np.ones(2)), h, w)
+    assert float(found.value) == pytest.approx(3 * w / h, rel=1e-6, abs=0)
+    assert 3 * w / h <= found.noise <= 3 * w / h * (1 + 1e-6)
+
+
 def test_noise_of_the_argument_is_seen():
     """(10⁶x)² − … of a rounded x: f is computed exactly, but x + hv is rounded, and f is steep."""
     steep = Samples(np.float64(0.0), np.zeros(2), np.zeros(2), np.array([3e-5, -2e-5]))
@@ -156,6 +185,7 @@ def test_noise_of_the_argument_is_seen():
     assert sample_noise(Samples(np.float64(2.0), np.array([8.0]), np.array([-1.0]), np.full(2, 2.0))) == 32 * U
 
 
+@pytest.mark.slow
 def test_samples_that_are_not_finite_are_left_out():
     """log at a point from which the long steps leave its domain: NaN there, the short ones serve."""
     found, exact = both(lambda x: jnp.log(x[0]), x=np.array([1e-3, 1.0]), v=np.array([1.0, 0.1]))
@@ -171,11 +201,13 @@ def test_the_length_scale_is_that_of_the_touched_entries():
     assert length_scale([np.zeros((0, 3))], [np.zeros((0, 3))]) == 1.0
 
 
+@pytest.mark.slow
 def test_a_direction_of_zeros_gives_zero():
     found, _ = both(SMOOTH["exp"], v=np.zeros(4))
     assert found.value == 0 and found.evaluations == 19
 
 
+@pytest.mark.slow
 def test_batches_only_change_how_the_samples_are_computed():
     """vmap may order sums otherwise: values of size ≤ 20 differ by a few u."""
     runs = [difference_kernel(lambda x: jnp.sum(jnp.exp(x[0])), [X0], [V], 0.1, batch=b) for b in (None, 1, 5)]
@@ -184,6 +216,7 @@ def test_batches_only_change_how_the_samples_are_computed():
             np.testing.assert_allclose(np.asarray(first), np.asarray(other), rtol=16 * U)
 
 
+@pytest.mark.slow
 def test_a_compiled_kernel_serves_all_directions():
     """One trace for many directions and steps."""
     traced = []
@@ -220,11 +253,13 @@ AT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AT)
 def test_a_kink_at_the_point_is_found(name):
     assert kind(AT[name]).shape is Shape.KINK
 
 
+@pytest.mark.slow
 def test_the_jump_is_the_difference_of_the_slopes():
     """Σ|xᵢ − aᵢ| at a: 2Σ|vᵢ|, to the noise of second differences at the shortest step, and named in the evidence."""
     found = kind(AT["abs"])
@@ -233,6 +268,7 @@ def test_the_jump_is_the_difference_of_the_slopes():
     assert kind(AT["relu"]).index == (int(np.argmax(np.abs(A @ V))),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMOOTH)
 def test_a_smooth_function_has_no_kink(name):
     """Also where a sine turns several times within the first step."""
@@ -240,6 +276,7 @@ def test_a_smooth_function_has_no_kink(name):
         assert kind(SMOOTH[name]).shape is Shape.SMOOTH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_random_smooth_functions_have_no_kink(seed):
     """A two-layer network with softplus and a logarithm of a sum, at random points and directions."""
@@ -250,6 +287,7 @@ def test_random_smooth_functions_have_no_kink(seed):
     assert found.shape is Shape.SMOOTH, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [2.0**-8, 2.0**-9, 2.0**-10])
 def test_a_kink_within_the_steps_is_nearby(distance):
     """|x − d| at 0 along 1, with steps from 2⁻⁴ to 2⁻¹¹."""
@@ -259,6 +297,7 @@ def test_a_kink_within_the_steps_is_nearby(distance):
     assert distance / 8 <= found.step <= 8 * distance
 
 
+@pytest.mark.slow
 def test_two_kinks_that_central_differences_do_not_see_are_nearby():
     """Huber's function at its centre: even, hence all central differences are 0, but s(h) stays for h above its width.
 
@@ -270,6 +309,7 @@ def test_two_kinks_that_central_differences_do_not_see_are_nearby():
     assert kind(huber, np.ones(1), np.ones(1)).shape is Shape.KINK_NEARBY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [2.0**-3, 2.0**-6, 2.0**-9])
 def test_a_rounded_kink_is_not_one_at_the_point(width):
     """√(y² + w²) is smooth; for w within the steps its coarse part looks like |y|, its fine part does not."""
@@ -277,6 +317,7 @@ def test_a_rounded_kink_is_not_one_at_the_point(width):
     assert kind(f, np.ones(1), np.ones(1)).shape is (Shape.SMOOTH if width > 2.0**-4 else Shape.KINK_NEARBY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [0.5, 2.0**-13, 2.0**-45])
 def test_a_kink_is_one_at_the_point_only_below_all_steps(distance):
     """At 2⁻¹³ the shorter length scale 2⁻¹² resolves the slope, −1 + 2; at 2⁻⁴⁵ none does (the last step is 2⁻³⁵)."""
@@ -295,6 +336,7 @@ def test_a_function_below_its_own_rounding_is_noise():
     assert kink(extrapolate(samples, 0.1)).shape is Shape.NOISE
 
 
+@pytest.mark.slow
 def test_known_noise_of_the_function_is_taken_into_account():
     """A float32 function seen in float64: without its rounding the samples look rough, with it they are smooth."""
     f = lambda x: jnp.sum(jnp.sin(x.astype(jnp.float32))).astype(jnp.float64)  # noqa: E731
@@ -302,5 +344,6 @@ def test_known_noise_of_the_function_is_taken_into_account():
     assert kind(f, noise=8 * 2.0**-24 * 4).shape is Shape.SMOOTH
 
 
+@pytest.mark.slow
 def test_a_function_without_entries_is_smooth():
     assert kind(lambda x: jnp.zeros((0,))).shape is Shape.SMOOTH

@@ -11,8 +11,6 @@ import pytest
 from jaxsoftmax.checker.numeric.differences import Samples
 from jaxsoftmax.checker.numeric.taylor import MARGIN, fit_slope, taylor_kernel, taylor_slopes
 
-pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
-
 U = 2.0**-53
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(5, 5))
@@ -43,6 +41,7 @@ def slopes(f, g, h=None, x=X0, **options):
     return taylor_slopes(lambda leaves: f(leaves[0]), [jnp.asarray(x)], g, [jnp.asarray(V)], h, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_right_derivatives_have_orders_two_and_three(name):
     """r(t) = t²⟨v, Hv⟩/2 + …, and t³f‴/6 + … with the Hessian: the fitted slope is within the margin's half.
@@ -57,6 +56,7 @@ def test_the_right_derivatives_have_orders_two_and_three(name):
     assert (first.order_expected, second.order_expected) == (2, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_gradient_wrong_by_one_in_a_thousand_has_slope_one(name):
     """t⟨e, v⟩ rules once t < 10⁻³|⟨g, v⟩|/|⟨v, Hv⟩|: order 1."""
@@ -68,6 +68,7 @@ def test_a_gradient_wrong_by_one_in_a_thousand_has_slope_one(name):
         assert "too slowly for the gradient" in found.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_hessian_wrong_by_one_in_a_hundred_has_slope_two(name):
     f = FUNCTIONS[name]
@@ -76,6 +77,7 @@ def test_a_hessian_wrong_by_one_in_a_hundred_has_slope_two(name):
     assert found.passed is False and abs(found.order_fitted - 2) <= MARGIN / 2
 
 
+@pytest.mark.slow
 def test_a_quadratic_is_exact_to_second_order_and_nothing_can_be_fitted():
     """With the Hessian's term the remainder is rounding: None, not a pass; without it slope 2."""
     g, h = claims(QUADRATIC)
@@ -85,6 +87,7 @@ def test_a_quadratic_is_exact_to_second_order_and_nothing_can_be_fitted():
     assert slopes(QUADRATIC, g, 1.01 * h).passed is False
 
 
+@pytest.mark.slow
 def test_a_linear_function_says_nothing_unless_the_gradient_is_wrong():
     f = lambda x: A[0] @ x - 3.0  # noqa: E731
     g, _ = claims(f)
@@ -94,12 +97,14 @@ def test_a_linear_function_says_nothing_unless_the_gradient_is_wrong():
     assert wrong.passed is False and abs(wrong.order_fitted - 1) <= 0.1
 
 
+@pytest.mark.slow
 def test_a_function_whose_changes_are_rounding_says_nothing():
     """1e17 + Σxᵢ: an ulp is 16, whatever the claim."""
     for claim in (0.0, 1.0):
         assert slopes(lambda x: 1e17 + jnp.sum(x), claim).passed is None
 
 
+@pytest.mark.slow
 def test_a_window_that_is_too_short_says_nothing():
     """1e10 + sin: one or two remainders stand above 4u·1e10."""
     f = lambda x: 1e10 + jnp.sum(jnp.sin(x))  # noqa: E731
@@ -114,6 +119,7 @@ def test_a_jump_or_unexpected_noise_is_not_called_a_wrong_gradient():
     assert found.passed is None and abs(found.order_fitted) <= 1e-12 and "does not fall" in found.text
 
 
+@pytest.mark.slow
 def test_a_float32_function_needs_its_noise():
     """Its staircase is not followed below 2⁻²⁴; with noise told, the longer steps show order 2, or nothing."""
     f = lambda x: jnp.sum(jnp.exp(x.astype(jnp.float32))).astype(jnp.float64)  # noqa: E731
@@ -125,6 +131,7 @@ def test_a_float32_function_needs_its_noise():
     assert slopes(f, 1.1 * g, noise=8 * 2.0**-24 * size).passed is False
 
 
+@pytest.mark.slow
 def test_noise_covers_the_remainder_of_a_linear_function():
     """The claimed noise bounds the rounding of f(x + tv) − f(x) − t⟨g, v⟩: 100 linear functions of 5 terms."""
     for seed in range(100):
@@ -161,10 +168,12 @@ def test_a_gap_of_rounding_does_not_hide_the_run_above_it():
     assert fit_slope(Samples(np.array(1.0), plus, minus, np.ones(2)), 0.25, 0.0).passed is True
 
 
+@pytest.mark.slow
 def test_a_function_that_is_not_finite_says_so():
     assert "not finite" in slopes(lambda x: jnp.sum(x) * jnp.nan, 1.0).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-100, 1e100])
 def test_scales_do_not_matter(scale):
     """Σ (x/s)³: t follows the length scale of x."""
@@ -175,6 +184,7 @@ def test_scales_do_not_matter(scale):
     assert slopes(f, 1.001 * g, x=x).passed is False
 
 
+@pytest.mark.slow
 def test_a_compiled_kernel_serves_all_directions():
     traced = []
 

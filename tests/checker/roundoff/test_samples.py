@@ -10,8 +10,6 @@ from jaxsoftmax.checker.roundoff.calls import Arithmetic
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
 from jaxsoftmax.checker.roundoff.samples import sampled_errors
 
-pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
-
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
 N = np.random.Generator.standard_normal
@@ -87,6 +85,7 @@ def runs(name, seeds=range(3)):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_entry_lies_within_its_estimate_and_the_estimate_is_tight(name):
     """sampled_errors: |f32 - f64| <= u estimate for every entry, three seeds, and no wild excess."""
@@ -99,6 +98,7 @@ def test_every_entry_lies_within_its_estimate_and_the_estimate_is_tight(name):
     assert np.all(estimates <= CASES[name][2] * seen)
 
 
+@pytest.mark.slow
 def test_where_absolute_values_explode_the_estimate_does_not():
     """The contraction's bound is 1.9^40 units while its estimate, which holds (test above), is a few hundred.
 
@@ -108,6 +108,7 @@ def test_where_absolute_values_explode_the_estimate_does_not():
         assert np.max(bounds[0]) > 1e8 and np.max(errors[0]) < 1e4
 
 
+@pytest.mark.slow
 def test_an_error_shared_by_two_terms_cancels_with_them():
     """y - y is 0 for y = exp(x): the bound adds the error of exp twice, a sample subtracts it from itself."""
 
@@ -122,6 +123,7 @@ def test_an_error_shared_by_two_terms_cancels_with_them():
         np.testing.assert_allclose(float(bound), 2 * 4 * np.e, rtol=1e-14)  # k = 4 of exp, twice
 
 
+@pytest.mark.slow
 def test_seeds_draw_other_signs():
     """seed: other samples, estimates of the same size (chi-square with 8 degrees: within a factor of 8)."""
     x = np.random.default_rng(0).standard_normal(50)

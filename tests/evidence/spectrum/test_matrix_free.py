@@ -8,6 +8,7 @@ import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.evidence.spectrum import midpoints as line_probes
+from jaxsoftmax.evidence.spectrum.problem_operator import resolution_from
 
 RNG = np.random.default_rng(31)
 X = np.round(RNG.normal(size=(40, 4)) * 1024) / 1024  # combinations with dyadic factors are exact
@@ -158,6 +159,42 @@ def test_midpoints_refute_a_loss_that_is_not_convex(monkeypatch):
         V = V / float(js.max_logit_range(problem, V))
         ends = [float(js.loss(WEIGHTS + t * V, problem)) for t in (-1, 0, 1)]
     assert -ends[1] > (-ends[0] - ends[2]) / 2
+
+
+def test_the_resolution_counts_products_vectors_and_conversions():
+    """evidence/spectrum/problem_operator.py: eps κ ‖B‖ + (8 √n eps₆₄ + 2 eps) λ_max, n = 16."""
+    eps = 2.0**-23
+    assert resolution_from(eps, 20.0, 3.0, 16, 0.0) == 60 * eps
+    assert resolution_from(eps, 20.0, 0.0, 16, 5.0) == 160 * EPS + 10 * eps
+
+
+def test_the_sizes_of_columns_are_weighted():
+    """a_d = Σ_n s_n |x_nd| + |γ| (the allowance in evidence/spectrum/midpoints.py)."""
+    data, s = np.array([[1.0, -2.0], [3.0, 4.0]], np.float32), np.array([10, 0.5], np.float32)
+    problem = js.Problem(data, np.eye(2, dtype=np.float32), sample_weight=s)
+    assert line_probes._column_sizes(problem).tolist() == [11.5, 22.0]
+    own = problem.replace(regularizer=js.SelfRegularizer(-3.0) + js.SelfRegularizer(0.5))
+    assert line_probes._column_sizes(own).tolist() == [15.0, 25.5]
+
+
+@pytest.mark.parametrize("losses", [(0.0, 0.0, 1.0), (5.0, 3.0, 4.5)])
+def test_a_midpoint_is_measured_in_units_of_its_allowance(monkeypatch, losses):
+    """S1, S5: ½(r_A + r_B) + r_M, r = eps (8 + √N) L + 2 (D + 2) eps Σ_d a_d max_c|w_cd|, written out here."""
+    with jax.enable_x64(True):
+        problem = js.Problem(np.array([[1.0, -2.0], [3.0, 4.0]]), np.eye(2), sample_weight=np.array([10, 0.5]))
+        W, V = np.array([[1.0, 2.0], [-3.0, 0.5]]), np.array([[0.25, 0.0], [0.0, -0.5]])
+        spread = float(js.max_logit_range(problem, V))
+        given = iter(losses)
+        monkeypatch.setattr(line_probes, "loss", lambda w, p: next(given))
+        monkeypatch.setattr(line_probes, "REACHES", (1.0,))
+        found = line_probes.probe_midpoints(problem, W, [V])
+
+    def rounding(at, value):
+        return EPS * (8 + 2**0.5) * value + 2 * 4 * EPS * float(np.array([11.5, 22.0]) @ np.abs(at).max(axis=0))
+
+    A, B = W + V / spread, W - V / spread
+    allowed = (rounding(A, losses[0]) + rounding(B, losses[1])) / 2 + rounding(W, losses[2])
+    assert found.midpoint_excess == pytest.approx((losses[2] - (losses[0] + losses[1]) / 2) / allowed, rel=1e-9)
 
 
 @pytest.mark.slow

@@ -64,6 +64,32 @@ def test_planted_kernels():
     assert judge_symmetric(tiny, complement=Q[:, 1:], kernel_dim_predicted=1, **rule).verdict is Convexity.UNRESOLVED
 
 
+@pytest.mark.parametrize(("counted", "predicted"), [((1.0, 1e-20), 0), ((1.0, 1.0), 1), ((1e-20, -1e-20), 1)])
+def test_a_kernel_of_another_dimension_than_predicted_is_unresolved(counted, predicted):
+    """S6: more zeros than predicted say as little as fewer; they are counted in the matrix given for it."""
+    options = {"counting": np.diag(counted), "counting_resolution": 1e-15, "kernel_dim_predicted": predicted}
+    found = judge_symmetric(np.eye(2), resolution=1e-15, complement=np.eye(2)[:, predicted:], **options)
+    assert found.verdict is Convexity.UNRESOLVED
+    assert found.kernel_dim == sum(abs(value) < 1e-15 for value in counted)
+
+
+def test_what_counts_as_zero_is_the_resolution_itself():
+    """S5, S6: at the resolution an eigenvalue is 0, a little above it is not; below minus it S5 is refuted."""
+    for value, verdict in ((1.0, "UNRESOLVED"), (1.001, "CONSISTENT"), (-1.0, "UNRESOLVED"), (-1.001, "REFUTED")):
+        # The kernel is counted elsewhere, where none is found.
+        counting = {"counting": np.eye(2), "counting_resolution": 0.5}
+        found = judge_symmetric(np.diag([1.0, value * 2.0**-20]), resolution=2.0**-20, **counting)
+        assert found.verdict.value == verdict
+
+
+def test_the_resolution_is_the_derived_one():
+    """evidence/spectrum/probe.py: eps κ tr|M| + eps₆₄ n ‖M‖_F, κ = 16 + 8 log₂C + √N, eps that of the products."""
+    M = np.diag([3.0, -4.0])
+    for eps in (EPS, 2.0**-23):
+        found = resolution_of(M, samples=25, classes=4, eps=eps)
+        assert found == pytest.approx(eps * (16 + 16 + 5) * 7 + EPS * 2 * 5, rel=1e-12, abs=0)
+
+
 def test_a_witness_needs_the_second_route():
     """A negative eigenvalue of the dense matrix that the matrix-free form does not confirm is no refutation."""
     M, _ = planted([-0.1])

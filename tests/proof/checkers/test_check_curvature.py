@@ -145,3 +145,43 @@ def test_samples_are_those_of_the_specification(tmp_path):
     ]
     assert found.alpha == [Fraction(3, 4), Fraction(3, 4), Fraction(1, 4)]
     assert found.size >= max(sum(x * x for x in row) for row in X)
+
+
+@pytest.mark.parametrize("Y", [[1, 2**64 - 1], [2**64 - 1, 1]], ids=["first", "second"])
+def test_a_probability_of_one_unit_may_be_zero(Y):
+    """S14: y ≥ (Y − 1)/2^P for either class of a pair: Y = 1 proves no curvature at all."""
+    sample = check_samples.SampleIntegers([0], [[1]], 1, [([1, 1], 2)], [1], 1, [Fraction(0)], Fraction(1))
+
+    def proved(mu, Y):
+        stated = {"method": "full", "pairs": None, "weight_bits": 128, "mu": mu}
+        return check_curvature.check_curvature(stated, lambda text, _: Fraction(text), sample, [0], [0], [Y], 64)
+
+    with pytest.raises(check_samples.RefusedCertificate, match="mu is not proved"):
+        proved("1e-30", Y)
+    # One unit more on either side: y₁ y₂ ≥ 2^-64 (1 − 2^-62), and H = y₁ y₂ (v₁ − v₂)² ≥ 2 y₁ y₂ on {1ᵀV = 0}.
+    more = [min(y + 1, 2**64 - 2) for y in Y]
+    assert proved(Fraction(1, 2**64), more) == Fraction(1, 2**64)
+    with pytest.raises(check_samples.RefusedCertificate, match="mu is not proved"):
+        proved(Fraction(1, 2**62), more)
+
+
+def test_the_remainder_must_be_dominated_by_its_diagonal(monkeypatch):
+    """S15b: with a factor of zeros the remainder is P itself, and 4 < 5: P has the eigenvalue −1."""
+    monkeypatch.setattr(check_curvature, "mul", lambda x, y: 0.0 if isinstance(x, float) else x * y)
+    monkeypatch.setattr(check_curvature, "round", lambda x: 0, raising=False)
+    assert not shows_semidefinite([[4, 5], [5, 4]])
+    assert not shows_semidefinite([[4, 3, 3], [3, 4, 3], [3, 3, 4]])  # semidefinite, but not dominated
+    assert shows_semidefinite([[4, 4], [4, 4]])  # at the limit
+
+
+@pytest.mark.parametrize("gamma", [9, -9])
+def test_the_size_of_samples_includes_the_own_ones(tmp_path, gamma):
+    """S13, S21d: max ‖x‖ is |γ| where the samples γ e_d are the longest."""
+    from pathlib import Path
+
+    from jaxsoftmax.proof.checkers.check_existence import load_data
+
+    tiny = Tiny([["1/2"]], [["1/2", "1/2"]], intercept=False, label_smoothing=None, regularizers=[f"self {gamma}"])
+    path = save(tmp_path, {}, tiny.dump())[1]
+    found = samples_of(load_data(tiny.data(), Path(path), None)[0])
+    assert 81 <= found.size <= 81 + Fraction(1, 4)

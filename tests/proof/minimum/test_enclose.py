@@ -110,3 +110,36 @@ def test_a_column_of_zeros_and_one_row():
     with mpmath.workdps(DIGITS):
         loss = fraction(mpmath.log(C)) * objective.s[0]
     assert found.loss[0] <= loss * (1 + Fraction(1, 10**60)) and loss * (1 - Fraction(1, 10**60)) <= found.loss[1]
+
+
+@pytest.mark.parametrize("share", [Fraction(1, 3), Fraction(2, 3), Fraction(4, 7)])
+def test_the_upper_loss_is_rounded_up_for_each_denominator(share):
+    """S1: one sample with its logits 2^70 apart loses t·2^70 and e^(−2^70) more, which no ball of Arb notices.
+
+    t = 1/3 times 2^70 has no binary expansion: the floor at 96 places is too small by up to a unit, and the upper loss
+    is the floor and a unit. Against 600 bits each end is off by that unit at most.
+    """
+    objective = drawn(8, K=1, C=2, intercept=False, own=None)
+    one = type(objective)([[Fraction(1)]] * 2, [[share, 1 - share]] * 2, [Fraction(1)] * 2, Fraction(0), [False])
+    W = np.array([[0], [2**70]], dtype=object)
+    coarse, fine = (enclose(one.exact_form(), W, 0, precision) for precision in (64, 600))
+    exact = 2 * share * 2**70
+    for found, unit in ((coarse, Fraction(2) ** -96), (fine, Fraction(2) ** -632)):
+        assert found.loss[0] <= exact <= found.loss[1]
+        assert found.loss[1] - found.loss[0] <= 2 * unit
+    assert coarse.loss[0] <= fine.loss[0] <= fine.loss[1] <= coarse.loss[1]
+
+
+def test_a_denominator_for_each_row_is_rounded_for_itself():
+    """S1: as many floors as denominators, and the upper loss is above the exact one, at 64 bits as at 600."""
+    denominators = [3, 5, 7, 11, 13, 17, 19, 23]
+    objective = drawn(8, K=1, C=2, intercept=False, own=None)
+    n = len(denominators)
+    T = [[Fraction(q - 1, q), Fraction(1, q)] for q in denominators]
+    rows = type(objective)([[Fraction(1)]] * n, T, [Fraction(1)] * n, Fraction(0), [False])
+    W = np.array([[0], [2**70]], dtype=object)
+    exact = sum(t[0] for t in T) * 2**70
+    for precision in (64, 600):
+        found = enclose(rows.exact_form(), W, 0, precision)
+        assert found.loss[0] <= exact <= found.loss[1]
+        assert found.loss[1] - found.loss[0] <= (n + 1) * Fraction(2) ** (-precision - 32)

@@ -1,0 +1,43 @@
+"""S19: the majorant as a matrix: above every Hessian, its inverse a pseudo-inverse, a free intercept left free.
+
+The methods that step by it are tested in tests/training/methods/test_methods.py.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from helpers.stages import fast
+from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
+
+EPS = float(np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("whole", fast([False, True], 0), ids=["free intercept", "penalised intercept"])
+def test_l2_holds_the_columns_that_it_penalises_and_no_other(whole, x64):
+    """S19, S21a: M = ½(I − 11ᵀ/C) ⊗ XᵀSX + I ⊗ diag(α), α = 0.3 but 0 on a free intercept; M V = G for V = M⁺G."""
+    rng = np.random.default_rng(19)
+    X, s = rng.normal(size=(20, 2)), rng.uniform(0.5, 2, size=20)
+    p = js.Problem(
+        X,
+        np.eye(3)[np.arange(20) % 3],
+        intercept=True,
+        sample_weight=s,
+        regularizer=js.L2(0.3, penalize_intercept=whole),
+    )
+    data = np.column_stack([X, np.ones(20)])
+    held = np.array([0.3, 0.3, 0.3 * whole])
+    M = np.kron((np.eye(3) - 1 / 3) / 2, (data * s[:, None]).T @ data) + np.kron(np.eye(3), np.diag(held))
+    W = rng.normal(size=(3, 3))
+    H = np.asarray(js.hessian(W, p).to_dense())
+    assert np.linalg.eigvalsh(M - H)[0] >= -1e-13 * np.abs(M).max()
+    found = majorant(p, js.null_space(p))
+    G = np.asarray(js.gradient(W, p))
+    V = np.asarray(apply_inverse(found, jnp.asarray(G)))
+    # The condition of M off its null space is below 1e3 here.
+    np.testing.assert_allclose((M @ V.reshape(-1)).reshape(3, 3), G, rtol=0, atol=1e3 * 20 * EPS * np.abs(G).max())
+    np.testing.assert_allclose(np.asarray(found.gauge), [1 / 0.3, 1 / 0.3, whole / 0.3], rtol=4 * EPS)
+    # Nothing but the gauge's intercept is free: without it V has the pseudo-inverse's norm, the least.
+    expected = np.linalg.pinv(M, rcond=1e-10, hermitian=True) @ G.reshape(-1)
+    np.testing.assert_allclose(V.reshape(-1), expected, rtol=0, atol=1e3 * 20 * EPS * np.abs(V).max())
