@@ -162,7 +162,7 @@ def require_finite(
     index = tuple(int(i) for i in np.argwhere(~finite)[0])
     where = index[0] if len(index) == 1 else index
     if columns is not None:
-        where = f"{where}, column {columns[index[1]]!r},"
+        where = f"{where}, column {columns[index[-1]]!r},"
     if given is None:
         raise WrongValue(
             name, f"entry {where} is {float(array[index])}", "every entry must be finite: fill it in or drop the sample"

@@ -229,7 +229,7 @@ class Told(Method):
 
 
 LONG = 12  # steps of a story, more than the patience
-DOWN, FLAT = np.float32(8 - 0.5 * np.arange(LONG + 1)), np.full(LONG + 1, 8.0, np.float32)
+DOWN, FLAT = (8 - 0.5 * np.arange(LONG + 1)).astype(np.float32), np.full(LONG + 1, 8.0, np.float32)
 ONE_CLASS = np.eye(3, dtype=np.float32)[[0] * 12]  # no theorem says that a minimiser exists; the loss at 0 is above 13
 
 

@@ -126,7 +126,7 @@ def test_a_run_from_zero_does_not_enter_the_directions_that_only_the_penalty_see
     assert 1 - near.rate_measured == pytest.approx(step * values[outside], rel=0.01)
     assert near.rate_estimate == pytest.approx(result.rate_estimate, rel=1e-9)
     aside, across = np.zeros((C, 3)), np.zeros((C, 3))
-    aside[:, 1] = 0.5  # a gauge direction
+    aside[:, :2] = [1.0, 0.5]  # a gauge direction, in the row space
     across[0], across[1] = [1.0, -2.0, -1.0], [-1.0, 2.0, 1.0]  # X v = 0
     for W0 in (aside, across):
         assert 1 - descent_rate_estimate(problem, result.W, step, W0) == pytest.approx(step * alpha, rel=1e-9)
