@@ -146,7 +146,10 @@ def build() -> Any:
         ] = None,
         learning_rate: Annotated[
             float | None,
-            typer.Option(metavar="R", help="Learning rate of sgd (default: the safe step 1/Λ, S16) and adam (0.01)."),
+            typer.Option(
+                metavar="R",
+                help="Learning rate of sgd (default: the safe step 1/Λ, S16), adam (0.01); first step of rychlik-bb.",
+            ),
         ] = None,
         whiten: Annotated[
             bool,

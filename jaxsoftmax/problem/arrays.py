@@ -104,9 +104,8 @@ def _from_frame(frame: Any, name: str) -> tuple[list[str], np.ndarray]:
     if not columns:
         return names, np.zeros((len(frame), 0))
     dtype = np.result_type(*columns)
-    if dtype.kind == "f":
-        for label, column in zip(names, columns, strict=True):
-            _require_exact_integers(column, f"{name}, column {label!r}")
+    for label, column in zip(names, columns, strict=True):
+        _require_exact_integers(column, f"{name}, column {label!r}")
     return names, np.stack([column.astype(dtype) for column in columns], axis=1)
 
 
@@ -145,8 +144,12 @@ def _require_exact_integers(array: np.ndarray, name: str) -> None:
             raise _inexact(name, tuple(int(i) for i in index), entry)
 
 
-def require_finite(array: np.ndarray, name: str, given: np.ndarray | None = None) -> None:
+def require_finite(
+    array: np.ndarray, name: str, given: np.ndarray | None = None, columns: list[str] | None = None
+) -> None:
     """Refuse NaN and infinities, naming the first entry; `given` holds the numbers before a conversion.
+
+    `columns` are the names of a data frame's columns.
 
     Raises:
         ValueError: an entry is NaN or infinite.
@@ -158,6 +161,8 @@ def require_finite(array: np.ndarray, name: str, given: np.ndarray | None = None
         return
     index = tuple(int(i) for i in np.argwhere(~finite)[0])
     where = index[0] if len(index) == 1 else index
+    if columns is not None:
+        where = f"{where}, column {columns[index[-1]]!r},"
     if given is None:
         raise WrongValue(
             name, f"entry {where} is {float(array[index])}", "every entry must be finite: fill it in or drop the sample"

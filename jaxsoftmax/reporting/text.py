@@ -77,5 +77,6 @@ def _wrapped(text: str, width: int, first: str = "", rest: str | None = None) ->
         subsequent_indent=first if rest is None else rest,
         break_on_hyphens=False,
         break_long_words=False,
+        expand_tabs=False,  # a tab in a name is one blank, as in a table's cells
     )
     return found or [first.rstrip()]

@@ -18,11 +18,11 @@ from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import (
     as_weights,
     flag,
+    is_traced,
     kind_of,
     nonnegative_real,
     positive_int,
     refuse_no_function,
-    require_concrete,
     require_x64,
     show,
 )
@@ -48,6 +48,17 @@ def _key(key: Any) -> Any:
     if isinstance(key, (jax.Array, np.ndarray)) and key.dtype == np.uint32 and key.shape == (2,):
         return jax.random.wrap_key_data(jax.numpy.asarray(key))
     raise WrongType("key", f"got {show(key)}, {kind_of(key)}", "give a JAX random key, such as jax.random.key(0)")
+
+
+def _refuse_traced(**arguments: Any) -> None:
+    """Refuse to run under a transformation of JAX, where there are no numbers to look at between two steps."""
+    found = [name for name, value in arguments.items() if any(map(is_traced, jax.tree.leaves(value)))]
+    if found or is_traced(jax.numpy.zeros(())):  # under jit every new array is traced, whatever was closed over
+        raise WrongType(
+            found[0] if found else "problem",
+            "fit was called inside jit, vmap or grad, where arrays are traced and have no numbers",
+            "call fit outside of them; in a Python loop of fits only the first of each shape compiles",
+        )
 
 
 def _tolerance(tol: Any, default: float) -> float:
@@ -79,7 +90,7 @@ def fit(
     "gd-optimal"    gradient descent at the step that is best near the minimiser (S17), or at 1/Λ where that fails
     "agd"           accelerated gradient descent at the step 1/Λ, with restart
     "bb"            gradient descent with Barzilai-Borwein steps and a line search that keeps them safe
-    "rychlik-bb"    the published trainer, exactly; nothing is guaranteed (S20)
+    "rychlik-bb"    the published trainer, to the letter, stale gradients included; nothing is guaranteed (S20)
     "mm"            each step minimises a fixed quadratic above the loss (S19): no step size, the loss falls at every
                     step, and scaling or mixing the features changes nothing
     "sgd"           optax's gradient descent, whole data or minibatches
@@ -101,7 +112,8 @@ def fit(
         key: a JAX random key, needed with `batch_size`; nothing else is random.
         batch_size: samples in a minibatch, 1 to N, for "sgd", "adam" and optax transformations. A step is then an
             epoch, and loss, gradient and tolerance are looked at once an epoch, on all samples.
-        learning_rate: for "sgd" (default 1/Λ, the step of S16) and "adam" (default 0.01), greater than 0.
+        learning_rate: for "sgd" (default 1/Λ, the step of S16) and "adam" (default 0.01), greater than 0. For
+            "rychlik-bb" the first step alone, default 1/(eps + σ_max(∇L(W0))); two of the published programs have 2e-5.
         whiten: train in whitened features, in which the number of steps does not depend on how the features are scaled
             or correlated (S19): first-order methods need this on raw data. It costs a QR factorisation and a copy of X.
             W, loss and gradient norm of the result are in the features given; the stopping test, the history's norms
@@ -138,7 +150,7 @@ def fit(
     """
     if not isinstance(problem, Problem):
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
-    require_concrete(problem)
+    _refuse_traced(problem=problem, tol=tol, max_steps=max_steps, W0=W0, key=key, learning_rate=learning_rate)
     require_x64("problem", problem.dtype)
     began = time.perf_counter()
     key = _key(key)
@@ -204,7 +216,7 @@ def _rates(
         floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
         rates["rate_measured"] = measured_rate(history["step"], history["gradient_norm"], floor)
     step = float(raw.step_size)
-    rates["rate_estimate"] = method.rate_estimate(problem, raw.W, step)
+    rates["rate_estimate"] = method.rate_estimate(problem, raw.W, step, W0)
     bound, gain = method.rate_bound(problem, raw.W, step), method.log_gain_bound(problem, W0)
     rates["rate_bound"] = bound if bound is not None and bound < 1.0 else None
     rates["log_gain_bound"] = gain if gain is not None and np.isfinite(gain) else None

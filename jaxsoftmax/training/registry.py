@@ -27,7 +27,7 @@ METHODS = {
     "gd-optimal": Row("jaxsoftmax.training.methods.optimal_descent", "OptimalDescent"),
     "agd": Row("jaxsoftmax.training.methods.accelerated", "AcceleratedDescent"),
     "bb": Row("jaxsoftmax.training.methods.barzilai_borwein", "BarzilaiBorwein"),
-    "rychlik-bb": Row("jaxsoftmax.training.methods.rychlik", "PublishedTrainer"),
+    "rychlik-bb": Row("jaxsoftmax.training.methods.rychlik", "PublishedTrainer", ("learning_rate",)),
     "mm": Row("jaxsoftmax.training.methods.majorize_minimize", "MajorizeMinimize"),
     "newton": Row("jaxsoftmax.training.methods.newton", "Newton"),
     "newton-cg": Row("jaxsoftmax.training.methods.newton_cg", "NewtonCG"),
@@ -76,10 +76,10 @@ def check_method(method: Any, learning_rate: Any = None, batch_size: Any = None)
     takes = _row(method).takes
     for name, value in (("learning_rate", learning_rate), ("batch_size", batch_size)):
         if value is not None and name not in takes:
-            takers = " and ".join(other for other, row in METHODS.items() if name in row.takes)
+            *most, last = (other for other, row in METHODS.items() if name in row.takes)
             raise WrongValue(
                 name,
-                f"goes with the methods {takers}, not with {show(method)}",
+                f"goes with the methods {', '.join(most)} and {last}, not with {show(method)}",
                 "leave it out, or choose one of these",
             )
     if learning_rate is not None:
@@ -117,7 +117,8 @@ def choose(
         raise WrongValue("key", "got None, but minibatches are drawn at random", "give jax.random.key(0), any seed")
     if isinstance(method, str) and method == "auto":
         return next(found for name in AUTO if (found := _made(METHODS[name], {})).suits(problem))
-    given = {"problem": problem, "learning_rate": learning_rate, "batch_size": batch_size, "whiten": whiten}
+    rate = None if learning_rate is None else float(learning_rate)
+    given = {"problem": problem, "learning_rate": rate, "batch_size": batch_size, "whiten": whiten}
     return _made(_row(method), given | {"transformation": method})
 
 

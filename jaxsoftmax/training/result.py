@@ -84,9 +84,10 @@ class Fit(Report):
         steps: steps taken.
         rate_measured: factor per step by which the gradient norm shrank at the end; None where it cannot be measured.
         rate_bound: a proved bound on the contraction a step near the minimiser, from the curvature at W: for "gd" by
-            S17 and S7c, for "mm" by S19. None where nothing is claimed.
-        rate_estimate: the contraction a step from the eigenvalues of the Hessian at W (S17), for "gd" and "gd-optimal";
-            None where not evaluated.
+            S17 and S7c sample by sample, which for two classes is the rate itself (S7d); for "mm" by S19. None where
+            nothing is claimed.
+        rate_estimate: the contraction a step from the eigenvalues of the Hessian at W (S17) along the directions that
+            the run enters, for "gd" and "gd-optimal" (two classes: S7d's smaller matrix); None where not evaluated.
         log_gain_bound: for "gd", proved before training: log(μ/Λ), where each step from W₀ on shrinks L − L* by the
             factor 1 − μ/Λ (S18). None where nothing is promised.
         q_estimate: the number q of S13: q < 1 shows that a minimiser exists near W. Evaluated in float64, not proved;

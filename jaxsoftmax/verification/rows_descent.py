@@ -1,9 +1,10 @@
-"""S16 and S17 observed: gradient descent lowers the loss as promised at each step, and contracts at the rate predicted.
+"""S16, S17, S7d observed: gradient descent lowers the loss as promised at each step, and contracts as predicted.
 
 S17 is about the map F(W) = W − η∇L(W) near a minimiser Ŵ: along an eigenvector v of H(Ŵ) it contracts by 1 − ηλ. For a
 small V along v the measured factor is ⟨v, F(Ŵ + V) − F(Ŵ)⟩/‖V‖ = 1 − η∫₀¹⟨v, H(Ŵ + tV) v⟩dt, and by S8 the integral
 lies between λ(1 − e^−ρ)/ρ and λ(e^ρ − 1)/ρ, ρ = max_n range(V x_n). So 1 − factor is known to the relative error
 (e^ρ − 1)/ρ − 1 ≈ ρ/2, however slow the direction, and rounding of the two gradients adds η⟨|v|, tolerances⟩/‖V‖.
+For two classes the same is asked of the slowest direction and its rate as the (D, D) matrix of S7d has them.
 
 Guarded by `tests/verification/test_run.py`.
 """
@@ -24,9 +25,10 @@ from jaxsoftmax.calculus.bounds.steps import (
     optimal_rate,
     optimal_step,
 )
+from jaxsoftmax.calculus.bounds.two_classes import two_class_hessian
 from jaxsoftmax.calculus.loss.derivatives import gradient, quadratic_form, value_and_gradient
 from jaxsoftmax.calculus.loss.hessian import hessian
-from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.null_space import null_space, orthogonal_complement
 from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.evidence.spectrum.report import ConvexityReport
 from jaxsoftmax.problem.dtypes import widened
@@ -87,6 +89,8 @@ def _evaluate(W: np.ndarray, problem: Problem) -> tuple[float, np.ndarray]:
 def check_rate(problem: Problem, W: np.ndarray, probe: ConvexityReport | None, reason: str) -> list[Row]:
     """S17 at a fitted W: the measured contraction of gradient descent at two steps against the predicted factors.
 
+    For two classes without a regulariser also the factor that S7d's smaller matrix predicts.
+
     Args:
         problem: the data.
         W: (C, D) near a minimiser.
@@ -99,7 +103,8 @@ def check_rate(problem: Problem, W: np.ndarray, probe: ConvexityReport | None, r
         return [not_run("S17", "contraction of a gradient step", "", reason)]
     wide = widened(problem)
     H = np.asarray(hessian(W, wide).to_dense())
-    (low, v_low), (high, v_high) = _extremes(H, np.asarray(null_space(problem).complement_basis(), np.float64))
+    k = null_space(problem)
+    (low, v_low), (high, v_high) = _extremes(H, np.asarray(k.complement_basis(), np.float64))
     first, best = float(descent_step_bound(problem)), float(optimal_step(low, high))
     slow, fast = (
         "1 - contraction of the slowest direction by a step of ",
@@ -110,7 +115,14 @@ def check_rate(problem: Problem, W: np.ndarray, probe: ConvexityReport | None, r
         (slow + "2/(μ*+Λ*)", True, best, low, v_low, 1 - float(optimal_rate(low, high))),
         (fast + "2/(μ*+Λ*)", False, best, high, v_high, float(optimal_rate(low, high))),
     )
-    return [_measure(problem, wide, W, *case) for case in cases]
+    rows = [_measure(problem, wide, W, *case) for case in cases]
+    if problem.C == 2 and not problem.regularizer:
+        (mine, v), (most, _) = _extremes(two_class_hessian(W, wide), orthogonal_complement(k.null))
+        unit, want = np.concatenate([v, -v]) / math.sqrt(2), 1 - float(contraction_rate(first, mine, most))
+        what = slow + "1/Λ, from the smaller matrix 2 Σ s y₁ y₂ xx'"
+        row = _measure(problem, wide, W, what, True, first, low, unit, want)
+        rows.append(dataclasses.replace(row, statement="S7d"))
+    return rows
 
 
 def _extremes(H: np.ndarray, basis: np.ndarray) -> list[tuple[float, np.ndarray]]:

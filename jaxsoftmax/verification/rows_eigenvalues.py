@@ -8,12 +8,13 @@ Guarded by `tests/verification/test_run.py`.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.curvature import condition_bound_two_classes, lambda2_bound
+from jaxsoftmax.calculus.bounds.two_classes import two_class_hessian
 from jaxsoftmax.calculus.loss.objective import probabilities
-from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.evidence.spectrum.report import Convexity, ConvexityReport
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.reporting.row import Row, compare, not_run
@@ -80,15 +81,15 @@ def check_curvature(problem: Problem, W: np.ndarray, at: str, probe: ConvexityRe
 
 def _two_classes(problem: Problem, W: np.ndarray, at: str, probe: ConvexityReport) -> list[Row]:
     """S7d: the extreme eigenvalues of H off the kernel are those of 2 Σ_n s_n y_n1 y_n2 x_n x_nᵀ off its kernel."""
-    (X, s), Y = columns(problem), np.asarray(probabilities(W, problem), np.float64)
-    values = np.linalg.eigvalsh(2 * (X * (s * Y[:, 0] * Y[:, 1])[:, None]).T @ X)
-    values = values[problem.D - int(probe.rank) :]
-    # Two matrices, each within the probe's resolution of the exact one; and Y is of the compute dtype.
-    relative = float(tolerances.probability_tolerance(W, problem).max()) * 4
+    X, s = columns(problem)
+    values = np.linalg.eigvalsh(two_class_hessian(W, problem))[problem.D - int(probe.rank) :]
+    # Two matrices, each within the probe's resolution of the exact one for its probabilities. Logits err by δ_n = D eps
+    # Σ_d |x_nd w|, so y₁y₂ by a factor e^±2δ here and e^±4δ there, and matrices and eigenvalues by no larger one.
+    delta = (problem.D + 1) * float(np.finfo(np.float64).eps) * float((np.abs(X) @ np.abs(W).T)[s > 0].max(initial=0.0))
     rows = []
     for what, mine, theirs in (("largest", values[-1:], probe.lambda_max), ("smallest", values[:1], probe.lambda_min)):
         if mine.size:
-            allowance = 2 * float(probe.resolution) + relative * float(2 * (s @ (X**2).sum(axis=1)))
+            allowance = 2 * float(probe.resolution) + math.expm1(8 * delta) * abs(float(mine[0]))
             text = f"{what} eigenvalue, as from the smaller matrix 2 Σ s y₁ y₂ xx'"
             row = compare("S7d", text, at, float(theirs), "=", float(mine[0]), allowance)
             if row.passed and allowance > 0.5 * abs(float(mine[0])):

@@ -25,6 +25,6 @@ class Toy(Method):
         """A made-up number in which the arguments can be recognised."""
         return 0.5 + step_size
 
-    def rate_estimate(self, problem, W, step_size):
+    def rate_estimate(self, problem, W, step_size, W0):
         """Another."""
         return 0.25

@@ -150,6 +150,10 @@ def test_pandas_frames_and_categoricals():
     assert Problem(frame, pd.DataFrame({"p": [0.5, 1, 0], "q": [0.5, 0, 1]})).classes.tolist() == ["p", "q"]
     with pytest.raises(ValueError, match=r"column 'a'.*9007199254740993"):  # beside floats it would round silently
         Problem.from_labels(frame.assign(a=[1, 2, 2**53 + 1]), y)
+    with pytest.raises(ValueError, match=r"column 'd'.*9007199254740993"):  # among integers too
+        Problem.from_labels(pd.DataFrame({"a": [1, 2, 3], "d": [1, 2, 2**53 + 1]}), y)
+    with pytest.raises(ValueError, match=r"X: entry \(2, 1\), column 'b', is nan"):
+        Problem.from_labels(frame.assign(b=[1.0, 2.0, np.nan]), y)
     with pytest.raises(TypeError, match="column 'a'"):
         Problem.from_labels(frame.assign(a=["x", "y", "z"]), y)
     for missing in (pd.Series(["a", None, "b"], dtype="category"), pd.Series([1, None, 2], dtype="Int64")):

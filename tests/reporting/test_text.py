@@ -32,6 +32,14 @@ def test_a_name_without_blanks_is_never_broken(block):
     assert all(len(line) <= 80 for line in lines if NAME not in line)
 
 
+@pytest.mark.parametrize("name", ["petal-length/of—the.flower," * 9, "花瓣长度" * 30, "sepal length"])
+def test_a_name_gets_no_blanks_of_its_own(name):
+    """Hyphens, dashes, commas and letters of any script are no places to break at; a tab is one blank."""
+    for block in (Title(name), Paragraph(name), Facts([("x", name)]), Facts([(name, "x")]), table(name)):
+        assert name in as_text([block]), block
+    assert "a b" in as_text([Paragraph("a\tb")])
+
+
 def test_cells_keep_their_columns_beside_words_that_are_broken():
     lines = as_text([table("one two three four five six seven")], 48).splitlines()
     at = lines[0].index("allowed")

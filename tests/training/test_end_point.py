@@ -55,7 +55,8 @@ def test_q_is_that_of_a_problem_solved_by_hand(x64):
     # g = (-0.2, 0.2), H = x² S(1/2, 1/2) = [[1, -1], [-1, 1]]: μ = 2, β = √2·2, q = 2√2·0.2√2/2 = 0.4.
     assert end.q == pytest.approx(0.4, rel=1e-12)
     assert end.gap == pytest.approx(0.5 * 0.08 / 2, rel=1e-12)
-    assert descent_rate_estimate(problem, np.zeros((2, 1)), 0.25) == pytest.approx(1 - 0.25 * 2, rel=1e-12)
+    W = np.zeros((2, 1))
+    assert descent_rate_estimate(problem, W, 0.25, W) == pytest.approx(1 - 0.25 * 2, rel=1e-12)
     # Newton's V = (0.1, -0.1): range of V x = 0.4.
     assert end.spread == pytest.approx(0.4, rel=1e-12)
     scaled = end_point.evaluate(js.Problem([[2.0**21]], [[0.6, 0.4]]), np.zeros((2, 1)))
@@ -114,6 +115,14 @@ def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
             norm = np.sum((away - away.mean(axis=0)) ** 2 * scale**2) + 3 * np.sum(away.mean(axis=0) ** 2 * tau**2)
             assert math.sqrt(norm) <= -math.log1p(-q) / beta * (1 + 1e-9)
     assert fired >= 2
+
+
+def test_the_radius_factor_of_the_self_regulariser_is_in_the_smallest_scale(x64):
+    """S13, S21d: β = √2 max ‖Σ⁻¹x‖ includes the samples γ e_d, of which the largest is |γ|/min σ."""
+    problem = js.Problem([[1.0, 2.0]], [[0.5, 0.5]], regularizer=js.SelfRegularizer(-50.0))
+    for scale in ([1.0, 64.0], [64.0, 1.0]):
+        assert end_point.radius_factor(problem, np.array(scale)) == pytest.approx(50 * math.sqrt(2), rel=1e-15)
+    assert end_point.radius_factor(problem, np.array([64.0, 128.0])) == pytest.approx(50 / 64 * math.sqrt(2), rel=1e-15)
 
 
 def test_samples_of_weight_zero_do_not_enter_q(x64):

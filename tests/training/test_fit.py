@@ -226,7 +226,11 @@ def test_result_is_split_serialised_and_outlives_its_x64_scope():
         ),
         (ValueError, {"method": SGD, "batch_size": 0, "key": KEY}, r"batch_size: got 0"),
         (ValueError, {"batch_size": 5}, r"batch_size: goes with the methods sgd and adam, not with 'auto'"),
-        (ValueError, {"method": SGD, "learning_rate": 0.1}, r"learning_rate: goes with the methods sgd and adam"),
+        (
+            ValueError,
+            {"method": SGD, "learning_rate": 0.1},
+            r"learning_rate: goes with the methods rychlik-bb, sgd and adam",
+        ),
         (ValueError, {"method": "sgd", "learning_rate": 0.0}, r"learning_rate: got 0\.0"),
         (ValueError, {"method": SGD, "batch_size": 5}, r"key: got None, but minibatches"),
         (TypeError, {"method": SGD, "batch_size": 5, "key": 0}, r"key: got 0, an int; give a JAX random key"),
@@ -240,12 +244,24 @@ def test_bad_arguments_are_named(kind, options, message):
         js.fit(js.Problem.from_labels(X, MIXED), **options)
 
 
+def test_a_fit_under_a_transformation_of_jax_is_refused_by_its_name():
+    """Whatever is traced is named, with what to do; a problem that was closed over too, whose arrays jit traces."""
+    problem = js.Problem.from_labels(X, MIXED)
+    W0 = np.zeros((2, 3, 3), np.float32)
+    words = r"fit was called inside jit, vmap or grad, .*; call fit outside of them"
+    with pytest.raises(TypeError, match=f"^problem: {words}"):
+        jax.jit(lambda p: js.fit(p).W)(problem)
+    with pytest.raises(TypeError, match=f"^problem: {words}"):
+        jax.jit(lambda: js.fit(problem).W)()
+    with pytest.raises(TypeError, match=f"^W0: {words}"):
+        jax.vmap(lambda W: js.fit(problem, W0=W).W)(W0)
+    with pytest.raises(TypeError, match=f"^tol: {words}"):
+        jax.grad(lambda tol: js.fit(problem, tol=tol).loss)(0.1)
+
+
 def test_bad_problems_are_named():
     with pytest.raises(TypeError, match="problem: got"):
         js.fit(X)  # pyright: ignore[reportArgumentType]
-    problem = js.Problem.from_labels(X, MIXED)
-    with pytest.raises(TypeError, match="traced"):
-        jax.jit(lambda p: js.fit(p).W)(problem)
     with jax.enable_x64(True):
         wide = js.Problem.from_labels(X, MIXED)
     with pytest.raises(ValueError, match="x64 is off"):

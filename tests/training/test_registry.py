@@ -101,7 +101,7 @@ def test_what_is_no_method_is_refused_without_data():
         check_method("zebra")
     with pytest.raises(TypeError, match=r"method: got .*call it first"):
         check_method(optax.sgd)
-    with pytest.raises(ValueError, match="learning_rate: goes with the methods sgd and adam, not with 'auto'"):
+    with pytest.raises(ValueError, match="learning_rate: goes with the methods rychlik-bb, sgd and adam, not"):
         check_method("auto", learning_rate=0.1)
 
 
@@ -110,6 +110,6 @@ def test_a_method_claims_nothing_unless_it_says_so():
     plain = choose("agd", PROBLEM)
     W = np.zeros((2, 2), np.float32)
     assert plain.log_gain_bound(PROBLEM, W) is plain.rate_bound(PROBLEM, W, 1.0) is None
-    assert plain.rate_estimate(PROBLEM, W, 1.0) is None
+    assert plain.rate_estimate(PROBLEM, W, 1.0, W) is None
     assert Toy().suits(PROBLEM)
     assert registry.AUTO == ("newton", "newton-cg")

@@ -131,10 +131,11 @@ class NullSpace:
     def complement_basis(self) -> np.ndarray:
         """(C·D, C·D - dim) orthonormal columns spanning 𝒦⊥, row-major vec."""
         ones = np.full((self.C, 1), 1 / np.sqrt(self.C))
-        return np.hstack([np.kron(ones, _complement(self.gauge)), np.kron(helmert(self.C).T, _complement(self.null))])
+        gauge, null = orthogonal_complement(self.gauge), orthogonal_complement(self.null)
+        return np.hstack([np.kron(ones, gauge), np.kron(helmert(self.C).T, null)])
 
 
-def _complement(columns: Any) -> np.ndarray:
+def orthogonal_complement(columns: Any) -> np.ndarray:
     """Orthonormal columns spanning the orthogonal complement of orthonormal `columns` (D, k)."""
     columns = np.asarray(columns, np.float64)
     D, k = columns.shape

@@ -127,6 +127,6 @@ class Method(ABC):
         """Proved at the end point W: a bound below 1 on the contraction a step (S17, S19); otherwise no claim."""
         return None
 
-    def rate_estimate(self, problem: Problem, W: Any, step_size: float) -> float | None:
-        """Evaluated at the end point W: the contraction a step (S17); None where it is not known."""
+    def rate_estimate(self, problem: Problem, W: Any, step_size: float, W0: Any) -> float | None:
+        """Evaluated at the end point W of a run from W0: the contraction a step (S17); None where it is not known."""
         return None

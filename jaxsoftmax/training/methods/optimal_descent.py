@@ -91,6 +91,6 @@ class OptimalDescent(Method):
         after = _State(state.step + 1, v, high, point.W, point.gradient)
         return Proposal(W, step, after, evaluated=(value, gradient))
 
-    def rate_estimate(self, problem: Problem, W: Any, step_size: float) -> float | None:
+    def rate_estimate(self, problem: Problem, W: Any, step_size: float, W0: Any) -> float | None:
         """S17's factor of the last step, with the eigenvalues of H(W)."""
-        return descent_rate_estimate(problem, W, step_size)
+        return descent_rate_estimate(problem, W, step_size, W0)

@@ -3,7 +3,16 @@
     η = ⟨ΔW, ΔG⟩ / (eps + ‖ΔG‖²),  first step 1/(eps + σ_max(∇L(W₀))), σ_max the spectral norm,
 
 every 100 epochs W ← W − **11**ᵀW/C, and an end when η falls below 10⁻⁵. eps is that of the compute dtype. An epoch is
-one step: the gradient is over all samples.
+one step: the gradient is over all samples. Two of the three published programs take 2·10⁻⁵ as the first step instead:
+`learning_rate=2e-5`.
+
+The order within an epoch is the author's: step, gradient, η, the stop, re-centring. Hence
+
+- η is compared only after a step: the first step is always taken, however short, and a run that stops at a hundredth
+  epoch stops before it would re-centre;
+- ΔW does not contain the shift of re-centring, and the step after it uses the gradient of the weights before it. Where
+  re-centring changes the objective, under L2 and log-cosh penalties (S21 a, b), that gradient is stale, as published;
+  otherwise the two are the same (S3). The loss, the gradient and the stopping test of `fit` are those of W itself.
 
 What the theory says of it:
 
@@ -13,11 +22,7 @@ What the theory says of it:
   float64, 10⁻⁴ in float32, whatever the scale of the loss). None of these says anything about convergence: the run ends
   STEP_LIMIT, and the reason says which limit.
 - There is no guarantee that the loss falls, or that the run converges, even where a minimiser exists; "bb" has one.
-- Re-centring changes the objective under L2 and log-cosh penalties (S21 a, b); under smoothing and the self-regulariser
-  it does not. The gradient is then that of the re-centred W; ΔW and ΔG are taken after re-centring.
 - `fit` adds its test of the scaled gradient; with tol=0 the iterates run on as published.
-
-Guarded by `tests/training/methods/test_methods.py`.
 """
 
 from __future__ import annotations
@@ -38,15 +43,15 @@ LEAST_STEP = 1e-5
 
 class _State(NamedTuple):
     step: Array
-    first: Array  # η of the first step
-    W: Array  # the point before this one
-    gradient: Array
+    size: Array  # η of the next step
+    gradient: Array  # that the next step goes along: of W, or of what W was before it was re-centred
 
 
 @dataclasses.dataclass(frozen=True)
 class PublishedTrainer(Method):
-    """The published trainer, reproduced step by step (S20)."""
+    """The published trainer, step by step (S20); `learning_rate` is the first step, None the spectral one."""
 
+    learning_rate: float | None = None
     name: ClassVar[str] = "rychlik-bb"
     patience: ClassVar[int] = 2**30  # the published trainer never gives up for want of progress
     halt_words: ClassVar[str] = (
@@ -54,17 +59,25 @@ class PublishedTrainer(Method):
     )
 
     def begin(self, point: Point, oracle: Oracle, constants: Any) -> _State:
-        """The first step, from the spectral norm of the gradient at W₀."""
-        eps = jnp.finfo(point.W.dtype).eps
-        first = 1 / (eps + jnp.linalg.norm(point.gradient, ord=2))
-        return _State(jnp.zeros((), jnp.int32), first, point.W, point.gradient)
+        """The first step: the one given, or from the spectral norm of the gradient at W₀."""
+        first = self.learning_rate
+        if first is None:
+            first = 1 / (jnp.finfo(point.W.dtype).eps + jnp.linalg.norm(point.gradient, ord=2))
+        return _State(jnp.zeros((), jnp.int32), jnp.asarray(first, point.W.dtype), point.gradient)
 
     def propose(self, point: Point, oracle: Oracle, constants: Any, state: _State) -> Proposal:
-        """W − η∇L(W), re-centred after every hundredth step."""
-        moved, turned = point.W - state.W, point.gradient - state.gradient
-        quotient = jnp.sum(moved * turned) / (jnp.finfo(point.W.dtype).eps + jnp.sum(turned * turned))
-        step = jnp.where(state.step == 0, state.first, quotient)
-        W = point.W - step * point.gradient
-        after = state.step + 1
-        W = jnp.where(after % RECENTRE_EVERY == 0, W - jnp.mean(W, axis=0, keepdims=True), W)
-        return Proposal(W, step, _State(after, state.first, point.W, point.gradient), halt=step < LEAST_STEP)
+        """W − ηG, re-centred after every hundredth step that does not end the run."""
+        W = point.W - state.size * state.gradient
+        value, gradient = oracle.value_and_gradient(W)
+        moved, turned = W - point.W, gradient - state.gradient
+        size = jnp.sum(moved * turned) / (jnp.finfo(W.dtype).eps + jnp.sum(turned * turned))
+        after = _State(state.step + 1, size, gradient)
+
+        def recentred() -> tuple[Array, tuple[Array, Array]]:
+            centred = W - jnp.mean(W, axis=0, keepdims=True)
+            return centred, oracle.value_and_gradient(centred)
+
+        due = (after.step % RECENTRE_EVERY == 0) & ~(size < LEAST_STEP)
+        W, evaluated = jax.lax.cond(due, recentred, lambda: (W, (value, gradient)))
+        halt = (state.step > 0) & (state.size < LEAST_STEP)
+        return Proposal(W, state.size, after, halt=halt, evaluated=evaluated)

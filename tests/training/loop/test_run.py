@@ -1,7 +1,7 @@
 """The compiled loop: scale-free stopping, traces, history, rollback (S2, S9, S16, S21)."""
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -200,6 +200,78 @@ def test_attainment_by_theorem_alone():
 def test_a_methods_own_stop_is_reported_where_it_stands():
     raw = go(Scripted("halt"), js.Problem(X, T))
     assert raw.status == loop.HALTED and raw.step == 3
+
+
+class Script(NamedTuple):
+    """What happens at each step: the loss and the gradient norm reached, and what the method says before it."""
+
+    values: np.ndarray
+    norms: np.ndarray
+    spread: np.ndarray
+    ready: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Told(Method):
+    """Does what its constants say, which are traced: one compilation for every story."""
+
+    patience: ClassVar[int] = 5
+    name: ClassVar[str] = "told"
+
+    def begin(self, point, oracle, constants):
+        return jnp.zeros((), jnp.int32)
+
+    def propose(self, point, oracle, constants, state):
+        unit = jnp.zeros((3, 3)).at[0, 0].set(1.0)
+        evaluated = (constants.values[state], constants.norms[state] * unit)
+        spread, ready = constants.spread[state], constants.ready[state]
+        return Proposal(point.W, point.value, state + 1, spread=spread, ready=ready, evaluated=evaluated)
+
+
+LONG = 12  # steps of a story, more than the patience
+DOWN, FLAT = (8 - 0.5 * np.arange(LONG + 1)).astype(np.float32), np.full(LONG + 1, 8.0, np.float32)
+ONE_CLASS = np.eye(3, dtype=np.float32)[[0] * 12]  # no theorem says that a minimiser exists; the loss at 0 is above 13
+
+
+def told(values=DOWN, norms=FLAT, spread=0.0, ready=True, tolerance=-1.0, runaway_below=-1.0, targets=ONE_CLASS):
+    """(status, steps) of a story; the gradient's norms are hundredths, below the one at W = 0."""
+    problem = js.Problem(X, targets)
+    story = Script(values, norms / 100, *(np.broadcast_to(v, LONG + 1) for v in (np.float32(spread), ready)))
+    limits = loop.Limits(np.float32(tolerance), np.int32(LONG), np.float32(runaway_below))
+    raw = loop.run(Told(), placement(problem), problem, jnp.zeros((3, 3)), limits, story)
+    return int(raw.status), int(raw.step)
+
+
+def test_a_step_is_idle_only_where_neither_loss_nor_gradient_improves():
+    """Either record is progress: STALLED after `patience` steps without one, and not before."""
+    assert told(DOWN, FLAT) == (loop.STEP_LIMIT, LONG)
+    assert told(FLAT, DOWN) == (loop.STEP_LIMIT, LONG)
+    assert told(FLAT, FLAT) == (loop.STALLED, 1 + Told.patience)
+    assert told(DOWN[::-1].copy(), FLAT) == (loop.STALLED, 1 + Told.patience)
+    again = np.where(np.arange(LONG + 1) >= 4, np.float32(7), FLAT)  # one record in between
+    assert told(again, FLAT) == (loop.STALLED, 5 + Told.patience)
+
+
+def test_running_away_is_three_long_steps_in_a_row_below_the_tolerance():
+    """S9: a small gradient whose method still moves logits by 0.5, unless a theorem says that a minimiser exists."""
+    assert told(spread=0.5, runaway_below=1.0) == (loop.DIVERGING, loop.RUNAWAY_STEPS - 1)
+    assert told(spread=0.49, runaway_below=1.0) == (loop.STEP_LIMIT, LONG)
+    assert told(spread=0.5, runaway_below=1e-3) == (loop.STEP_LIMIT, LONG)  # the scaled gradient is above that
+    short = np.full(LONG + 1, 0.5)
+    short[2::3] = 0.1  # every third step is short
+    assert told(spread=short, runaway_below=1.0) == (loop.STEP_LIMIT, LONG)
+    assert told(spread=0.5, runaway_below=1.0, targets=T) == (loop.STEP_LIMIT, LONG)  # positive targets
+
+
+def test_a_tolerance_counts_where_the_method_is_ready():
+    """GRADIENT_TOLERANCE comes before the other endings, and waits for the method's own condition."""
+    assert told(tolerance=1.0) == (loop.GRADIENT_TOLERANCE, 0)
+    assert told(tolerance=1.0, ready=False) == (loop.STEP_LIMIT, LONG)
+    assert told(tolerance=1.0, ready=np.arange(LONG + 1) >= 3) == (loop.GRADIENT_TOLERANCE, 3)
+    assert told(tolerance=1.0, ready=np.arange(LONG + 1) >= 2, spread=0.5, runaway_below=1.0) == (
+        loop.GRADIENT_TOLERANCE,
+        2,
+    )
 
 
 def test_chunks_change_no_number():

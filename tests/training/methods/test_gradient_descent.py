@@ -1,4 +1,4 @@
-"""Gradient descent at the step of S16: descent, the invariant kernel part (S3, S6), and the rate of S17."""
+"""Gradient descent at the step of S16: descent, the invariant kernel part (S3, S6), the rate of S17 (and S7d)."""
 
 import jax
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 import jaxsoftmax as js
 from helpers.stages import fast
 from jaxsoftmax.training.measured_rate import measured_rate
-from jaxsoftmax.training.methods.gradient_descent import rounded_down
+from jaxsoftmax.training.methods.gradient_descent import descent_rate_estimate, rounded_down
 from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20241)
@@ -75,6 +75,79 @@ def test_measured_rate_agrees_with_the_spectrum(x64):
     # Over the last half of the run the other modes have died down to (ratio of factors)^steps.
     assert result.rate_measured == pytest.approx(expected, abs=0.02 * (1 - expected))
     assert result.rate_estimate <= result.rate_bound < 1
+
+
+TWO = np.column_stack([T[:, :2].sum(axis=1), T[:, 2]])
+
+
+@pytest.mark.parametrize("deficient", fast([False, True], 1), ids=["full", "deficient"])
+def test_the_rates_of_two_classes_are_those_of_the_smaller_matrix(x64, deficient):
+    """S7d, S17: 1 − η λ_min(2 Σ s y₁y₂ xxᵀ) is the estimate, and the proved bound is the same number, rounded up."""
+    D = np.column_stack([X, X @ [1.0, -2.0]]) if deficient else X
+    problem = js.Problem(D, TWO, sample_weight=S)
+    result = js.fit(problem, "gd")
+    y = np.asarray(js.probabilities(result.W, problem))
+    G = 2 * (D * (S * y[:, 0] * y[:, 1])[:, None]).T @ D
+    low = np.linalg.eigvalsh(G)[-2]  # rank 2
+    gain = low / js.curvature_bound(problem)
+    assert 1 - result.rate_estimate == pytest.approx(gain, rel=1e-9)
+    if not deficient:  # dependence that rounding broke has no proved bound
+        assert 1 - result.rate_bound == pytest.approx(gain, rel=1e-9)
+        assert 1 - gain <= result.rate_bound + 4 * EPS
+    assert 1 - result.rate_measured == pytest.approx(gain, rel=0.02)
+
+
+def test_two_classes_have_an_estimate_up_to_the_limit_of_the_smaller_matrix():
+    """S7d: D = 800 columns of two classes need an 800 × 800 matrix; the Hessian of 1600 weights would be refused."""
+    wide = np.random.default_rng(5).normal(size=(3, 800)).astype(np.float32)
+    problem, W = js.Problem(wide, TWO[:3]), np.zeros((2, 800), np.float32)
+    found = descent_rate_estimate(problem, W, 1e-3, W)
+    # Row space of three samples: the nonzero eigenvalues of ½ X Xᵀ.
+    values = np.linalg.eigvalsh(0.5 * wide.astype(float) @ wide.T.astype(float))
+    assert found == pytest.approx(1 - 1e-3 * values[0], rel=1e-9)
+    three = js.Problem(wide, T[:3])
+    W = np.zeros((3, 800), np.float32)
+    assert descent_rate_estimate(three, W, 1e-3, W) is None
+
+
+@pytest.mark.parametrize("targets", fast([T, TWO], 0), ids=["three classes", "two"])
+def test_a_run_from_zero_does_not_enter_the_directions_that_only_the_penalty_sees(x64, targets):
+    """S21a, S17: from W₀ = 0 the estimate is the rate measured; α is an eigenvalue where W₀ has a part outside 𝒦⊥."""
+    alpha, C = 1e-3, targets.shape[1]
+    problem = js.Problem(np.column_stack([X, X @ [1.0, -2.0]]), targets, regularizer=js.L2(alpha))
+    result = js.fit(problem, "gd")
+    values, vectors = np.linalg.eigh(np.asarray(js.hessian(result.W, problem).to_dense()))
+    outside = 3 + (C - 1)  # the gauge, and the dependent column: α each
+    np.testing.assert_allclose(values[:outside], alpha, rtol=1e-10)
+    step = result.history["step_size"][0]
+    assert 1 - result.rate_estimate == pytest.approx(step * values[outside], rel=1e-9)
+    near = js.fit(problem, "gd", W0=result.W + 1e-3 * vectors[:, outside].reshape(C, 3))
+    # Along one eigenvector from a distance of 10⁻³: ρ/2 of S8, and the next mode comes in at second order.
+    assert 1 - near.rate_measured == pytest.approx(step * values[outside], rel=0.01)
+    assert near.rate_estimate == pytest.approx(result.rate_estimate, rel=1e-9)
+    aside, across = np.zeros((C, 3)), np.zeros((C, 3))
+    aside[:, :2] = [1.0, 0.5]  # a gauge direction, in the row space
+    across[0], across[1] = [1.0, -2.0, -1.0], [-1.0, 2.0, 1.0]  # X v = 0
+    for W0 in (aside, across):
+        assert 1 - descent_rate_estimate(problem, result.W, step, W0) == pytest.approx(step * alpha, rel=1e-9)
+
+
+@pytest.mark.parametrize("part", [0.0, 1.0])
+def test_a_free_intercept_in_the_null_space_turns_what_a_run_enters(x64, part):
+    """S21a: 𝒦⊥ is invariant only if the intercept's column is independent of the others; 1ᵀV = 0 always is."""
+    dependent = np.column_stack([X[:, :1], X[:, :1] - part])  # with part = 1 the intercept is their difference
+    problem = js.Problem(dependent, T, intercept=True, regularizer=js.L2(1e-3))
+    W, Q = np.zeros((3, 3)), np.kron(js.helmert(3), np.eye(3))
+    values = np.linalg.eigvalsh(Q @ np.asarray(js.hessian(W, problem).to_dense()) @ Q.T)
+    low = values[0] if part else values[2]
+    assert 1 - descent_rate_estimate(problem, W, 1e-3, W) == pytest.approx(1e-3 * low, rel=1e-6)
+
+
+def test_log_cosh_keeps_no_direction_out(x64):
+    """S21b: 𝒦⊥ is not invariant, so every direction counts, whatever W₀ is."""
+    problem = js.Problem(X, T, regularizer=js.LogCosh(1e-3, 1.0))
+    W = np.zeros((3, 2))
+    assert 1 - descent_rate_estimate(problem, W, 0.01, W) == pytest.approx(0.01 * 1e-3, rel=1e-9)
 
 
 def test_rate_of_a_geometric_sequence_and_what_cannot_be_measured():

@@ -1,0 +1,48 @@
+"""When a theorem says that a minimiser exists, and the rounding of a loss whose logits are long sums (S9, S21)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxsoftmax as js
+from jaxsoftmax.problem.dtypes import widened
+from jaxsoftmax.training.loop import stopping
+
+
+def known(y, s, regularizer, **options):
+    X = np.arange(len(y), dtype=np.float32)[:, None]
+    problem = js.Problem.from_labels(X, y, sample_weight=s, regularizer=regularizer, **options)
+    return bool(stopping.attains_for_certain(problem))
+
+
+def test_a_class_whose_only_sample_has_weight_zero_is_absent():
+    """S21 a, b, section 0: a free intercept falls without bound for a class that no sample with s > 0 is in."""
+    y, s = [0, 1, 0, 1, 2], [1.0, 1.0, 1.0, 1.0, 0.0]
+    for penalty in (js.L2, lambda a, **more: js.LogCosh(a, 1.0, **more)):
+        assert not known(y, s, penalty(0.1))
+        assert known(y, [1.0] * 5, penalty(0.1))
+        assert known(y, s, penalty(0.1, penalize_intercept=True))
+        assert known(y, s, penalty(0.1), intercept=False)
+
+
+def test_one_of_several_penalties_is_enough():
+    """S21: what one penalty makes certain, another beside it does not unsay; one of strength 0 says nothing."""
+    y, s = [0, 1, 0, 1, 2], [1.0, 1.0, 1.0, 1.0, 0.0]
+    assert known(y, s, js.SelfRegularizer(0.5) + js.L2(0.1))
+    assert known(y, s, js.L2(0.1) + js.SelfRegularizer(0.5))
+    assert not known(y, [1.0] * 5, js.L2(0.0))
+
+
+def test_loss_rounding_covers_logits_that_are_long_sums():
+    """A logit of D = 10⁵ equal terms errs by hundreds of eps; the bound has γ_D = D eps for it (and 2 Σ a|w|)."""
+    X = np.full((1, 10**5), 0.1, np.float32)
+    W = np.stack([np.ones(10**5, np.float32), np.zeros(10**5, np.float32)])
+    problem = js.Problem(X, np.float32([[0, 1]]))  # the loss is the logit, 10⁴
+    value = js.loss(W, problem)
+    scale = stopping.gradient_scale(problem)
+    bound = float(stopping.loss_rounding(jnp.asarray(W), value, problem, scale))
+    with jax.enable_x64(True):
+        truth = float(js.loss(W.astype(float), widened(problem)))
+    eps = float(np.finfo(np.float32).eps)
+    without_D = eps * 9 * truth + 2 * eps * float(np.sum(scale * np.abs(W).max(axis=0)))
+    assert without_D < abs(float(value) - truth) <= bound
