@@ -17,6 +17,7 @@ import numpy as np
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.exact.data import ExactData
 from jaxsoftmax.proof.minimum.certificate import Certificate
+from jaxsoftmax.proof.minimum.curvature import chosen_method
 from jaxsoftmax.proof.minimum.objective import proof_data
 from jaxsoftmax.proof.minimum.prove import NotProved, prove_minimum
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
@@ -37,6 +38,7 @@ __all__ = ["certify"]
 
 _MOST_BYTES = 8e9  # that the probabilities and logits of one evaluation may take
 _MOST_DIGITS = 3000  # a checker reads numbers of at most 4000 characters, Python integers of at most 4300
+_MOST_ORDER, _MOST_CLASSES = 4096, 512  # that a checker takes on, in pure Python: of a matrix; in a graph of pairs
 
 
 def certify(
@@ -96,6 +98,7 @@ def certify(
     began = time.perf_counter()
     tell("independent columns")
     reduced, dropped = drop_dependent_columns(everything)
+    _refuse_order(method, reduced.C, reduced.A.shape[1])
     proof = prove_minimum(reduced, everything, reduced_weights(start, reduced, dropped), digits, method, tell)
     return _certificate(data, proof, dropped, began)
 
@@ -130,6 +133,15 @@ def _refuse_memory(problem: Problem, digits: int) -> None:
     if size > _MOST_BYTES:
         given = f"{digits} would take {size / 1e9:.3g} GB for the probabilities of {N} x {C}"
         raise WrongValue("digits", given, f"give fewer: at most {_MOST_BYTES / 1e9:.3g} GB are used")
+
+
+def _refuse_order(method: str, C: int, K: int) -> None:
+    method = chosen_method(method, C, K)
+    order = (C - 1) * K if method == "full" else K
+    if order > _MOST_ORDER or (method == "pairs" and C > _MOST_CLASSES):
+        given = f"{method!r} needs matrices of order {order}, for {C} classes"
+        most = f"a checker takes matrices of order {_MOST_ORDER}, and for 'pairs' {_MOST_CLASSES} classes, at most"
+        raise WrongValue("method", given, f"give fewer columns or classes, or 'pairs': {most}")
 
 
 def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:

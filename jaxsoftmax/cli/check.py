@@ -7,11 +7,12 @@ Guarded by `tests/cli/test_certify.py`.
 
 from __future__ import annotations
 
+import csv
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxsoftmax.cli.messages import UnusableInput, say
+from jaxsoftmax.cli.messages import UnusableInput, in_terms, say
 from jaxsoftmax.cli.scopes import interruptible
 from jaxsoftmax.proof.checkers.check_existence import RefusedCertificate
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
@@ -28,6 +29,9 @@ class Recheck(NamedTuple):
     data: Path
     labels: Path | None
     quiet: bool
+    expect_smoothing: str | None = None
+    expect_l2: str | None = None
+    expect_classes: str | None = None
 
 
 @interruptible()
@@ -39,13 +43,32 @@ def run_check(call: Recheck) -> int:
     """
     began = time.perf_counter()
     try:
-        verdict = check_certificate(call.certificate, call.data, call.labels)
+        verdict = check_certificate(
+            call.certificate,
+            call.data,
+            call.labels,
+            expect_smoothing=call.expect_smoothing,
+            expect_l2=call.expect_l2,
+            expect_classes=None if call.expect_classes is None else _names(call.expect_classes),
+        )
     except RefusedCertificate as error:
         say(f"REFUSED: {error}")
         return REFUSED
     except ValueError as error:
-        raise UnusableInput(str(error)) from None
+        raise UnusableInput(in_terms(error)) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # a status of 1 would say: refuted
+        fault = f"{type(error).__name__}: {error}"
+        raise UnusableInput(
+            f"the checker failed ({fault:.200}). Nothing is proved; this is a fault of its own."
+        ) from None
     if not call.quiet:
         print(verdict)  # noqa: T201
         print(f"checked in {time.perf_counter() - began:.3f} s")  # noqa: T201
     return VERIFIED
+
+
+def _names(text: str) -> list[str]:
+    """Names between commas; in quotes where they hold commas themselves."""
+    return [name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row]

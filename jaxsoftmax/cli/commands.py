@@ -269,16 +269,29 @@ def build() -> Any:
         labels: Annotated[
             Path | None, typer.Option(metavar="FILE", help="The labels of IDX images, where they are not beside them.")
         ] = None,
+        expect_smoothing: Annotated[
+            str | None, typer.Option(metavar="E", help="Refuse another label smoothing, such as 0.01 or 0.")
+        ] = None,
+        expect_l2: Annotated[
+            str | None, typer.Option(metavar="A", help="Refuse any penalty but L2 of this strength; 0: any penalty.")
+        ] = None,
+        expect_classes: Annotated[
+            str | None, typer.Option(metavar="A,B,...", help="Refuse other classes, whatever their order.")
+        ] = None,
         quiet: Quiet = False,
     ) -> int:
         """Verify a certificate from the data alone, in exact arithmetic, without JAX.
 
+        With label smoothing or a penalty a minimiser exists even where the data
+        alone have none. The report says so; with --quiet say what you expect.
+
         Exit status: 0 verified, 1 the certificate does not prove its verdict about
-        these data, 2 a file cannot be used, 130 interrupted.
+        these data or is about another problem than is expected, 2 a file cannot be
+        used, 74 the report cannot be written, 130 interrupted.
         """
         from jaxsoftmax.cli.check import Recheck, run_check
 
-        return run_check(Recheck(certificate, data, labels, quiet))
+        return run_check(Recheck(certificate, data, labels, quiet, expect_smoothing, expect_l2, expect_classes))
 
     @app.command()
     def crosscheck(

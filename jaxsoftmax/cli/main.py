@@ -1,17 +1,16 @@
-"""The command line's entry: `jaxsoftmax verify|fit|certify|…`; exit 0 good, 1 not, 2 unusable input, 130 Ctrl-C.
+"""The command line's entry, `jaxsoftmax verify|fit|…`: exit 0 good, 1 not, 2 unusable input, 74 no output, 130 Ctrl-C.
 
 typer and rich come with the extra `cli` and are imported only when the command runs.
 """
 
-import os
 import sys
 from typing import Any
 
-from jaxsoftmax.cli.messages import Interrupted, UnusableInput, say
+from jaxsoftmax.cli.messages import Interrupted, LostOutput, UnusableInput, say, watched_output
 
 __all__ = ["main"]
 
-FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+UNUSABLE, LOST, INTERRUPTED = 2, 74, 130
 COMMANDS = ("verify", "fit", "probe", "certify", "check", "crosscheck")
 
 
@@ -45,13 +44,11 @@ def run(arguments: list[str]) -> int:
             raise
         return _refuse(f"{error.name} is not installed; run: pip install 'jaxsoftmax[cli]'")
     try:
-        status = app(args=arguments, prog_name="jaxsoftmax", standalone_mode=False)
-        sys.stdout.flush()
-        return int(status or 0)
-    except BrokenPipeError:
-        # The reader (`| head`) has gone: leave quietly, and keep the interpreter from flushing into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        with watched_output():
+            return int(app(args=arguments, prog_name="jaxsoftmax", standalone_mode=False) or 0)
+    except LostOutput as error:
+        # Never the status 1, which says that a check failed. Files are written before anything is printed.
+        return _refuse(f"the standard output cannot be written: {error}", LOST)
     except UnusableInput as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, Interrupted):

@@ -5,21 +5,34 @@ Guarded by `tests/cli/test_runs.py`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jaxsoftmax.support.errors import WrongArgument
 
-__all__ = ["TERMS", "Interrupted", "UnusableInput", "check_writable", "console", "in_terms", "say"]
+__all__ = [
+    "TERMS",
+    "Interrupted",
+    "LostOutput",
+    "UnusableInput",
+    "check_writable",
+    "console",
+    "in_terms",
+    "say",
+    "watched_output",
+]
 
 # What the command line calls an argument of the library.
 TERMS = {"problem": "DATA", "X": "features", "y": "labels", "T": "probabilities", "l2": "--l2", "tol": "--tol"}
 TERMS |= {name: f"--{name}" for name in ("target", "dtype", "seed", "method", "whiten", "budget", "digits")}
 TERMS |= {"label_smoothing": "--label-smoothing", "max_steps": "--max-steps"}
 TERMS |= {"batch_size": "--batch-size", "learning_rate": "--learning-rate"}
+TERMS |= {"expect_smoothing": "--expect-smoothing", "expect_l2": "--expect-l2"}
 
 
 class UnusableInput(Exception):
@@ -42,6 +55,76 @@ class Interrupted(Exception):
     """
 
 
+class LostOutput(Exception):
+    """Standard output cannot be written: it is closed or full, or its reader has gone. No OSError, which typer ends on.
+
+    Example:
+        >>> from jaxsoftmax.cli.messages import LostOutput
+        >>> issubclass(LostOutput, OSError)
+        False
+    """
+
+
+class _Watched:
+    """A stream that says `LostOutput`, and writes what its encoding lacks as escapes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._done(lambda: self._stream.write(_encodable(self._stream, text)))
+
+    def flush(self) -> None:
+        self._done(lambda: self._stream.flush())
+
+    def _done(self, action: Callable[[], Any]) -> Any:
+        if self._stream is None:
+            raise LostOutput("it is closed")
+        try:
+            return action()
+        except OSError as error:
+            _abandon(self._stream)
+            raise LostOutput(error.strerror or str(error)) from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def watched_output() -> Iterator[None]:
+    """Standard output in the hands of `_Watched`, flushed at the end.
+
+    Raises:
+        LostOutput: it cannot be written.
+
+    Example:
+        >>> from jaxsoftmax.cli.messages import watched_output
+        >>> with watched_output():
+        ...     print("eggs")
+        eggs
+    """
+    stream: Any = sys.stdout
+    watched: Any = _Watched(stream)
+    sys.stdout = watched
+    try:
+        yield
+        if stream is not None:
+            watched.flush()
+    finally:
+        sys.stdout = stream
+
+
+def _encodable(stream: Any, text: str) -> str:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _abandon(stream: Any) -> None:
+    """Close it: the interpreter would try once more at its end, and end with another status."""
+    with contextlib.suppress(OSError, ValueError):
+        stream.close()
+
+
 def in_terms(error: Exception, remedy: str | None = None) -> str:
     """What the library says about an argument, as a sentence about the option, with another remedy where one is given.
 
@@ -57,14 +140,20 @@ def in_terms(error: Exception, remedy: str | None = None) -> str:
 
 
 def say(message: str) -> None:
-    """Print a line on stderr, broken at words to fit 80 columns.
+    """Print a line on stderr, broken at words to fit 80 columns; nowhere if it cannot be written.
 
     Example:
         >>> from jaxsoftmax.cli.messages import say
         >>> say("error: --tol: got -1.0; give a number >= 0.")
     """
     options = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
-    print(textwrap.fill(f"jaxsoftmax: {message}", 80, **options), file=sys.stderr)  # noqa: T201
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(_encodable(sys.stderr, textwrap.fill(f"jaxsoftmax: {message}", 80, **options)) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
 
 
 def check_writable(option: str, path: Path | None) -> None:

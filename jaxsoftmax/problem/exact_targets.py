@@ -49,6 +49,8 @@ def exact_smoothing(value: Any, name: str = "label_smoothing") -> Fraction:
         raise WrongValue(name, f"got {show(value)}, which is no decimal or fraction", remedy) from error
     if not 0 <= exact <= 1:
         raise WrongValue(name, f"got {show(value)}", remedy)
+    if exact.denominator > 10**400:  # a certificate's checker reads no more
+        raise WrongValue(name, f"got {show(value)}, which has a denominator beyond 10^400", remedy)
     return exact
 
 

@@ -5,6 +5,7 @@ Guarded by `tests/readers/test_read_table.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ __all__ = [
     "as_float64",
     "as_labels",
     "find_target",
+    "integer_in",
+    "is_decimal",
     "listing",
     "missing_cell",
     "no_feature",
@@ -26,6 +29,45 @@ __all__ = [
 ]
 
 LARGEST = float(np.finfo(np.float64).max)
+_MOST_CHARACTERS = 4000  # of a number
+_DECIMAL = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d+))?", re.ASCII | re.IGNORECASE)
+
+
+def is_decimal(cell: str) -> bool:
+    """Whether a cell is a number: a decimal in the digits 0 to 9, of at most 4,000 characters, blanks around it.
+
+    `float` takes more: 1_000, the digits of other scripts, inf and nan.
+
+    Example:
+        >>> from jaxsoftmax.readers.columns import is_decimal
+        >>> [is_decimal(cell) for cell in (" -1.5e3 ", ".5", "1_000", "nan", "1,5", "0x1")]
+        [True, True, False, False, False, False]
+    """
+    cell = cell.strip()
+    return len(cell) <= _MOST_CHARACTERS and _DECIMAL.fullmatch(cell) is not None
+
+
+def integer_in(cell: str) -> int | None:
+    """The integer that a decimal is, exactly; 2**63 for what is larger, with its sign; None where it is no integer.
+
+    Example:
+        >>> from jaxsoftmax.readers.columns import integer_in
+        >>> [integer_in(cell) for cell in ("9007199254740993.0", "12e1", "0e-99", "1.5", "1e-400", "-1e999")]
+        [9007199254740993, 120, 0, None, None, -9223372036854775808]
+    """
+    match = _DECIMAL.fullmatch(cell.strip())
+    assert match is not None
+    sign, mantissa, exponent = match.groups()
+    whole, _, places = mantissa.partition(".")
+    digits = (whole + places).lstrip("0")
+    power = int(exponent or 0) - len(places) + len(digits) - len(digits.rstrip("0"))
+    if not digits:
+        return 0
+    if power < 0:
+        return None
+    size = len(digits.rstrip("0")) + power
+    found = min(int(digits.rstrip("0")) * 10**power, 2**63) if size <= 20 else 2**63
+    return -found if sign == "-" else found
 
 
 def listing(names: Sequence[str]) -> str:

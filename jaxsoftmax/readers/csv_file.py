@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +14,21 @@ from pathlib import Path
 import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
-from jaxsoftmax.readers.columns import LARGEST, find_target, missing_cell, no_feature, no_label, refuse_identifiers
+from jaxsoftmax.readers.columns import (
+    LARGEST,
+    find_target,
+    integer_in,
+    is_decimal,
+    missing_cell,
+    no_feature,
+    no_label,
+    refuse_identifiers,
+)
 from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["read_delimited", "table_records"]
 
+_SHORT = 1000  # characters of cells that need no second look
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "<na>"}
 
 
@@ -70,6 +79,7 @@ def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tupl
 
 
 def _is_number(cell: str) -> bool:
+    """Whether a cell looks like a number, as it is none of a header's names: more of them do than are read as one."""
     try:
         float(cell)
     except ValueError:
@@ -158,8 +168,11 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
             raise WrongValue(path, f"line {line} has {len(row)} cells, {first_has}", remedy)
         labels.append(row.pop(label).strip())
         lines.append(line)
+        together = "".join(row)
+        if not together.isascii() or "_" in together or (len(together) > _SHORT and max(map(len, row)) > _SHORT):
+            _refuse_cell(path, line, row, [name for k, name in enumerate(names) if k != label])
         try:
-            values.extend(map(float, row))
+            values.extend(map(float, row))  # of what is left it reads decimals, inf and nan
         except ValueError:
             _refuse_cell(path, line, row, [name for k, name in enumerate(names) if k != label])
     if not labels:
@@ -204,12 +217,16 @@ def _index_or_none(target: str | int, length: int) -> int | None:
 
 
 def _refuse_cell(path: Path, line: int, row: list[str], features: list[str]) -> None:
+    """Refuse the first cell that is no decimal; inf and nan are left to those who know the whole column."""
     for name, cell in zip(features, row, strict=True):
-        if _is_number(cell):
+        if is_decimal(cell) or (_is_number(cell) and not any(c.isdigit() for c in cell)):
             continue
         where = f"line {line}, column {name!r}: {cell[:40]!r}"
         if cell.strip().lower() in _MISSING:
             raise missing_cell(path, where) from None
+        if _is_number(cell):
+            remedy = "write it with the digits 0 to 9, a point and perhaps an exponent, in at most 4,000 characters"
+            raise WrongValue(path, f"{where} is no plain decimal", remedy) from None
         if _is_number(cell.replace(",", ".")):
             raise WrongValue(path, f"{where} has a decimal comma", "write decimals with a point") from None
         raise no_feature(path, f"{where} is no number") from None
@@ -219,24 +236,23 @@ def _labels(path: Path, name: str, labels: list[str], lines: list[int], names: l
     """Labels as int64 where every cell is an integer (1.0 counts as 1), else as text; a class each."""
     numeric = [cell for cell in labels if _is_number(cell) and cell.lower() not in _MISSING]
     mostly_numbers = len(numeric) > len(labels) / 2
+    plain = True
     for cell, line in zip(labels, lines, strict=True):
         # "NA" or "none" may be somebody's class, but not among numbers; an empty cell and NaN never are.
         if cell == "" or cell.lower() == "nan" or (mostly_numbers and cell.lower() in _MISSING):
             raise missing_cell(path, f"line {line}: the label {cell!r} (column {name!r})")
-    if len(numeric) < len(labels):
-        y = np.array(labels)
-    else:
-        numbers = [float(cell) for cell in labels]
-        for number, cell, line in zip(numbers, labels, lines, strict=True):
-            if not math.isfinite(number) or number != math.floor(number):
-                raise no_label(path, name, f"holds {cell!r} in line {line}, no text or integer", names)
-        exact = [
-            int(cell) if cell.lstrip("+-").isdigit() else int(number)
-            for cell, number in zip(labels, numbers, strict=True)
-        ]
-        if max(map(abs, exact)) >= 2**63:
-            y = np.array(labels)
-        else:
+        if not is_decimal(cell):
+            plain = False
+            if mostly_numbers and _is_number(cell):  # inf, 1_000
+                raise no_label(path, name, f"holds {cell[:40]!r} in line {line}, no text or integer", names)
+    y = np.array(labels)
+    if plain:
+        known = {cell: integer_in(cell) for cell in set(labels)}
+        for cell, line in zip(labels, lines, strict=True):
+            if known[cell] is None:
+                raise no_label(path, name, f"holds {cell[:40]!r} in line {line}, no text or integer", names)
+        exact = [known[cell] for cell in labels]
+        if max(abs(found) for found in exact if found is not None) < 2**63:
             y = np.array(exact, dtype=np.int64)
     refuse_identifiers(path, y, name, names)
     return y

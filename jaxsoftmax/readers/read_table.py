@@ -9,6 +9,7 @@ import lzma
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ from jaxsoftmax.support.errors import WrongValue
 __all__ = ["read_table", "table_text"]
 
 _EXPORT = "export the table as CSV text in UTF-8, or as NPZ with arrays X and y"
-_COMPRESSED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
+_COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_MOST_UNPACKED = 100  # times its size, to which a compressed file may unpack; 64 MiB are always allowed
 _SVMLIGHT = {".svm", ".svmlight", ".libsvm"}
 _PARQUET = {".parquet", ".pq"}
 _NOT_READ = {  # suffix -> what it is
@@ -98,11 +100,14 @@ def _load(path: Path) -> tuple[str, bytes]:
     except OSError as error:
         raise WrongValue(path, f"cannot be read ({error.strerror or error})", "check its permissions") from None
     name = path.name
-    decompress = _COMPRESSED.get(path.suffix.lower())
-    if decompress is not None:
+    packed = _COMPRESSED.get(path.suffix.lower())
+    if packed is not None:
         name = path.stem
         try:
-            content = decompress(content)
+            with packed(io.BytesIO(content)) as file:
+                content = _unpacked(path, file, max(1 << 26, _MOST_UNPACKED * len(content)))
+        except WrongValue:
+            raise
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
             raise WrongValue(
                 path, f"is not {path.suffix} data, or is damaged ({str(error)[:80]})", "fetch or compress it again"
@@ -110,6 +115,18 @@ def _load(path: Path) -> tuple[str, bytes]:
     if not content:
         raise WrongValue(path, "is empty (0 bytes)", "give a file with a row a sample")
     return name, content
+
+
+def _unpacked(path: Path, file: Any, most: int) -> bytes:
+    """What is left of a compressed file, refused before it fills the memory."""
+    parts, size = [], 0
+    while part := file.read(1 << 20):
+        size += len(part)
+        if size > most:
+            given = f"unpacks to more than {most >> 20} MiB, the most that is read of a file so small"
+            raise WrongValue(path, given, "unpack it yourself, if it is what it should be")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def table_text(path: Path) -> str:

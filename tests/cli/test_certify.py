@@ -153,7 +153,13 @@ def test_the_checker_reads_a_text_table_as_it_was_read_here(tmp_path, capsys, na
         ("a.csv", '1,"x, y"\n2, é \n3,"x, y"\n', ["x, y", "é"]),
         ("a.csv", "1,a\r\n\r\n2,b\r\n3,a", ["a", "b"]),
         ("a.csv", "w,k\r1,a\r2,b\r3,a\r", ["a", "b"]),
-        ("a.csv", '"1\n",a\n1_000,b\n２,a\n', ["a", "b"]),
+        ("a.csv", '"1\n",a\n 1e3,b\n\u00a02,a\n', ["a", "b"]),
+        ("a.csv", "jaxsoftmax-problem,y\n1,a\n2,b\n3,a\n", ["a", "b"]),
+        ("a.csv", "1,0e-999999999\n2,5\n3,0.0\n", [0, 5]),
+        ("a.csv", "1,9007199254740993.0\n2,9007199254740992.0\n3,9007199254740993\n", [2**53, 2**53 + 1]),
+        ("a.csv", "1,1e400\n2,7\n3,1e400\n", ["1e400", "7"]),
+        ("a.csv", "1,a\n2,1e-400\n3,a\n", ["1e-400", "a"]),
+        ("a.csv", "1,a\n2,1_000\n3,a\n", ["1_000", "a"]),
         ("a.txt", "1 2 a\f2 1 b\u2028 3 2 a\n", ["a", "b"]),
     ],
 )
@@ -313,11 +319,22 @@ def test_a_cell_beyond_float64_is_refused_as_a_decimal_and_read_with_binary(tmp_
 
 @pytest.mark.parametrize("cell", ["0e-999999999", "-0.0", "00012.500", "1E5", "123456789012345", "9007199254740992"])
 def test_cells_that_float64_holds_are_read_as_decimals(tmp_path, capsys, cell):
-    data = write(tmp_path, "digits.csv", f"w,bird\n1,wren\n{cell},crow\n3,wren\n")
-    if "999" not in cell:  # the checker refuses exponents of that size
-        certified(capsys, data)
-    else:
-        assert run(capsys, "certify", data, "-o", tmp_path / "cert.json")[0] in (0, 1)
+    certified(capsys, write(tmp_path, "digits.csv", f"w,bird\n1,wren\n{cell},crow\n3,wren\n"))
+
+
+@pytest.mark.parametrize("column", ["feature", "label"])
+@pytest.mark.parametrize("cell", ["1_000", "２", "٣", "1/3", "0x1p0", "1e-400", "9" * 4001, "inf", "1e401"])
+def test_maker_and_checker_read_the_same_numbers(tmp_path, capsys, cell, column):
+    """Section 7.10: what the maker takes the checker takes, or the maker says what is wrong; no fault of jaxsoftmax."""
+    rows = [("1", "3"), (cell, "4"), ("3", "3")] if column == "feature" else [("1", "3"), ("2", cell), ("3", "3")]
+    data = write(tmp_path, "odd.csv", "w,k\n" + "".join(f"{w},{k}\n" for w, k in rows))
+    for options in ([], ["--binary"]):
+        status, said, err = run(capsys, "certify", data, "-o", tmp_path / "cert.json", *options)
+        assert status in (0, 2), said
+        if status == 2:
+            assert "odd.csv" in one_error(err)
+        else:
+            assert checks(capsys, data)[0] == 0
 
 
 def test_shortest_decimals_are_known_without_and_with_fractions():
@@ -349,6 +366,7 @@ def test_only_text_tables_say_how_they_were_read(tmp_path):
         ("w,bird\n1,wren\n2,wren\n", [], "wren"),
         (TIES, ["--target", "fish"], "is named 'fish'"),
         (TIES, ["--label-smoothing", "2"], "--label-smoothing: got '2'"),
+        (TIES, ["--label-smoothing", "1/1" + "0" * 401], "a denominator beyond 10^400"),
         (TIES, ["--l2", "-1"], "--l2: got -1.0"),
         (TIES, ["--budget", "0"], "--budget: got 0.0"),
         (TIES, ["--budget", "nan"], "--budget: got nan"),

@@ -345,6 +345,23 @@ def test_arguments_of_certify_that_cannot_be_used_are_named(problem, arguments, 
         js.certify(problem, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("method", "limit", "words"),
+    [
+        ("full", "_MOST_ORDER", r"'full' needs matrices of order 2, for 2 classes"),
+        ("pairs", "_MOST_ORDER", r"'pairs' needs matrices of order 2"),
+        ("pairs", "_MOST_CLASSES", r"'pairs' needs matrices of order 2, for 2 classes"),
+    ],
+)
+def test_matrices_that_no_checker_takes_are_refused(problem, monkeypatch, method, limit, words):
+    """S14, S15: the limits of check_curvature.py, before the proof is made."""
+    monkeypatch.setattr(certification, limit, 2)
+    assert js.certify(problem, AT, method=method).digits >= 15
+    monkeypatch.setattr(certification, limit, 1)
+    with pytest.raises(ValueError, match=f"method: {words}"):
+        js.certify(problem, AT, method=method)
+
+
 def test_digits_beyond_memory_are_refused_before_anything_is_computed():
     """3·10⁶ probabilities of 3,000 digits are 10¹⁰ bits each way: beyond the limit, and said at once."""
     wide = js.Problem.from_labels(np.zeros((60_000, 1), np.float32), np.arange(60_000) % 50, dtype="float32")

@@ -56,6 +56,15 @@ def test_a_compressed_table_is_read_and_a_damaged_one_named(tmp_path, suffix, co
         assert "damaged" in message or "empty" in message
 
 
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path, suffix, compress):
+    """1 MB of gzip may hold a gigabyte of blanks: reading stops long before."""
+    content = compress(b" " * (1 << 20)) * 65  # members one after another are read as one file
+    assert "unpacks to more than 64 MiB" in refusal(write(tmp_path, "blank.csv" + suffix, content))
+
+
 def test_gzip_data_under_a_plain_name_are_told_their_suffix(tmp_path):
     assert "add .gz" in refusal(write(tmp_path, "birds.csv", gzip.compress(ROWS.encode())))
 

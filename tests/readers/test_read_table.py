@@ -1,10 +1,14 @@
 """Reading tables: every legal form gives the same numbers, every fault one message with its place and a remedy."""
 
 import gzip
+import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from jaxsoftmax.proof.checkers import check_existence
+from jaxsoftmax.readers.columns import integer_in, is_decimal
 from jaxsoftmax.readers.read_table import read_table
 
 ROWS = "3.5,1,wren\n-2e1,0,crow\n0.25,7,wren\n"
@@ -66,11 +70,37 @@ def test_names_come_from_the_header_or_count_the_columns(tmp_path):
         (["NA", "EU", "NA"], ["NA", "EU", "NA"]),
         (["9007199254740993", "9007199254740992", "1"], [9007199254740993, 9007199254740992, 1]),
         (["99999999999999999999999", "1", "1"], ["99999999999999999999999", "1", "1"]),
+        (["9007199254740993.0", "9007199254740992.0", "1"], [9007199254740993, 9007199254740992, 1]),
+        (["0e-999999999", "12e1", "-0"], [0, 120, 0]),
+        (["1e400", "1", "1"], ["1e400", "1", "1"]),
+        (["1_000", "a", "a"], ["1_000", "a", "a"]),
     ],
 )
 def test_labels_are_integers_where_all_are_and_text_otherwise(tmp_path, cells, labels):
     text = "a,label\n" + "".join(f"{k}.5,{cell}\n" for k, cell in enumerate(cells))
     assert read_table(write(tmp_path, "labels.csv", text)).y.tolist() == labels
+
+
+def test_the_grammar_of_numbers_is_that_of_the_checker():
+    """Section 7.10: both take the same cells, exactly as Fraction reads them, and none that float refuses."""
+    draw, taken = random.Random(3), 0
+    for _ in range(20_000):
+        cell = "".join(draw.choice("0012359+-..eE_ /x٣\u00a0") for _ in range(draw.randint(0, 6)))
+        try:
+            m, k = check_existence._scientific(cell.strip())
+        except ValueError:
+            assert not is_decimal(cell), cell
+            continue
+        assert is_decimal(cell) and float(cell) is not None, cell
+        if abs(k) < 400:
+            exact = Fraction(cell.strip())
+            assert exact == m * Fraction(10) ** k, cell
+            whole = int(exact) if exact.denominator == 1 else None
+            assert integer_in(cell) == (
+                whole if whole is None or abs(whole) < 2**63 else 2**63 * (1 if whole > 0 else -1)
+            )
+        taken += 1
+    assert taken > 1000
 
 
 def test_a_numeric_label_column_with_a_name_above_counted_features_has_a_header(tmp_path):
@@ -116,6 +146,12 @@ def test_an_unnamed_counting_column_is_reported(tmp_path):
         ("nul.csv", b"1,2,a\n1,\x00,b\n", None, ["not text", "CSV"]),
         ("zip.csv", gzip.compress(b"1,2,a\n", mtime=0), None, ["not text"]),
         ("latin.csv", "a,b,bird\n1,2,wren\n1,2,ä\n".encode("latin-1"), None, ["line 3", "UTF-8", "0xe4"]),
+        ("digits.csv", "a,b,bird\n1,2,wren\n1,1_000,crow\n", None, ["line 3", "'b'", "'1_000'", "digits 0 to 9"]),
+        ("script.csv", "a,b,bird\n1,２,wren\n", None, ["line 2", "'b'", "'２'", "digits 0 to 9"]),
+        ("first.csv", "1_000,wren\n2,crow\n", None, ["line 1", "'1_000'", "digits 0 to 9"]),
+        ("long.csv", "1." + "0" * 4000 + ",wren\n2,crow\n", None, ["line 1", "at most 4,000 characters"]),
+        ("tiny.csv", "1,0\n2,1e-400\n", None, ["line 2", "'1e-400'", "no text or integer"]),
+        ("inf_label.csv", "1,0\n2,inf\n3,1\n", None, ["line 2", "'inf'", "no text or integer"]),
         ("quote.csv", 'a,b,bird\n1,2,"' + "x" * 140_000 + "\n", None, ["line 2", "quotes"]),
         ("ids.csv", "a,name\n" + "".join(f"1,n{k}\n" for k in range(30)), None, ["'name'", "target", "identifier"]),
     ],

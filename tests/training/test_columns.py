@@ -19,8 +19,6 @@ PRICE = np.column_stack([1e9 + RNG.normal(size=300), RNG.normal(size=300)])
 BOUGHT = PRICE[:, 0] - 1e9 + PRICE[:, 1] + RNG.logistic(size=300) > 0
 NEAR = PRICE - [1e9, 0]
 
-pytestmark = pytest.mark.filterwarnings("ignore::jaxsoftmax.problem.rounded_columns.RoundedDataWarning")
-
 
 def exact_logits(W, X, shift, unit):
     """Σ_d w_d (x_d − m_d)/σ_d + b in rationals, the twin; X without the column of ones."""

@@ -15,20 +15,39 @@ from jaxsoftmax.training.loop.run import (
     NONFINITE,
     STALLED,
     STEP_LIMIT,
+    Limits,
 )
 
 METHOD = SimpleNamespace(name="toy", halt_words="The toy stopped.")
 STEPS = np.arange(0, 201, 10)
 GROWING = {"step": STEPS, "weight_norm": 1.0 + 0.01 * STEPS, "loss": 1.0 / (1 + STEPS)}
 RESTING = {"step": STEPS, "weight_norm": np.ones(21), "loss": 1.0 / (1 + STEPS)}
-FAR, NEAR, UNKNOWN = EndPoint(3.0, 1.0, 0.5), EndPoint(3.0, 1.0, 0.49), EndPoint(None, None, None)
-SOLVED = EndPoint(0.99, 1e-9, 5.0)
+
+
+def ended(*known):
+    """An end point of which q, the gap and the range of Newton's step are known."""
+    return EndPoint(1.0, np.zeros((2, 2)), *known)
+
+
+FAR, NEAR, UNKNOWN = ended(3.0, 1.0, 0.5), ended(3.0, 1.0, 0.49), ended()
+SOLVED = ended(0.99, 1e-9, 5.0)
 SMALL, LARGE, DEFAULT = 1e-6, 1e-3, 1e-5
 
 
-def judged(status, end=FAR, *, scaled=SMALL, attains=False, separated=False, history=GROWING, value=1.0):
+def judged(
+    status,
+    end=FAR,
+    *,
+    scaled=SMALL,
+    attains=False,
+    separated=False,
+    history=GROWING,
+    value=1.0,
+    tol=DEFAULT,
+    rounding=0.0,
+):
     raw = SimpleNamespace(status=np.int32(status), value=value, step=np.int32(7), attains=np.bool_(attains))
-    return judge(None, METHOD, raw, scaled, end, separated, history, DEFAULT)
+    return judge(METHOD, raw, Limits(tol, 10, DEFAULT), scaled, end, separated, rounding, history)
 
 
 @pytest.mark.parametrize("status", [GRADIENT_TOLERANCE, STALLED, HALTED])
@@ -38,7 +57,7 @@ def test_a_small_gradient_with_a_long_newton_step_is_divergence(status):
     assert judged(status, NEAR)[0] != DIVERGING
     assert judged(status, attains=True)[0] != DIVERGING  # a theorem says that a minimiser exists
     assert judged(status, SOLVED)[0] != DIVERGING  # S13 does
-    assert judged(status, EndPoint(1.0, 1.0, 0.5))[0] == DIVERGING  # q = 1 is not below 1
+    assert judged(status, ended(1.0, 1.0, 0.5))[0] == DIVERGING  # q = 1 is not below 1
 
 
 @pytest.mark.parametrize("status", [GRADIENT_TOLERANCE, STALLED, HALTED])
@@ -70,7 +89,7 @@ def test_a_run_that_stops_with_a_large_gradient_diverges_only_where_it_grew():
         assert judged(status, NEAR, scaled=LARGE)[0] == otherwise
         assert judged(status, scaled=LARGE, attains=True)[0] == otherwise
         assert judged(status, SOLVED, scaled=LARGE)[0] == otherwise
-    assert judged(GRADIENT_TOLERANCE, scaled=LARGE)[0] == GRADIENT_TOLERANCE
+    assert judged(GRADIENT_TOLERANCE, scaled=LARGE, tol=LARGE)[0] == GRADIENT_TOLERANCE
     assert judged(STALLED, scaled=DEFAULT, history=RESTING)[0] == DIVERGING  # at the tolerance, not above it
 
 
@@ -118,9 +137,19 @@ def test_a_run_that_left_the_numbers_or_was_interrupted_is_called_that():
 def test_the_words_of_each_ending_and_what_is_known_of_a_minimiser(status, code, words):
     """The word converged stands only beside q < 1 (S13)."""
     for end, attains, tail in (
-        (SOLVED, False, " Converged: a minimiser exists nearby (tested by S13, in float64)."),
-        (SOLVED, True, " Converged: a minimiser exists nearby (tested by S13, in float64)."),
+        (SOLVED, False, " Converged: a minimiser exists nearby (tested by S13, in float64 on the data as given)."),
+        (SOLVED, True, " Converged: a minimiser exists nearby (tested by S13, in float64 on the data as given)."),
         (NEAR, True, " A minimiser exists (S9, S21); how far away is not known (S13's test did not succeed)."),
         (NEAR, False, " Whether a minimiser exists is not known (S13's test did not succeed)."),
     ):
         assert judged(status, end, attains=attains, history=RESTING) == (code, words + tail)
+
+
+def test_a_gradient_that_is_larger_on_the_data_as_given_has_stalled():
+    """More than twice the tolerance, beyond the rounding of W: the loop was at rest in rounded numbers alone."""
+    assert judged(GRADIENT_TOLERANCE, NEAR, scaled=2.1 * DEFAULT, attains=True)[0] == STALLED
+    assert judged(GRADIENT_TOLERANCE, NEAR, scaled=1.9 * DEFAULT, attains=True)[0] == GRADIENT_TOLERANCE
+    assert judged(GRADIENT_TOLERANCE, NEAR, scaled=2.1 * DEFAULT, attains=True, rounding=1e-6)[0] == GRADIENT_TOLERANCE
+    assert judged(GRADIENT_TOLERANCE, NEAR, scaled=0.9, attains=True, tol=0.5)[0] == GRADIENT_TOLERANCE
+    assert "on the data as given it is larger" in judged(GRADIENT_TOLERANCE, NEAR, scaled=LARGE, attains=True)[1]
+    assert judged(STEP_LIMIT, NEAR, scaled=LARGE, attains=True)[0] == STEP_LIMIT

@@ -30,6 +30,13 @@ if __package__:
 else:
     from check_samples import SampleIntegers, require, weighted_gram
 
+# Limits that are checked before any work.
+_MOST_BITS = 1 << 12  # of m and μ, before or behind the point
+_MOST_ORDER = 1 << 12  # of a matrix that is factored
+_MOST_PAIRS = 4  # times those of a tree
+_MOST_CLASSES = 512
+_MOST_ELIMINATION = 1 << 37  # order^4 times bits of a matrix that is eliminated in integers
+
 
 def shows_semidefinite(P: list[list]) -> bool:
     """Whether the symmetric matrix P of integers is shown to be semidefinite, by S15b.
@@ -45,6 +52,9 @@ def shows_semidefinite(P: list[list]) -> bool:
     h = [(int(row[i]).bit_length() + 1) // 2 for i, row in enumerate(P)]
     delta, R = n * min(n + 2, 16) * 2.0**-52, []
     for i, row in enumerate(P):
+        # Semidefinite matrices have |p_ik|² ≤ p_ii p_kk; and what is larger than that may be no float.
+        if any(int(x).bit_length() > h[i] + k for x, k in zip(row, h, strict=True)):
+            return False
         scaled = [int(x) / (1 << (h[i] + k)) for x, k in zip(row[: i + 1], h, strict=False)]
         found: list[float] = []
         for x, other in zip(scaled, R, strict=False):
@@ -73,6 +83,14 @@ def decides_semidefinite(P: list[list[int]]) -> bool:
                 P[i] = [(top[k] * x - P[i][k] * y) // before for x, y in zip(P[i], top, strict=True)]
             before = top[k]
     return True
+
+
+def _short(x: Fraction, up: bool) -> Fraction:
+    """x > 0 rounded to 64 bits, up or down: nothing after it takes longer for a longer fraction."""
+    k = 64 - x.numerator.bit_length() + x.denominator.bit_length()
+    require(abs(k) <= _MOST_BITS, f"curvature: a number is beyond 2^±{_MOST_BITS}.")
+    scaled = x * Fraction(2) ** k
+    return (math.ceil(scaled) if up else math.floor(scaled)) / Fraction(2) ** k
 
 
 class _Form(NamedTuple):
@@ -107,6 +125,16 @@ class _Form(NamedTuple):
         return shows_semidefinite(P)
 
 
+def is_above_curvature(Lambda: Fraction, samples: SampleIntegers, row_sums: list[int]) -> bool:
+    """Whether ½ min(trace, largest row sum of |XᵀSX|) + max α ≤ Λ (S7a); `row_sums` serve where no x is negative."""
+    room = 2 * (Lambda - max(samples.alpha)) * samples.Q**2 * samples.weight_unit
+    if sum(sum(map(mul, map(mul, column, column), samples.weights)) for column in samples.columns) <= room:
+        return True
+    if all(min(column) >= 0 for column in samples.columns):
+        return max(row_sums) <= room
+    return max(int(sum(map(abs, row))) for row in weighted_gram(samples.columns, samples.weights)) <= room
+
+
 def check_curvature(
     stated: dict, number: Any, samples: SampleIntegers, kept: list[int], scaling: list[int], Y: list[list], P: int
 ) -> Fraction:
@@ -124,8 +152,11 @@ def check_curvature(
     Returns:
         μ > 0.
     """
-    C, b, pairs, mu = len(Y[0]), stated["weight_bits"], stated["pairs"], number(stated["mu"], "mu")
-    require(mu > 0 and -64 <= b <= 256 and b <= 2 * P, "curvature: needs mu > 0, and weight_bits in [-64, 256].")
+    C, b, pairs, claimed = len(Y[0]), stated["weight_bits"], stated["pairs"], number(stated["mu"], "mu")
+    require(claimed > 0 and -64 <= b <= 256 and b <= 2 * P, "curvature: needs mu > 0, and weight_bits in [-64, 256].")
+    order = len(kept) * (C - 1 if stated["method"] == "full" else 1)
+    require(order <= _MOST_ORDER, f"curvature: a matrix of order {order}; at most {_MOST_ORDER} is factored.")
+    mu = _short(claimed, up=True)  # what is proved, and no less than what is claimed
     top, columns = max(scaling), [samples.columns[d] for d in kept]
     unit = Fraction(2) ** (-b - 2 * top) / samples.Q**2
     penalty = [samples.alpha[d] / C / Fraction(4) ** k for d, k in zip(kept, scaling, strict=True)]
@@ -142,14 +173,17 @@ def check_curvature(
         factors = [[C * (a == c) - 1 for c in range(C - 1)] for a in range(C - 1)]
         proved = form.exceeds(blocks, factors, mu, Fraction(1, C))
         require(proved, "curvature: mu is not proved: the matrix is not shown to be semidefinite.")
-        return mu
+        return claimed
     require(stated["method"] == "pairs" and pairs, "curvature: needs the method 'full', or 'pairs' and some pairs.")
+    fine = len(pairs) <= _MOST_PAIRS * (C - 1) and C <= _MOST_CLASSES
+    require(fine, f"curvature: {len(pairs)} pairs of {C} classes; {_MOST_PAIRS} (C − 1) of {_MOST_CLASSES} may be.")
     laplacian = [[mu / C - mu * (a == c) for c in range(C)] for a in range(C)]
     place, seen = {n: k for k, n in enumerate(samples.numbers)}, set()
     for pair in pairs:
         classes, numbers, m = tuple(pair["classes"]), pair["rows"], number(pair["m"], "m")
         right = len(classes) == 2 and 0 <= classes[0] < classes[1] < C and classes not in seen and m > 0
         require(right, f"curvature: pair {classes!r:.40}: needs classes a < b < {C}, each pair once, and m > 0.")
+        m = _short(m, up=False)
         right = numbers is None or (all(i < j for i, j in pairwise(numbers)) and all(n in place for n in numbers))
         require(right, f"curvature: pair {classes}: rows must rise and have positive weight.")
         (a, c), chosen = classes, range(len(Y)) if numbers is None else [place[n] for n in numbers]
@@ -159,6 +193,8 @@ def check_curvature(
             laplacian[i][j] += sign * m
         seen.add(classes)
     common = math.lcm(*(x.denominator for row in laplacian for x in row))
-    proved = decides_semidefinite([[int(x * common) for x in row[:-1]] for row in laplacian[:-1]])
+    reduced = [[int(x * common) for x in row[:-1]] for row in laplacian[:-1]]
+    few = len(reduced) ** 4 * max(abs(x) for row in reduced for x in row).bit_length() <= _MOST_ELIMINATION
+    proved = shows_semidefinite(reduced) or (few and decides_semidefinite(reduced))
     require(proved, "curvature: mu is more than the graph of the pairs gives.")
-    return mu
+    return claimed

@@ -1,7 +1,7 @@
 """Checks a certificate of js.decide_existence against its data, in exact arithmetic, by the standard library alone.
 
 Run ``python check_existence.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when the verdict is proved, 1 when
-the certificate does not prove it, 2 when the input cannot be used. (section 7.6)
+the certificate does not prove it, 2 when the input cannot be used, 74 when the report cannot be written. (section 7.6)
 
 Softmax regression minimises Σ_n s_n [lse(W x_n) − t_nᵀ W x_n], plus a regulariser that leaves the *admissible* columns
 of X free (S21e). Samples of weight s_n = 0 take no part. S_n are the classes with t_nj > 0; a *pair* (n, j) is a sample
@@ -18,11 +18,15 @@ with G_nj > 0 have margin 0 under every V: one refutes complete separation, and 
 margin 0, no other V separates more (its face is maximal).
 
 Sums serve all C classes at once: integers v_j are packed into Σ_j v_j 2^(jB), B being too wide for any sum to leave it.
+
+Files, numbers and certificates beyond the limits below, which no certificate of a problem of usual size comes near, are
+refused before any work is done for them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -37,13 +41,30 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from operator import add, mul
 from pathlib import Path
 from typing import Any, NamedTuple
+
+# The limits.
+_MOST_BYTES = 1 << 32  # of a file, unpacked
+_MOST_UNPACKED = 100  # times its size, to which a compressed file may unpack; 64 MiB are always allowed
+_MOST_CHARACTERS = 4000  # of a number
+_MOST_PLACES = 400  # decimal ones, before or behind the point
+_MOST_DENOMINATOR = 1 << 13  # bits of the common denominator of a column of X
+_MOST_TARGETS = 1 << 30  # characters of all targets, written as fractions
+_MOST_PARTS = 64  # regularisers
+_MOST_BLOCKS = 256  # of multipliers
+_MOST_COMMON = 1 << 22  # times the bits of their denominators
+_MOST_LENGTH = 1 << 12  # bits of an entry of V or G, beside those that the data may need
+_MOST_PACKED = 1 << 33  # bits of packed rows
+_MOST_WORK = 1 << 41  # bits of packed rows times columns: minutes
+
+# Numbers: in tables decimals; in dumps and certificates integers, p/q, and what float.hex writes, which is exact.
+_DECIMAL = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d+))?", re.ASCII | re.IGNORECASE)
+_STORED = re.compile(r"-?\d+(/\d+)?|-?0x[01]\.[0-9a-f]{1,13}p[+-]\d{1,4}", re.ASCII)
 
 # The form of a certificate: a tuple is null or one of the rest; an "integer" may also be text such as "-0x1f".
 DATA_FORM = {
@@ -88,18 +109,40 @@ class RefusedCertificate(ValueError):
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A verdict that was proved; `str` of it is the report."""
+class CheckedProblem:
+    """What was proved, and about which problem; `str` of it is the report.
+
+    classes: as the certificate names them, None where they have no names.
+    label_smoothing: of the labels, a fraction; None where the data hold targets.
+    regularizers: as in the dump, with rationals.
+    helped_by: the smoothing and the penalties with which alone it is proved that a minimiser exists, in words.
+    """
+
+    classes: tuple[str | int, ...] | None
+    label_smoothing: str | None
+    regularizers: tuple[str, ...]
+    helped_by: str
+    head: str
+    lines: tuple[str, ...]
+
+    @property
+    def l2(self) -> str:
+        """The sum of the strengths of the L2 penalties, a fraction."""
+        return str(sum((Fraction(x.split(" ")[1]) for x in self.regularizers if x.startswith("l2 ")), Fraction(0)))
+
+    def __str__(self) -> str:
+        wrapper = textwrap.TextWrapper(80, "  ", "    ", break_long_words=False, break_on_hyphens=False)
+        head = f"VERIFIED: {self.head}{self.helped_by and ' with ' + self.helped_by}"
+        return "\n".join([head, *map(wrapper.fill, self.lines)])
+
+
+@dataclass(frozen=True)
+class Verdict(CheckedProblem):
+    """A verdict that was proved."""
 
     status: str
     type: str
     face_maximal: bool | None
-    lines: tuple[str, ...]
-
-    def __str__(self) -> str:
-        face = {True: " (no direction separates more)", False: " (another direction may separate more)", None: ""}
-        kind = "" if self.type == "none" else f", {self.type}{face[self.face_maximal]}"
-        return report(f"VERIFIED: {self.status}{kind}", self.lines)
 
 
 class _Column(NamedTuple):
@@ -120,10 +163,10 @@ class ReadData(NamedTuple):
     weights: list[str]
 
 
-def report(head: str, lines: Sequence[str]) -> str:
-    """The lines below the head, in 80 columns."""
-    wrapper = textwrap.TextWrapper(80, "  ", "    ", break_long_words=False, break_on_hyphens=False)
-    return "\n".join([head, *map(wrapper.fill, lines)])
+def _listed(names: Iterable[Any]) -> str:
+    """The first dozen names, and how many there are."""
+    names = list(names)
+    return ", ".join(map(repr, names[:12])) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
 
 
 # the certificate
@@ -161,9 +204,14 @@ def _formed(value: Any, form: Any, where: str) -> Any:
     raise ValueError(f"{where}: needs {needed}; found {sorted(value) if isinstance(value, dict) else value!r:.200}.")
 
 
+def read_json(path: Path) -> Any:
+    """What a file of JSON holds, compressed by gzip or not."""
+    return _json(_text(path, _read(path)), path)
+
+
 def read_certificate(path: Path, kind: str, form: dict) -> dict:
     """The certificate in a file, exactly of its form: jaxsoftmax-`kind`, version 1."""
-    stated = _json(_text(path, _read(path)), path)
+    stated = read_json(path)
     if not isinstance(stated, dict) or stated.get("format") != f"jaxsoftmax-{kind}":
         raise ValueError(f"{path}: is no certificate of this kind: its format is not 'jaxsoftmax-{kind}'.")
     if stated.get("version") != 1:
@@ -174,33 +222,54 @@ def read_certificate(path: Path, kind: str, form: dict) -> dict:
 
 
 # exact numbers
-def _exact(number: Any, decimal: bool) -> tuple[int, int]:
-    """A reduced ratio: a double is its binary value or the shortest decimal it prints; a text is p/q or decimal."""
-    if isinstance(number, str) and "0x" in number:
-        if not re.fullmatch(r"-?0x[01]\.[0-9a-f]{1,13}p[+-]\d{1,4}", number):
-            raise ValueError(number)  # what float.hex writes is exact; fromhex would round anything longer
+def _scientific(text: str) -> tuple[int, int]:
+    """(m, k) of the decimal m 10^k, where m has no zero at its end."""
+    match = _DECIMAL.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
+    if not match:
+        raise ValueError(text)
+    sign, mantissa, exponent = match.groups()
+    whole, _, places = mantissa.partition(".")
+    digits = (whole + places).lstrip("0")
+    short = digits.rstrip("0")
+    k = int(exponent or 0) - len(places) + len(digits) - len(short)
+    return (int(sign + short), k) if short else (0, 0)
+
+
+def _exact(number: Any, decimal: bool, cell: bool) -> tuple[int, int]:
+    """A reduced ratio: a double is its value or the shortest decimal it prints; a text that of a cell or of a dump."""
+    if isinstance(number, str) and cell and not decimal:
+        _scientific(number)
+        number = float(number)
+    elif isinstance(number, str) and not cell:
+        if len(number) > _MOST_CHARACTERS or not _STORED.fullmatch(number):
+            raise ValueError(number)
+        if "x" not in number:
+            return Fraction(number).as_integer_ratio()
         number = float.fromhex(number)
     if isinstance(number, float) and not decimal:
         return number.as_integer_ratio()
-    text = str(number)
-    if "/" in text:
-        return Fraction(text).as_integer_ratio()
-    exact = Decimal(text)
-    if abs(exact.adjusted()) > 400:  # 10**(10**9) would fill the memory
-        raise ValueError(text)
-    return exact.as_integer_ratio()
+    m, k = _scientific(str(number))
+    if abs(len(str(abs(m))) + k) > _MOST_PLACES:  # 10**(10**9) would fill the memory
+        raise ValueError(number)
+    return (m * 10**k, 1) if k >= 0 else Fraction(m, 10**-k).as_integer_ratio()
 
 
-def _column(values: Sequence, decimal: bool, where: Callable[[int], str], kind: Callable = lambda x: x) -> _Column:
-    """Each distinct value is read once, as its kind; `where` says where the n-th is."""
+def _column(values: Sequence, decimal: bool, where: Callable[[int], str], cell: bool = False) -> _Column:
+    """Each distinct value is read once; `where` says where the n-th is."""
     ratios = {}
     for value in dict.fromkeys(values):
         try:
-            ratios[value] = _exact(kind(value), decimal)
+            ratios[value] = _exact(value.strip() if cell else value, decimal, cell)
         except (ValueError, ArithmeticError):
             place = where(values.index(value))
             raise ValueError(f"{place}: {value!r:.60} is no finite number. Correct it, or remove the row.") from None
-    least = math.lcm(*{q for _, q in ratios.values()})
+    least = 1
+    for q in {q for _, q in ratios.values()}:
+        least = math.lcm(least, q)
+        if least.bit_length() > _MOST_DENOMINATOR:
+            raise ValueError(
+                f"{where(0)}: from here on the numbers need a denominator of over {_MOST_DENOMINATOR} bits."
+            )
     integers = {value: p * (least // q) for value, (p, q) in ratios.items()}
     return _Column([integers[value] for value in values], least, max(map(abs, integers.values())))
 
@@ -211,23 +280,50 @@ def _rationals(tokens: list[str], decimal: bool, where: str) -> list[Fraction]:
 
 
 def _regularizer(line: str, decimal: bool) -> str:
-    """The line with reduced rationals (S21)."""
+    """The line with reduced rationals (S21), each 0 or of the size of a double."""
     name, *tokens = line.split(" ")
     count, flags = {"l2": (1, 1), "logcosh": (2, 1), "self": (1, 0)}.get(name, (0, 0))
     if len(tokens) == count + flags > 0 and all(flag in ("0", "1") for flag in tokens[count:]):
         strengths = _rationals(tokens[:count], decimal, f"regularizer {line!r:.80}")
-        if strengths[0] != 0 if name == "self" else strengths[0] >= 0 < [*strengths, 1][1]:
+        fine = all(x == 0 or Fraction(1, 1 << 1074) <= abs(x) < 1 << 1024 for x in strengths)
+        if fine and (strengths[0] != 0 if name == "self" else strengths[0] >= 0 < [*strengths, 1][1]):
             return " ".join([name, *map(str, strengths), *tokens[count:]])
-    raise ValueError(f"regularizer {line!r:.80}: must be l2 ALPHA 0|1, logcosh ALPHA GAMMA 0|1 or self GAMMA.")
+    raise ValueError(
+        f"regularizer {line!r:.80}: must be l2 ALPHA 0|1, logcosh ALPHA GAMMA 0|1 or self GAMMA, with numbers that a "
+        "double can be."
+    )
+
+
+def _regularizers(lines: list[str], decimal: bool) -> list[str]:
+    if len(lines) > _MOST_PARTS:
+        raise ValueError(f"there are {len(lines)} regularizers, and may be {_MOST_PARTS}.")
+    return [_regularizer(line, decimal) for line in lines]
 
 
 # the data
 def _read(path: Path) -> bytes:
+    """The bytes of a file, unpacked where gzip has packed them."""
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        with path.open("rb") as file:
+            content = _bounded(file, _MOST_BYTES, f"{path}: holds over {_MOST_BYTES >> 20} MiB, the most that is read.")
+        if content[:2] != b"\x1f\x8b":
+            return content
+        most = min(_MOST_BYTES, max(1 << 26, _MOST_UNPACKED * len(content)))
+        said = f"{path}: unpacks to more than {most >> 20} MiB, the most that is read of a file so small. Unpack it."
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            return _bounded(packed, most, said)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: cannot be read ({error}). Check the path, or fetch the file again.") from None
+
+
+def _bounded(file: Any, most: int, said: str) -> bytes:
+    parts, size = [], 0
+    while part := file.read(1 << 20):
+        size += len(part)
+        if size > most:
+            raise ValueError(said)
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -263,7 +359,7 @@ def _read_dump(path: Path, text: str, decimal: bool) -> tuple[ReadData, list]:
     N, D, C = map(int, head(1, r"shape ([1-9]\d*) ([1-9]\d*) ([1-9]\d*)"))
     (intercept,) = head(2, "intercept ([01])")
     at = 4 + int(head(3, r"regularizers (\d+)")[0])
-    regularizers = [_regularizer(line, decimal) for line in lines[4:at]]
+    regularizers = _regularizers(lines[4:at], decimal)
     names = [named(at, "classes"), named(at + 1, "features")]
     X, T, s, end = (at + 2 + k * (N + 1) for k in range(4))
     head(end, "end")
@@ -317,8 +413,7 @@ def _read_table(path: Path, text: str, table: dict, decimal: bool) -> tuple[list
         return f"{path}: line {records[n][0]}, column {repr(names[k]) if names else k}"
 
     cells = list(zip(*(row for _, row in records), strict=True))
-    kind = str if decimal else float
-    columns = [_column(cells[k], decimal, lambda n, k=k: where(n, k), kind) for k in range(width) if k != target]
+    columns = [_column(cells[k], decimal, lambda n, k=k: where(n, k), True) for k in range(width) if k != target]
     return columns, [cell.strip() for cell in cells[target]], where, names[:target] + names[target + 1 :] or None
 
 
@@ -357,29 +452,62 @@ def _read_idx(path: Path, content: bytes, labels: Path | None, decimal: bool) ->
     return columns, found, lambda n: f"{labels}: label {n}"
 
 
-def _of_class(classes: list, smoothing: str | None) -> dict[Any, str]:
-    """The target (1 − ε) t + ε/C of each class, t one-hot (S21c)."""
-    text = smoothing or ""
-    e = Fraction(text) if re.fullmatch(r"\d+(/[1-9]\d*)?", text) else Fraction(2)
-    if e > 1 or not classes or len(set(classes)) < len(classes):
-        raise ValueError(
-            f"certificate: labels need classes, each once, and smoothing as a fraction in [0, 1]; found {text!r:.60}."
+def _labels(cells: list[str], where: Callable[[int], str], classes: list) -> list:
+    """The labels of a table, by the rule of all its readers: integers where every cell is one, else text.
+
+    1.0 counts as 1, and with an integer beyond 63 bits all are text. A certificate that has them otherwise is refused:
+    to text "1" and "1.0" are two classes.
+    """
+    exact = {}
+    for cell in dict.fromkeys(cells):
+        try:
+            m, k = _scientific(cell)
+        except ValueError:
+            return cells
+        if k < 0:
+            raise ValueError(f"{where(cells.index(cell))}: the label {cell!r:.60} is no text and no integer.")
+        exact[cell] = m * 10**k if len(str(m)) + k < 25 else 1 << 63
+    if max(map(abs, exact.values()), default=0) >= 1 << 63:
+        return cells
+    if classes and isinstance(classes[0], str):
+        raise RefusedCertificate(
+            f"{where(0)}: all labels are integers, and the certificate takes them for text, to which 1 and 1.0 differ. "
+            "Make it again from this file."
         )
-    return {c: " ".join(str((1 - e) * (b == c) + e / len(classes)) for b in classes) for c in classes}
+    return [exact[cell] for cell in cells]
+
+
+def _smoothing(text: str | None) -> Fraction:
+    """ε in [0, 1], a fraction of at most 400 places (S21c)."""
+    match = re.fullmatch(r"\d{1,401}(/[1-9]\d{,400})?", text or "", re.ASCII)
+    e = Fraction(text or "") if match else Fraction(2)
+    if e > 1:
+        raise ValueError(f"certificate: labels need smoothing as a fraction in [0, 1]; found {text!r:.60}.")
+    return e
 
 
 def _targets(labels: Sequence, where: Callable[[int], str], classes: list, smoothing: str | None) -> list[str]:
-    """The target of each label. Where classes are integers the text 1.0 counts as 1."""
-    of_class = _of_class(classes, smoothing)
-    of_label = {}
+    """The target of each label: (1 − ε) t + ε/C, t one-hot (S21c)."""
+    e, C, place, lines = _smoothing(smoothing), len(classes), {c: k for k, c in enumerate(classes)}, {}
+    if not 0 < C == len(place):
+        raise ValueError("certificate: labels need classes, each once.")
+    low, high = str(e / C), str(1 - e + e / C)
+    if len(labels) * C * (len(low) + 1) > _MOST_TARGETS:
+        raise ValueError(f"certificate: {len(labels)} targets of {C} classes are over {_MOST_TARGETS} characters.")
     for n, label in enumerate(labels):
-        if label not in of_label:
-            number = isinstance(label, str) and isinstance(classes[0], int)
-            known = _rationals([label], True, where(n))[0] if number else label
-            if known not in of_class:
-                raise ValueError(f"{where(n)}: the label {label!r:.60} is none of the classes {classes!r:.200}.")
-            of_label[label] = of_class[known]
-    return [of_label[label] for label in labels]
+        if label not in lines:
+            if label not in place:
+                raise ValueError(f"{where(n)}: the label {label!r:.60} is none of the classes {_listed(classes):.200}.")
+            k = place[label]
+            lines[label] = " ".join([low] * k + [high] + [low] * (C - 1 - k))
+    return [lines[label] for label in labels]
+
+
+def _is_smoothed(targets: Iterable[str], C: int, smoothing: str) -> bool:
+    """Whether each of the targets is one of a label, smoothed."""
+    e = _smoothing(smoothing)
+    numbers = Counter({str(e / C): C - 1}) + Counter([str(1 - e + e / C)])
+    return all(Counter(line.split(" ")) == numbers for line in set(targets))
 
 
 def _sha256(data: ReadData) -> str:
@@ -395,7 +523,8 @@ def _sha256(data: ReadData) -> str:
         else:
             packed = b"".join(m.to_bytes(width, "little", signed=True) for m in integers)
         digest.update(b"%d %d\n" % (denominator, width) + packed)
-    digest.update("".join(line + "\n" for line in ("T", *data.targets, "sample_weight", *data.weights)).encode())
+    for line in chain(["T"], data.targets, ["sample_weight"], data.weights):
+        digest.update(line.encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -407,16 +536,17 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
     classes, features, table, smoothing = map(about.get, ("classes", "features", "table", "label_smoothing"))
     if labels is not None and content[:2] != b"\0\0":
         raise ValueError(f"{path}: holds its labels itself, being no IDX file. Leave out --labels.")
-    regularizers = [_regularizer(line, decimal) for line in about["regularizers"]]
-    if content.startswith(b"jaxsoftmax-problem"):
+    regularizers = _regularizers(about["regularizers"], decimal)
+    for key, names in (("C", classes), ("D", features)):
+        if names is not None and len(names) != about[key]:
+            raise ValueError(f"certificate: data: {key} is {about[key]}, and {len(names)} are named. Make it again.")
+    if re.match(rb"jaxsoftmax-problem \d+\r?\nshape ", content):
         how = "an exact dump"
         data, names = _read_dump(path, _text(path, content), decimal)
         if data.regularizers != regularizers or names != [classes and list(map(str, classes)), features]:
             raise RefusedCertificate(f"{path}: regularizers, classes or features differ from those of the certificate.")
-        if smoothing is not None:
-            smoothed = _of_class(list(range(data.targets[0].count(" ") + 1)), smoothing)
-            if not {*data.targets} <= {*smoothed.values()}:
-                raise RefusedCertificate(f"{path}: its targets are no labels smoothed by {smoothing!r:.60}.")
+        if smoothing is not None and not _is_smoothed(data.targets, data.targets[0].count(" ") + 1, smoothing):
+            raise RefusedCertificate(f"{path}: its targets are no labels smoothed by {smoothing!r:.60}.")
     else:
         names, how = None, f"IDX images and labels, smoothing {smoothing}"
         if content[:2] == b"\0\0":
@@ -424,7 +554,10 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
         elif table and b"\0" not in content:
             how = f"text, {table}, smoothing {smoothing}"
             try:
-                columns, found, where, names = _read_table(path, _text(path, content), table, decimal)
+                columns, cells, where, names = _read_table(path, _text(path, content), table, decimal)
+                found = _labels(cells, where, classes or [])
+            except RefusedCertificate:
+                raise
             except ValueError as error:
                 raise ValueError(
                     f"{error} Or is it another file? The certificate is about {about['N']} samples of {about['D']} "
@@ -436,8 +569,10 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
             raise RefusedCertificate(f"{path}: the columns are {names!r:.200}, in the certificate {features!r:.200}.")
         targets = _targets(found, where, classes or [], smoothing)
         data = ReadData(about["intercept"], regularizers, columns, targets, ["1"] * len(targets))
-    shape = {"N": len(data.targets), "D": len(data.columns), "C": data.targets[0].count(" ") + 1}
-    for key, value in {**shape, "intercept": data.intercept, "sha256": _sha256(data)}.items():
+    shape: dict[str, Any] = {"N": len(data.targets), "D": len(data.columns), "C": data.targets[0].count(" ") + 1}
+    shape["intercept"] = data.intercept
+    for key in (*shape, "sha256"):
+        value = shape[key] if key in shape else _sha256(data)
         if about[key] != value:
             raise RefusedCertificate(
                 f"the certificate is about other data: its {key} is {about[key]!r:.80}, that of {path} is {value!r}. "
@@ -446,16 +581,66 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
     return data, how
 
 
+def described(about: dict, data: ReadData, path: Any, how: str, smoothing: str | None, penalties: list[str]) -> dict:
+    """The fields of `CheckedProblem` without its head; the proof needs the smoothing and those of the penalties > 0."""
+    e, names, idle = _smoothing(smoothing or "0"), about["classes"], data.weights.count("0")
+    helped = [f"label smoothing {e!s:.60}"] * (e > 0)
+    helped += [f"the penalty {line:.60}" for line in penalties if line.split(" ")[1] != "0"]
+    size = f"{about['N']} samples ({idle} of weight 0), {about['D']} columns{' and an intercept' * data.intercept}"
+    lines = [
+        f"data: {Path(path).name}: {size}, {about['C']} classes; numbers read as {about['numbers']}s",
+        f"form: {how}",
+        f"regularizers: {', '.join(data.regularizers) or 'none'}",
+        f"classes: {_listed(names or range(about['C']))}",
+        *([f"rests on {' and '.join(helped)}: that a minimiser exists without is not proved"] if helped else []),
+        f"sha256: {about['sha256']}",
+    ]
+    return {
+        "classes": None if names is None else tuple(names),
+        "label_smoothing": about["label_smoothing"],
+        "regularizers": tuple(data.regularizers),
+        "helped_by": " and ".join(helped),
+        "lines": tuple(lines),
+    }
+
+
 # the mathematics
-def _pack(values: Sequence[int], width: int) -> int:
-    return sum(value << (j * width) for j, value in enumerate(values))
+def _offset(C: int, octets: int) -> int:
+    """Half of each slot: with it no slot is negative."""
+    return int.from_bytes((bytes(octets - 1) + b"\x80") * C, "little")
 
 
-def _unpack(packed: int, C: int, width: int) -> list[int]:
-    """The C integers, each below 2^(width − 1) in magnitude, which is added to make the slots positive."""
-    half, mask = 1 << (width - 1), (1 << width) - 1
-    packed += _pack([half] * C, width)
-    return [((packed >> (j * width)) & mask) - half for j in range(C)]
+def _pack(values: Sequence[int], octets: int) -> int:
+    half = 1 << (8 * octets - 1)
+    slots = b"".join((value + half).to_bytes(octets, "little") for value in values)
+    return int.from_bytes(slots, "little") - _offset(len(values), octets)
+
+
+def _unpack(packed: int, C: int, octets: int) -> list[int]:
+    """The C integers, each below half of its slot's size in magnitude."""
+    half, slots = 1 << (8 * octets - 1), (packed + _offset(C, octets)).to_bytes(C * octets, "little")
+    return [int.from_bytes(slots[k : k + octets], "little") - half for k in range(0, C * octets, octets)]
+
+
+def _check_length(entries: Iterable[int], columns: dict[int, _Column], C: int, what: str) -> int:
+    """The largest magnitude of the entries, which solving in the data's integers makes no longer than their minors."""
+    largest = max(map(abs, entries), default=0)
+    most = sum(column.size.bit_length() + column.denominator.bit_length() + 32 for column in columns.values())
+    most = _MOST_LENGTH + 2 * C * most
+    if largest.bit_length() > most:
+        raise ValueError(
+            f"certificate: {what}: has an integer of {largest.bit_length()} bits; for these data {most} may be."
+        )
+    return largest
+
+
+def _octets(largest: int, rows: int, C: int, columns: int, what: str) -> int:
+    """Of a slot for sums up to `largest` in magnitude; refused where the rows or the work with them are too much."""
+    octets = largest.bit_length() // 8 + 1
+    packed = 8 * octets * C * rows
+    if packed > _MOST_PACKED or packed * columns > _MOST_WORK:
+        raise ValueError(f"certificate: {what}: {packed} bits of rows in {columns} columns are too much.")
+    return octets
 
 
 def _admissible(data: ReadData) -> dict[int, _Column]:
@@ -473,24 +658,32 @@ def _admissible(data: ReadData) -> dict[int, _Column]:
 
 def _multipliers(blocks: list[dict], columns: dict[int, _Column], N: int, C: int) -> dict[int, list[int]]:
     """The rows of G, each up to a positive factor, once row sums and XᵀG are shown to be 0 (S10)."""
-    rows: dict[int, tuple[list[int], int]] = {}
-    sums = {d: [0] * C for d in columns}
-    common = math.lcm(*(max(block["denominator"], 1) for block in blocks))
     for block in blocks:
         q, numbers, values = block["denominator"], block["rows"], block["values"]
         rising = all(a < b for a, b in zip([-1, *numbers], [*numbers, N], strict=True))
         if q < 1 or not rising or len(values) != len(numbers) or any(len(row) != C for row in values):
             raise ValueError(f"certificate: multipliers: need denominator > 0, rows rising to < {N}, {C} values each.")
+    denominators = {block["denominator"] for block in blocks}
+    bits = sum(q.bit_length() for q in denominators)
+    _check_length(denominators, columns, C, "multipliers")
+    largest = [_check_length(chain.from_iterable(block["values"]), columns, C, "multipliers") for block in blocks]
+    often = Counter(chain.from_iterable(block["rows"] for block in blocks))
+    summed = sum(count for count in often.values() if count > 1) * C * (bits + max(largest, default=0).bit_length())
+    if len(blocks) > _MOST_BLOCKS or len(blocks) * bits > _MOST_COMMON or summed > _MOST_PACKED:
+        raise ValueError(f"certificate: multipliers: {len(blocks)} blocks, denominators of {bits} bits, are too much.")
+    rows: dict[int, tuple[list[int], int]] = {}
+    sums = {d: [0] * C for d in columns}
+    common, size = math.lcm(*denominators), max((column.size for column in columns.values()), default=1)
+    for block, most in zip(blocks, largest, strict=True):
+        q, numbers, values = block["denominator"], block["rows"], block["values"]
         for n, row in zip(numbers, values, strict=True):
-            before, p = rows.get(n, ([0] * C, 1))
-            rows[n] = [q * a + p * b for a, b in zip(before, row, strict=True)], p * q
-        size = max((column.size for column in columns.values()), default=0)
-        largest = max((abs(value) for row in values for value in row), default=0)
-        width = (len(numbers) * size * largest).bit_length() + 1
-        packed = [_pack(row, width) for row in values]
+            before, p = rows.get(n, (None, 1))
+            rows[n] = (row, q) if before is None else ([q * a + p * b for a, b in zip(before, row, strict=True)], p * q)
+        octets = _octets(len(numbers) * max(size, 1) * most, len(numbers), C, len(columns), "multipliers")
+        packed, factor = [_pack(row, octets) for row in values], common // q
         for d, column in columns.items():
             total = sum(map(mul, [column.integers[n] for n in numbers], packed))
-            sums[d] = [a + common // q * b for a, b in zip(sums[d], _unpack(total, C, width), strict=True)]
+            sums[d] = [a + factor * b for a, b in zip(sums[d], _unpack(total, C, octets), strict=True)]
     for n, (row, _) in rows.items():
         if sum(row):
             raise RefusedCertificate(f"multipliers: row {n} of G does not sum to 0.")
@@ -509,15 +702,18 @@ def _logits(direction: dict, columns: dict[int, _Column], N: int, C: int) -> Ite
             raise ValueError(f"certificate: direction: entry {k}: needed are [c < {C}, d, p], rising, denominator > 0.")
         c, d, p = entry
         if d not in columns:
-            raise RefusedCertificate(f"direction: column {d} does not exist, or a regulariser penalises it.")
+            column = d if abs(d) < 1 << 64 else f"{d:#x}"[:40]
+            raise RefusedCertificate(f"direction: column {column} does not exist, or a regulariser penalises it.")
         V.setdefault(d, [0] * C)[c], previous = p, [c, d]
+    _check_length(chain.from_iterable(V.values()), columns, C, "direction")
     least = math.lcm(*(columns[d].denominator for d in V))
     V = {d: [p * (least // columns[d].denominator) for p in column] for d, column in V.items()}
-    width = sum(columns[d].size * max(map(abs, column)) for d, column in V.items()).bit_length() + 1
+    largest = sum(max(columns[d].size, 1) * max(map(abs, column)) for d, column in V.items())
+    octets = _octets(largest, N, C, len(V), "direction")
     packed = [0] * N
     for d, column in V.items():
-        packed = list(map(add, packed, map(mul, columns[d].integers, repeat(_pack(column, width)))))
-    return (_unpack(row, C, width) for row in packed)
+        packed = list(map(add, packed, map(mul, columns[d].integers, repeat(_pack(column, octets)))))
+    return (_unpack(row, C, octets) for row in packed)
 
 
 def _pairs(data: ReadData, Z: Iterable[list[int]], G: dict[int, list[int]]) -> tuple[dict, Counter, list[int]]:
@@ -599,37 +795,64 @@ def check(certificate: Any, data: Any, labels: Any = None) -> Verdict:
         raise RefusedCertificate("direction: no margin is > 0.")
     if kind == "quasi-complete" and (False, 1) not in pairs:
         raise RefusedCertificate("multipliers: G is > 0 on no pair, so complete separation is not refuted.")
-    idle, classes = found.weights.count("0"), about["classes"] or range(C)
-    size = f"{N} samples ({idle} of weight 0), {about['D']} columns{' and an intercept' * found.intercept}, {C} classes"
-    lines = (
-        f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s",
-        f"form: {how}",
-        f"regularizers: {', '.join(found.regularizers) or 'none'}",
-        f"classes that no sample has: {', '.join(ascii(classes[j]) for j in absent) or 'none'}",
-        f"sha256: {about['sha256']}",
+    # What the proof needs: positive targets the smoothing, the other ones the penalties that leave fewer columns.
+    positive, fewer = stated["proof"] == "positive-targets", len(columns) < about["D"] + found.intercept
+    penalised = status == "ATTAINED" and fewer and not positive
+    smoothing = about["label_smoothing"] if positive else None
+    fields = described(about, found, data, how, smoothing, found.regularizers if penalised else [])
+    classes = about["classes"] or range(C)
+    fields["lines"] += (
+        f"classes that no sample has: {_listed(classes[j] for j in absent) or 'none'}",
         f"proved: {proved}",
         f"pairs of a sample and a class outside its target: {pairs.total()}, with a margin > 0: {pairs[True, 0]}",
     )
-    return Verdict(status, kind, maximal, lines)
+    face = {True: " (no direction separates more)", False: " (another direction may separate more)", None: ""}[maximal]
+    head = status + ("" if kind == "none" else f", {kind}{face}")
+    return Verdict(**fields, head=head, status=status, type=kind, face_maximal=maximal)
 
 
 def run(check: Callable, about: str | None, argv: Sequence[str] | None = None) -> int:
-    """Check the files of a command line; the exit status, 130 if interrupted."""
+    """Check the files of a command line; the exit status, 130 if interrupted, 74 if the report cannot be written."""
     parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
     parser.add_argument("certificate", help="what `jaxsoftmax certify` or `save` wrote")
     parser.add_argument("data", help="a dump, a table of text or IDX images; or these in gzip")
     parser.add_argument("--labels", help="the IDX file of the labels, where it is not beside the images")
     options = parser.parse_args(argv)
     try:
-        sys.stdout.write(f"{check(options.certificate, options.data, options.labels)}\n")
+        status, said = 0, str(check(options.certificate, options.data, options.labels))
+    except RefusedCertificate as error:
+        status, said = 1, f"REFUSED: {error}"
     except ValueError as error:
-        refused = isinstance(error, RefusedCertificate)
-        sys.stderr.write(f"{'REFUSED' if refused else 'ERROR'}: {error}\n")
-        return 1 if refused else 2
+        status, said = 2, f"ERROR: {error}"
+    except MemoryError:
+        status, said = 2, "ERROR: the memory is not enough for these files."
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    return 0
+        status, said = 130, "interrupted"
+    except Exception as error:  # never 1, which would say that the certificate is refuted
+        status, said = 2, f"ERROR: the checker failed ({error!r:.200}). Nothing is proved; this is a fault of its own."
+    if status:
+        _say(sys.stderr, said)
+    elif not _say(sys.stdout, said):
+        status = 74
+        _say(sys.stderr, "ERROR: the certificate is verified, and the report cannot be written to the standard output.")
+    return status
+
+
+def _say(stream: Any, text: str) -> bool:
+    """Whether a line could be written, in whatever encoding the stream has; one that fails is closed for good."""
+    try:
+        encoding = stream.encoding or "utf-8"
+        stream.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+    ):  # full, closed, its reader gone; None where it was closed from the start
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.close()
+        return False
+    return True
 
 
 main = partial(run, check, __doc__)

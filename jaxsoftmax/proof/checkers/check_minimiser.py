@@ -1,8 +1,9 @@
 """Checks a certificate of js.certify against its data, by the standard library and python-flint (FLINT, Arb) alone.
 
 Run ``python check_minimiser.py CERTIFICATE DATA [--labels FILE]``: it ends with 0 when every claim is proved, 1 when
-one is not, 2 when the input cannot be used. Beside it lie check_existence.py, which reads the JSON and the data,
-check_samples.py, which makes integers of them, and check_curvature.py, which proves μ (S14, S15).
+one is not, 2 when the input cannot be used, 74 when the report cannot be written. Beside it lie check_existence.py,
+which reads the JSON and the data, check_samples.py, which makes integers of them, and check_curvature.py, which proves
+μ (S14, S15).
 
 The problem. L(W) = Σ_n s_n [lse(W x_n) − t_nᵀ W x_n] + ½ Σ_d α_d ‖W_·d‖² (S1, S21a), modulo the gauge: 1ᵀW = 0. Columns
 of X that are combinations of the others are dropped, for the logits do not need them: if V is in the row space of X and
@@ -34,14 +35,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 if __package__:
-    from .check_curvature import check_curvature
-    from .check_existence import DATA_FORM, load_data, read_certificate, report, run
-    from .check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
+    from .check_curvature import check_curvature, is_above_curvature
+    from .check_existence import DATA_FORM, CheckedProblem, described, load_data, read_certificate, run
+    from .check_samples import SampleIntegers, blocks_of_samples, require, samples_of
 else:
     try:
-        from check_curvature import check_curvature
-        from check_existence import DATA_FORM, load_data, read_certificate, report, run
-        from check_samples import SampleIntegers, blocks_of_samples, require, samples_of, weighted_gram
+        from check_curvature import check_curvature, is_above_curvature
+        from check_existence import DATA_FORM, CheckedProblem, described, load_data, read_certificate, run
+        from check_samples import SampleIntegers, blocks_of_samples, require, samples_of
     except ImportError as error:
         sys.stderr.write(
             f"ERROR: {error}. check_existence.py, check_samples.py, check_curvature.py belong beside it.\n"
@@ -72,18 +73,18 @@ _FORM = {
     },
 }
 _GUARD = 32  # bits beyond the witness's precision: probabilities to 2^-(precision + 32), Arb at precision + 64
-_MOST_BITS = 1 << 16
+# Limits, checked before any work. A digit needs 3.4 bits, the conditioning of the problem some more.
+_MOST_BITS, _BITS_A_DIGIT, _MOST_DIGITS = 1 << 13, 8, 4000
+_MOST_LENGTH = 1 << 12  # bits of a weight before the point
+_MOST_PROBABILITIES = 1 << 36  # bits of all of them
+_MOST_DEPENDENCE = 1 << 43  # entries of X times bits of the dropped columns' coefficients
 
 
 @dataclass(frozen=True)
-class CheckedMinimiser:
-    """Claims that were proved, by their names in the certificate; `str` of it is the report."""
+class CheckedMinimiser(CheckedProblem):
+    """Claims that were proved, by their names in the certificate."""
 
     claims: dict[str, Any]
-    lines: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return report("VERIFIED: the loss has a minimiser", self.lines)
 
 
 class _Point(NamedTuple):
@@ -110,14 +111,22 @@ def _ball(x: Fraction) -> Any:
 
 
 # ── the witness ──
+def _check_sizes(witness: dict, digits: int, C: int, N: int) -> None:
+    """The check takes no longer than the digits claimed need it."""
+    most, P, W = _MOST_BITS + _BITS_A_DIGIT * digits, witness["precision"], witness["weights"]
+    fine = 0 <= witness["bits"] <= most and 32 <= P <= most
+    require(fine, f"bits and precision: must be in [0, {most}] and [32, {most}] for {digits} digits.")
+    longest = max((abs(w) for row in W for w in row), default=0).bit_length()
+    fine = longest <= witness["bits"] + _MOST_LENGTH and N * C * (P + 512) <= _MOST_PROBABILITIES
+    require(fine, f"bits and precision: {longest} bits of a weight, and {P} of {N} x {C} probabilities are too many.")
+
+
 def _weights(witness: dict, C: int, D: int) -> list[list[int]]:
     """Ŵ 2^bits, a row a class and a column a column of X."""
     W, kept, e = witness["weights"], witness["columns"], witness["scaling"]
     require(len(W) == C and all(len(row) == len(kept) for row in W), f"weights: need {C} rows of {len(kept)} integers.")
     require(not any(map(sum, zip(*W, strict=True))), "weights: a column does not sum to 0 over the classes.")
     require(kept and len(e) == len(kept) and max(map(abs, e)) <= 2000, "scaling: needs an exponent ≤ 2000 a column.")
-    fine = 0 <= witness["bits"] <= _MOST_BITS and 32 <= witness["precision"] <= _MOST_BITS
-    require(fine, f"bits and precision: must be in [0, {_MOST_BITS}] and [32, {_MOST_BITS}].")
     where = {d: k for k, d in enumerate(kept)}
     return [[row[where[d]] if d in where else 0 for d in range(D)] for row in W]
 
@@ -131,7 +140,8 @@ def _dependences(witness: dict, D: int) -> list[list[int]]:
     for entry in witness["dropped"]:
         row = [0] * D
         for pair in entry["entries"]:
-            require(len(pair) == 2 and pair[0] in may and not row[pair[0]], f"dropped: {pair!r:.60} is no [column, p].")
+            fine = len(pair) == 2 and pair[0] in may and not row[pair[0]]
+            require(fine, f"dropped: an entry of column {entry['column']} is no [column kept, p], each once.")
             row[pair[0]] = pair[1]
         require(entry["denominator"] > 0, "dropped: a denominator must be > 0.")
         row[entry["column"]] = -entry["denominator"]
@@ -146,10 +156,11 @@ def _evaluate(samples: SampleIntegers, W: list[list[int]], bits: int, dropped: l
     C, D = len(W), len(samples.columns)
     one, unit, half = fmpz(1) << P, arb(1) / (fmpz(samples.Q) << bits), arb(0.5)
     targets = {id(t): (*t, [(p << P) // t[1] for p in t[0]]) for t in samples.targets}
-    left, total, loss, Y = fmpz_mat([*W, [1] * D, *dropped]), fmpz_mat(D, C + 1), arb(0), []
+    left, rest, total, loss, Y = fmpz_mat([*W, [1] * D]), fmpz_mat(dropped), fmpz_mat(D, C + 1), arb(0), []
     for low, high, Xt in blocks_of_samples(samples.columns):
         product, right = (left * Xt).tolist(), []
-        require(not any(map(any, product[C + 1 :])), "dropped: a column is not the combination that it is said to be.")
+        combined = (rest * Xt).tolist() if dropped else []
+        require(not any(map(any, combined)), "dropped: a column is not the combination that it is said to be.")
         for n, sums, *z in zip(range(low, high), product[C], *product[:C], strict=True):
             (p, q, rounded), s, top = targets[id(samples.targets[n])], samples.weights[n], max(z)
             z = [x - top for x in z]
@@ -168,21 +179,16 @@ def _evaluate(samples: SampleIntegers, W: list[list[int]], bits: int, dropped: l
 
 
 # ── the claims ──
-def _is_above_curvature(Lambda: Fraction, samples: SampleIntegers, row_sums: list[int]) -> bool:
-    """Whether ½ min(trace, largest row sum of |XᵀSX|) + max α ≤ Λ (S7a); `row_sums` serve where no x is negative."""
-    room = 2 * (Lambda - max(samples.alpha)) * samples.Q**2 * samples.weight_unit
-    if sum(sum(map(mul, map(mul, column, column), samples.weights)) for column in samples.columns) <= room:
-        return True
-    if all(min(column) >= 0 for column in samples.columns):
-        return max(row_sums) <= room
-    return max(int(sum(map(abs, row))) for row in weighted_gram(samples.columns, samples.weights)) <= room
-
-
 def _prove(claims: dict, witness: dict, samples: SampleIntegers) -> None:
     """Every claim follows from the data and the witness, or the certificate is refused."""
     stated = {name: _number(claims[name], f"claims.{name}") for name in _BELOW + _ABOVE}
     C, D, P, bits = len(samples.targets[0][0]), len(samples.columns), witness["precision"] + _GUARD, witness["bits"]
+    _check_digits(claims["digits"], stated["loss_lower"], stated["loss_upper"])
+    _check_sizes(witness, claims["digits"], C, len(samples.numbers))
     W, dropped = _weights(witness, C, D), _dependences(witness, D)
+    longest = max((abs(p) for row in dropped for p in row), default=0).bit_length()
+    fine = longest * len(dropped) * D * len(samples.numbers) <= _MOST_DEPENDENCE
+    require(fine, f"dropped: {len(dropped)} combinations with coefficients of {longest} bits are too much.")
     require(not dropped or not any(samples.alpha), "dropped: no column may be dropped under an L2 penalty.")
     point = _evaluate(samples, W, bits, dropped, P)
     kept, e = witness["columns"], witness["scaling"]
@@ -203,7 +209,7 @@ def _prove(claims: dict, witness: dict, samples: SampleIntegers) -> None:
     beta, sigma, Lambda = _ball(beta2).sqrt(), Fraction(2) ** min(e), stated["curvature_upper"]
     q = _ball(beta2 * square).sqrt() / _ball(mu)
     require(q < 1, f"q is {q.str(10)}; only q < 1 proves that there is a minimiser (S13).")
-    require(_is_above_curvature(Lambda, samples, point.row_sums), "claims.curvature_upper is below the data's (S7a).")
+    require(is_above_curvature(Lambda, samples, point.row_sums), "claims.curvature_upper is below the data's (S7a).")
     loss, r = point.loss + _ball(penalty), -(-q).log1p() / beta
     ratio = _ball(mu * sigma**2 / Lambda) * (1 - q)
     rho = _ball(2 * samples.size).sqrt() * r / _ball(sigma)
@@ -223,12 +229,12 @@ def _prove(claims: dict, witness: dict, samples: SampleIntegers) -> None:
     for name, value in (("curvature", mu), ("curvature_euclidean", mu * sigma**2)):
         require(stated[name] <= value, f"claims.{name} is {claims[name]:.60}; the data prove {_ball(value).str(60)}.")
     require(max(stated["q"], stated["rate"]) < 1, "claims: q and rate must be below 1.")
-    _check_digits(claims["digits"], stated["loss_lower"], stated["loss_upper"])
 
 
 def _check_digits(digits: int, lower: Fraction, upper: Fraction) -> None:
     """The loss is known to a unit of its last significant digit, if digits > 0."""
-    require(digits == 0 or (0 < digits <= 4000 and lower > 0), "claims.digits: must be 0, or > 0 with loss_lower > 0.")
+    fine = digits == 0 or (0 < digits <= _MOST_DIGITS and lower > 0)
+    require(fine, "claims.digits: must be 0, or > 0 with loss_lower > 0.")
     if digits:
         place = math.floor(math.log10(lower.numerator) - math.log10(lower.denominator))
         place += (lower >= Fraction(10) ** (place + 1)) - (lower < Fraction(10) ** place)
@@ -270,14 +276,12 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
     found, read = load_data(about, Path(data), None if labels is None else Path(labels))
     if about["C"] < 2:
         raise ValueError("certificate: with one class the loss is constant, and there is nothing to prove.")
-    with ctx.workprec(min(abs(witness["precision"]), _MOST_BITS) + 2 * _GUARD):
+    most = _MOST_BITS + _BITS_A_DIGIT * _MOST_DIGITS
+    with ctx.workprec(min(abs(witness["precision"]), most) + 2 * _GUARD):
         _prove(claims, witness, samples_of(found))
-    size = f"{about['N']} samples, {about['D']} columns{' and an intercept' * found.intercept}, {about['C']} classes"
     how = {"full": "the whole matrix (S15)", "pairs": "pairs of classes (S14)"}[witness["curvature"]["method"]]
-    lines = (
-        f"data: {Path(data).name}: {size}; numbers read as {about['numbers']}s; {read}",
-        f"regularizers: {', '.join(found.regularizers) or 'none'}",
-        f"sha256: {about['sha256']}",
+    fields = described(about, found, data, read, about["label_smoothing"], found.regularizers)
+    fields["lines"] += (
         f"minimum L* ≥ {claims['loss_lower']}",
         f"minimum L* ≤ {claims['loss_upper']}: {claims['digits']} digits (S13)",
         f"minimiser W*: exists, for q ≤ {claims['q']} < 1 (S13)",
@@ -287,7 +291,7 @@ def check(certificate: Any, data: Any, labels: Any = None) -> CheckedMinimiser:
         f"condition number near Ŵ ≤ {claims['condition']} (S8)",
         f"gradient descent: a step 1/Λ from Ŵ multiplies the distance to W* by ≤ {claims['rate']} (S17)",
     )
-    return CheckedMinimiser(claims, lines)
+    return CheckedMinimiser(**fields, head="the loss has a minimiser", claims=claims)
 
 
 main = partial(run, check, __doc__)
