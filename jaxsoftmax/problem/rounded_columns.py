@@ -6,6 +6,7 @@ Guarded by `tests/problem/test_rounded_columns.py`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -73,7 +74,7 @@ def _merges(values: np.ndarray, storage: np.dtype) -> bool:
     return len(distinct) - len(np.unique(distinct.astype(storage))) > MERGED * len(distinct)
 
 
-def warn_of_rounded_columns(X: np.ndarray, storage: np.dtype, names: tuple | None, stacklevel: int) -> None:
+def warn_of_rounded_columns(X: np.ndarray, storage: np.dtype, names: Sequence[str] | None, stacklevel: int) -> None:
     """Warn (RoundedDataWarning) where `rounded_columns` finds some."""
     found = rounded_columns(X, storage)
     if not found:
