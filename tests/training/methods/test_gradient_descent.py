@@ -80,7 +80,8 @@ def test_measured_rate_agrees_with_the_spectrum(x64):
 TWO = np.column_stack([T[:, :2].sum(axis=1), T[:, 2]])
 
 
-@pytest.mark.parametrize("deficient", fast([False, True], 1), ids=["full", "deficient"])
+@pytest.mark.slow
+@pytest.mark.parametrize("deficient", [False, True], ids=["full", "deficient"])
 def test_the_rates_of_two_classes_are_those_of_the_smaller_matrix(x64, deficient):
     """S7d, S17: 1 − η λ_min(2 Σ s y₁y₂ xxᵀ) is the estimate, and the proved bound is the same number, rounded up."""
     D = np.column_stack([X, X @ [1.0, -2.0]]) if deficient else X
@@ -110,7 +111,8 @@ def test_two_classes_have_an_estimate_up_to_the_limit_of_the_smaller_matrix():
     assert descent_rate_estimate(three, W, 1e-3, W) is None
 
 
-@pytest.mark.parametrize("targets", fast([T, TWO], 0), ids=["three classes", "two"])
+@pytest.mark.slow
+@pytest.mark.parametrize("targets", [T, TWO], ids=["three classes", "two"])
 def test_a_run_from_zero_does_not_enter_the_directions_that_only_the_penalty_sees(x64, targets):
     """S21a, S17: from W₀ = 0 the estimate is the rate measured; α is an eigenvalue where W₀ has a part outside 𝒦⊥."""
     alpha, C = 1e-3, targets.shape[1]

@@ -77,6 +77,7 @@ def test_a_step_after_re_centring_goes_along_the_gradient_from_before(x64, monke
     agrees(js.fit(p, "rychlik-bb", tol=0.0, max_steps=7, W0=FAR, learning_rate=2e-5), points, steps, 0.5, lost=1e5)
 
 
+@pytest.mark.slow
 def test_the_stop_comes_after_a_step_and_before_re_centring(x64, monkeypatch):
     """S20: at an η below the least step the point reached is kept as it is, also at an epoch that re-centres."""
     monkeypatch.setattr(published, "RECENTRE_EVERY", 3)
