@@ -10,6 +10,7 @@ import copy
 import gzip
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,7 +139,7 @@ def like(draw: random.Random, value: Any) -> Any:
     """Another value of the same kind."""
     if isinstance(value, bool) or value is None:
         return not value
-    if isinstance(value, int) or (isinstance(value, str) and value.lstrip("-").startswith("0x")):
+    if isinstance(value, int) or (isinstance(value, str) and re.fullmatch("-?0x[0-9a-f]+", value)):
         old = int(value, 16) if isinstance(value, str) else value
         new = draw.choice((old + 1, old - 1, -old, 0, old * 2, old * (1 << 70), old << 3000, 10**5, old * 10**6 + 1))
         return new if type(value) is int and abs(new) < 10**4000 else hex(new)
