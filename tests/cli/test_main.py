@@ -89,6 +89,7 @@ def test_unusable_input_is_one_line_on_stderr_and_exit_2(table, capsys, argument
     assert words in one_error(err)
 
 
+@pytest.mark.slow
 def test_verify_hands_its_method_to_fit_and_stops_when_fit_was_interrupted(table, capsys, monkeypatch):
     asked = []
 

@@ -61,6 +61,7 @@ def checks(capsys, data):
     return run(capsys, "check", data.parent / "cert.json", data)
 
 
+@pytest.mark.slow
 def test_a_minimum_known_in_closed_form_is_enclosed_and_checked(tmp_path, capsys):
     """S13, section 7.8, from the file to the file: 6 log 2 lies in the interval, which has the digits asked for."""
     data, report = write(tmp_path), tmp_path / "report.json"

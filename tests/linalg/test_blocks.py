@@ -61,6 +61,7 @@ def test_fused_sums_are_S1_S2_S4(setup, where):
         assert np.all(np.abs(ours - twins.hvp(W, data, V)) <= twins.hvp_tolerance(W, data, V, eps))
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_fused_functions_are_the_next_statements(setup):
     """S2, S4, S8: D value = gradient, D gradient = product with H, D product = third derivative; in s, T and X too."""
     problem, W, V, data = setup

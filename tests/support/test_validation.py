@@ -407,6 +407,7 @@ def test_a_jaxlib_that_computes_wrong_numbers_is_named(monkeypatch):
     _checks.warn_if_miscompiling.cache_clear()
 
 
+@pytest.mark.slow
 def test_second_derivatives_of_the_loss_are_right_where_jaxlib_miscompiled_them():
     """S4 at the size at which jaxlib 0.10.2 returned an error of the size of the entries (jax-ml/jax#39103)."""
     rng = np.random.default_rng(39103)

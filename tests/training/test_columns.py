@@ -9,6 +9,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
+from helpers.stages import fast
 from jaxsoftmax.training import columns as columns_module
 from jaxsoftmax.training.columns import Columns, exactly_in_columns, in_columns, working_columns
 from jaxsoftmax.training.result import Status
@@ -112,8 +113,10 @@ def minimum():
         return js.fit(js.Problem.from_labels(NEAR, BOUGHT)).loss
 
 
-@pytest.mark.parametrize("method", [pytest.param(m, marks=() if m == "gd" else pytest.mark.slow) for m in OWN_METHODS])
-@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=() if m == "newton" else pytest.mark.slow) for m in OWN_METHODS]
+)
+@pytest.mark.parametrize("whiten", fast([False, True], 0))
 def test_converged_is_about_the_numbers_given(method, whiten, minimum):
     """S13: 157.05 is the minimum; float32's own numbers have 188.03. Said to be converged only at the former."""
     result = js.fit(js.Problem.from_labels(PRICE, BOUGHT), method, whiten=whiten, max_steps=2000)
@@ -147,6 +150,7 @@ def test_far_and_tiny_columns_train_in_float32(column):
     assert far.loss == pytest.approx(near.loss, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_separation_that_float32_cannot_see_is_seen():
     """S12 on the data as given: the identities separate the classes, in float32 they are one number."""
     X = (1e12 + np.arange(40.0))[:, None]

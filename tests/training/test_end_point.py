@@ -16,6 +16,7 @@ MIXED = np.arange(20) % 3
 SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "regularizer", [None, *(pytest.param(r, marks=pytest.mark.slow) for r in (js.L2(0.2), js.SelfRegularizer(1.7)))]
 )

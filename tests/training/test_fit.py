@@ -42,6 +42,7 @@ def test_complete_separation_never_ends_converged(x64, method, dtype):
     assert "every sample is already classified with a positive margin" in result.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", fast(OWN_METHODS, OWN_METHODS.index("newton-cg")))
 def test_quasi_complete_separation_never_ends_converged(x64, method):
     """S9: raw iris is quasi-completely separated: no margin certificate, but Newton's step stays long (S8)."""

@@ -23,6 +23,7 @@ def toy(monkeypatch):
     monkeypatch.delitem(sys.modules, "jaxsoftmax.cli.commands", raising=False)
 
 
+@pytest.mark.slow
 def test_one_row_makes_a_method_of_fit(toy):
     """It runs, its settings reach it, and the rates that it claims are in the result (S17)."""
     result = js.fit(PROBLEM, "toy", learning_rate=0.125, max_steps=20)

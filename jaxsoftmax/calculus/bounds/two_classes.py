@@ -33,9 +33,9 @@ def two_class_hessian(W: Any, problem: Problem) -> np.ndarray:
     Example:
         >>> import jaxsoftmax as js, numpy as np
         >>> from jaxsoftmax.calculus.bounds.two_classes import two_class_hessian
-        >>> problem = js.Problem(np.diag([3.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
-        >>> two_class_hessian(np.zeros((2, 2)), problem).tolist()  # 2 · ½ · ½ · x²
-        [[4.5, 0.0], [0.0, 8.0]]
+        >>> problem = js.Problem(np.diag([2.0, 4.0]).astype("float32"), np.eye(2, dtype="float32"))
+        >>> two_class_hessian(np.zeros((2, 2)), problem).round(12).tolist()  # 2 · ½ · ½ · x²
+        [[2.0, 0.0], [0.0, 8.0]]
 
     Source: [R].
     """

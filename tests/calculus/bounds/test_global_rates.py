@@ -106,6 +106,7 @@ def test_log_delta_and_rate_by_hand():
     assert js.descent_rate_bound(uneven) == pytest.approx(1 - 2 * math.exp(log_delta), rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [pytest.param(0.0, marks=pytest.mark.slow), 1.0])
 def test_no_probability_on_the_sublevel_set_is_below_delta(scale):
     """S18: at points with L(W) <= L(W₀), pushed to the boundary, every log y_ni is at or above the bound."""

@@ -57,6 +57,7 @@ def test_derivatives_are_the_sums_of_S2_S4_S8(case, dtype):
         assert np.all(np.abs(ours[name] - value) <= allowed), name
 
 
+@pytest.mark.slow
 def test_derivatives_outside_jit_are_the_same_functions():
     """S2, S4, S8: the public functions called eagerly, NumPy and JAX arrays in, float64."""
     case = cases.CASES[4]

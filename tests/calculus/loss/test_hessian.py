@@ -198,6 +198,7 @@ def test_solve_does_not_care_about_units_of_measurement(dtype, units):
     assert np.linalg.norm(V_scaled - V) <= allowed * np.linalg.norm(V)
 
 
+@pytest.mark.slow
 def test_solve_under_jit_needs_the_kernel_and_then_works():
     """S6: the kernel's dimension is a shape, so a traced problem needs it from outside; with it, the same answer."""
     case = SOLVES[1]

@@ -116,6 +116,7 @@ def test_gauge_statements_under_the_regularisers():
     assert abs(moved) <= 200 * EPS * 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalize_intercept", fast([False, True], 0))
 def test_log_cosh_adds_its_four_formulas_on_the_penalised_columns(penalize_intercept):
     """S21b: (α/γ) Σ log(2 cosh γw), gradient +α tanh γW, Hessian diagonal αγ sech² γW, third derivative; autodiff.

@@ -147,6 +147,7 @@ def test_null_space_and_bounds_hold(whole, x64):
     assert radius_factor(problem, np.full(D, 1e3), np.ones(D)) == pytest.approx(beta, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", fast([False, True], 0))
 @pytest.mark.parametrize("method", fast(["newton", "mm", "gd"], 2))
 def test_every_kind_of_method_finds_its_minimiser(method, whole, x64):
@@ -160,6 +161,7 @@ def test_every_kind_of_method_finds_its_minimiser(method, whole, x64):
     assert np.max(np.abs(jax.grad(lambda w: textbook(w, problem, whole))(jnp.asarray(fit.W)))) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", fast([False, True], 0))
 def test_a_rate_known_before_training_is_kept(whole, x64):
     """S18: with smoothed targets each step 1/Λ shrinks F - F* by the bound at least (in a double 1 for `not whole`)."""

@@ -28,6 +28,7 @@ def rule(kind, factor):
     return {"hvp": lambda a, v: second(a) * v, "hessian": lambda a: jnp.diag(second(a))}[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", fast(["hvp", "hessian"], 1))
 @pytest.mark.parametrize(("factor", "verdicts"), [(1.0, ("AGREE", "INCONCLUSIVE")), (1.1, ("DISAGREE",))])
 def test_a_loop_that_stops_at_a_tolerance_is_held_to_values(kind, factor, verdicts):

@@ -363,6 +363,7 @@ def test_random_keys_pass_through_as_constants(x64):
     assert not replay.opaque
 
 
+@pytest.mark.slow
 def test_random_numbers_drawn_inside_are_those_of_the_function(x64):
     """normal and uniform draws of a key argument in the wide trace are what the function itself draws under x64."""
 

@@ -42,6 +42,7 @@ AGREE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "regularized"), AGREE)
 def test_right_rules_agree(dtype, regularized):
     """S1-S5, S8, S21: every comparison within its tolerance, and able to see a factor 2; x64 stays as it was."""
@@ -167,7 +168,7 @@ PLANTS = {
 
 
 @pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
-@pytest.mark.parametrize("name", fast(PLANTS, *range(16)))
+@pytest.mark.parametrize("name", fast(PLANTS, 0, 3, 8, 12))
 def test_a_planted_factor_two_is_found(monkeypatch, name, dtype):
     """S1-S4, S8: doubling any one hand rule is a DISAGREE that names the rule."""
     module, attribute, wrap, culprit = PLANTS[name]

@@ -37,6 +37,7 @@ def scoped(dtype):
 FAMILIES = [(dtype, scale, reg) for dtype in DTYPES for scale in (1.0, 40.0) for reg in (False, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "scale", "regularized"), fast(FAMILIES, 1))
 def test_measured_errors_stay_within_the_tolerances(dtype, scale, regularized):
     """S1, S2, S4, S8, S21: every hand rule, every entry, against 50 digits."""
@@ -78,6 +79,7 @@ def test_measured_errors_stay_within_the_tolerances(dtype, scale, regularized):
 COMPILED = {name: jax.jit(getattr(reference, name)) for name in reference.__all__ if name.islower() and name != "plain"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", fast([1.0, 40.0], 1))
 def test_measured_errors_of_the_textbook_stay_within_theirs(scale, x64):
     """S1, S2, S4, S8: the float64 reference against 50 digits within the tolerances of plain formulas."""

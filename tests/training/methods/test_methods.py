@@ -288,6 +288,7 @@ def test_too_long_a_rate_is_not_called_convergence(x64):
 FIRST_ORDER = ["gd", *(pytest.param(m, marks=pytest.mark.slow) for m in ("gd-optimal", "agd", "bb", "rychlik-bb"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", FIRST_ORDER)
 def test_whitened_features_make_the_condition_independent_of_the_data(x64, method):
     """S19: the same minimum in few steps on data of plain condition number beyond 1e8, W in the given features."""

@@ -90,6 +90,7 @@ def test_guarantee_is_nearly_attained():
         assert promised <= actual <= 4 / 3 * promised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regularizer", fast(REGULARIZERS, 1), ids=["none", "l2", "self"])
 @pytest.mark.parametrize("size", [3.0, 12.0])
 def test_first_step_of_a_fit_is_the_longest_that_keeps_what_s8_promises(x64, regularizer, size):
