@@ -89,6 +89,7 @@ def test_a_minimum_known_in_closed_form_is_enclosed_and_checked(tmp_path, capsys
     assert sorted(file.name for file in tmp_path.iterdir()) == ["cert.json", "groups.csv", "report.json"]
 
 
+@pytest.mark.slow
 def test_the_report_says_what_is_claimed(tmp_path, capsys):
     status, said, _ = run(capsys, "certify", write(tmp_path), "--digits", "25", "-o", tmp_path / "c.json")
     assert status == 0

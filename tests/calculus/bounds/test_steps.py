@@ -20,6 +20,7 @@ PLAIN = cases.Case("plain", **SHAPE)
 BOTH = cases.Case("all", **SHAPE, alpha=0.5, gamma=-2.5, cosh=(0.75, 1.5))
 
 
+@pytest.mark.slow
 @given(seed=SEEDS, scale=SCALES, reach=SCALES, case=st.sampled_from([PLAIN, BOTH]))
 def test_third_derivative_and_neighbouring_Hessians_obey_self_concordance(seed, scale, reach, case):
     """S8: |D³L[V, U, U]| ≤ ρ D²L[U, U] and e^-ρ H(W) ⪯ H(W + V) ⪯ e^ρ H(W), ρ = max range(V x_n)."""

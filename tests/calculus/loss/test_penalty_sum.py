@@ -33,6 +33,7 @@ def _numbers(W, problem, V, U):
     return {k: np.asarray(v) for k, v in _all(W, problem, V, U).items()}
 
 
+@pytest.mark.slow
 def test_self_regulariser_is_the_loss_of_D_more_samples():
     """S21d: everything equals the same with D rows γ e_d of weight 1 and uniform targets put into the data."""
     X, T, s = cases.arrays(PLAIN)

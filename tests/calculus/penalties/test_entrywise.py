@@ -94,6 +94,7 @@ def ours(W, problem, V, U):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", fast([False, True], 0))
 def test_derivatives_are_those_of_its_twin(whole, x64):
     """S1, S2, S4, S8, S21: every entry is below 100 and has fewer than 100 summands."""

@@ -167,6 +167,7 @@ PLANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 @pytest.mark.parametrize("name", fast(PLANTS, 0, 3, 8, 12))
 def test_a_planted_factor_two_is_found(monkeypatch, name, dtype):

@@ -22,6 +22,7 @@ def made(data=X, regularizer=None, **more):
     return js.Problem.from_labels(data, LABELS, regularizer=regularizer, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "regularizer"),
     [

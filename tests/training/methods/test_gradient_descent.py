@@ -51,6 +51,7 @@ def test_every_step_lowers_the_loss_by_half_the_step_times_the_squared_gradient(
     assert np.all(loss[1:] <= loss[:-1] - promised + 2 * (8 + 20**0.5) * EPS * loss[:-1])
 
 
+@pytest.mark.slow
 def test_the_part_of_the_start_in_the_kernel_is_kept(x64):
     """S3, S6: ∇L lies in 𝒦⊥, for rank-deficient X too, so W - W0 does."""
     deficient = np.column_stack([X, X @ [1.0, -2.0]])
