@@ -113,10 +113,10 @@ def minimum():
         return js.fit(js.Problem.from_labels(NEAR, BOUGHT)).loss
 
 
-@pytest.mark.parametrize(
-    "method", [pytest.param(m, marks=() if m == "newton" else pytest.mark.slow) for m in OWN_METHODS]
-)
-@pytest.mark.parametrize("whiten", fast([False, True], 0))
+METHODS = [(False, "newton"), *((False, m) for m in OWN_METHODS if m != "newton"), (True, "gd"), (True, "newton")]
+
+
+@pytest.mark.parametrize(("whiten", "method"), fast(METHODS, 0))
 def test_converged_is_about_the_numbers_given(method, whiten, minimum):
     """S13: 157.05 is the minimum; float32's own numbers have 188.03. Said to be converged only at the former."""
     result = js.fit(js.Problem.from_labels(PRICE, BOUGHT), method, whiten=whiten, max_steps=2000)
@@ -125,7 +125,8 @@ def test_converged_is_about_the_numbers_given(method, whiten, minimum):
     loss = float(np.sum(np.logaddexp(Z[:, 0], Z[:, 1]) - own))
     assert result.loss == pytest.approx(loss, abs=300 * 1e9 * 2.0**-50)
     assert result.loss >= minimum - 1e-6
-    assert result.gap_estimate == pytest.approx(result.loss - minimum, rel=0.5, abs=1e-5)
+    if result.loss < 2 * minimum:  # half the squared Newton decrement is good only where it is small
+        assert result.gap_estimate == pytest.approx(result.loss - minimum, rel=0.5, abs=1e-5)
     if result.converged:
         assert result.loss - minimum < 1e-3
     if whiten or method in ("newton", "newton-cg", "mm"):

