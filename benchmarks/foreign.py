@@ -19,6 +19,7 @@ import json
 import math
 import multiprocessing
 import pathlib
+import re
 import sys
 import time
 import warnings
@@ -87,7 +88,8 @@ def checked(given: Problem, checker: str) -> dict[str, Any]:
 
 
 def _short(text: str) -> str:
-    return " ".join(str(text).split())[:160]
+    """The beginning of a text, without the paths of this machine."""
+    return re.sub(r"(?<![\w.])/[\w.@+-]+/\S*", "PATH", " ".join(str(text).split()))[:160]
 
 
 def work(end: Any, checkers: tuple[str, ...]) -> None:
