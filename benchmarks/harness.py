@@ -149,3 +149,10 @@ def show(case: str, result: Mapping[str, Any]) -> None:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def times(seconds: list[float]) -> dict[str, float]:
+    """Median, 99th percentile and longest of some seconds, in milliseconds."""
+    ranked = sorted(seconds)
+    named = {"median_ms": statistics.median(ranked), "p99_ms": ranked[len(ranked) * 99 // 100], "max_ms": ranked[-1]}
+    return {name: round(value * 1e3, 2) for name, value in named.items()}

@@ -8,7 +8,6 @@ verdict is compared with an exact enumeration of the lines through two points.
 from __future__ import annotations
 
 import pathlib
-import statistics
 import sys
 import tempfile
 import time
@@ -77,17 +76,6 @@ def judged(name: str, found: Any, folder: pathlib.Path, planar: bool = False) ->
     return Outcome(name, said, verdict.reason, seconds, rational, check_seconds, size, tuple(errors))
 
 
-def _times(seconds: list[float]) -> dict[str, float]:
-    ranked = sorted(seconds)
-    named = {"median_ms": statistics.median(ranked), "p99_ms": ranked[len(ranked) * 99 // 100], "max_ms": ranked[-1]}
-    return {name: round(value * 1e3, 2) for name, value in named.items()}
-
-
-def _how(reason: str) -> str:
-    """The reason without what failed before, for counting."""
-    return reason.partition(";")[0].partition(":")[0][:100]
-
-
 def summary(outcomes: list[Outcome]) -> dict[str, Any]:
     """Counts and times, and the cases to look at."""
     rational = [o.rational_seconds for o in outcomes if o.rational_seconds]
@@ -100,9 +88,9 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
         ),
         "certificates verified": sum(o.check_seconds > 0 and not o.errors for o in outcomes),
         "certificate, most bytes": max(o.certificate_bytes for o in outcomes),
-        "decide": _times([o.seconds for o in outcomes]),
-        "of this in rational arithmetic": {"sets": len(rational), **(_times(rational) if rational else {})},
-        "check": _times([o.check_seconds for o in outcomes if o.check_seconds]),
+        "decide": harness.times([o.seconds for o in outcomes]),
+        "of this in rational arithmetic": {"sets": len(rational), **(harness.times(rational) if rational else {})},
+        "check": harness.times([o.check_seconds for o in outcomes if o.check_seconds]),
         "wrong": [f"{o.name}: {o.said}: {'; '.join(o.errors)}" for o in outcomes if o.errors][:LISTED],
         "undecided": [f"{o.name}: {o.said}: {o.reason}" for o in undecided[:LISTED]],
         "slowest": [f"{o.name}: {o.seconds:.2f} s" for o in sorted(outcomes, key=lambda o: -o.seconds)[:3]],

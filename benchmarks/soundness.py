@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pathlib
-import statistics
 import sys
 import tempfile
 import time
@@ -39,12 +38,6 @@ def judged(kind: str, first: int) -> list[soundness.Outcome]:
         return [soundness.judge(draw(seed), folder) for seed in range(first, first + BLOCK)]
 
 
-def _times(seconds: list[float]) -> dict[str, float]:
-    ranked = sorted(seconds)
-    named = {"median_ms": statistics.median(ranked), "p99_ms": ranked[len(ranked) * 99 // 100], "max_ms": ranked[-1]}
-    return {name: round(value * 1e3, 2) for name, value in named.items()}
-
-
 def _how(reason: str) -> str:
     """The reason without the numbers, for counting."""
     return reason.partition(";")[0].partition(":")[0][:100]
@@ -64,8 +57,8 @@ def summary(outcomes: list[soundness.Outcome]) -> dict[str, Any]:
         "quasi-complete, face not proved maximal": sum(o.maximal is not True for o in quasi),
         "certificates verified": sum(o.check_seconds > 0 for o in outcomes),
         "decided by": dict(Counter(_how(o.reason) for o in outcomes if not o.undecided).most_common()),
-        "decide": _times([o.seconds for o in outcomes]),
-        "check": _times([o.check_seconds for o in outcomes if o.check_seconds]),
+        "decide": harness.times([o.seconds for o in outcomes]),
+        "check": harness.times([o.check_seconds for o in outcomes if o.check_seconds]),
         "wrong": [f"seed {o.seed} ({o.truth}): {o.said}: {'; '.join(o.errors)}" for o in _wrong(outcomes)[:LISTED]],
         "undecided": [f"seed {o.seed} ({o.truth}): {o.said}: {o.reason}" for o in undecided[:LISTED]],
         "slow": [f"seed {o.seed} ({o.truth}): {o.said}: {o.seconds:.2f} s: {o.reason}" for o in slow[:LISTED]],

@@ -8,6 +8,7 @@ dtype cannot hold is an error that names the entry.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import X64_REMEDY, is_traced, kind_of, show, x64_is_on
 
 BFLOAT16 = np.dtype(jnp.bfloat16)
+_BLOCK = 2**20  # entries of X widened at a time
 _LARGEST = 2**53  # every integer up to here is a double
 
 
@@ -172,6 +174,14 @@ def require_finite(
         f"entry {where} is {show(given[index])}, beyond the largest {array.dtype}",
         "rescale that column, or choose the dtype 'float64'",
     )
+
+
+def float64_blocks(X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The rows of X in float64, some at a time, with where they are: a large X is never copied whole."""
+    rows = max(1, _BLOCK // max(1, X.shape[1]))
+    for start in range(0, len(X), rows):
+        here = slice(start, start + rows)
+        yield here, X[here].astype(np.float64)
 
 
 def choose_dtypes(X: Any, host: np.ndarray, dtype: Any) -> tuple[np.dtype, np.dtype, str]:

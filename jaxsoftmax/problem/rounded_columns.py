@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.problem.arrays import float64_blocks
 from jaxsoftmax.support.validation import show
 
 __all__ = ["RoundedDataWarning", "warn_of_rounded_columns"]
@@ -19,7 +20,6 @@ COARSE = 1e-3  # a unit in the last place of more than this part of the standard
 MERGED = 0.1  # of the distinct values that are looked at, become equal to another
 _LOOKED_AT = 1_000  # rows, evenly spread, in which merged values are counted
 _NAMED = 5  # columns named in the message
-_BLOCK = 2**20  # entries of X widened at a time
 
 
 class RoundedDataWarning(UserWarning):
@@ -46,20 +46,17 @@ def rounded_columns(X: np.ndarray, storage: np.dtype) -> list[int]:
     if X.dtype == storage:
         return []
     changed, top, total = np.zeros(D, bool), np.zeros(D), np.zeros(D)
-    rows = max(1, _BLOCK // max(1, D))
-    blocks = [slice(start, start + rows) for start in range(0, N, rows)]
-    for here in blocks:
-        block = X[here].astype(np.float64)
+    for _, block in float64_blocks(X):
         changed |= (block != block.astype(storage)).any(axis=0)
         top = np.maximum(top, np.abs(block).max(axis=0))
     if not changed.any():
         return []
     squares = np.zeros(D)
     unit = np.where(top > 0, top, 1.0)  # so that no square leaves the doubles
-    for here in blocks:
-        total += (X[here].astype(np.float64) / unit).sum(axis=0)
-    for here in blocks:
-        squares += ((X[here].astype(np.float64) / unit - total / N) ** 2).sum(axis=0)
+    for _, block in float64_blocks(X):
+        total += (block / unit).sum(axis=0)
+    for _, block in float64_blocks(X):
+        squares += ((block / unit - total / N) ** 2).sum(axis=0)
     info = jnp.finfo(storage)
     deviation = unit * np.sqrt(squares / N)
     ulp = np.maximum(np.ldexp(float(info.eps), np.frexp(top)[1] - 1), float(info.tiny))

@@ -13,7 +13,6 @@ Guarded by `tests/training/test_columns.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -21,12 +20,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.problem.arrays import place_rows
+from jaxsoftmax.problem.arrays import float64_blocks, place_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
 
 FAR = 4.0  # a mean of more than this many standard deviations costs more than two bits: it is taken out
-_BLOCK = 2**20  # entries of X widened at a time
 
 
 class Columns(NamedTuple):
@@ -73,7 +71,7 @@ class Columns(NamedTuple):
         if self.as_given:
             out[:, :width] = X
             return out
-        for rows, block in _blocks(X):
+        for rows, block in float64_blocks(X):
             out[rows, :width] = (block - self.shift[:width]) / self.unit[:width]
         return out
 
@@ -106,13 +104,6 @@ def _given(problem: Problem) -> np.ndarray:
     return np.asarray(problem.X)[:, : problem.D - int(problem.intercept)]
 
 
-def _blocks(X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    rows = max(1, _BLOCK // max(1, X.shape[1]))
-    for start in range(0, len(X), rows):
-        here = slice(start, start + rows)
-        yield here, X[here].astype(np.float64)
-
-
 def working_columns(problem: Problem) -> Columns:
     """The columns to work in: m the mean where it is far from 0, σ a power of two where squares would leave the dtype.
 
@@ -124,14 +115,14 @@ def working_columns(problem: Problem) -> Columns:
     total, low, high = np.zeros(width), np.full(width, np.inf), np.full(width, -np.inf)
     shift, unit = np.zeros(problem.D), np.ones(problem.D)
     with np.errstate(all="ignore"):  # what leaves the doubles here is left as it is
-        for rows, block in _blocks(X):
+        for rows, block in float64_blocks(X):
             block = block[live[rows]]
             total += block.sum(axis=0)
             low = np.minimum(low, block.min(axis=0, initial=np.inf))
             high = np.maximum(high, block.max(axis=0, initial=-np.inf))
         mean = np.clip(total / count, low, high)
         squares = np.zeros(width)
-        for rows, block in _blocks(X):
+        for rows, block in float64_blocks(X):
             squares += ((block[live[rows]] - mean) ** 2).sum(axis=0)
         acting = [p for p in problem.regularizer if p.strength > 0]
         if problem.intercept and not any(p.penalize_intercept for p in acting):

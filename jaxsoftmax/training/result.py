@@ -28,7 +28,8 @@ class Status(enum.Enum):
 
     GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`, or a rule
     of the method's own ended the run before ("rychlik-bb", S20). DIVERGING: the weights keep growing; probably no
-    minimiser exists. STALLED: the loss cannot fall further in this precision, and the gradient is above the tolerance.
+    minimiser exists. STALLED: the loss cannot fall further in this precision, and the gradient is above the tolerance,
+    on the data as given if not on rounded ones.
     NONFINITE: a step led to infinite or undefined numbers; the result is the last good point. INTERRUPTED: Ctrl-C; the
     result is what was done until then.
 

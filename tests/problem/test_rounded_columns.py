@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.problem import rounded_columns as module
+from jaxsoftmax.problem import arrays
 from jaxsoftmax.problem.rounded_columns import rounded_columns
 
 RNG = np.random.default_rng(3)
@@ -22,7 +22,7 @@ def columns(*given):
 @pytest.mark.parametrize("block", [64, 2**20])
 def test_columns_that_lose_digits_are_found(block, monkeypatch):
     """An ulp of the largest number beside 10⁻³ deviations, from both sides; values that merge beside an outlier."""
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(arrays, "_BLOCK", block)
     ulp = 2.0**-23 * 2**16  # from 2¹⁶ to 2¹⁷
     unit = (NOISE - NOISE.mean()) / NOISE.std()
     outlier = np.append(np.full(499, 1.0) + 1e-9 * np.arange(499), -1e6)

@@ -10,7 +10,7 @@ import pytest
 import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
 from helpers.stages import fast
-from jaxsoftmax.training import columns as columns_module
+from jaxsoftmax.problem import arrays
 from jaxsoftmax.training.columns import Columns, exactly_in_columns, in_columns, working_columns
 from jaxsoftmax.training.result import Status
 
@@ -91,7 +91,7 @@ def test_columns_that_are_near_stay_as_they_are():
 
 def test_the_matrix_is_made_from_the_numbers_given(monkeypatch, x64):
     """In float64 before anything is rounded; a problem rebuilt by JAX has only its stored numbers. In any blocks."""
-    monkeypatch.setattr(columns_module, "_BLOCK", 100)
+    monkeypatch.setattr(arrays, "_BLOCK", 100)
     problem = js.Problem.from_labels(PRICE, BOUGHT, dtype="float32", label_smoothing="0.1", regularizer=js.L2(0.1))
     columns = working_columns(problem)
     m = columns.shift[0]

@@ -844,11 +844,7 @@ def _say(stream: Any, text: str) -> bool:
         encoding = stream.encoding or "utf-8"
         stream.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
-    except (
-        OSError,
-        ValueError,
-        AttributeError,
-    ):  # full, closed, its reader gone; None where it was closed from the start
+    except (OSError, ValueError, AttributeError):  # full, closed, its reader gone; None if closed from the start
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.close()
         return False
