@@ -125,9 +125,10 @@ def _from_floats(array: np.ndarray, name: str) -> np.ndarray:
         n = int(np.argwhere(array != np.floor(array))[0, 0])
         given = f"entry {n} is {float(array[n])}: the labels are continuous"
         raise WrongValue(name, given, "bin the values first, or use Problem(X, T) for probabilities")
-    if (np.abs(array) > 2.0**53).any():
+    digits = min(np.finfo(array.dtype).nmant + 1, 53)
+    if (np.abs(array) >= 2.0**digits).any():  # 2**53 is what 2**53 + 1 is rounded to
         n = int(np.argmax(np.abs(array)))
-        given = f"entry {n} is {float(array[n])}: beyond 2**53 a float names no single integer"
+        given = f"entry {n} is {float(array[n])}: from 2**{digits} on a {array.dtype} names no single integer"
         raise WrongValue(name, given, "use integers or text")
     return array.astype(np.int64)
 

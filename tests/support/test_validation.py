@@ -69,6 +69,7 @@ BAD_X = [
         ["entry (2, 0)", str(2**53 + 1), "rescale"],
     ),
     ("uint64 no double holds", np.full((3, 1), 2**64 - 1, np.uint64), ValueError, ["entry (0, 0)", str(2**64 - 1)]),
+    ("uint64 just beyond", np.full((3, 1), 2**53 + 1, np.uint64), ValueError, ["entry (0, 0)", str(2**53 + 1)]),
     ("Python int no double holds", [[2**53 + 1, 0.5]] * 3, ValueError, ["X: entry (0, 0)", str(2**53 + 1), "rescale"]),
     ("Python int beyond 64 bits", [[2**70]] * 3, TypeError, ["X:", "objects"]),
     ("float64 on the device", "float64", TypeError, ["X: got a JAX array of dtype float64", "enable_x64(True)"]),
@@ -156,6 +157,9 @@ BAD_Y = [
     ("Python int below", [0, -(2**63) - 1, 1], ValueError, ["y: entry 1", str(-(2**63) - 1), "64-bit"]),
     ("beyond all NumPy integers", [0, 2**200, 1], ValueError, ["y: entry 1", "64-bit"]),
     ("float overflow", [0.0, 1e300, 1.0], ValueError, ["y: entry 1 is 1e+300", "2**53"]),
+    ("a float of two integers", [0.0, 2.0**53, 1.0], ValueError, ["y: entry 1 is 9007199254740992.0", "2**53"]),
+    ("an integer among floats", [0.5 - 0.5, -(2**53) - 1, 1], ValueError, ["y: entry 1 is -9007199254740992.0"]),
+    ("float32 of two integers", np.float32([0, 2**24, 1]), ValueError, ["y: entry 1 is 16777216.0", "2**24"]),
     ("complex", np.array([0j, 1, 2]), TypeError, ["y:", "complex", ".astype(str)"]),
     (
         "dates",

@@ -84,6 +84,18 @@ def test_what_is_shifted_and_scaled():
         assert not working_columns(other).shift.any()
 
 
+def test_a_column_may_be_shifted_and_scaled_at_once():
+    """u = (x − m)/σ: 10³⁰ ± 10²⁹ in float32 is ±10²⁹/2^97; the same numbers from the working columns of the problem."""
+    t = np.tile([-1.0, 1.0], 4)
+    problem = js.Problem.from_labels((1e30 + 1e29 * t)[:, None].astype(np.float32), [0, 1] * 4)
+    columns = working_columns(problem)
+    assert columns.shift[0] > 9e29 and columns.unit[0] == 2.0**97
+    u = columns.matrix(problem, np.float64)[:, 0]
+    np.testing.assert_array_equal(u, (problem.host.X[:, 0].astype(float) - columns.shift[0]) / columns.unit[0])
+    # float32 holds 10^30 to 2^-24 of it, ten times as much of the difference
+    np.testing.assert_allclose(u, 1e29 / 2.0**97 * t, rtol=20 * 2.0**-24)
+
+
 def test_columns_that_are_near_stay_as_they_are():
     problem = js.Problem.from_labels(NEAR, BOUGHT)
     assert in_columns(problem, working_columns(problem)) is problem

@@ -172,6 +172,15 @@ def test_separation_needs_every_margin_beyond_rounding(x64):
     assert end_point.separates(js.Problem.from_labels(X, wrong, sample_weight=s), W)
 
 
+def test_a_margin_of_terms_that_cancel_is_no_certificate(x64):
+    """S9: 10¹⁶ + 2 − 10¹⁶ errs by up to 2γ₂ 10¹⁶ = 18, so a margin of 2 says nothing; at 10¹⁴ it says all."""
+    problem = js.Problem.from_labels(np.array([[1.0, 1.0], [-1.0, -1.0]]), [0, 1], intercept=False)
+    for far, certain in ((1e16, False), (1e14, True)):
+        W = np.array([[far, 2 - far], [0.0, 0.0]])
+        assert W.sum() == 2
+        assert end_point.separates(problem, W) is certain
+
+
 def test_large_problems_are_not_diagonalised():
     wide = np.zeros((2, 800), np.float32)
     assert end_point.evaluate(js.Problem(wide, np.eye(2, dtype=np.float32)), np.zeros((2, 800))).q is None

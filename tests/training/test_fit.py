@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -12,6 +13,9 @@ import pytest
 import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
 from helpers.stages import fast
+from jaxsoftmax.training import fit as fit_module
+from jaxsoftmax.training.columns import working_columns
+from jaxsoftmax.training.end_point import EndPoint
 from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20243)
@@ -270,3 +274,20 @@ def test_bad_problems_are_named():
         wide = js.Problem.from_labels(X, MIXED)
     with pytest.raises(ValueError, match="x64 is off"):
         js.fit(wide)
+
+
+@pytest.mark.parametrize(("decrement", "gap"), [(0.08, 0.04), (-1e-20, 0.0), (math.nan, None)])
+def test_without_a_dense_hessian_the_gap_is_half_the_squared_decrement(decrement, gap, monkeypatch):
+    """S6, S13: λ² = gᵀH⁺g of the method's last direction; the quadratic model falls by λ²/2 to its minimum."""
+    problem = js.Problem(np.zeros((1, 1), np.float32), np.float32([[0.5, 0.5]]))
+    W = np.zeros((2, 1))
+    raw = SimpleNamespace(W=W, value=0.7, step=3, scale=np.ones(1), decrement=decrement)
+    route = SimpleNamespace(weights=lambda W: W, gradient=lambda g: g)
+    monkeypatch.setattr(fit_module, "evaluate", lambda *_: EndPoint(0.7, W))
+    monkeypatch.setattr(fit_module, "judge", lambda *_: (Status.STEP_LIMIT, ""))
+    method, rates = (
+        SimpleNamespace(name="a method"),
+        dict.fromkeys(("rate_measured", "rate_bound", "rate_estimate", "log_gain_bound")),
+    )
+    result = fit_module._finish(problem, working_columns(problem), route, method, raw, {}, None, rates, 0.0)
+    assert result.gap_estimate == gap

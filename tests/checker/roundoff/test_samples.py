@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
-from jaxsoftmax.checker.roundoff.samples import sampled_errors
+from jaxsoftmax.checker.roundoff.samples import SAFETY, sampled_errors
 
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
@@ -132,6 +132,15 @@ def test_seeds_draw_other_signs():
         first, again, other = (float(sampled_errors(jaxpr, [x], seed=s).errors[0]) for s in (0, 0, 1))
     assert first == again != other
     assert 1 / 8 < first / other < 8
+
+
+def test_one_rounding_has_the_same_size_in_every_sample():
+    """A single product errs by ±u|xy| in each sample, whatever the signs: their root mean square is u|xy| itself."""
+    x = np.linspace(0.5, 1.5, 16)
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(lambda v: v * v)(x)
+        (estimate,) = jax.jit(lambda v: sampled_errors(jaxpr, [v]).errors)(x)
+    np.testing.assert_allclose(estimate, SAFETY * x * x, rtol=1e-14)
 
 
 def test_a_program_without_a_forward_derivative_has_infinite_estimates():

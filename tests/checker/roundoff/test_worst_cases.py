@@ -23,10 +23,11 @@ FIVE = np.array([0.3, 1.1, 0.9, 1.3, 0.7])
 HUNDRED = np.linspace(0.1, 0.9, 100)
 
 
-def errors_of(fun, *args):
+def errors_of(fun, *args, given=None):
+    """Values and bounds in units of u, for operands that are exact or have `given` errors."""
     with jax.enable_x64(True):
         args = [np.asarray(a) for a in args]
-        outs, errors, generic = with_errors(jax.make_jaxpr(fun)(*args), args, Arithmetic())
+        outs, errors, generic = with_errors(jax.make_jaxpr(fun)(*args), args, Arithmetic(), input_errors=given)
     assert generic == ()
     return np.asarray(outs[0]), np.asarray(0.0 if errors[0] is None else errors[0])
 
@@ -94,6 +95,13 @@ OWN = {
     "contraction of one": (lambda a, b: a @ b, (np.full((1, 1), X), np.full((1, 1), Y)), [[0.77]]),
     "contraction of one, complex": (lambda a, b: a @ b, (np.full((1, 1), Z), np.full((1, 1), Z)), [[3.0]]),
     "contraction of five": (lambda a, b: a @ b, (FIVE, FIVE[::-1].copy()), 5 * FIVE @ FIVE[::-1]),
+    # equal terms round the same way each time: n times the 0.99 that repeat, beside 4 + 2 sqrt(n), is capped at n - 1
+    "contraction of equal terms": (lambda a, b: a @ b, (np.full(100, X), np.ones(100)), 100 * 100 * X),
+    "contraction of terms of which half repeat": (
+        lambda a, b: a @ b,
+        (np.r_[np.full(51, X), np.linspace(1, 2, 49)], np.ones(100)),
+        (24 + 50 + 1) * (51 * X + np.linspace(1, 2, 49).sum()),
+    ),
     "convolution": (lambda a, b: jnp.convolve(a, b, mode="valid"), (FIVE, np.ones(5)), 5 * FIVE.sum()),
     "scattered sum": (
         lambda a, b: a.at[jnp.array([1, 1, 1])].add(b),
@@ -123,7 +131,10 @@ OWN = {
 }
 
 
-QUICK = ("mul", "div", "ninth power", "power -7", "product, complex", "contraction of one", "sum of three")
+QUICK = (
+    *("mul", "div", "ninth power", "power -7", "product, complex", "contraction of one", "sum of three"),
+    "contraction of terms of which half repeat",
+)
 
 
 def staged(table):
@@ -138,6 +149,46 @@ def test_a_rule_counts_its_own_roundings(name):
     _, error = errors_of(fun, *operands)
     # 2^-12 is what the difference quotient of a scattered product may be off by.
     np.testing.assert_allclose(error, bound, rtol=2.0**-11 if name == "scattered product" else 1e-9, atol=1e-12)
+
+
+FOUR_E = np.array([1.0, 2.0, 3.0, 4.0])
+# name: (function, operands, their errors in units of u, the bound in units of u)
+CARRIED = {
+    "quotient": (lambda x, y: x / y, (X, Y), (3.0, 5.0), 3 / Y + X / Y * 5 / Y + 2 * X / Y),
+    "quotient of a small divisor": (lambda x, y: x / y, (X, 1e-3), (0.0, 1.0), X / 1e-6 + 2 * X / 1e-3),
+    "Fourier transform": (
+        jnp.fft.fft,
+        (FIVE[:4] + 0j,),
+        (FOUR_E,),
+        np.full(4, 8 * 2 * np.sqrt(2) * np.linalg.norm(np.fft.fft(FIVE[:4])) + 2 * FOUR_E.sum()),
+    ),
+    "inverse Fourier transform": (
+        jnp.fft.ifft,
+        (FIVE[:4] + 0j,),
+        (FOUR_E,),
+        np.full(4, 8 * 2 * np.sqrt(2) * np.linalg.norm(np.fft.ifft(FIVE[:4])) + 2 * FOUR_E.sum() / 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_a_rule_carries_the_errors_of_its_operands(name):
+    """with_errors on operands that err: ∂f/∂x e of each, and the rule's own roundings beside them."""
+    fun, operands, given, bound = CARRIED[name]
+    _, error = errors_of(fun, *operands, given=[np.asarray(e) for e in given])
+    np.testing.assert_allclose(error, bound, rtol=1e-9)
+
+
+def test_equal_terms_in_sequence_err_more_than_by_chance():
+    """A product of 10⁴ equal terms, added one after the other: K is near n, and 4 + 2√n would be too small."""
+    n, worst = 10**4, 0.0
+    for value in np.array([0.1, 0.3, 0.7, 1 / 3], np.float32):
+        terms = np.full(n, value)
+        exact, bound = errors_of(lambda a, b: a @ b, terms.astype(np.float64), np.ones(n))
+        gap = abs(float(np.cumsum(terms)[-1]) - float(exact))  # in single precision, in sequence
+        assert gap <= U32 * bound
+        worst = max(worst, gap / (U32 * exact))
+    assert worst > 2 * (4 + 2 * np.sqrt(n) + 1)
 
 
 def ones_and_less(shape, seed=0):

@@ -55,6 +55,25 @@ def test_a_decimal_tie_is_a_tie_in_decimals_only():
 
 
 @pytest.mark.parametrize(
+    ("dtype", "value", "printed"),
+    [
+        (np.float32, 2**24 - 1, 16777215),  # all of its digits are printed
+        (np.float32, 123456792, 123456790),
+        (np.float64, 2**53 - 1, 2**53 - 1),
+        (np.float64, 2.0**60, 1152921504606847000),
+        (jnp.bfloat16, 259, 260),
+    ],
+)
+def test_a_large_integer_in_decimals_is_what_its_float_prints(dtype, value, printed):
+    """Section 7.10: a float prints the shortest decimal that gives it, which is another integer from some size on."""
+    X = np.array([[value]]).astype(dtype)
+    A, scales = integer_columns(X, decimal=True)
+    assert (A.tolist(), scales) == ([[printed]], [1])
+    exact, scales = integer_columns(X)
+    assert Fraction(exact.item(), scales[0]) == int(float(X.item()))
+
+
+@pytest.mark.parametrize(
     ("value", "decimal", "expected"),
     [(0.5, False, "1/2"), (np.float32(0.1), True, "1/10"), (3, True, "3"), (jnp.float32(0.25), True, "1/4")],
 )

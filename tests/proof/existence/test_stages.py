@@ -87,3 +87,13 @@ def test_directions_found_one_after_the_other_are_added(proposes):
         assert (verdict.separated == (Z.max(axis=1, keepdims=True) > Z)).all()
         a_from_b, c_from_b = verdict.separated[:2, 1], verdict.separated[6:, 1]
         assert a_from_b.all() == bool(more) and not verdict.separated[2:4, :2].any() and c_from_b.all()
+
+
+def test_the_direction_is_in_the_units_of_the_features_whatever_their_denominators():
+    """S9: halves beside quarters; x + y alone separates, by ±1/4 at ±5½, so weights for 2x and 4y do not."""
+    points = np.array([[5.5, -5.75], [-5.5, 5.25], [5.5, -5.25], [-5.5, 5.75]])
+    labels = np.array([0, 0, 1, 1])
+    verdict = js.decide_existence(js.Problem.from_labels(points, labels))
+    assert verdict.type == "complete"
+    Z = np.column_stack([points, np.ones(4)]) @ verdict.direction.T.astype(float)
+    assert (np.argmax(Z, axis=1) == labels).all() and np.ptp(Z, axis=1).all()

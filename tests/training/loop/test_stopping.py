@@ -46,3 +46,20 @@ def test_loss_rounding_covers_logits_that_are_long_sums():
     eps = float(np.finfo(np.float32).eps)
     without_D = eps * 9 * truth + 2 * eps * float(np.sum(scale * np.abs(W).max(axis=0)))
     assert without_D < abs(float(value) - truth) <= bound
+
+
+def test_loss_rounding_covers_a_sum_of_many_terms():
+    """S1: at W = 0 logits are exact, and N terms cost eps (8 + √N) L: a float32 sum in sequence errs by more than 8."""
+    N, reached = 10**5, 0.0
+    eps = float(np.finfo(np.float32).eps)
+    problem = js.Problem(np.ones((N, 1), np.float32), np.full((N, 2), 0.5, np.float32))
+    rounding, W, scale = jax.jit(stopping.loss_rounding), np.zeros((2, 1), np.float32), np.ones(1, np.float32)
+    for seed in range(3):
+        terms = np.random.default_rng(seed).random(N).astype(np.float32)
+        truth = float(terms.astype(float).sum())
+        bound = float(rounding(W, np.float32(truth), problem, scale))
+        np.testing.assert_allclose(bound, eps * (8 + np.sqrt(N)) * truth, rtol=1e-6)
+        error = abs(float(np.cumsum(terms)[-1]) - truth)
+        assert error <= bound
+        reached = max(reached, error / (eps * truth))
+    assert reached > 8

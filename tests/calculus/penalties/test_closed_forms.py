@@ -1,0 +1,27 @@
+"""Each penalty's third derivative and blocks against its closed form in NumPy, at strengths other than 1 (S8, S21)."""
+
+import jax
+import numpy as np
+
+import jaxsoftmax as js
+
+W, V, U = (np.array([[a], [b]]) for a, b in ((0.3, -0.7), (0.5, 1.5), (-2.0, 0.25)))
+
+
+def test_the_third_derivative_of_log_cosh_is_linear_in_its_first_direction(x64):
+    """S8, S21b: −2αγ² Σ sech² γw tanh γw v u²: v once and u twice; two summands of one size."""
+    alpha, gamma = 0.4, 3.0
+    tanh = np.tanh(gamma * W)
+    expected = np.sum(-2 * alpha * gamma**2 * tanh * (1 - tanh**2) * V * U**2)
+    found = jax.jit(js.LogCosh(alpha, gamma).third_derivative)(W, np.ones(1), V, U)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_the_blocks_of_a_self_regulariser_are_at_its_own_logits(x64):
+    """S21d: γ² S(softmax(γ w_d)); the strength is a leaf, so that one compiled function serves both."""
+    w = np.array([[0.3, 2.0], [-0.7, 0.1], [1.0, -1.0]])
+    blocks = jax.jit(lambda penalty: penalty.class_blocks(w, np.ones(2)))
+    for gamma in (0.5, -3.0):
+        found = blocks(js.SelfRegularizer(gamma))
+        for d, y in enumerate((np.exp(gamma * w) / np.exp(gamma * w).sum(axis=0)).T):
+            np.testing.assert_allclose(found[:, :, d], gamma**2 * (np.diag(y) - np.outer(y, y)), rtol=1e-13)

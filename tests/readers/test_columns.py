@@ -1,0 +1,22 @@
+"""Integers of a table are the numbers that they say, or are refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxsoftmax.readers.columns import as_float64
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**53 + 3, 2**62 + 1])
+def test_an_integer_that_no_double_holds_is_refused(value):
+    """2⁵³ + 1 is rounded to 2⁵³, and is told from it by the integer alone."""
+    X = np.array([[1, 2], [3, value]])
+    with pytest.raises(ValueError, match=rf"\[1, 1\] is the integer {value}, which no float64 holds exactly"):
+        as_float64(Path("a.npz"), X, lambda index: str(list(index)))
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), 2**53 - 1, 2**53 + 2, 2**62])
+def test_an_integer_that_a_double_holds_is_taken(value):
+    assert as_float64(Path("a.npz"), np.array([[value]]), str).tolist() == [[value]]
+    assert as_float64(Path("a.npz"), np.array([[abs(value)]], np.uint64), str).tolist() == [[abs(value)]]
