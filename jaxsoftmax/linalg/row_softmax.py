@@ -19,7 +19,8 @@ from jaxsoftmax.linalg.stable_softmax import two_sum
 
 Array = jax.Array
 
-# A row is cut into this many slices at most, none narrower than a vector register unless all are single columns.
+# Rows of few columns: exp of the whole row is kept, since the gradient needs it too and so short a loop is costly.
+# A longer row is cut into this many slices at most, none narrower than a vector register unless all are single columns.
 _SLICES, _NARROW = 32, 8
 
 
@@ -154,7 +155,6 @@ def row_parts(z: Array, shift: Shift, seed: Array) -> tuple[Array, Array]:
     """The number of classes at the maximum, and Σ exp(z - m) over the others, (..., 1): no sum swallows a small one."""
     dtype, n = shift.offset.dtype, z.shape[-1]
 
-    # Few columns: exp of the whole row is kept, since the gradient needs it too and costs more for so short a loop.
     whole = weights(z, shift) if n <= _SLICES else None
 
     def others(start: int, stop: int) -> Array:
@@ -222,9 +222,12 @@ def label_terms(z: Array, k: Array) -> LabelTerms:
     z, k = _stored(z), k[..., None]
     shift = row_shift(z, dtype, k.astype(dtype))
 
+    whole = weights(z, shift) if z.shape[-1] <= _SLICES else None
+
     def part(start: int, stop: int) -> Array:
         classes = start + jax.lax.iota(k.dtype, stop - start)
-        return jnp.where(classes == k, 0, weights(_columns(z, start, stop), shift))
+        w = weights(_columns(z, start, stop), shift) if whole is None else _columns(whole, start, stop)
+        return jnp.where(classes == k, 0, w)
 
     others = sum_columns(part, z.shape[-1]) / shift.top
     # No such class: NaN, which is what the default of an unsigned dtype, all bits set, means in bfloat16 too.
@@ -247,5 +250,6 @@ def label_residual(z: Array, k: Array) -> Array:
     terms = label_terms(z, k)
     total = terms.others + terms.own
     classes = jax.lax.iota(k.dtype, z.shape[-1])
-    y = weights(_stored(z), terms.shift) * (1 / (terms.shift.top * total))
-    return jnp.where(classes == k[..., None], -(terms.others / total), y)
+    scale = 1 / (terms.shift.top * total)
+    y = jnp.where(classes == k[..., None], -(terms.others * terms.shift.top), weights(_stored(z), terms.shift))
+    return y * scale

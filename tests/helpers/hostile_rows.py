@@ -1,4 +1,4 @@
-"""Rows of logits on which plain formulas of softmax lose their digits, and their exact values (sections 7.1, 7.2 and 7.3)."""
+"""Rows of logits on which plain formulas of softmax lose digits, and their exact values (sections 7.1, 7.2 and 7.3)."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""Losses and residuals of whole rows against values of 2,400 bits, and what their passes keep (sections 7.1, 7.2 and 7.3)."""
+"""Losses and residuals of rows against values of 2,400 bits, and what their passes keep (sections 7.1, 7.2 and 7.3)."""
 
 import math
 
@@ -29,7 +29,7 @@ def _targets(z, t):
 
 @pytest.mark.parametrize(("dtype", "C"), SHAPES)
 def test_one_hot_losses_and_residuals_are_within_4_eps_of_the_exact_ones(dtype, C):
-    """Section 7.1, 7.2, 7.3, S1, S2: integer labels and one-hot targets, label at the top and anywhere, entry by entry."""
+    """Section 7.1, 7.2, 7.3, S1, S2: integer labels and one-hot targets, label at the top and anywhere."""
     Z = rows(C, dtype)
     y, neg_log, complement, _ = exact(C, dtype)
     n = np.arange(len(Z))

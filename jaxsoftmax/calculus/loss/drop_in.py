@@ -170,9 +170,9 @@ def softmax_cross_entropy_with_integer_labels(
 
     Example:
         >>> import jaxsoftmax as js, jax.numpy as jnp
-        >>> logits = jnp.array([[80.0, 0.0], [0.0, 1.0]])
+        >>> logits = jnp.array([[80.0, 0.0], [0.0, 0.0]])
         >>> print(js.softmax_cross_entropy_with_integer_labels(logits, jnp.array([0, 0])))
-        [1.8048513e-35 1.3132617e+00]
+        [1.8048513e-35 6.9314718e-01]
 
     Source: [R], equation for the loss; section 7.1-7.3.
     """
