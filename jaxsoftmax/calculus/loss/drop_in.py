@@ -63,6 +63,8 @@ def softmax_cross_entropy(
     derivatives, also for targets that do not sum to 1, whose gradient in the logits is (Σt)·y - t. What differs is
     accuracy: y and -log y are within 4·eps·(1 + log2 C) relative, so the loss and the gradient of a sample that is
     confidently right (a loss of 1e-300) keep their digits.
+    Only in rows whose largest logit is beyond 2^16 (float64: 2^36), sums of probabilities that are each below the
+    smallest normal number may come out as 0.
 
     Args:
         logits: (..., C) real floating array; dtypes below 32 bits are computed in float32 and rounded once.
