@@ -18,6 +18,7 @@ import jax
 CASES = (
     "accuracy",
     "entries",
+    "loss",
     "hessian",
     "mnist",
     "newton",

@@ -21,7 +21,7 @@ _NAMES_IN = {
     "calculus.penalties.l2": ("L2",),
     "calculus.penalties.log_cosh": ("LogCosh",),
     "calculus.penalties.self_regularizer": ("SelfRegularizer",),
-    "calculus.loss.rules": ("softmax_cross_entropy",),
+    "calculus.loss.drop_in": ("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"),
     "calculus.loss.objective": ("log_probabilities", "logits", "loss", "probabilities"),
     "calculus.loss.derivatives": ("gradient", "hvp", "quadratic_form", "third_derivative", "value_and_gradient"),
     "calculus.loss.hessian": ("HessianOperator", "hessian"),
@@ -95,6 +95,10 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.loss.derivatives import quadratic_form as quadratic_form
     from .calculus.loss.derivatives import third_derivative as third_derivative
     from .calculus.loss.derivatives import value_and_gradient as value_and_gradient
+    from .calculus.loss.drop_in import softmax_cross_entropy as softmax_cross_entropy
+    from .calculus.loss.drop_in import (
+        softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
+    )
     from .calculus.loss.hessian import HessianOperator as HessianOperator
     from .calculus.loss.hessian import hessian as hessian
     from .calculus.loss.null_space import NullSpace as NullSpace
@@ -106,7 +110,6 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .calculus.loss.objective import logits as logits
     from .calculus.loss.objective import loss as loss
     from .calculus.loss.objective import probabilities as probabilities
-    from .calculus.loss.rules import softmax_cross_entropy as softmax_cross_entropy
     from .calculus.penalties.l2 import L2 as L2
     from .calculus.penalties.log_cosh import LogCosh as LogCosh
     from .calculus.penalties.self_regularizer import SelfRegularizer as SelfRegularizer

@@ -1,0 +1,127 @@
+"""Losses and residuals of rows against values of 2,400 bits, and what their passes keep (sections 7.1, 7.2 and 7.3)."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from helpers.stages import fast
+from jaxsoftmax.linalg import row_softmax
+
+flint = pytest.importorskip("flint")
+from helpers.hostile_rows import exact, promised, relative_errors, rows  # noqa: E402  (it needs flint)
+
+CLASSES = (2, 3, 10, 33, 40, 200, 300)  # single columns; narrow slices, with a rest and without; slices of slices
+SHAPES = fast([(dtype, C) for C in CLASSES for dtype in ("float32", "float64")], 0, 5, 8, 10)
+
+
+@jax.jit
+def _labels(z, k):
+    return row_softmax.label_cross_entropy(z, k), row_softmax.label_residual(z, k)
+
+
+@jax.jit
+def _targets(z, t):
+    return row_softmax.row_cross_entropy(z, t), row_softmax.row_residual(z, t)
+
+
+@pytest.mark.parametrize(("dtype", "C"), SHAPES)
+def test_one_hot_losses_and_residuals_are_within_4_eps_of_the_exact_ones(dtype, C):
+    """Section 7.1, 7.2, 7.3, S1, S2: integer labels and one-hot targets, label at the top and anywhere."""
+    Z = rows(C, dtype)
+    y, neg_log, complement, _ = exact(C, dtype)
+    n = np.arange(len(Z))
+    smallest = 1.0
+    for k in (np.argmax(Z, axis=1), n % C, np.argmin(Z, axis=1)):
+        true = [[-c if j == k[i] else v for j, (v, c) in enumerate(zip(y[i], complement[i], strict=True))] for i in n]
+        loss = [[neg_log[i][k[i]]] for i in n]
+        with jax.enable_x64(dtype == "float64"):
+            by_label, by_target = _labels(Z, k.astype("int32")), _targets(Z, np.eye(C, dtype=dtype)[k])
+        for value, slope in (by_label, by_target):
+            assert value.dtype == slope.dtype == np.dtype(dtype)
+            errors = relative_errors(np.asarray(value)[:, None], loss)
+            assert np.nanmax(errors) <= promised(dtype, C)
+            assert np.nanmax(relative_errors(np.asarray(slope), true)) <= promised(dtype, C)
+            smallest = min(smallest, np.min(np.asarray(value)[~np.isnan(errors[:, 0])]))
+    assert smallest < (1e-290 if dtype == "float64" else 1e-34), "no confidently right sample was tested"
+
+
+@pytest.mark.parametrize(("dtype", "C"), fast([("float32", 10), ("float64", 40), ("float32", 200)], 0, 1))
+def test_residuals_of_other_targets_are_accurate_relative_to_the_larger_part(dtype, C):
+    """Section 7.3: soft rows, counts and a row of zeros, relative to max((Σt) y, t); Σt itself errs by C/2 eps."""
+    Z = rows(C, dtype)
+    rng = np.random.default_rng(C)
+    y = exact(C, dtype)[0]
+    normal = relative_errors(np.array([[float(v) for v in row] for row in y], dtype), y)
+    soft = rng.dirichlet(np.ones(C), size=len(Z))
+    for t in (soft, rng.integers(0, 4, size=Z.shape).astype(float), 0 * soft):
+        t = t.astype(dtype)
+        with jax.enable_x64(dtype == "float64"):
+            r = np.asarray(_targets(Z, t)[1])
+        totals = [sum((flint.arb(float(v)) for v in row), flint.arb(0)) for row in t]
+        weighted = [[totals[i] * v for v in row] for i, row in enumerate(y)]
+        true = [[w - float(v) for w, v in zip(weighted[i], t[i], strict=True)] for i in range(len(t))]
+        scale = [
+            [flint.arb(max(float(w), float(v))) for w, v in zip(weighted[i], t[i], strict=True)] for i in range(len(t))
+        ]
+        errors = relative_errors(r, true, scale)
+        errors[np.isnan(normal) & (t == 0)] = np.nan
+        assert np.all(~(errors > promised(dtype, C) + C / 2 * float(np.finfo(dtype).eps)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_offsets_and_ties_change_nothing(dtype):
+    """Section 7.1: a row moved by 2^10 … 1e30 has the loss of the differences that its stored numbers have."""
+    info = np.finfo(dtype)
+    with jax.enable_x64(dtype == "float64"):
+        for offset in (2.0**10, -(2.0**10) - 8, 2.0**17, -(2.0**17) - 8, 2.0**30, -1e30, 1e30):
+            z = np.array([[0.0, -8.0, -16.0, 0.0]]) * np.array([[1.0], [0.125]]) + offset
+            z = z.astype(dtype)
+            d = z.astype(np.float64) - z.max(axis=1, keepdims=True)
+            total = np.exp(d).sum(axis=1, keepdims=True)
+            for k in range(4):
+                value, slope = _labels(z, np.full(2, k, "int32"))
+                np.testing.assert_allclose(
+                    value, np.log(total[:, 0]) - d[:, k], rtol=12 * info.eps
+                )  # promised at C = 4
+                np.testing.assert_allclose(slope, np.exp(d) / total - np.eye(4)[k], rtol=12 * info.eps)
+
+
+def test_the_lift_saves_sums_of_terms_that_vanish_one_by_one():
+    """Section 7.1: 200 terms of e^-88.5 are 0 each in float32, their sum is not; beyond 2^16 it may be lost."""
+    for top in (3.0, 1000.0):
+        z = np.full((1, 201), top - 88.5, np.float32)
+        z[0, 7] = top
+        value, slope = _labels(z, np.array([7], "int32"))
+        true = 200 * math.exp(-88.5)
+        assert float(value[0]) == pytest.approx(true, rel=promised("float32", 201), abs=0)
+        assert float(slope[0, 7]) == pytest.approx(-true, rel=promised("float32", 201), abs=0)
+    z = np.float32([[2.0**27, 2.0**27 - 96]])
+    assert float(_labels(z, np.array([0], "int32"))[0][0]) == 0
+
+
+def test_the_logarithm_of_a_sum_is_as_good_as_log1p():
+    """Section 7.2: log(1 + x) from two_sum, x from 1e-37 to 1e4, within 4 eps."""
+    x = (10 ** np.random.default_rng(1).uniform(-37, 4, 20_000)).astype(np.float32)
+    ours = jax.jit(row_softmax.log_of_sum)(np.ones_like(x), x)
+    np.testing.assert_allclose(np.asarray(ours, np.float64), np.log1p(x.astype(np.float64)), rtol=4 * 2.0**-23)
+
+
+@pytest.mark.parametrize("n", fast([1, 2, 7, 32, 33, 40, 63, 64, 257, 1000, 1025, 5000], 0, 3, 4, 8, 10))
+def test_sums_of_columns_are_pairwise_and_complete(n):
+    """Section 7.1: every column once; error at most eps (1 + log2 n) relative for terms of one sign."""
+    x = np.random.default_rng(n).uniform(0.5, 1, size=(3, n)).astype(np.float32)
+    cut = lambda x: row_softmax.sum_columns(lambda i, j: x[:, i:j], x.shape[1])  # noqa: E731
+    ours = np.asarray(jax.jit(cut)(x), np.float64)[:, 0]
+    true = np.array([math.fsum(row) for row in x.astype(np.float64)])
+    assert np.all(np.abs(ours / true - 1) <= np.finfo(np.float32).eps * (1 + np.log2(n)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_nothing_of_the_size_of_the_logits_is_kept(dtype):
+    """A pass leaves a sixteenth of the row or less; the gradient of integer labels is the one large array."""
+    z, k = jnp.zeros((64, 2000), dtype), jnp.zeros(64, "int32")
+    memory = jax.jit(lambda z, k: _labels(z, k)).lower(z, k).compile().memory_analysis()
+    assert memory.temp_size_in_bytes <= z.size * 4 / 16
