@@ -26,10 +26,11 @@ def definite_inverse(M: np.ndarray) -> np.ndarray | None:
     if not (np.isfinite(M).all() and (diagonal > 0).all()):
         return None
     unit = 1 / np.sqrt(diagonal)
-    factor, failed = lapack.dpotrf(np.asfortranarray(M * unit * unit[:, None]), lower=1, clean=1, overwrite_a=1)
+    units = unit * unit[:, None]
+    factor, failed = lapack.dpotrf(np.asfortranarray(M * units), lower=1, clean=1, overwrite_a=1)
     if not failed:
         factor, failed = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or not np.isfinite(factor).all():
         return None
     lower = np.tril(factor)
-    return (lower + np.tril(lower, -1).T) * unit * unit[:, None]
+    return (lower + np.tril(lower, -1).T) * units

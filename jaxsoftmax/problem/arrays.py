@@ -19,7 +19,7 @@ from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import X64_REMEDY, is_traced, kind_of, show, x64_is_on
 
 BFLOAT16 = np.dtype(jnp.bfloat16)
-BLOCK_ENTRIES = 2**20  # entries of X widened at a time
+_BLOCK = 2**20  # entries of X widened at a time
 _LARGEST = 2**53  # every integer up to here is a double
 
 
@@ -176,9 +176,14 @@ def require_finite(
     )
 
 
+def block_rows(width: int) -> int:
+    """How many rows of so many entries are widened to float64 at a time."""
+    return max(1, _BLOCK // max(1, width))
+
+
 def float64_blocks(X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """The rows of X in float64, some at a time, with where they are: a large X is never copied whole."""
-    rows = max(1, BLOCK_ENTRIES // max(1, X.shape[1]))
+    rows = block_rows(X.shape[1])
     for start in range(0, len(X), rows):
         here = slice(start, start + rows)
         yield here, X[here].astype(np.float64)

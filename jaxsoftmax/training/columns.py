@@ -23,7 +23,7 @@ import numpy as np
 
 from jaxsoftmax.calculus.loss.moments import Rows
 from jaxsoftmax.calculus.loss.null_space import row_space
-from jaxsoftmax.problem.arrays import BLOCK_ENTRIES, float64_blocks, place_rows
+from jaxsoftmax.problem.arrays import block_rows, float64_blocks, place_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
 
@@ -174,7 +174,7 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
         return ExactData(exactly_in_columns(problem, columns), lambda: iter(()))
     T, s, penalties = _exact_targets(problem)
     X, live = _given(problem), s > 0
-    many = max(1, BLOCK_ENTRIES // problem.D)
+    many = block_rows(problem.D)
 
     def blocks() -> Iterator[tuple[slice, np.ndarray]]:
         for start in range(0, problem.N, many):

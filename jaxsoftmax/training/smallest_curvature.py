@@ -63,7 +63,8 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
     def inverse(U: np.ndarray) -> np.ndarray:
         return np.asarray(approximate(M, jnp.asarray(U * scale, problem.dtype)), np.float64) * scale
 
-    start = np.random.default_rng(0).standard_normal((C * D, 1))
+    # Two directions at once: one alone may settle on the second smallest first.
+    start = np.random.default_rng(0).standard_normal((C * D, min(2, C * D)))
     found = smallest_pairs(
         lambda R: each(R, product),
         project(each(start, inverse)),
@@ -76,4 +77,6 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
     V = jnp.asarray(found.vectors[:, 0].reshape(C, D) / scale, problem.dtype)
     value = float(H.quadratic_form(V)) / float(np.sum((np.asarray(V, np.float64) * scale) ** 2))
     rounding = 8 * float(np.finfo(problem.dtype).eps) * (D + problem.N**0.5) * value
-    return CurvatureEstimate(value, 2 * found.error + rounding if found.converged else np.inf)
+    # The estimate of the error is as good as the preconditioner: it is not trusted below half of the value.
+    error = max(2 * found.error, 0.5 * value) + rounding
+    return CurvatureEstimate(value, error if found.converged else np.inf)

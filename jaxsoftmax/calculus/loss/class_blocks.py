@@ -83,8 +83,10 @@ def block_inverses(
     """(C, D, D) inverses of the completed blocks in scaled features, float64; None where a factorisation fails.
 
     Args:
-        grams: (C, D, D), masses (C,): of `sampled_class_grams`.
-        gram: (D, D) Σ s u uᵀ of all rows, total = Σ s.
+        grams: (C, D, D) of `sampled_class_grams`.
+        masses: (C,) of the same.
+        gram: (D, D) Σ s u uᵀ of all rows.
+        total: Σ s.
         penalties: (C, D) diagonal of the penalties' Hessian in scaled features.
         null: (D, m) orthonormal columns that span the null space of X in scaled features; it is filled.
     """

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.problem.arrays import BLOCK_ENTRIES, float64_blocks
+from jaxsoftmax.problem.arrays import block_rows, float64_blocks
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.validation import require_concrete
 
@@ -82,8 +82,8 @@ def rows_of(problem: Problem) -> Rows:
         for rows, block in float64_blocks(X):
             yield (block, s[rows]) if live[rows].all() else (block[live[rows]], s[rows][live[rows]])
 
-    longest = max(1, BLOCK_ENTRIES // X.shape[1])
-    return Rows(int(live.sum()), s[live], _largest(X if live.all() else X[live]), longest, blocks)
+    top = _largest(X if live.all() else X[live])
+    return Rows(int(live.sum()), s[live], top, block_rows(X.shape[1]), blocks)
 
 
 def moments(problem: Problem, rows: Rows | None = None) -> Moments:
