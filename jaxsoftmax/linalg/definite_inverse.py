@@ -6,7 +6,9 @@ Guarded by `tests/linalg/test_definite_inverse.py`.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import get_lapack_funcs
+
+_factor, _inverse = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)
 
 
 def definite_inverse(M: np.ndarray) -> np.ndarray | None:
@@ -27,9 +29,9 @@ def definite_inverse(M: np.ndarray) -> np.ndarray | None:
         return None
     unit = 1 / np.sqrt(diagonal)
     units = unit * unit[:, None]
-    factor, failed = lapack.dpotrf(np.asfortranarray(M * units), lower=1, clean=1, overwrite_a=1)
+    factor, failed = _factor(np.asfortranarray(M * units), lower=1, clean=1, overwrite_a=1)
     if not failed:
-        factor, failed = lapack.dpotri(factor, lower=1, overwrite_c=1)
+        factor, failed = _inverse(factor, lower=1, overwrite_c=1)
     if failed or not np.isfinite(factor).all():
         return None
     lower = np.tril(factor)

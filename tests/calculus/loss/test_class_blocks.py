@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.calculus.loss import class_blocks
 from jaxsoftmax.calculus.loss.class_blocks import COMPLETION, block_inverses, sampled_class_grams
+from jaxsoftmax.training.methods import newton_cg
 
 EPS = float(np.finfo(float).eps)
 
@@ -76,26 +78,32 @@ def test_the_inverses_are_of_the_completed_blocks_off_the_null_space():
     assert block_inverses(-grams, -masses, G, 1.0, held, null) is None
 
 
-def test_they_precondition_a_trained_classifier_where_s19_does_not(x64):
-    """cond(P H) on 𝒦⊥ at a confident W: that of the class blocks is a tenth, and less, of that of S19's matrix."""
-    from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
-    from jaxsoftmax.training.methods.newton_cg import class_blocks as blocks_at
+def test_for_two_classes_they_are_the_hessian_however_confident_it_is(x64, monkeypatch):
+    """cond(P H) on 𝒦⊥: one pair has no coupling, so only the completion is left; S19's matrix is far above H.
 
+    P⁻¹ = (1 − θ) B + θ h̄ G with B the block and h̄ G ⪰ 0, so that B ⪯ P⁻¹/(1 − θ), and P⁻¹ ⪯ (1 − θ + θ κ) B with κ the
+    largest eigenvalue of h̄ G against B.
+    """
+    monkeypatch.setattr(newton_cg, "ROWS_A_COLUMN", 400)  # every row
     rng = np.random.default_rng(1)
     X = rng.normal(size=(400, 5))
-    W = 4 * rng.normal(size=(4, 5))
-    problem = js.Problem.from_labels(X, np.argmax(X @ W.T + rng.gumbel(size=(400, 4)), axis=1), intercept=False)
+    W = 2 * rng.normal(size=(2, 5))
+    problem = js.Problem.from_labels(X, np.argmax(X @ W.T + rng.gumbel(size=(400, 2)), axis=1), intercept=False)
     kern = js.null_space(problem)
-    H, B = np.asarray(js.hessian(W, problem).to_dense()), kern.complement_basis()
+    H, basis = np.asarray(js.hessian(W, problem).to_dense()), kern.complement_basis()
     M = majorant(problem, kern)
-    own = M._replace(inverse=jnp.asarray(blocks_at(problem, problem, W)))
+    own = M._replace(inverse=jnp.asarray(newton_cg.class_blocks(problem, problem, W)))
 
     def condition(P):
-        columns = np.stack(
-            [np.asarray(apply_inverse(P, jnp.asarray(b.reshape(4, 5)))).reshape(-1) for b in B.T], axis=1
-        )
+        images = [apply_inverse(P, jnp.asarray(b.reshape(2, 5))) for b in basis.T]
+        columns = np.stack([np.asarray(V).reshape(-1) for V in images], axis=1)
         np.testing.assert_allclose(kern.basis().T @ columns, 0, atol=1e-12 * np.abs(columns).max())
-        ratios = np.linalg.eigvals((B.T @ columns) @ (B.T @ H @ B)).real
+        ratios = np.linalg.eigvals((basis.T @ columns) @ (basis.T @ H @ basis)).real
         return ratios.max() / ratios.min()
 
-    assert condition(own) <= condition(M) / 10, (condition(own), condition(M))
+    block = H[:5, :5]
+    z = X @ (W[0] - W[1])
+    mean = np.mean(1 / ((1 + np.exp(z)) * (1 + np.exp(-z))))
+    kappa = np.linalg.eigvals(np.linalg.solve(block, mean * X.T @ X)).real.max()
+    assert condition(own) <= (1 - COMPLETION + COMPLETION * kappa) / (1 - COMPLETION) * (1 + 1e-9)
+    assert condition(M) > 4 * condition(own)
