@@ -176,9 +176,14 @@ def require_finite(
     )
 
 
+def block_rows(width: int) -> int:
+    """How many rows of so many entries are widened to float64 at a time."""
+    return max(1, _BLOCK // max(1, width))
+
+
 def float64_blocks(X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """The rows of X in float64, some at a time, with where they are: a large X is never copied whole."""
-    rows = max(1, _BLOCK // max(1, X.shape[1]))
+    rows = block_rows(X.shape[1])
     for start in range(0, len(X), rows):
         here = slice(start, start + rows)
         yield here, X[here].astype(np.float64)

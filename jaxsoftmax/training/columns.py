@@ -13,6 +13,7 @@ Guarded by `tests/training/test_columns.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,10 +21,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.problem.arrays import float64_blocks, place_rows
+from jaxsoftmax.calculus.loss.moments import Rows
+from jaxsoftmax.calculus.loss.null_space import row_space
+from jaxsoftmax.problem.arrays import block_rows, float64_blocks, place_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
 
+WHOLE = 2**22  # entries of X up to which it is copied whole to float64
 FAR = 4.0  # a mean of more than this many standard deviations costs more than two bits: it is taken out
 
 
@@ -72,7 +76,14 @@ class Columns(NamedTuple):
             out[:, :width] = X
             return out
         for rows, block in float64_blocks(X):
-            out[rows, :width] = (block - self.shift[:width]) / self.unit[:width]
+            out[rows] = self.block(block, problem.D)
+        return out
+
+    def block(self, given: np.ndarray, D: int) -> np.ndarray:
+        """Some rows as given, float64, in these columns, (rows, D): with a column of ones where there is one more."""
+        width = given.shape[1]
+        out = np.ones((len(given), D))
+        out[:, :width] = given if self.as_given else (given - self.shift[:width]) / self.unit[:width]
         return out
 
 
@@ -144,18 +155,62 @@ def in_columns(problem: Problem, columns: Columns) -> Problem:
     return problem.replace(X=place_rows(X, problem.X))
 
 
-def exactly_in_columns(problem: Problem, columns: Columns) -> Problem:
-    """The data as given in these columns, in float64 (x64 must be on), whatever the compute dtype.
+class ExactData(NamedTuple):
+    """The data as given in some columns, in float64: the samples of `problem` and those of `more()`.
 
-    Where JAX has rebuilt the problem, the stored numbers are the data.
+    `problem` has the penalties and knows the moments of all samples. `more()` gives problems of one shape without
+    penalties, made when asked for; none where `problem` holds all samples itself.
     """
+
+    problem: Problem
+    more: Callable[[], Iterator[Problem]]
+
+
+def exact_data(problem: Problem, columns: Columns) -> ExactData:
+    """The data as given in these columns in float64 (x64 must be on): whole where they are small or float64 already."""
+    if problem.dtype == np.float64 and columns.as_given:
+        return ExactData(problem, lambda: iter(()))
+    if problem.N * problem.D <= WHOLE:
+        return ExactData(exactly_in_columns(problem, columns), lambda: iter(()))
+    T, s, penalties = _exact_targets(problem)
+    X, live = _given(problem), s > 0
+    many = block_rows(problem.D)
+
+    def blocks() -> Iterator[tuple[slice, np.ndarray]]:
+        for start in range(0, problem.N, many):
+            rows = slice(start, start + many)
+            yield rows, columns.block(X[rows].astype(np.float64), problem.D)
+
+    def samples() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return ((block[live[rows]], s[rows][live[rows]]) for rows, block in blocks())
+
+    def more() -> Iterator[Problem]:
+        for rows, block in blocks():
+            short = many - len(block)  # filled up with samples of weight 0, so that all compile alike
+            parts = (np.pad(part, [(0, short)] + [(0, 0)] * (part.ndim - 1)) for part in (block, T[rows], s[rows]))
+            yield Problem.tree_unflatten((problem.intercept, "float64"), (*map(jnp.asarray, parts), ()))
+
+    top = np.max([np.max(np.abs(block), axis=0, initial=0.0) for block, _ in samples()], axis=0)
+    nothing = (np.zeros((1, problem.D)), np.full((1, problem.C), 1 / problem.C), np.zeros(1))
+    frame = Problem.tree_unflatten(
+        (problem.intercept, "float64"), (*map(jnp.asarray, nothing), jax.tree.map(jnp.asarray, penalties))
+    )
+    row_space(frame, Rows(int(live.sum()), s[live], top, many, samples))
+    return ExactData(frame, more)
+
+
+def _exact_targets(problem: Problem) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Targets, weights and penalties as given, in float64; the stored numbers where JAX has rebuilt the problem."""
     host = problem.host
     if host is None or host.regularizer is None:
         parts = (problem.T, problem.sample_weight, problem.regularizer)
-        T, s, penalties = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float64), parts)
-    else:
-        T = problem.T if problem.dtype == np.float64 else host.targets.rounded(np.dtype(np.float64))
-        s = np.ones(problem.N) if host.sample_weight is None else host.sample_weight.astype(np.float64)
-        penalties = cast_strengths(host.regularizer, np.dtype(np.float64))
-    leaves = jax.tree.map(jnp.asarray, (columns.matrix(problem, np.float64), T, s, penalties))
+        return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float64), parts)
+    T = problem.T if problem.dtype == np.float64 else host.targets.rounded(np.dtype(np.float64))
+    s = np.ones(problem.N) if host.sample_weight is None else host.sample_weight.astype(np.float64)
+    return np.asarray(T), s, cast_strengths(host.regularizer, np.dtype(np.float64))
+
+
+def exactly_in_columns(problem: Problem, columns: Columns) -> Problem:
+    """The data as given in these columns, whole, in float64 (x64 must be on), whatever the compute dtype."""
+    leaves = jax.tree.map(jnp.asarray, (columns.matrix(problem, np.float64), *_exact_targets(problem)))
     return Problem.tree_unflatten((problem.intercept, "float64"), leaves)

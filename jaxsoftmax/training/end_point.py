@@ -2,13 +2,14 @@
 
 Everything here is an evaluation in floating point, not a proof: the numbers are right up to rounding, for which q makes
 an allowance. Whatever the loop computed in, the problem here is in float64 and made from the numbers given
-(`columns.exactly_in_columns`); all functions but `radius_factor` are called with x64 on.
+(`columns.exact_data`); all functions but `radius_factor` are called with x64 on.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -21,11 +22,12 @@ from jaxsoftmax.calculus.loss.objective import logits
 from jaxsoftmax.calculus.loss.penalty_sum import holding, penalty_gradient, penalty_hvp, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.methods.newton import DENSE_LIMIT
+from jaxsoftmax.training.columns import ExactData
+from jaxsoftmax.training.smallest_curvature import CurvatureEstimate
 
 
 class EndPoint(NamedTuple):
-    """Float64 evaluations at W; the last three are None where the dense Hessian was not formed."""
+    """Float64 evaluations at W; the last two are None where the dense Hessian was not formed, q where nothing was."""
 
     loss: float
     gradient: np.ndarray  # (C, D)
@@ -92,18 +94,20 @@ def _gauge_part(problem: Problem, g: np.ndarray) -> float:
 
 
 def _ratio_off_the_gauge(
-    problem: Problem, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray, kernel_dim: int
+    data: ExactData, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray, kernel_dim: int
 ) -> float:
     """S13's q on {1ᵀV = 0}, on which all penalties but log-cosh leave the Hessian a block of its own (S21)."""
+    problem = data.problem
     eigenvalues = np.linalg.eigvalsh(_off_the_gauge(scaled, problem.C))
     # eigvalsh is backward stable: n·eps·λ_max covers it, and the rounding of the entries at the same order.
     rounding = scaled.shape[0] * np.finfo(float).eps * float(eigenvalues[-1])
     inner = (g - g.mean(axis=0)) / scale
     norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
-    return existence_ratio(eigenvalues, kernel_dim, radius_factor(problem, scale), norms, rounding)
+    beta = max(radius_factor(part, scale) for part in _all(data))
+    return existence_ratio(eigenvalues, kernel_dim, beta, norms, rounding)
 
 
-def _whole_space_ratio(problem: Problem, W: np.ndarray, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray) -> float:
+def _whole_space_ratio(data: ExactData, W: np.ndarray, scaled: np.ndarray, g: np.ndarray, scale: np.ndarray) -> float:
     """S13's q with log-cosh (S21b), whose Hessian couples the gauge directions with the rest: the whole space is used.
 
     Coordinates: rows of an orthogonal C × C matrix whose last row is 1ᵀ/√C; in them the features are scaled by σ, in
@@ -112,7 +116,7 @@ def _whole_space_ratio(problem: Problem, W: np.ndarray, scaled: np.ndarray, g: n
     (Any positive τ is right, with β for this norm, `radius_factor`; a poor one only makes q larger.) The data cancel in
     the last row (S3), so it is formed from the penalties' curvatures h and slopes alone: no rounding of the data there.
     """
-    C, D = g.shape
+    problem, (C, D) = data.problem, g.shape
     Q = helmert(C)
     last = np.full((1, C), 1 / math.sqrt(C))
     acting = problem.replace(regularizer=tuple(p for p, _ in holding(problem)))
@@ -132,42 +136,62 @@ def _whole_space_ratio(problem: Problem, W: np.ndarray, scaled: np.ndarray, g: n
     rounding = C * D * np.finfo(float).eps * float(eigenvalues[-1])
     dual = np.vstack([(Q @ g) / scale, last @ slopes / tau])
     norms = np.array([np.sum(dual * dual), 0.0])
-    return existence_ratio(eigenvalues, null_space(problem).dim, radius_factor(problem, scale, tau), norms, rounding)
+    beta = max(radius_factor(part, scale, tau) for part in _all(data))
+    return existence_ratio(eigenvalues, null_space(problem).dim, beta, norms, rounding)
 
 
-def evaluate(problem: Problem, W: np.ndarray) -> EndPoint:
-    """The evaluations at float64 weights W (C, D) of a float64 problem; no Hessian is formed when C·D > DENSE_LIMIT.
+def slope_at(data: ExactData, W: np.ndarray) -> EndPoint:
+    """Loss and gradient at float64 weights W (C, D), and nothing else."""
+    parts = [value_and_gradient(W, part) for part in _all(data)]
+    return EndPoint(math.fsum(float(value) for value, _ in parts), np.sum([np.asarray(g) for _, g in parts], axis=0))
+
+
+def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: CurvatureEstimate | None = None) -> EndPoint:
+    """`end` with S13's q and the Newton decrement at W.
 
     S13 in its scaled form: ‖V‖_Σ = ‖VΣ‖ with Σ powers of two near the columns' root mean squares, ‖g‖_* = ‖gΣ⁻¹‖.
+    From the dense Hessian where that is cheap; else q alone, where the smallest `curvature` was estimated.
     """
-    value, slope = value_and_gradient(W, problem)
-    loss, g = float(value), np.asarray(slope)
-    if problem.C * problem.D > DENSE_LIMIT or not np.all(np.isfinite(W)):
-        return EndPoint(loss, g)
-    scale = feature_scale(problem)
-    k = null_space(problem)
-    H = hessian(W, problem).to_dense()
-    V = -np.asarray(solve_on_complement(H, slope, complement_projectors(problem, k)))
-    spread = float(max_logit_range(problem, jax.numpy.asarray(V)))
+    problem, g = data.problem, end.gradient
+    if not np.all(np.isfinite(W)):
+        return end
+    if curvature is not None:
+        scale, inner = feature_scale(problem), (g - g.mean(axis=0)) / feature_scale(problem)
+        norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
+        beta = max(radius_factor(part, scale) for part in _all(data))
+        return end._replace(q=existence_ratio(np.array([curvature.value]), 0, beta, norms, curvature.error))
+    scale, k = feature_scale(problem), null_space(problem)
+    H = sum(hessian(W, part).to_dense() for part in _all(data))
+    V = -np.asarray(solve_on_complement(H, jax.numpy.asarray(g), complement_projectors(problem, k)))
+    spread = max(float(max_logit_range(part, jax.numpy.asarray(V))) for part in _all(data))
     inverse = np.tile(1.0 / scale, problem.C)
     scaled = np.asarray(H) * inverse[:, None] * inverse[None, :]
     if not np.all(np.isfinite(scaled)):
-        return EndPoint(loss, g, math.inf)
+        return end._replace(q=math.inf)
     if any(penalty.concordance is not None for penalty, _ in holding(problem)):
-        q = _whole_space_ratio(problem, W, scaled, g, scale)
+        q = _whole_space_ratio(data, W, scaled, g, scale)
     else:
-        q = _ratio_off_the_gauge(problem, scaled, g, scale, k.dim - k.gauge.shape[1])
-    return EndPoint(loss, g, q, max(0.0, -0.5 * float(np.sum(g * V))), spread)
+        q = _ratio_off_the_gauge(data, scaled, g, scale, k.dim - k.gauge.shape[1])
+    return end._replace(q=q, gap=max(0.0, -0.5 * float(np.sum(g * V))), spread=spread)
 
 
-def separates(problem: Problem, W: Any) -> bool:
+def _all(data: ExactData) -> Iterator[Problem]:
+    yield data.problem
+    yield from data.more()
+
+
+def separates(data: ExactData, W: np.ndarray) -> bool:
     """Whether W classifies every sample with a positive margin: then no minimiser exists (S9, S12).
 
     For one-hot targets without a regulariser only (False otherwise). A margin counts when it exceeds the rounding of
     the logits, 2·γ_D Σ_d |x_nd w_cd|, so that up to rounding of this evaluation the statement is about W itself.
     """
-    if problem.regularizer or not np.all(np.isfinite(W)):
+    if data.problem.regularizer or not np.all(np.isfinite(W)):
         return False
+    return all(_separated(part, W) for part in _all(data))
+
+
+def _separated(problem: Problem, W: np.ndarray) -> bool:
     T, s = np.asarray(problem.T), np.asarray(problem.sample_weight)
     T, live = T[s > 0], s > 0
     if not np.all(np.count_nonzero(T, axis=1) == 1):

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import whitening
-from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.null_space import null_space, row_space
+from jaxsoftmax.calculus.loss.penalty_sum import holding
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
@@ -26,15 +27,27 @@ from jaxsoftmax.support.validation import (
     require_x64,
     show,
 )
-from jaxsoftmax.training.columns import Columns, exactly_in_columns, in_columns, working_columns
+from jaxsoftmax.training.columns import Columns, ExactData, exact_data, exactly_in_columns, in_columns, working_columns
 from jaxsoftmax.training.divergence import verdict_on_divergence
-from jaxsoftmax.training.end_point import evaluate, separates
+from jaxsoftmax.training.end_point import EndPoint, evaluate, separates, slope_at
 from jaxsoftmax.training.judge import history_table, judge
 from jaxsoftmax.training.loop.protocol import Method
-from jaxsoftmax.training.loop.run import NONFINITE, Carry, Limits, Progress, largest_ratio, run
+from jaxsoftmax.training.loop.run import (
+    GRADIENT_TOLERANCE,
+    NONFINITE,
+    STALLED,
+    Carry,
+    Limits,
+    Progress,
+    largest_ratio,
+    run,
+    told,
+)
 from jaxsoftmax.training.measured_rate import measured_rate
+from jaxsoftmax.training.methods.newton import is_dense
 from jaxsoftmax.training.registry import choose
 from jaxsoftmax.training.result import Fit, Status
+from jaxsoftmax.training.smallest_curvature import CurvatureEstimate, smallest_curvature
 
 
 def _key(key: Any) -> Any:
@@ -171,7 +184,7 @@ def fit(
     raw = run(chosen, placement(inner), inner, U0, limits, chosen.constants(inner, key), progress)
     history = history_table(raw)
     rates = _rates(inner, chosen, raw, history, U0)
-    return _finish(problem, columns, route, chosen, raw, history, limits, rates, began)
+    return _finish(problem, columns, route, chosen, raw, history, limits, rates, began, progress)
 
 
 class _Route(NamedTuple):
@@ -233,18 +246,33 @@ def _finish(
     limits: Limits,
     rates: dict[str, float | None],
     began: float,
+    progress: Callable[[Progress], None] | None,
 ) -> Fit:
     """Evaluate the end point, decide the status, ask for a verdict where the weights diverge, and pack the result."""
     W = route.weights(raw.W)
     V = columns.inward(W)
-    with jax.enable_x64(True):
-        exact = exactly_in_columns(problem, columns)
-        end, separated = evaluate(exact, V), separates(exact, V)
-    small = largest_ratio(route.gradient(end.gradient), raw.scale)
+    # What is known should Ctrl-C end the evaluation: what the training says.
+    end, separated, cut = EndPoint(float(raw.value), np.zeros(W.shape)), False, ""
+    small, norm = largest_ratio(raw.gradient, raw.scale), float(np.linalg.norm(raw.gradient))
+    try:
+        if progress is not None:
+            progress(told(raw, limits, began, "end point"))
+        with jax.enable_x64(True):
+            exact = exact_data(problem, columns)
+            end = slope_at(exact, V)
+            small = largest_ratio(route.gradient(end.gradient), raw.scale)
+            norm = float(np.linalg.norm(columns.gradient_outward(end.gradient)))
+            separated = separates(exact, V)
+            if is_dense(problem):
+                end = evaluate(exact, V, end)
+            elif not separated and int(raw.status) in (GRADIENT_TOLERANCE, STALLED):
+                end = evaluate(exact, V, end, _curvature(problem, columns, exact, V))
+    except KeyboardInterrupt:
+        cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     # A shift of all logits of a class by δ moves a probability by δ/2 at most: what rounding the intercept can do.
     rounding = float(np.spacing(np.max(np.abs(W[:, -1])))) if columns.shift.any() else 0.0
     code, reason = judge(method, raw, limits, small, end, separated, rounding, history)
-    status = Status(code)
+    status, reason = Status(code), reason + cut
     gap = end.gap
     if gap is None and np.isfinite(raw.decrement):
         gap = 0.5 * max(float(raw.decrement), 0.0)
@@ -256,7 +284,7 @@ def _finish(
         W=W,
         loss=end.loss,
         loss_in_training=float(raw.value),
-        gradient_norm=float(np.linalg.norm(columns.gradient_outward(end.gradient))),
+        gradient_norm=norm,
         scaled_gradient=small,
         gap_estimate=gap,
         steps=int(raw.step),
@@ -269,3 +297,16 @@ def _finish(
         reason=reason,
         existence=verdict,
     )
+
+
+def _curvature(problem: Problem, columns: Columns, exact: ExactData, V: np.ndarray) -> CurvatureEstimate | None:
+    """The smallest curvature at V, of the numbers that were trained on; None where nothing is known of those given.
+
+    It is not where rounding changed the rank, nor with log-cosh, which couples the gauge directions with the rest.
+    """
+    if any(penalty.concordance is not None for penalty, _ in holding(problem)):
+        return None
+    inner = in_columns(problem, columns)
+    if row_space(inner).rank != row_space(exact.problem).rank:
+        return None
+    return smallest_curvature(inner, V)

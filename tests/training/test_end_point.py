@@ -8,12 +8,26 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.training import end_point
+from jaxsoftmax.training.columns import ExactData
 from jaxsoftmax.training.methods.gradient_descent import descent_rate_estimate
+from jaxsoftmax.training.methods.newton import is_dense
 
 RNG = np.random.default_rng(20244)
 X = RNG.normal(size=(20, 2)) * [1.0, 100.0]
 MIXED = np.arange(20) % 3
 SEPARATED = np.digitize(X[:, 0], [-0.4, 0.4])
+
+
+def _whole(problem):
+    return ExactData(problem, lambda: iter(()))
+
+
+def _evaluate(problem, W):
+    return end_point.evaluate(_whole(problem), W, end_point.slope_at(_whole(problem), W))
+
+
+def _separates(problem, W):
+    return end_point.separates(_whole(problem), W)
 
 
 @pytest.mark.slow
@@ -30,7 +44,7 @@ def test_the_ball_of_s13_holds_the_minimiser(x64, regularizer):
     fired = 0
     for size in (1e-4, 1e-3, 1e-2):
         W = best.W + np.asarray(k.project(RNG.normal(size=(3, 3)))) * size / scale
-        end = end_point.evaluate(problem, W)
+        end = _evaluate(problem, W)
         if not end.q < 1:
             continue
         fired += 1
@@ -52,7 +66,7 @@ def test_the_ball_of_s13_holds_the_minimiser(x64, regularizer):
 def test_q_is_that_of_a_problem_solved_by_hand(x64):
     """S13 by hand: one sample x = 2 with bias-free targets (a, 1 - a) at W = 0: H = diag-block 2[[1,-1],[-1,1]]/2."""
     problem = js.Problem([[2.0]], [[0.6, 0.4]])
-    end = end_point.evaluate(problem, np.zeros((2, 1)))
+    end = _evaluate(problem, np.zeros((2, 1)))
     # g = (-0.2, 0.2), H = x² S(1/2, 1/2) = [[1, -1], [-1, 1]]: μ = 2, β = √2·2, q = 2√2·0.2√2/2 = 0.4.
     assert end.q == pytest.approx(0.4, rel=1e-12)
     assert end.gap == pytest.approx(0.5 * 0.08 / 2, rel=1e-12)
@@ -60,7 +74,7 @@ def test_q_is_that_of_a_problem_solved_by_hand(x64):
     assert descent_rate_estimate(problem, W, 0.25, W) == pytest.approx(1 - 0.25 * 2, rel=1e-12)
     # Newton's V = (0.1, -0.1): range of V x = 0.4.
     assert end.spread == pytest.approx(0.4, rel=1e-12)
-    scaled = end_point.evaluate(js.Problem([[2.0**21]], [[0.6, 0.4]]), np.zeros((2, 1)))
+    scaled = _evaluate(js.Problem([[2.0**21]], [[0.6, 0.4]]), np.zeros((2, 1)))
     assert scaled.q == pytest.approx(0.4, rel=1e-12)
 
 
@@ -75,7 +89,7 @@ def test_q_with_log_cosh_is_that_of_a_problem_solved_by_hand(x64):
         problem = js.Problem([[2.0]], [[0.6, 0.4]], regularizer=js.LogCosh(alpha, gamma))
         mu = (2 + alpha * gamma) / 4
         beta = max(math.sqrt(2), 2 * gamma * math.sqrt(1 / 8 + mu / (2 * alpha * gamma)))
-        end = end_point.evaluate(problem, np.zeros((2, 1)))
+        end = _evaluate(problem, np.zeros((2, 1)))
         assert end.q == pytest.approx(beta * 0.1 * math.sqrt(2) / mu, rel=1e-12)
     assert beta > 2
 
@@ -94,7 +108,7 @@ def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
     fired = 0
     for size in (1e-5, 1e-4, 1e-3, 1e-2):
         W = best.W + np.asarray(k.project(RNG.normal(size=(3, 3)))) * size / scale
-        q = end_point.evaluate(problem, W).q
+        q = _evaluate(problem, W).q
         H = np.asarray(js.hessian(W, problem).to_dense()).reshape(3, 3, 3, 3)
         inside = np.einsum("cded->ced", H) - np.einsum("cded->ed", H) / 3  # (I - J) H on equal features
         typical = np.mean(np.einsum("ccd->d", inside) / 2 / scale**2)
@@ -131,8 +145,8 @@ def test_samples_of_weight_zero_do_not_enter_q(x64):
     s, outlier = np.ones(20), X.copy()
     s[3], outlier[3] = 0, 1e6
     W = np.zeros((3, 3))
-    with_it = end_point.evaluate(js.Problem.from_labels(outlier, MIXED, sample_weight=s), W)
-    without = end_point.evaluate(js.Problem.from_labels(np.delete(X, 3, 0), np.delete(MIXED, 3)), W)
+    with_it = _evaluate(js.Problem.from_labels(outlier, MIXED, sample_weight=s), W)
+    without = _evaluate(js.Problem.from_labels(np.delete(X, 3, 0), np.delete(MIXED, 3)), W)
     assert with_it.q == pytest.approx(without.q, rel=1e-10)
 
 
@@ -142,7 +156,7 @@ def test_q_never_fires_without_a_minimiser(x64, size):
     problem = js.Problem.from_labels(X, SEPARATED)
     direction = js.fit(problem, "newton", max_steps=8).W
     for W in (size * direction, size * RNG.normal(size=(3, 3)) / feature_scale(problem)):
-        assert not end_point.evaluate(problem, W).q < 1
+        assert not _evaluate(problem, W).q < 1
 
 
 def test_existence_ratio_makes_an_allowance_for_rounding():
@@ -158,18 +172,18 @@ def test_separation_needs_every_margin_beyond_rounding(x64):
     """S12: one-hot targets without regulariser; a margin of rounding size, a tie or a soft row is no certificate."""
     problem = js.Problem.from_labels(X, SEPARATED)
     W = js.fit(problem, "newton").W
-    assert end_point.separates(problem, W)
-    assert not end_point.separates(problem, -W)
-    assert not end_point.separates(problem, np.zeros((3, 3)))
-    assert not end_point.separates(problem, np.ones((3, 3)) + 1e-17 * W)
-    assert not end_point.separates(js.Problem.from_labels(X, SEPARATED, label_smoothing=0.01), W)
-    assert not end_point.separates(js.Problem.from_labels(X, SEPARATED, regularizer=js.L2(0.1)), W)
+    assert _separates(problem, W)
+    assert not _separates(problem, -W)
+    assert not _separates(problem, np.zeros((3, 3)))
+    assert not _separates(problem, np.ones((3, 3)) + 1e-17 * W)
+    assert not _separates(js.Problem.from_labels(X, SEPARATED, label_smoothing=0.01), W)
+    assert not _separates(js.Problem.from_labels(X, SEPARATED, regularizer=js.L2(0.1)), W)
     s = np.ones(20)
     s[0] = 0
     wrong = SEPARATED.copy()
     wrong[0] = (wrong[0] + 1) % 3
-    assert not end_point.separates(js.Problem.from_labels(X, wrong), W)
-    assert end_point.separates(js.Problem.from_labels(X, wrong, sample_weight=s), W)
+    assert not _separates(js.Problem.from_labels(X, wrong), W)
+    assert _separates(js.Problem.from_labels(X, wrong, sample_weight=s), W)
 
 
 def test_a_margin_of_terms_that_cancel_is_no_certificate(x64):
@@ -182,5 +196,9 @@ def test_a_margin_of_terms_that_cancel_is_no_certificate(x64):
 
 
 def test_large_problems_are_not_diagonalised():
+    """Neither many weights nor, with many samples, fewer of them: the dense Hessian is for what is small and cheap."""
     wide = np.zeros((2, 800), np.float32)
-    assert end_point.evaluate(js.Problem(wide, np.eye(2, dtype=np.float32)), np.zeros((2, 800))).q is None
+    assert not is_dense(js.Problem(wide, np.eye(2, dtype=np.float32)))
+    assert is_dense(js.Problem(wide[:, :700], np.eye(2, dtype=np.float32)))
+    long = js.Problem(np.ones((2**20, 60), np.float32), np.tile(np.float32([0.5, 0.5]), (2**20, 1)))
+    assert not is_dense(long)

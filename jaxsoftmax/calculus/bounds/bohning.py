@@ -22,9 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import NullSpace
 from jaxsoftmax.calculus.loss.penalty_sum import holding, sample_scales
-from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 
@@ -32,7 +32,10 @@ Array = jax.Array
 
 
 class Majorant(NamedTuple):
-    """M⁺ as arrays: `inverse` (D, D) in features divided by `scale` (D,), and `gauge` (D,), the diagonal of A⁺."""
+    """M⁺ as arrays: `inverse` in features divided by `scale` (D,), and `gauge` (D,), the diagonal of A⁺.
+
+    `inverse` is one (D, D) matrix for all classes, or (C, D, D), one a class (`class_blocks`).
+    """
 
     scale: Any
     inverse: Any
@@ -40,26 +43,35 @@ class Majorant(NamedTuple):
 
 
 def _rows(problem: Problem, kern: NullSpace, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, B) with (½ XᵀSX + diag(extra))⁺ = (B/scale)ᵀ(B/scale), B (rank, D), float64, by a QR and an SVD.
+    """(scale, B) with (½ XᵀSX + diag(extra))⁺ = (B/scale)ᵀ(B/scale), B (rank, D), float64.
 
-    The features are first scaled by powers of two, and the singular values kept are as many as the kernel says: XᵀSX
-    itself, with the square of the condition number, is never formed.
+    From the eigenvalues of the Gram matrix in features scaled by powers of two, as many as the kernel says; where its
+    rounding may have changed the smallest of them by a thousandth, from the singular values of the rows themselves.
     """
-    X, s = np.asarray(problem.X).astype(np.float64), np.asarray(problem.sample_weight).astype(np.float64)
-    scale, live = np.asarray(feature_scale(problem), np.float64), s > 0
-    parts = [X[live] * np.sqrt(0.5 * s[live])[:, None]]
-    if np.any(extra > 0):
-        parts.append(np.diag(np.sqrt(extra)))
-    R = np.linalg.qr(np.vstack(parts) / scale, mode="r")
-    _, sigma, Vt = np.linalg.svd(R, full_matrices=False)
-    null = np.asarray(kern.null, np.float64)
-    rank = problem.D - null.shape[1]
-    rows = Vt[:rank] / sigma[:rank, None]
+    found, null = moments(problem), np.asarray(kern.null, np.float64)
+    scale, rank = found.scale, problem.D - null.shape[1]
+    M = 0.5 * found.gram + np.diag(extra / scale**2)
+    values, vectors = np.linalg.eigh(M)
+    values, vectors = values[problem.D - rank :], vectors[:, problem.D - rank :]
+    doubt = (found.error_bound + problem.D * float(np.finfo(float).eps)) * float(np.trace(M))
+    if rank and values[0] < 1e3 * doubt:
+        values, vectors = _from_the_rows(problem, scale, extra, rank)
+    rows = vectors.T / np.sqrt(values)[:, None]
     if null.shape[1]:
         # Between projectors on the row space a generalised inverse becomes the pseudo-inverse; in scaled features the
         # projector v -> v (I − N Nᵀ) reads v -> v Σ⁻¹(I − N Nᵀ)Σ.
         rows = rows - ((rows / scale) @ null) @ (null.T * scale)
     return scale, rows
+
+
+def _from_the_rows(problem: Problem, scale: np.ndarray, extra: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same eigenvalues and vectors by a QR and an SVD: XᵀSX, with the square of the condition, is not formed."""
+    X, s = np.asarray(problem.X).astype(np.float64), np.asarray(problem.sample_weight).astype(np.float64)
+    parts = [X[s > 0] * np.sqrt(0.5 * s[s > 0])[:, None]]
+    if np.any(extra > 0):
+        parts.append(np.diag(np.sqrt(extra)))
+    _, sigma, Vt = np.linalg.svd(np.linalg.qr(np.vstack(parts) / scale, mode="r"), full_matrices=False)
+    return sigma[:rank] ** 2, Vt[:rank].T
 
 
 def majorant(problem: Problem, kern: NullSpace) -> Majorant:
@@ -83,5 +95,10 @@ def whitening(problem: Problem, kern: NullSpace) -> np.ndarray:
 def apply_inverse(M: Majorant, G: Array) -> Array:
     """M⁺ G for G (C, D): the classes' mean by A⁺, the rest by (½ XᵀSX + A + ½γ²I)⁺; the result lies in 𝒦⊥."""
     mean = jnp.mean(G, axis=0, keepdims=True)
-    rest = jnp.matmul((G - mean) / M.scale, M.inverse, precision=PRECISION) / M.scale
+    rest = (G - mean) / M.scale
+    if M.inverse.ndim == 3:
+        rest = jnp.einsum("cd,cde->ce", rest, M.inverse, precision=PRECISION) / M.scale
+        rest = rest - jnp.mean(rest, axis=0, keepdims=True)
+    else:
+        rest = jnp.matmul(rest, M.inverse, precision=PRECISION) / M.scale
     return rest + mean * M.gauge

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+import weakref
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.calculus.loss.moments import Rows, moments, rows_of
 from jaxsoftmax.calculus.loss.penalty_sum import holding
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
@@ -144,35 +146,71 @@ def orthogonal_complement(columns: Any) -> np.ndarray:
     return np.linalg.svd(columns, full_matrices=True)[0][:, k:]
 
 
-def _null_space(X: np.ndarray) -> tuple[np.ndarray, int, float]:
-    """(orthonormal basis (D, D-R) of the null space of X, R, tolerance), float64.
+class RowSpace(NamedTuple):
+    """Of the samples that take part: `null` (D, D−R) orthonormal, rank R, the tolerance that decided, and `condition`.
+
+    `condition` is σ_max/σ_min over the row space, in columns scaled by powers of two to norms in [1, 2); an estimate.
+    """
+
+    null: np.ndarray
+    rank: int
+    tolerance: float
+    condition: float
+
+
+_KNOWN: weakref.WeakKeyDictionary[Problem, RowSpace] = weakref.WeakKeyDictionary()
+
+
+def row_space(problem: Problem, rows: Rows | None = None) -> RowSpace:
+    """The null space of X of a concrete problem, float64; computed once and kept as long as the problem lives.
 
     The columns are first scaled by powers of two (exact, rank unchanged) to norms in [1, 2): otherwise units of
     measurement decide the rank. The tolerance is max(N, D)·eps·σ_max, as in numpy.linalg.matrix_rank.
+
+    An eigenvalue of the Gram matrix above what its rounding can have made is a direction of the row space. Only the
+    directions below that are looked at in the rows of X, whose singular values they are: X itself is factored where
+    it has few rows.
     """
-    N, D = X.shape
-    largest = np.max(np.abs(X), axis=0, initial=0.0)
-    live = largest > 0
-    exponent = np.zeros(D)
-    exponent[live] = np.frexp(largest[live])[1]
-    scaled = np.ldexp(X, -exponent.astype(int))
-    norms = np.sqrt(np.sum(scaled * scaled, axis=0))
-    fine = np.zeros(D, int)
-    fine[live] = np.frexp(norms[live])[1] - 1
-    scaled = np.ldexp(scaled, -fine)
-    if N > 2 * D:
-        scaled = np.linalg.qr(scaled, mode="r")
-    _, sigma, Vt = np.linalg.svd(scaled, full_matrices=True)
-    tolerance = max(N, D) * np.finfo(np.float64).eps * (sigma[0] if sigma.size else 0.0)
-    rank = int(np.sum(sigma > tolerance))
-    null = Vt[rank:].T
+    known = _KNOWN.get(problem)
+    if known is not None:
+        return known
+    rows = rows_of(problem) if rows is None else rows
+    found, D, live = moments(problem, rows), problem.D, rows.live
+    norms = np.sqrt(np.diagonal(found.plain))
+    fine = np.exp2(np.where(norms > 0, np.frexp(norms)[1] - 1, 0))
+    scale = found.scale * fine
+    eps = float(np.finfo(np.float64).eps)
+    if live <= 2 * D:
+        _, sigma, Vt = np.linalg.svd(rows.times(scale, np.eye(D)), full_matrices=True)
+        tolerance = max(live, D) * eps * (sigma[0] if sigma.size else 0.0)
+        rank = int(np.sum(sigma > tolerance))
+        null, kept = Vt[rank:].T, sigma[:rank]
+    else:
+        values, vectors = np.linalg.eigh(found.plain / fine / fine[:, None])
+        top = max(float(values[-1]), 0.0)
+        tolerance = live * eps * top**0.5
+        # What the sums, the eigenvalues' own rounding and the tolerance may have made of a direction of the row space.
+        doubt = found.error_bound * float(np.sum((norms / fine) ** 2)) + D * eps * top + 2 * tolerance**2
+        doubtful = values <= 4 * doubt
+        N, rest, inverse = vectors[:, doubtful], vectors[:, ~doubtful], 1 / values[~doubtful]
+        Z = rows.times(scale, N)
+        # The eigenvectors lean towards the rest by eps·σ²_max/σ²: two steps of N − (XᵀX)⁻¹ Xᵀ(XN) set them upright.
+        for _ in range(2):
+            N = np.linalg.qr(N - rest @ (inverse[:, None] * (rest.T @ rows.transposed_times(scale, Z))))[0]
+            Z = rows.times(scale, N)
+        _, sigma, Vt = np.linalg.svd(np.linalg.qr(Z, mode="r"))
+        null = N @ Vt[sigma <= tolerance].T
+        rank = D - null.shape[1]
+        kept = np.concatenate([top**0.5 * np.ones(1), sigma[sigma > tolerance], np.sqrt(values[~doubtful])])
     if null.shape[1]:
         # X Σ⁻¹ n = 0 means Σ⁻¹ n is in the null space of X. As B R⁻¹ each row keeps its own relative accuracy, which
         # the orthogonal factor would not: Σ may span many decades.
-        rows = null * np.exp2(np.min(exponent + fine) - (exponent + fine))[:, None]
-        factor = np.asarray(np.linalg.qr(rows, mode="r"))
-        null = np.linalg.solve(factor.T, rows.T).T
-    return null, rank, tolerance
+        B = null * (scale.min() / scale)[:, None]
+        factor = np.asarray(np.linalg.qr(B, mode="r"))
+        null = np.linalg.solve(factor.T, B.T).T
+    condition = float(kept.max() / kept.min()) if rank else 1.0
+    known = _KNOWN[problem] = RowSpace(null, rank, float(tolerance), condition)
+    return known
 
 
 def null_space(problem: Problem) -> NullSpace:
@@ -194,14 +232,12 @@ def null_space(problem: Problem) -> NullSpace:
         5
     """
     require_concrete(problem)
-    weight = np.asarray(problem.sample_weight)
-    X = np.asarray(problem.X).astype(np.float64)[weight > 0]
-    D = X.shape[1]
-    null, rank, tolerance = _null_space(X)
+    D = problem.D
+    null, rank, tolerance, _ = row_space(problem)
     gauge = np.eye(D)
     for _, columns in holding(problem):
         # Free directions are multiples of e_bias in every class; the column of ones keeps them out of null(X).
         gauge = gauge[:, :0] if columns.all() or not gauge.shape[1] else np.eye(D)[:, D - 1 :]
     if any(p.strength > 0 for p in problem.regularizer):
         null = null[:, :0]
-    return NullSpace(gauge=gauge, null=null, C=problem.C, rank=rank, tolerance=float(tolerance))
+    return NullSpace(gauge=gauge, null=null, C=problem.C, rank=rank, tolerance=tolerance)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import NullSpace
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
@@ -44,13 +45,13 @@ def feature_scale(problem: Problem) -> Any:
     Powers of two make every scaling exact. The root mean square, not the maximum: a feature that few samples have then
     gets curvature comparable with the others. Float64 NumPy for concrete data, the compute dtype under jit.
     """
-    traced = any(is_traced(leaf) for leaf in (problem.X, problem.sample_weight))
-    xp, dtype = (jnp, problem.dtype) if traced else (np, np.float64)
-    X, s = xp.asarray(problem.X, dtype), xp.asarray(problem.sample_weight, dtype)
-    top = xp.max(xp.abs(xp.where(s[:, None] > 0, X, 0)), axis=0, initial=0.0)
-    unit = xp.where(top > 0, top, 1.0)
-    rms = unit * xp.sqrt((s @ (X / unit) ** 2) / s.sum())
-    return xp.where(top > 0, xp.exp2(xp.round(xp.log2(xp.where(top > 0, rms, 1.0)))), 1.0)
+    if not any(is_traced(leaf) for leaf in (problem.X, problem.sample_weight)):
+        return moments(problem).scale
+    X, s = jnp.asarray(problem.X, problem.dtype), problem.sample_weight
+    top = jnp.max(jnp.abs(jnp.where(s[:, None] > 0, X, 0)), axis=0, initial=0.0)
+    unit = jnp.where(top > 0, top, 1.0)
+    rms = unit * jnp.sqrt((s @ (X / unit) ** 2) / s.sum())
+    return jnp.where(top > 0, jnp.exp2(jnp.round(jnp.log2(jnp.where(top > 0, rms, 1.0)))), 1.0)
 
 
 def _projector(basis: Any, xp: Any) -> Any:

@@ -111,6 +111,10 @@ class Method(ABC):
         """Arrays computed once on the host from concrete data (and a random key); traced by the loop."""
         return ()
 
+    def renew(self, problem: Problem, W: Any, constants: Any, state: Any) -> tuple[Any, Any] | None:
+        """New constants (of the same shapes) and state, made on the host between two chunks; None: go on as before."""
+        return None
+
     def begin(self, point: Point, oracle: Oracle, constants: Any) -> Any:
         """The method's state at the start (a pytree of arrays)."""
         return ()

@@ -49,13 +49,14 @@ FIRST_CHUNK_WORK = 3e8  # N·D·C·steps
 
 
 class Progress(NamedTuple):
-    """Where a run stands, as the host sees it between two chunks of steps."""
+    """Where a run stands, as the host sees it between two chunks of steps, and when the end point is evaluated."""
 
     step: int
     max_steps: int
     loss: float
     scaled_gradient: float
     seconds: float
+    phase: str = "training"  # then "end point", while that is evaluated
 
 
 class Limits(NamedTuple):
@@ -258,8 +259,10 @@ def run(
             after = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
             status, done = int(after.status), int(after.step)  # waits for the chunk
             carry = after
+            if status == RUNNING and (renewed := method.renew(problem, carry.W, constants, carry.state)) is not None:
+                constants, carry = renewed[0], carry._replace(state=renewed[1])
             if progress is not None:
-                progress(_progress(carry, limits, began))
+                progress(told(carry, limits, began))
         except KeyboardInterrupt:
             interrupted = True
         if status != RUNNING or interrupted:
@@ -271,9 +274,10 @@ def run(
     return carry._replace(status=np.int32(INTERRUPTED)) if int(carry.status) == RUNNING else carry
 
 
-def _progress(carry: Carry, limits: Limits, began: float) -> Progress:
+def told(carry: Carry, limits: Limits, began: float, phase: str = "training") -> Progress:
+    """What `progress` is told about a point."""
     small, seconds = largest_ratio(carry.gradient, carry.scale), time.perf_counter() - began
-    return Progress(int(carry.step), int(limits.max_steps), float(carry.value), small, seconds)
+    return Progress(int(carry.step), int(limits.max_steps), float(carry.value), small, seconds, phase)
 
 
 def largest_ratio(gradient: Any, scale: Any) -> float:

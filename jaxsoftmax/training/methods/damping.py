@@ -39,11 +39,17 @@ LEAST_SLOPE = 0.25
 RELATIVE_GAP = 1e-12
 
 
-def damped_move(point: Point, oracle: Oracle, V: Array, state: Any) -> Proposal:
-    """W + tV with the longest t of 1, 1/2, … that keeps S8's promise, for a descent direction V (C, D)."""
+def damped_move(
+    point: Point, oracle: Oracle, V: Array, state: Any, along: tuple[Array, Array] | None = None
+) -> Proposal:
+    """W + tV with the longest t of 1, 1/2, … that keeps S8's promise, for a descent direction V (C, D).
+
+    `along` is (b, ρ), where the method has them already.
+    """
     a = -jnp.sum(point.gradient * V)
-    b = quadratic_form(point.W, oracle.problem, V).astype(V.dtype)
-    rho = jnp.asarray(max_logit_range(oracle.problem, V)).astype(V.dtype)
+    if along is None:
+        along = quadratic_form(point.W, oracle.problem, V), jnp.asarray(max_logit_range(oracle.problem, V))
+    b, rho = (part.astype(V.dtype) for part in along)
     t = damped_step(rho, a, b)
     promise = guaranteed_decrease(rho, a, b, t)
 

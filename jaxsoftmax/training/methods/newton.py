@@ -18,12 +18,19 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.damping import damped_move
 
-DENSE_LIMIT = 1500  # C·D up to which the dense Hessian is formed and diagonalised (a few seconds at the limit)
+DENSE_LIMIT = 1500  # C·D
+DENSE_WORK = 2**33  # N·(C·D)², half of the operations of the Gram products
+
+
+def is_dense(problem: Problem) -> bool:
+    """Whether the (CD, CD) Hessian is small and cheap enough to be formed and diagonalised (a few seconds at most)."""
+    size = problem.C * problem.D
+    return size <= DENSE_LIMIT and problem.N * size**2 <= DENSE_WORK
 
 
 @dataclasses.dataclass(frozen=True)
 class Newton(Method):
-    """Newton's method with the dense Hessian, for problems of up to DENSE_LIMIT weights."""
+    """Newton's method with the dense Hessian, for problems whose dense Hessian is small."""
 
     name: ClassVar[str] = "newton"
     default_steps: ClassVar[int] = 200
@@ -33,8 +40,8 @@ class Newton(Method):
     any_columns: ClassVar[bool] = True
 
     def suits(self, problem: Problem) -> bool:
-        """Up to DENSE_LIMIT weights."""
-        return problem.C * problem.D <= DENSE_LIMIT
+        """Where the dense Hessian is small and cheap."""
+        return is_dense(problem)
 
     def constants(self, problem: Problem, key: Any) -> ComplementProjectors:
         """Scales and kernel projectors, on the host in float64 (concrete data needed)."""

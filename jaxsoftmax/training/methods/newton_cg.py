@@ -1,14 +1,21 @@
 """Newton-CG ("newton-cg"): Newton's direction by preconditioned conjugate gradients, products only, damped by S8.
 
-H V = −g is solved on 𝒦⊥ with the fixed matrix M of S19 as preconditioner: the eigenvalues of M⁺H lie in
-[2 min_n λ₂(S(y_n)), 1], so cond(X) does not enter, and M⁺ maps into 𝒦⊥, so no iterate has a part in the kernel. The
-solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
+H V = −g is solved on 𝒦⊥. The first preconditioner is the fixed matrix M of S19: the eigenvalues of M⁺H lie in
+[2 min_n λ₂(S(y_n)), 1], so cond(X) does not enter, and M⁺ maps into 𝒦⊥, so no iterate has a part in the kernel. At the
+start M is H but for a factor; in a trained classifier it is far above H. Once the products that it costs have cost half
+of what the class blocks of H cost to make (`calculus/loss/class_blocks.py`), these take its place, and are made anew by
+the same rule. Where C blocks would need more memory than the data, M stays.
+
+The solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
 the start: loose far away, tighter near a minimiser (Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)). Below
 0.03 nothing would be gained: the products of one solve to φ² are those of two to φ, and the last solve, which only
 confirms the end, would cost the most. Any direction of conjugate gradients started at 0 is one of descent, and the step
 length is S8's, which asks for no exact direction (damping.py).
 
-Memory: the (N, C) probabilities and a few (C, D) arrays; the (CD, CD) matrix never exists.
+In float64 the products of the solve are taken with float32 copies of X and s where the condition of X allows it: loss
+and gradient stay in float64, so the outer steps correct what a direction lacks.
+
+Memory: the (N, C) probabilities and a few (C, D) arrays, the C blocks, the float32 copy; never the (CD, CD) matrix.
 
 Guarded by `tests/training/methods/test_methods.py`.
 """
@@ -16,13 +23,22 @@ Guarded by `tests/training/methods/test_methods.py`.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
-from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.bounds.steps import max_logit_range
+from jaxsoftmax.calculus.loss.class_blocks import block_inverses, sampled_class_grams
+from jaxsoftmax.calculus.loss.moments import moments
+from jaxsoftmax.calculus.loss.null_space import null_space, row_space
+from jaxsoftmax.calculus.loss.penalty_sum import penalty_class_blocks
+from jaxsoftmax.calculus.loss.rules import softmax_rows
+from jaxsoftmax.linalg.blocks import placement
+from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.damping import damped_move
@@ -31,6 +47,37 @@ Array = jax.Array
 
 MOST_PRODUCTS = 1000  # a step
 LOOSEST, TIGHTEST = 0.5, 0.03
+ROWS_A_COLUMN = 5  # rows drawn for a class block, as a multiple of D
+# A step with fresh blocks may take this many products, however cheap the blocks are.
+LEAST_PRODUCTS = 12
+EXPECTED_RATE = 0.7  # of class blocks: each product halves the residual
+# cond(X) up to which float32 products, right to some 1e-7 of cond(X)², still point down in every direction.
+WELL_CONDITIONED = 1e3
+
+
+class Solver(NamedTuple):
+    """What the inner solve needs.
+
+    `inner`: the problem that products are taken with; `inverse`: the preconditioner; `patience`: products after which
+    class blocks pay, 0 where they are never made.
+    """
+
+    inner: Problem
+    inverse: Majorant
+    patience: Any
+
+
+class State(NamedTuple):
+    """What the method remembers.
+
+    `first`: ⟨g₀, M⁺g₀⟩. `best`: the digits (natural) a product that the first solve with this preconditioner gave.
+    `wasted`: products since then beyond what that rate would have taken. `fresh`: there was no solve yet.
+    """
+
+    first: Any
+    best: Any
+    wasted: Any
+    fresh: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,30 +91,106 @@ class NewtonCG(Method):
     linear: ClassVar[bool] = False
     any_columns: ClassVar[bool] = True
 
-    def constants(self, problem: Problem, key: Any) -> Majorant:
-        """The preconditioner M⁺, on the host in float64."""
-        return majorant(problem, null_space(problem))
+    def constants(self, problem: Problem, key: Any) -> Solver:
+        """The preconditioner M⁺, on the host in float64; one copy for each class where class blocks will follow."""
+        kern = null_space(problem)
+        M = majorant(problem, kern)
+        patience = _patience(problem)
+        if patience:
+            M = M._replace(inverse=np.broadcast_to(M.inverse, (problem.C, *M.inverse.shape)))
+        return Solver(_inner(problem), M, np.int32(patience))
 
-    def begin(self, point: Point, oracle: Oracle, constants: Majorant) -> Array:
-        """⟨g₀, M⁺g₀⟩."""
-        return jnp.sum(point.gradient * apply_inverse(constants, point.gradient))
+    def begin(self, point: Point, oracle: Oracle, constants: Solver) -> State:
+        """⟨g₀, M⁺g₀⟩, and nothing wasted; S19's matrix is held to what class blocks are expected to give."""
+        square = jnp.sum(point.gradient * apply_inverse(constants.inverse, point.gradient))
+        zero = jnp.zeros((), square.dtype)
+        return State(square, zero + EXPECTED_RATE, zero, jnp.zeros((), bool))
 
-    def propose(self, point: Point, oracle: Oracle, constants: Majorant, state: Array) -> Proposal:
+    def renew(self, problem: Problem, W: Any, constants: Solver, state: State) -> tuple[Solver, State] | None:
+        """Class blocks at W, once the products wasted for want of them cost half of what they cost; else None."""
+        if not 0 < int(constants.patience) <= float(state.wasted):
+            return None
+        inverse = class_blocks(problem, constants.inner, W)
+        state = state._replace(wasted=jnp.zeros_like(state.wasted))
+        if inverse is None:  # a factorisation failed: what there is stays
+            return constants, state
+        M = constants.inverse._replace(inverse=inverse.astype(constants.inverse.inverse.dtype))
+        return constants._replace(inverse=M), state._replace(fresh=jnp.ones((), bool))
+
+    def propose(self, point: Point, oracle: Oracle, constants: Solver, state: State) -> Proposal:
         """The damped step along the direction that conjugate gradients reached."""
-        square = jnp.sum(point.gradient * apply_inverse(constants, point.gradient))
-        ratio = jnp.where(state > 0, square / jnp.where(state > 0, state, 1), 0)
+        M = constants.inverse
+        square = jnp.sum(point.gradient * apply_inverse(M, point.gradient))
+        ratio = jnp.where(state.first > 0, square / jnp.where(state.first > 0, state.first, 1), 0)
         target = jnp.clip(ratio**0.5, TIGHTEST**2, LOOSEST**2) * square  # φ² ‖g‖²; `ratio` is of squares
-        V = solve(oracle, constants, point, target)
-        return damped_move(point, oracle, V, state)
+        most = jnp.maximum(2 * (constants.patience - state.wasted).astype(jnp.int32), LEAST_PRODUCTS)
+        most = jnp.where(constants.patience > 0, most, MOST_PRODUCTS)
+        V, along, left, count = solve(constants.inner, oracle, M, point, target, most)
+        rate = 0.5 * jnp.log(square / left) / count
+        best = jnp.where(state.fresh, rate, state.best)
+        wasted = state.wasted + jnp.maximum(count * (1 - rate / best), 0)
+        return damped_move(point, oracle, V, State(state.first, best, wasted, jnp.zeros((), bool)), along)
 
 
-def solve(oracle: Oracle, M: Majorant, point: Point, target: Array) -> Array:
-    """V with ⟨r, M⁺r⟩ <= target, r = −g − HV, by preconditioned conjugate gradients from V = 0 (S6, S19)."""
-    product = oracle.hessian_at(point.W)
+def _patience(problem: Problem) -> int:
+    """Products that cost half of what the class blocks cost; 0 where the blocks do not fit or X is sharded."""
+    N, D, C = problem.N, problem.D, problem.C
+    where = placement(problem)
+    if where.axes is not None or not where.blocks or C * D * D > 4 * N * (C + D):
+        return 0
+    rows = min(N, ROWS_A_COLUMN * D)
+    return int(np.ceil(0.5 * (2 * rows * D * D + D**3) / (4 * N * D)))
+
+
+def _inner(problem: Problem) -> Problem:
+    """The problem itself, or in float32 where it is float64 and well conditioned."""
+    if problem.dtype != np.float64:
+        return problem
+    if row_space(problem).condition > WELL_CONDITIONED:
+        return problem
+    parts = (problem.X, problem.T, problem.sample_weight, problem.regularizer)
+    X, T, s, penalties = parts
+    s, penalties = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (s, penalties))
+    return Problem.tree_unflatten((problem.intercept, "float32"), (X.astype(jnp.float32), T, s, penalties))
+
+
+@partial(jax.jit, static_argnames="count")
+def _grams(W: Array, inner: Problem, scale: Array, count: int) -> tuple[Array, Array]:
+    Y = softmax_rows(sample_logits(W, inner.X))
+    return sampled_class_grams(Y, inner.X, inner.sample_weight, scale, count)
+
+
+def class_blocks(problem: Problem, inner: Problem, W: Any) -> np.ndarray | None:
+    """The inverses of the class blocks at W in scaled features, (C, D, D), with projections on 𝒦⊥ on both sides."""
+    found, kern = moments(problem), null_space(problem)
+    dtype = inner.dtype
+    grams, masses = _grams(
+        jnp.asarray(W, dtype), inner, jnp.asarray(found.scale, dtype), min(problem.N, ROWS_A_COLUMN * problem.D)
+    )
+    held = np.einsum("ccd->cd", np.asarray(penalty_class_blocks(W, problem), np.float64)) / found.scale**2
+    total = float(np.sum(np.asarray(problem.sample_weight, np.float64)))
+    null = np.asarray(kern.null, np.float64)
+    filled = np.linalg.qr(null * found.scale[:, None])[0]
+    inverses = block_inverses(grams, masses, found.gram, total, held, filled)
+    if inverses is not None and null.size:
+        for _ in range(2):  # as S19's: v -> v (I − N Nᵀ) reads v -> v Σ⁻¹(I − N Nᵀ)Σ in scaled features
+            inverses = inverses - ((inverses / found.scale) @ null) @ (null.T * found.scale)
+            inverses = np.swapaxes(inverses, 1, 2)
+    return inverses
+
+
+def solve(
+    inner: Problem, oracle: Oracle, M: Majorant, point: Point, target: Array, most: Array
+) -> tuple[Array, tuple[Array, Array], Array, Array]:
+    """(V, (⟨V, HV⟩, ρ(V)), ⟨r, M⁺r⟩, products) for r = −g − HV, by conjugate gradients from V = 0 (S6, S19)."""
+    dtype = inner.dtype
+    product = Oracle(inner, oracle.where, oracle.scale).hessian_at(point.W.astype(dtype))
+    M = jax.tree.map(lambda leaf: leaf.astype(dtype), M)
+    g = point.gradient.astype(dtype)
 
     def goes_on(carry: tuple[Array, ...]) -> Array:
         *_, square, count, healthy = carry
-        return (square > target) & (count < MOST_PRODUCTS) & healthy
+        return (square > target) & (count < most) & healthy
 
     def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
         V, r, p, square, count, _ = carry
@@ -80,7 +203,11 @@ def solve(oracle: Oracle, M: Majorant, point: Point, target: Array) -> Array:
         after = jnp.sum(r * z)
         return V, r, z + after / square * p, after, count + 1, healthy
 
-    r = -point.gradient
-    z = apply_inverse(M, r)
-    start = (jnp.zeros_like(r), r, z, jnp.sum(r * z), jnp.zeros((), jnp.int32), jnp.ones((), bool))
-    return jax.lax.while_loop(goes_on, step, start)[0]
+    z = apply_inverse(M, -g)
+    start = (jnp.zeros_like(g), -g, z, jnp.sum(-g * z), jnp.zeros((), jnp.int32), jnp.ones((), bool))
+    V, r, _, square, count, _ = jax.lax.while_loop(goes_on, step, start)
+    curvature = jnp.sum(V * (-g - r))  # HV = −g − r
+    spread = jnp.asarray(max_logit_range(inner, V))
+    out = point.W.dtype
+    along = curvature.astype(out), spread.astype(out)
+    return V.astype(out), along, jnp.maximum(square, jnp.finfo(dtype).tiny).astype(out), count

@@ -1,0 +1,82 @@
+"""The smallest curvature off the null space, for S13's q where the dense Hessian is too large to form.
+
+λ_min of Σ⁻¹H(W)Σ⁻¹ on {1ᵀV = 0} less the null space, Σ the powers of two of `feature_scale`: by the block Davidson
+method, preconditioned by the class blocks at W. A Ritz value is never below λ_min; the estimate of its error and the
+rounding of the products are stated beside it, and taken off before anything is said (`end_point.existence_ratio`).
+
+Guarded by `tests/training/test_smallest_curvature.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.calculus.bounds.bohning import apply_inverse
+from jaxsoftmax.calculus.loss.hessian import hessian
+from jaxsoftmax.calculus.loss.moments import moments
+from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.linalg.davidson import smallest_pairs
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.methods.newton_cg import NewtonCG, class_blocks
+
+MOST_STEPS = 60
+WANTED = 0.1  # q needs no more than the first digit
+
+
+class CurvatureEstimate(NamedTuple):
+    """A Ritz value of the smallest eigenvalue, and what it may exceed it by: `error` is estimated, not proved."""
+
+    value: float
+    error: float
+
+
+def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
+    """The estimate at W (C, D) for a problem without log-cosh penalties; products in the problem's dtype."""
+    solver = NewtonCG().constants(problem, None)
+    M, point = solver.inverse, jnp.asarray(W, problem.dtype)
+    if int(solver.patience):
+        blocks = class_blocks(problem, solver.inner, W)
+        M = M if blocks is None else M._replace(inverse=blocks.astype(problem.dtype))
+    C, D = problem.C, problem.D
+    scale, null = moments(problem).scale, np.asarray(null_space(problem).null, np.float64)
+    inside = np.linalg.qr(null * scale[:, None])[0]
+    H = hessian(point, problem)
+    approximate = jax.jit(apply_inverse)
+
+    def each(R: np.ndarray, function: Any) -> np.ndarray:
+        return np.stack([function(column.reshape(C, D)).reshape(-1) for column in R.T], axis=1)
+
+    def project(R: np.ndarray) -> np.ndarray:
+        def one(U: np.ndarray) -> np.ndarray:
+            U = U - U.mean(axis=0)
+            return U - (U @ inside) @ inside.T
+
+        return each(R, one)
+
+    def product(U: np.ndarray) -> np.ndarray:
+        return np.asarray(H @ jnp.asarray(U / scale, problem.dtype), np.float64) / scale
+
+    def inverse(U: np.ndarray) -> np.ndarray:
+        return np.asarray(approximate(M, jnp.asarray(U * scale, problem.dtype)), np.float64) * scale
+
+    # Two directions at once: one alone may settle on the second smallest first.
+    start = np.random.default_rng(0).standard_normal((C * D, min(2, C * D)))
+    found = smallest_pairs(
+        lambda R: each(R, product),
+        project(each(start, inverse)),
+        precondition=lambda R: each(R, inverse),
+        project=project,
+        rtol=WANTED,
+        max_steps=MOST_STEPS,
+    )
+    # The Rayleigh quotient as a sum of squares keeps its relative accuracy, which a product's would not.
+    V = jnp.asarray(found.vectors[:, 0].reshape(C, D) / scale, problem.dtype)
+    value = float(H.quadratic_form(V)) / float(np.sum((np.asarray(V, np.float64) * scale) ** 2))
+    rounding = 8 * float(np.finfo(problem.dtype).eps) * (D + problem.N**0.5) * value
+    # The estimate of the error is as good as the preconditioner: it is not trusted below half of the value.
+    error = max(2 * found.error, 0.5 * value) + rounding
+    return CurvatureEstimate(value, error if found.converged else np.inf)

@@ -1,0 +1,109 @@
+"""Class blocks from few rows: their mass is kept, exact where every row is drawn, and a good inverse of H."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
+from jaxsoftmax.calculus.loss import class_blocks
+from jaxsoftmax.calculus.loss.class_blocks import COMPLETION, block_inverses, sampled_class_grams
+from jaxsoftmax.training.methods import newton_cg
+
+EPS = float(np.finfo(float).eps)
+
+
+def _data(N=300, D=4, C=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N, D))
+    return X, rng.dirichlet(0.3 * np.ones(C), size=N), rng.uniform(0.5, 2, size=N)
+
+
+def test_with_every_row_they_are_the_diagonal_blocks_of_the_hessian(x64):
+    """S4: block (c, c) is Σ s y_c (1 − y_c) u uᵀ, u = x/scale, and the mass its weights' sum."""
+    X, Y, s = _data()
+    scale = np.array([1.0, 2.0, 0.5, 4.0])
+    grams, masses = map(np.asarray, sampled_class_grams(Y, X, s, scale, len(X)))
+    for c in range(3):
+        w = s * Y[:, c] * (1 - Y[:, c])
+        wanted = (X / scale * w[:, None]).T @ (X / scale)
+        np.testing.assert_allclose(grams[c], wanted, rtol=0, atol=300 * EPS * np.abs(wanted).max())
+        assert masses[c] == pytest.approx(w.sum(), rel=300 * EPS)
+
+
+@pytest.mark.parametrize("count", [20, 100])
+def test_few_rows_keep_the_mass_and_every_heavy_row(count, x64):
+    """Each row counts max(w, τ) with the chance min(1, w/τ): the sum over drawn rows is within τ of Σ w.
+
+    With one feature of ones the Gram is that sum. A row heavier than τ is in it with its own weight: its feature, which
+    no other row has, keeps its curvature to the last digits.
+    """
+    X, Y, s = _data()
+    X = np.zeros((300, 2))
+    X[:, 0] = 1
+    s[7], Y[7] = 50.0, [0.5, 0.25, 0.25]
+    X[7, 1] = 1
+    grams, masses = map(np.asarray, sampled_class_grams(Y, X, s, np.ones(2), count))
+    for c in range(3):
+        w = s * Y[:, c] * (1 - Y[:, c])
+        tau = class_blocks._threshold(jnp.asarray(w), count)
+        assert np.minimum(1, w / tau).sum() == pytest.approx(count, rel=1e-3)
+        assert abs(grams[c, 0, 0] - w.sum()) <= 1.01 * tau
+        assert grams[c, 1, 1] == pytest.approx(w[7], rel=1e-12)
+        assert masses[c] == pytest.approx(w.sum(), rel=1e-12)
+
+
+def test_where_few_rows_have_weight_each_is_drawn_once(x64):
+    """Fewer rows with weight than are asked for: the block is exact, and rows of weight 0 are not in it."""
+    X, Y, s = _data()
+    s[9:] = 0
+    grams, _ = sampled_class_grams(Y, X, s, np.ones(4), 50)
+    w = s * Y[:, 1] * (1 - Y[:, 1])
+    wanted = (X * w[:, None]).T @ X
+    np.testing.assert_allclose(grams[1], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
+
+
+def test_the_inverses_are_of_the_completed_blocks_off_the_null_space():
+    """(1 − θ) gram + θ (mass/Σs) G + penalties, filled on the null space; None where that is not definite."""
+    X, _, s = _data(D=3)
+    X[:, 2] = X[:, 0]
+    null = np.array([[1.0], [0.0], [-1.0]]) / 2**0.5
+    G = (X * s[:, None]).T @ X
+    grams, masses, held = np.stack([G / 9, G / 7]), np.array([30.0, 50.0]), np.array([[0.0] * 3, [0.25] * 3])
+    inverses = block_inverses(grams, masses, G, float(s.sum()), held, null)
+    for inverse, gram, mass, h in zip(inverses, grams, masses, held, strict=True):
+        M = (1 - COMPLETION) * gram + COMPLETION * mass / s.sum() * G + np.diag(h)
+        off = np.eye(3) - null @ null.T
+        np.testing.assert_allclose(off @ inverse @ M @ off, off, atol=1e-12)
+    assert block_inverses(-grams, -masses, G, 1.0, held, null) is None
+
+
+def test_for_two_classes_they_are_the_hessian_however_confident_it_is(x64, monkeypatch):
+    """cond(P H) on 𝒦⊥: one pair has no coupling, so only the completion is left; S19's matrix is far above H.
+
+    P⁻¹ = (1 − θ) B + θ h̄ G with B the block and h̄ G ⪰ 0, so that B ⪯ P⁻¹/(1 − θ), and P⁻¹ ⪯ (1 − θ + θ κ) B with κ the
+    largest eigenvalue of h̄ G against B.
+    """
+    monkeypatch.setattr(newton_cg, "ROWS_A_COLUMN", 400)  # every row
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(400, 5))
+    W = 2 * rng.normal(size=(2, 5))
+    problem = js.Problem.from_labels(X, np.argmax(X @ W.T + rng.gumbel(size=(400, 2)), axis=1), intercept=False)
+    kern = js.null_space(problem)
+    H, basis = np.asarray(js.hessian(W, problem).to_dense()), kern.complement_basis()
+    M = majorant(problem, kern)
+    own = M._replace(inverse=jnp.asarray(newton_cg.class_blocks(problem, problem, W)))
+
+    def condition(P):
+        images = [apply_inverse(P, jnp.asarray(b.reshape(2, 5))) for b in basis.T]
+        columns = np.stack([np.asarray(V).reshape(-1) for V in images], axis=1)
+        np.testing.assert_allclose(kern.basis().T @ columns, 0, atol=1e-12 * np.abs(columns).max())
+        ratios = np.linalg.eigvals((basis.T @ columns) @ (basis.T @ H @ basis)).real
+        return ratios.max() / ratios.min()
+
+    block = H[:5, :5]
+    z = X @ (W[0] - W[1])
+    mean = np.mean(1 / ((1 + np.exp(z)) * (1 + np.exp(-z))))
+    kappa = np.linalg.eigvals(np.linalg.solve(block, mean * X.T @ X)).real.max()
+    assert condition(own) <= (1 - COMPLETION + COMPLETION * kappa) / (1 - COMPLETION) * (1 + 1e-9)
+    assert condition(M) > 4 * condition(own)

@@ -1,0 +1,54 @@
+"""λ_min off the null space without the dense Hessian: against eigenvalues, and the `converged` that stands on it."""
+
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.calculus.loss.moments import moments
+from jaxsoftmax.calculus.loss.null_space import helmert
+from jaxsoftmax.training import fit as fit_module
+from jaxsoftmax.training.smallest_curvature import smallest_curvature
+
+RNG = np.random.default_rng(7)
+X = RNG.normal(size=(200, 5)) * [1.0, 30.0, 1.0, 0.01, 1.0]
+LABELS = RNG.integers(0, 4, size=200)
+
+
+def _problem(dependent=False, **more):
+    data = np.column_stack([X, X[:, 0] + X[:, 2]]) if dependent else X
+    return js.Problem.from_labels(data, LABELS, intercept=True, **more)
+
+
+def _dense(problem, W, kernel):
+    """The smallest eigenvalue of Σ⁻¹HΣ⁻¹ on {1ᵀV = 0}, by Helmert coordinates, after `kernel` zeros."""
+    Q = np.kron(helmert(problem.C), np.diag(1 / moments(problem).scale))
+    return np.linalg.eigvalsh(Q @ np.asarray(js.hessian(W, problem).to_dense()) @ Q.T)[kernel]
+
+
+@pytest.mark.parametrize(
+    ("more", "kernel"),
+    [({}, 0), ({"regularizer": js.L2(0.5)}, 0), ({"dependent": True}, 3)],
+    ids=["plain", "L2", "rank"],
+)
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+def test_it_is_the_smallest_eigenvalue_to_a_digit(more, kernel, dtype, x64):
+    """S13: the Ritz value is no smaller than λ_min, and a tenth above it at most; far and near a minimiser."""
+    problem = _problem(**more, dtype=dtype)
+    for W in (np.zeros((4, problem.D)), js.fit(problem).W):
+        found, true = smallest_curvature(problem, W), _dense(problem.astype("float64"), W, kernel)
+        assert true * (1 - 1e-6) <= found.value
+        assert found.value <= 1.1 * true, "to the digit that is wanted"
+        assert 0.5 * found.value <= found.error <= 0.6 * found.value
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_large_fit_ends_converged_and_a_separable_one_does_not(dtype, x64, monkeypatch):
+    """S13 without the dense Hessian: q is twice as large, half of λ_min being taken off; >= 1 without a minimiser."""
+    problem = _problem(dtype=dtype)
+    dense = js.fit(problem, "newton-cg")
+    monkeypatch.setattr(fit_module, "is_dense", lambda problem: False)
+    found = js.fit(problem, "newton-cg")
+    assert dense.converged and found.converged
+    assert 1.5 * dense.q_estimate <= found.q_estimate <= 2.5 * dense.q_estimate
+    apart = js.Problem.from_labels(X, np.digitize(X[:, 0], [-0.4, 0.4]), dtype=dtype)
+    assert not js.fit(apart, "newton-cg", max_steps=30).converged
