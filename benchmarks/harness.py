@@ -22,6 +22,7 @@ CASES = (
     "hessian",
     "mnist",
     "newton",
+    "solver",
     "training",
     "spectrum",
     "crosscheck",
@@ -45,6 +46,7 @@ PACKAGES = (
     "optax",
     "torch",
     "scikit-learn",
+    "scikit-learn-intelex",
     "statsmodels",
     "python-flint",
 )

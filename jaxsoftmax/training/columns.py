@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.loss.moments import Rows
-from jaxsoftmax.calculus.loss.null_space import row_space
+from jaxsoftmax.calculus.loss.null_space import row_space, same_row_space
 from jaxsoftmax.problem.arrays import block_rows, float64_blocks, place_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
@@ -190,12 +190,15 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
             parts = (np.pad(part, [(0, short)] + [(0, 0)] * (part.ndim - 1)) for part in (block, T[rows], s[rows]))
             yield Problem.tree_unflatten((problem.intercept, "float64"), (*map(jnp.asarray, parts), ()))
 
-    top = np.max([np.max(np.abs(block), axis=0, initial=0.0) for block, _ in samples()], axis=0)
     nothing = (np.zeros((1, problem.D)), np.full((1, problem.C), 1 / problem.C), np.zeros(1))
     frame = Problem.tree_unflatten(
         (problem.intercept, "float64"), (*map(jnp.asarray, nothing), jax.tree.map(jnp.asarray, penalties))
     )
-    row_space(frame, Rows(int(live.sum()), s[live], top, many, samples))
+    if columns.as_given and X.dtype == problem.X.dtype and np.array_equal(s, np.asarray(problem.sample_weight)):
+        same_row_space(frame, problem)
+    else:
+        top = np.max([np.max(np.abs(block), axis=0, initial=0.0) for block, _ in samples()], axis=0)
+        row_space(frame, Rows(int(live.sum()), s[live], top, many, samples))
     return ExactData(frame, more)
 
 

@@ -10,8 +10,11 @@ import pytest
 import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
 from helpers.stages import fast
+from jaxsoftmax.calculus.loss.null_space import row_space
 from jaxsoftmax.problem import arrays
-from jaxsoftmax.training.columns import Columns, exactly_in_columns, in_columns, working_columns
+from jaxsoftmax.training import columns as columns_module
+from jaxsoftmax.training.columns import Columns, exact_data, exactly_in_columns, in_columns, working_columns
+from jaxsoftmax.training.end_point import evaluate, separates, slope_at
 from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(0)
@@ -188,3 +191,41 @@ def test_the_rounding_of_a_far_intercept_is_no_stall(x64):
     result = js.fit(js.Problem.from_labels(PRICE, BOUGHT))
     assert result.status is Status.GRADIENT_TOLERANCE and result.converged
     assert result.scaled_gradient > 2 * np.finfo(float).eps ** (2 / 3)
+
+
+@pytest.mark.parametrize("given", ["float32", "float64", "far"])
+def test_data_in_blocks_say_what_they_say_whole(given, x64, monkeypatch):
+    """Loss, gradient, q, gap and separation summed over blocks of rows are those of the whole, and so is the rank."""
+    data = (PRICE if given == "far" else NEAR).astype("float32" if given == "float32" else "float64")
+    s = np.linspace(0, 2, 300)
+    problem = js.Problem.from_labels(data, BOUGHT, dtype="float32", sample_weight=s, regularizer=js.LogCosh(0.1, 2.0))
+    columns = working_columns(problem)
+    whole = exact_data(problem, columns)
+    monkeypatch.setattr(columns_module, "WHOLE", 0)
+    monkeypatch.setattr(arrays, "_BLOCK", 100)
+    blocks = exact_data(problem, columns)
+    assert not list(whole.more())
+    assert sum(part.N for part in blocks.more()) >= 300
+    assert len({part.N for part in blocks.more()}) == 1
+    W = np.array([[0.1, -0.2, 0.3], [0.0, 0.1, -0.1]])
+    found, wanted = (evaluate(part, W, slope_at(part, W)) for part in (blocks, whole))
+    assert found.loss == pytest.approx(wanted.loss, rel=1e-13)
+    np.testing.assert_allclose(found.gradient, wanted.gradient, rtol=0, atol=1e-11)
+    for name in ("q", "gap", "spread"):
+        assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=1e-8)
+    assert row_space(blocks.problem).rank == row_space(whole.problem).rank == 3
+    assert not separates(blocks, W)
+
+
+def test_separation_in_blocks_is_of_every_block(x64, monkeypatch):
+    """One sample on the wrong side, in whichever block, and the weights separate nothing."""
+    monkeypatch.setattr(columns_module, "WHOLE", 0)
+    monkeypatch.setattr(arrays, "_BLOCK", 20)
+    X = np.linspace(-3, 3, 40)[:, None]
+    for wrong in (None, 0, 39):
+        y = (X[:, 0] > 0).astype(int)
+        if wrong is not None:
+            y[wrong] = 1 - y[wrong]
+        problem = js.Problem.from_labels(X, y, dtype="float32")
+        data = exact_data(problem, working_columns(problem))
+        assert separates(data, np.array([[-1.0, 0.0], [1.0, 0.0]])) == (wrong is None)

@@ -101,6 +101,11 @@ def moments(problem: Problem, rows: Rows | None = None) -> Moments:
     return found
 
 
+def same_samples(problem: Problem, other: Problem) -> None:
+    """Let `problem` have the moments of `other`, whose samples are the same numbers."""
+    _KNOWN[problem] = moments(other)
+
+
 def _moments(rows: Rows) -> Moments:
     top, s = rows.top, rows.weights
     D = len(top)
