@@ -120,9 +120,14 @@ def progress_line(name: str, state: Any) -> str:
     Example:
         >>> from types import SimpleNamespace
         >>> from jaxsoftmax.cli.report import progress_line
-        >>> progress_line("eggs", SimpleNamespace(step=40, max_steps=200, loss=1.5, scaled_gradient=2e-3, seconds=3.21))
+        >>> state = SimpleNamespace(
+        ...     step=40, max_steps=200, loss=1.5, scaled_gradient=2e-3, seconds=3.21, phase="training"
+        ... )
+        >>> progress_line("eggs", state)
         'eggs: step 40 of 200, loss 1.5, scaled gradient 2.0e-03, 3 s'
     """
+    if state.phase == "end point":
+        return f"{name}: trained in {state.step} steps; evaluating the end point"
     return (
         f"{name}: step {state.step} of {state.max_steps}, loss {float(state.loss):.8g}, scaled gradient "
         f"{float(state.scaled_gradient):.1e}, {float(state.seconds):.0f} s"

@@ -196,7 +196,7 @@ def asked(monkeypatch):
     def fit(problem, method, **options):
         calls.append({"method": method} | options)
         if "progress" in options:
-            state = SimpleNamespace(step=1, max_steps=9, loss=2.0, scaled_gradient=0.5, seconds=0.1)
+            state = SimpleNamespace(step=1, max_steps=9, loss=2.0, scaled_gradient=0.5, seconds=0.1, phase="training")
             options["progress"](state)
         return true(problem, "newton")
 

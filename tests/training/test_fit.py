@@ -281,7 +281,7 @@ def test_without_a_dense_hessian_the_gap_is_half_the_squared_decrement(decrement
     """S6, S13: λ² = gᵀH⁺g of the method's last direction; the quadratic model falls by λ²/2 to its minimum."""
     problem = js.Problem(np.zeros((1, 1), np.float32), np.float32([[0.5, 0.5]]))
     W = np.zeros((2, 1))
-    raw = SimpleNamespace(W=W, value=0.7, step=3, scale=np.ones(1), decrement=decrement)
+    raw = SimpleNamespace(W=W, value=0.7, gradient=W, step=3, scale=np.ones(1), decrement=decrement)
     route = SimpleNamespace(weights=lambda W: W, gradient=lambda g: g)
     monkeypatch.setattr(fit_module, "evaluate", lambda *_: EndPoint(0.7, W))
     monkeypatch.setattr(fit_module, "judge", lambda *_: (Status.STEP_LIMIT, ""))
@@ -289,5 +289,23 @@ def test_without_a_dense_hessian_the_gap_is_half_the_squared_decrement(decrement
         SimpleNamespace(name="a method"),
         dict.fromkeys(("rate_measured", "rate_bound", "rate_estimate", "log_gain_bound")),
     )
-    result = fit_module._finish(problem, working_columns(problem), route, method, raw, {}, None, rates, 0.0)
+    result = fit_module._finish(problem, working_columns(problem), route, method, raw, {}, None, rates, 0.0, None)
     assert result.gap_estimate == gap
+
+
+def test_ctrl_c_after_the_loop_keeps_the_finished_training(monkeypatch):
+    """The evaluation of the end point may be cut short: W, its loss and gradient are those of the training."""
+    problem = js.Problem.from_labels(np.float32([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1])
+    whole = js.fit(problem)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    phases = []
+    monkeypatch.setattr(fit_module, "slope_at", interrupted)
+    cut = js.fit(problem, progress=lambda state: phases.append(state.phase))
+    assert phases[-1] == "end point" and set(phases[:-1]) == {"training"}
+    np.testing.assert_array_equal(cut.W, whole.W)
+    assert cut.status is whole.status and cut.steps == whole.steps
+    assert cut.loss == pytest.approx(whole.loss, rel=1e-6) and cut.gradient_norm < 1e-4
+    assert cut.q_estimate is None and not cut.converged and "Ctrl-C" in cut.reason
