@@ -20,6 +20,7 @@ CASES = (
     "entries",
     "hessian",
     "mnist",
+    "kernels",
     "newton",
     "training",
     "spectrum",

@@ -260,3 +260,10 @@ def place_rows(array: np.ndarray, X: Any) -> jax.Array:
     if len(X.sharding.device_set) == 1 and X.committed:
         return jax.device_put(array, X.sharding)
     return jnp.asarray(array)
+
+
+def place_whole(array: np.ndarray, X: Any) -> jax.Array:
+    """`array` on the devices of X, on each the whole of it."""
+    if isinstance(X, jax.Array) and isinstance(X.sharding, jax.sharding.NamedSharding):
+        return jax.device_put(array, jax.sharding.NamedSharding(X.sharding.mesh, jax.sharding.PartitionSpec()))
+    return place_rows(array, X)

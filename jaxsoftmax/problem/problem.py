@@ -12,7 +12,8 @@ from jaxsoftmax.problem import arrays as _arrays
 from jaxsoftmax.problem import exact_targets as _targets
 from jaxsoftmax.problem import labels as _labels
 from jaxsoftmax.problem.dump import problem_report, write_dump
-from jaxsoftmax.problem.fields import LEAVES, HostData, names_tuple, problem_fields, replaced_fields
+from jaxsoftmax.problem.fields import LEAVES, HostData, names_tuple, place_targets, problem_fields, replaced_fields
+from jaxsoftmax.problem.label_targets import given_targets, stored_targets
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import require_x64, show
 
@@ -23,8 +24,8 @@ class Problem:
     r"""A softmax regression problem (S1): minimise :math:`\sum_n s_n[\mathrm{lse}(Wx_n) - t_n^\top W x_n]` over W.
 
     The data are kept **as given** on the host (`problem.host`) and, in the compute dtype, on the device
-    (`X`, `T`, `sample_weight`, `regularizer`: the leaves of this pytree). Everything is validated here, once, and
-    nothing when JAX rebuilds the tree; a rebuilt problem has ``host``, ``classes`` and ``feature_names`` None, and
+    (`X`, `targets`, `sample_weight`, `regularizer`: the children of this pytree). Everything is validated here, once,
+    and nothing when JAX rebuilds the tree; a rebuilt problem has ``host``, ``classes`` and ``feature_names`` None, and
     none of these ever causes a retrace.
 
     Args:
@@ -45,7 +46,7 @@ class Problem:
 
     Attributes:
         X: (N, D) JAX array, the intercept column included.
-        T: (N, C) JAX array.
+        targets: what is stored of T: from labels, the labels (`LabelTargets`), else T itself.
         sample_weight: (N,) JAX array.
         regularizer: tuple of regularisers.
         intercept: whether the last column of X is the appended one (static).
@@ -74,7 +75,7 @@ class Problem:
     """
 
     X: Any
-    T: Any
+    targets: Any
     sample_weight: Any
     regularizer: Any
     intercept: bool
@@ -179,12 +180,20 @@ class Problem:
     @property
     def C(self) -> int:
         """Number of classes, absent ones included."""
-        return self.T.shape[1]
+        return self.targets.shape[1]
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(N, D, C)."""
         return self.N, self.D, self.C
+
+    @property
+    def T(self) -> Any:
+        """The targets, an (N, C) JAX array; from labels it is computed anew at each use and never stored.
+
+        To differentiate in the targets, replace them: ``problem.replace(T=problem.T)``.
+        """
+        return given_targets(self.targets)
 
     # ── derived problems ──
     def replace(self, **changes: Any) -> Problem:
@@ -224,7 +233,7 @@ class Problem:
         return _assemble(
             object.__new__(Problem),
             **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-            | {"T": _arrays.place_rows(targets.rounded(self.dtype), self.X)}
+            | {"targets": place_targets(stored_targets(targets, self.dtype), self.X)}
             | {"host": dataclasses.replace(host, targets=targets)},
         )
 
@@ -317,19 +326,19 @@ class Problem:
 
     # ── report ──
     def __repr__(self) -> str:
-        shapes = [getattr(leaf, "shape", None) for leaf in (self.X, self.T)]
+        shapes = [getattr(leaf, "shape", None) for leaf in (self.X, self.targets)]
         if any(shape is None or len(shape) != 2 for shape in shapes):
-            return f"Problem(X={show(self.X)}, T={show(self.T)}, intercept={self.intercept}, dtype={self.dtype})"
+            return f"Problem(X={show(self.X)}, T={show(self.targets)}, intercept={self.intercept}, dtype={self.dtype})"
         return problem_report(self)
 
     # ── pytree ──
     def tree_flatten(self):
-        """Leaves X, T, sample_weight, regularizer; static: intercept and dtype, nothing else."""
-        return tuple(getattr(self, name) for name in LEAVES), (self.intercept, str(self.dtype))
+        """Children X, targets, sample_weight, regularizer; static: intercept and dtype, nothing else."""
+        return tuple(getattr(self, field) for field in LEAVES.values()), (self.intercept, str(self.dtype))
 
     def tree_flatten_with_keys(self):
-        """The same with readable key paths: ``.X``, ``.regularizer[0].alpha``."""
-        children = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in LEAVES]
+        """The same with readable key paths: ``.X``, ``.T``, ``.regularizer[0].alpha``."""
+        children = [(jax.tree_util.GetAttrKey(name), getattr(self, field)) for name, field in LEAVES.items()]
         return children, (self.intercept, str(self.dtype))
 
     @classmethod
@@ -337,7 +346,7 @@ class Problem:
         """Rebuild without validation and without host data: leaves may be tracers or placeholders."""
         return _assemble(
             object.__new__(cls),
-            **dict(zip(LEAVES, children, strict=True)),
+            **dict(zip(LEAVES.values(), children, strict=True)),
             intercept=aux[0],
             dtype=np.dtype(aux[1]),
             host=None,

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.problem.arrays import float64_blocks, place_rows
+from jaxsoftmax.problem.label_targets import stored_targets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
 
@@ -151,10 +152,11 @@ def exactly_in_columns(problem: Problem, columns: Columns) -> Problem:
     """
     host = problem.host
     if host is None or host.regularizer is None:
-        parts = (problem.T, problem.sample_weight, problem.regularizer)
-        T, s, penalties = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float64), parts)
+        parts = (problem.sample_weight, problem.regularizer)
+        T = jax.tree.map(np.asarray, problem.targets.astype(np.float64))
+        s, penalties = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float64), parts)
     else:
-        T = problem.T if problem.dtype == np.float64 else host.targets.rounded(np.dtype(np.float64))
+        T = problem.targets if problem.dtype == np.float64 else stored_targets(host.targets, np.dtype(np.float64))
         s = np.ones(problem.N) if host.sample_weight is None else host.sample_weight.astype(np.float64)
         penalties = cast_strengths(host.regularizer, np.dtype(np.float64))
     leaves = jax.tree.map(jnp.asarray, (columns.matrix(problem, np.float64), T, s, penalties))
