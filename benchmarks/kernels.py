@@ -89,7 +89,10 @@ def _uint8(problem: js.Problem) -> js.Problem | None:
 def _measure(problem: js.Problem, repeats: int) -> dict[str, Any]:
     N, D, C = problem.shape
     rng = np.random.default_rng(1)
-    W, V = (jnp.asarray(0.05 * rng.standard_normal((C, D)), problem.dtype) for _ in range(2))
+    W, V = (
+        jnp.asarray(0.05 / float(jnp.abs(problem.X).max()) * rng.standard_normal((C, D)), problem.dtype)
+        for _ in range(2)
+    )
     X, T = jnp.asarray(np.asarray(problem.X)), jnp.asarray(np.asarray(problem.T))
     autodiff = jax.jit(jax.value_and_grad(optax_loss))
     autodiff_hvp = jax.jit(lambda W, X, T, V: jax.jvp(lambda w: jax.grad(optax_loss)(w, X, T), (W,), (V,))[1])
@@ -115,7 +118,7 @@ def _measure(problem: js.Problem, repeats: int) -> dict[str, Any]:
 
 
 def _limits(problem: js.Problem, W: Any, repeats: int) -> dict[str, float]:
-    """Minima in milliseconds: one read of X, the two products on all of X, and on one block as often as X has blocks."""
+    """Minima in ms: one read of X, the two products on all of X, and on one block as often as X has blocks."""
     N, D, C = problem.shape
     X = jnp.asarray(np.asarray(problem.X))
     rows = blocks._block_rows(N, (D + 4 * C) * X.dtype.itemsize, blocks._CPU_BLOCK_BYTES, None)
@@ -152,7 +155,7 @@ def _memory(problem: js.Problem) -> dict[str, float]:
     """Temporaries of the compiled value and gradient and H V, in numbers of N·C."""
     N, D, C = problem.shape
     W = jnp.zeros((C, D), problem.dtype)
-    of = {
+    of: dict[str, Any] = {
         "value_and_gradient": jax.jit(js.value_and_gradient).lower(W, problem),
         "hvp": jax.jit(js.hvp).lower(W, problem, W),
     }
@@ -162,7 +165,8 @@ def _memory(problem: js.Problem) -> dict[str, float]:
 
 def run(options: Any) -> dict[str, Any]:
     pixels, labels, source = data.mnist(options.mnist)
-    problem = js.Problem.from_labels(pixels, labels, dtype="float32")
+    # The pixels as bytes were read; stored in float32 as a user's are, in bytes as a variant.
+    problem = js.Problem.from_labels(np.rint(255 * pixels).astype(np.float32), labels)
     result: dict[str, Any] = {"data": source, "flags": os.environ.get(FLAGS, ""), "dtype": "float32", "shapes": {}}
     for name in ("MNIST", *SHAPES):
         if name != "MNIST":

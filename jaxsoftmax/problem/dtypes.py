@@ -48,6 +48,21 @@ def narrowed(problem: Problem) -> Problem:
     return _in_dtype(problem, "float32")
 
 
+def stored_eps(problem: Problem) -> float:
+    """How far a stored number may be from the one given, relatively: the larger eps of X and of the rest.
+
+    Integers are stored as they are.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.problem.dtypes import stored_eps
+        >>> stored_eps(js.Problem.from_labels(np.uint8([[1], [2]]), [0, 1], dtype="float32")) == 2.0**-23
+        True
+    """
+    floats = [dtype for dtype in (problem.X.dtype, problem.dtype) if jnp.issubdtype(dtype, jnp.floating)]
+    return max(float(jnp.finfo(dtype).eps) for dtype in floats)
+
+
 def _in_dtype(problem: Problem, dtype: str) -> Problem:
     def cast(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(dtype)), tree)

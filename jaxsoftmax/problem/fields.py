@@ -171,12 +171,13 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
     require_x64("problem", problem.dtype)
     new = {name: getattr(problem, field) for name, field in LEAVES.items()}
     for name in changes.keys() - {"regularizer"}:
-        dtype = new["X"].dtype if name == "X" else problem.dtype
+        dtype = new["X"].dtype if name == "X" and new["X"].dtype.kind != "u" else problem.dtype
         value = changes[name]
         if isinstance(value, LabelTargets) and name == "T":
             new[name] = value
             continue
-        if isinstance(value, jax.Array) and value.dtype not in (dtype, problem.dtype):
+        allowed = (dtype, problem.dtype, new[name].dtype) if name == "X" else (dtype,)
+        if isinstance(value, jax.Array) and value.dtype not in allowed:
             raise _other_dtype(name, value, dtype)
         new[name] = value if isinstance(value, jax.Array) else jnp.asarray(value, dtype=dtype)
     host = problem.host if changes.keys() <= {"regularizer"} else None
@@ -196,4 +197,18 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
         "host": host,
         "classes": problem.classes if T.shape[1] == problem.C else None,
         "feature_names": problem.feature_names if X.shape[1] == problem.D else None,
+    }
+
+
+def smoothed_fields(problem: Any, host: HostData, eps: Any) -> dict[str, Any]:
+    """Every field of `problem` with its targets smoothed by eps.
+
+    Raises:
+        TypeError, ValueError: as `Problem.smoothed` documents.
+    """
+    require_x64("problem", problem.dtype)
+    targets = host.targets.smoothed(_targets.exact_smoothing(eps, "eps"))
+    return {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)} | {
+        "targets": place_targets(stored_targets(targets, problem.dtype), problem.X),
+        "host": dataclasses.replace(host, targets=targets),
     }

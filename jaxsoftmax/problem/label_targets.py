@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.support.validation import is_traced
+
 Array = jax.Array
 
 
@@ -78,7 +80,7 @@ def given_targets(targets: Any) -> Array:
         return targets
     sharding = getattr(targets.codes, "sharding", None)
     T = _dense(targets)
-    if isinstance(targets.codes, jax.core.Tracer) or not isinstance(sharding, jax.sharding.NamedSharding):
+    if is_traced(targets.codes) or not isinstance(sharding, jax.sharding.NamedSharding):
         return T
     rows = sharding.spec[0] if len(sharding.spec) else None
     return jax.device_put(T, jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec(rows, None)))

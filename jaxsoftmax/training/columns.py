@@ -141,7 +141,7 @@ def in_columns(problem: Problem, columns: Columns) -> Problem:
     """The problem in these columns, in its own dtypes; `problem` itself where they are those given."""
     if columns.as_given:
         return problem
-    X = columns.matrix(problem, problem.X.dtype)
+    X = columns.matrix(problem, problem.X.dtype if jnp.issubdtype(problem.X.dtype, jnp.floating) else problem.dtype)
     return problem.replace(X=place_rows(X, problem.X))
 
 
