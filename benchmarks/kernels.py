@@ -61,6 +61,7 @@ VARIANTS: dict[str, tuple[Change, ...]] = {
         (fused, "_CLASSES_FIRST", 1 << 60),
     ),
     "classes last": ((fused, "_CLASSES_FIRST", 0),),
+    "in use, once more": (),  # how far equal code comes apart
 }
 
 

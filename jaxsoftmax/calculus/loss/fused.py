@@ -35,7 +35,7 @@ Array = jax.Array
 # A block of up to this many classes is held as (C, rows), so that the softmax of many rows is one vectorised sweep.
 _CLASSES_FIRST = 32
 # On CPU a product (rows, D)·(D, C) is the faster form from this D on, ...
-_WIDE = 64
+_WIDE = 128
 # ... with the columns of a weight matrix of 4 to 16 classes padded to whole vectors of this many bytes.
 _VECTOR_BYTES = 32
 _PADDED = range(4, 16)
