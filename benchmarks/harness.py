@@ -21,6 +21,7 @@ CASES = (
     "loss",
     "hessian",
     "mnist",
+    "kernels",
     "newton",
     "solver",
     "training",

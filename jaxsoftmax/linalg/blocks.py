@@ -23,9 +23,12 @@ from jaxsoftmax.support.validation import is_traced
 
 Array = jax.Array
 
-# A block of this many bytes of X fits the second-level cache of a core; on accelerators launches are what to save.
-_BLOCK_BYTES = {"cpu": 3 << 20}
+# A block of X with what is computed from it stays in a cache up to this many bytes (`benchmarks/kernels.py`); on
+# accelerators launches are what to save.
+_CPU_BLOCK_BYTES = 2 << 20
 _ACCELERATOR_BLOCK_BYTES = 256 << 20
+# Arrays as large as the logits that a block computes and keeps at one time.
+_LOGITS_KEPT = 4
 
 
 class Placement(NamedTuple):
@@ -35,27 +38,30 @@ class Placement(NamedTuple):
     block_bytes: int
     mesh: Any = None
     axes: Any = None
+    cpu: bool = True
 
 
 def placement(problem: Problem) -> Placement:
     """Where the rows of `problem.X` live; decided outside jit, where a concrete array shows its sharding."""
     X = problem.X
+    cpu = _on_cpu(X)
+    make = partial(Placement, block_bytes=_CPU_BLOCK_BYTES if cpu else _ACCELERATOR_BLOCK_BYTES, cpu=cpu)
     explicit = explicit_sharding(X)
     if explicit is not None:
         rows, columns = spec_entries(explicit)
         if rows is None or columns is not None:
-            return Placement(columns is None and explicit.mesh.size == 1, _block_bytes(X))
-        return Placement(True, _block_bytes(X), explicit.mesh, rows)
+            return make(columns is None and explicit.mesh.size == 1)
+        return make(True, mesh=explicit.mesh, axes=rows)
     if is_traced(X):
-        return Placement(jax.device_count() == 1, _block_bytes(X))
+        return make(jax.device_count() == 1)
     sharding = X.sharding
     if len(sharding.device_set) == 1:
-        return Placement(True, _block_bytes(X))
+        return make(True)
     if isinstance(sharding, NamedSharding):
         rows, columns = spec_entries(sharding)
         if rows is not None and columns is None:
-            return Placement(True, _block_bytes(X), sharding.mesh, rows)
-    return Placement(False, _block_bytes(X))
+            return make(True, mesh=sharding.mesh, axes=rows)
+    return make(False)
 
 
 def whole_columns(X: Array, where: Placement) -> tuple[Array, Placement]:
@@ -65,20 +71,17 @@ def whole_columns(X: Array, where: Placement) -> tuple[Array, Placement]:
     if explicit is None or columns is None:
         return X, where
     X = jax.sharding.reshard(X, NamedSharding(explicit.mesh, P(rows, None)))
-    return X, Placement(True, where.block_bytes, None if rows is None else explicit.mesh, rows)
+    return X, where._replace(blocks=True, mesh=None if rows is None else explicit.mesh, axes=rows)
 
 
-def _block_bytes(X: Array) -> int:
-    if is_traced(X):
-        platform = jax.default_backend()
-    else:
-        platform = next(iter(X.devices())).platform
-    return _BLOCK_BYTES.get(platform, _ACCELERATOR_BLOCK_BYTES)
+def _on_cpu(X: Array) -> bool:
+    platform = jax.default_backend() if is_traced(X) else next(iter(X.devices())).platform
+    return platform == "cpu"
 
 
-def _block_rows(n: int, d: int, itemsize: int, block_bytes: int, limit: int | None) -> int:
+def _block_rows(n: int, row_bytes: int, block_bytes: int, limit: int | None) -> int:
     """Rows a block: near the byte target, a divisor of n when one is close (no remainder block to compile)."""
-    target = max(64, block_bytes // max(1, d * itemsize))
+    target = max(64, block_bytes // max(1, row_bytes))
     target = min(n, target if limit is None else min(target, limit))
     for rows in range(target, max(1, int(0.7 * target)), -1):
         if n % rows == 0:
@@ -106,21 +109,24 @@ def _over_blocks(block: Any, init: Any, rows: int, arrays: tuple[Array, ...]) ->
 def sum_blocks(
     where: Placement,
     block: Callable[..., Any],
-    replicated: tuple[Array, ...],
+    replicated: tuple[Any, ...],
     rows: tuple[Array, ...],
     out: Any,
+    *,
+    logits: int = 0,
     rows_limit: int | None = None,
 ) -> Any:
     """block(*replicated, *row blocks) summed over blocks and shards.
 
-    `rows` are arrays with one entry a sample, X first; `out` gives shapes and dtypes of the sum; `rows_limit` caps the
-    rows of a block for callers whose intermediates are wider than X.
+    `rows` are arrays with one entry a sample, X first; `out` gives shapes and dtypes of the sum; `logits` is how many
+    logits of a sample a block computes; `rows_limit` caps the rows of a block for callers that compute other things.
     """
+    itemsize = jnp.dtype(jax.tree.leaves(out)[0].dtype).itemsize
 
     def local(*args: Array) -> Any:
         fixed, arrays = args[: len(replicated)], args[len(replicated) :]
         n, d = arrays[0].shape
-        size = _block_rows(n, d, arrays[0].dtype.itemsize, where.block_bytes, rows_limit)
+        size = _block_rows(n, (d + _LOGITS_KEPT * logits) * itemsize, where.block_bytes, rows_limit)
         zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), out)
         if where.axes is not None:
             zero = jax.tree.map(lambda a: jax.lax.pcast(a, where.axes, to="varying"), zero)

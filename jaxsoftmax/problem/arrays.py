@@ -19,6 +19,7 @@ from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import X64_REMEDY, is_traced, kind_of, show, x64_is_on
 
 BFLOAT16 = np.dtype(jnp.bfloat16)
+BYTES = np.dtype(np.uint8)  # kept on the device as they are
 _BLOCK = 2**20  # entries of X widened at a time
 _LARGEST = 2**53  # every integer up to here is a double
 
@@ -218,6 +219,8 @@ def choose_dtypes(X: Any, host: np.ndarray, dtype: Any) -> tuple[np.dtype, np.dt
             storage = BFLOAT16  # a device array is kept as it is
     if storage == np.float64 and not x64_is_on():
         raise WrongValue("dtype", "got float64, but x64 is off", f"{X64_REMEDY}, or choose 'float32'")
+    if given == BYTES and storage != BFLOAT16:
+        return storage, BYTES, why
     if is_jax and given != storage:
         also = f"; to keep float64, {X64_REMEDY}" if given == np.float64 and not x64_is_on() else ""
         given = f"got {kind_of(X)}, but the compute dtype is {storage} ({why})"
@@ -265,3 +268,10 @@ def place_rows(array: np.ndarray, X: Any) -> jax.Array:
     if len(X.sharding.device_set) == 1 and X.committed:
         return jax.device_put(array, X.sharding)
     return jnp.asarray(array)
+
+
+def place_whole(array: np.ndarray, X: Any) -> jax.Array:
+    """`array` on the devices of X, on each the whole of it."""
+    if isinstance(X, jax.Array) and isinstance(X.sharding, jax.sharding.NamedSharding):
+        return jax.device_put(array, jax.sharding.NamedSharding(X.sharding.mesh, jax.sharding.PartitionSpec()))
+    return place_rows(array, X)

@@ -5,10 +5,13 @@ Guarded by `tests/training/loop/test_run.py`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.problem.label_targets import LabelTargets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.validation import require_x64
 
@@ -30,9 +33,7 @@ def widened(problem: Problem) -> Problem:
         float64
     """
     require_x64("widened", np.float64)
-    parts = (problem.X, problem.T, problem.sample_weight, problem.regularizer)
-    wide = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(np.float64)), parts)
-    return Problem.tree_unflatten((problem.intercept, "float64"), wide)
+    return _in_dtype(problem, "float64")
 
 
 def narrowed(problem: Problem) -> Problem:
@@ -44,6 +45,32 @@ def narrowed(problem: Problem) -> Problem:
         >>> print(narrowed(js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])).dtype)
         float32
     """
-    parts = (problem.X, problem.T, problem.sample_weight, problem.regularizer)
-    narrow = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(np.float32)), parts)
-    return Problem.tree_unflatten((problem.intercept, "float32"), narrow)
+    return _in_dtype(problem, "float32")
+
+
+def stored_eps(problem: Problem) -> float:
+    """How far a stored number may be from the one given, relatively: the larger eps of X and of the rest.
+
+    Integers are stored as they are.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> from jaxsoftmax.problem.dtypes import stored_eps
+        >>> stored_eps(js.Problem.from_labels(np.uint8([[1], [2]]), [0, 1], dtype="float32")) == 2.0**-23
+        True
+    """
+    floats = [dtype for dtype in (problem.X.dtype, problem.dtype) if jnp.issubdtype(dtype, jnp.floating)]
+    return max(float(jnp.finfo(dtype).eps) for dtype in floats)
+
+
+def _in_dtype(problem: Problem, dtype: str) -> Problem:
+    def cast(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(dtype)), tree)
+
+    targets = problem.targets
+    if isinstance(targets, LabelTargets):
+        targets = LabelTargets(jnp.asarray(np.asarray(targets.codes)), cast(targets.values), targets.C)
+    else:
+        targets = cast(targets)
+    parts = (cast(problem.X), targets, cast(problem.sample_weight), cast(problem.regularizer))
+    return Problem.tree_unflatten((problem.intercept, dtype), parts)

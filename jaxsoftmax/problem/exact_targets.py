@@ -100,16 +100,17 @@ class ExactTargets:
             numerators = numerators.astype(np.int64)
         return numerators, [total // factor for total, factor in zip(denominators, common, strict=True)]
 
+    def label_values(self, dtype: np.dtype) -> np.ndarray:
+        """The entries of a row of smoothed labels, (2,): of the classes that are not its label's, and of that one."""
+        low = self.label_smoothing / self.C
+        exact = (low, 1 - self.label_smoothing + low)
+        numerators = np.array([t.numerator for t in exact], dtype=object)
+        return round_ratio(numerators, np.array([t.denominator for t in exact], dtype=object), dtype)
+
     def rounded(self, dtype: np.dtype) -> np.ndarray:
         """The targets as an (N, C) float array of `dtype`, each entry correctly rounded from the exact rational."""
         if self.codes is not None:
-            low = self.label_smoothing / self.C
-            exact = (low, 1 - self.label_smoothing + low)
-            values = round_ratio(
-                np.array([t.numerator for t in exact], dtype=object),
-                np.array([t.denominator for t in exact], dtype=object),
-                dtype,
-            )
+            values = self.label_values(dtype)
             T = np.full((len(self.codes), self.C), values[0], dtype=dtype)
             T[np.arange(len(self.codes)), self.codes] = values[1]
             return T

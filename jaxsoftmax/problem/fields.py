@@ -14,12 +14,14 @@ import numpy as np
 
 from jaxsoftmax.problem import arrays as _arrays
 from jaxsoftmax.problem import exact_targets as _targets
+from jaxsoftmax.problem.label_targets import LabelTargets, stored_targets
 from jaxsoftmax.problem.regularizers import as_regularizers, cast_strengths
 from jaxsoftmax.problem.rounded_columns import warn_of_rounded_columns
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import flag, is_traced, kind_of, require_x64, show, warn_if_miscompiling
 
-LEAVES = ("X", "T", "sample_weight", "regularizer")
+LEAVES = {"X": "X", "T": "targets", "sample_weight": "sample_weight", "regularizer": "regularizer"}
+"""The children of the pytree by the names that users give, and the fields that hold them."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,6 +91,13 @@ def _weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | 
     return host, given if isinstance(given, jax.Array) else _arrays.place_rows(array, X)
 
 
+def place_targets(stored: Any, X: Any) -> Any:
+    """Stored targets on the devices of X, a row where X has the sample's."""
+    if not isinstance(stored, LabelTargets):
+        return _arrays.place_rows(stored, X)
+    return LabelTargets(_arrays.place_rows(stored.codes, X), _arrays.place_whole(stored.values, X), stored.C)
+
+
 def problem_fields(
     X: Any,
     T: Any,
@@ -124,13 +133,13 @@ def problem_fields(
     _arrays.require_finite(host_X, "X", columns=columns)
     compute, storage, why = _arrays.choose_dtypes(X, host_X, dtype)
     device_X = _arrays.device_matrix(X, host_X, storage, intercept)
-    device_T = targets.rounded(compute)
     if isinstance(T, jax.Array):
         if T.dtype != compute:
             raise _other_dtype("T", T, compute)
-        device_T = T if (np.asarray(T) == device_T).all() else jax.device_put(device_T, T.sharding)
+        rounded = targets.rounded(compute)
+        device_T = T if (np.asarray(T) == rounded).all() else jax.device_put(rounded, T.sharding)
     else:
-        device_T = _arrays.place_rows(device_T, X)
+        device_T = place_targets(targets.rounded(compute) if T is not None else stored_targets(targets, compute), X)
     host_s, device_s = _weights(sample_weight, N, compute, X)
     cast, given_strengths = strengths(regularizer, compute)
     names = columns if feature_names is None else names_tuple(feature_names, given_D, "feature_names", "column of X")
@@ -139,7 +148,7 @@ def problem_fields(
         names = tuple(map(str, names)) + (("intercept",) if intercept else ())
     return {
         "X": device_X,
-        "T": device_T,
+        "targets": device_T,
         "sample_weight": device_s,
         "regularizer": cast,
         "intercept": intercept,
@@ -156,15 +165,19 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: as `Problem.replace` documents.
     """
-    unknown = sorted(set(changes) - set(LEAVES))
+    unknown = sorted(set(changes) - LEAVES.keys())
     if unknown:
         raise WrongType("replace", f"got {unknown[0]}=...", f"give some of {', '.join(LEAVES)}, or build a new Problem")
     require_x64("problem", problem.dtype)
-    new = {name: getattr(problem, name) for name in LEAVES}
+    new = {name: getattr(problem, field) for name, field in LEAVES.items()}
     for name in changes.keys() - {"regularizer"}:
-        dtype = new["X"].dtype if name == "X" else problem.dtype
+        dtype = new["X"].dtype if name == "X" and new["X"].dtype.kind != "u" else problem.dtype
         value = changes[name]
-        if isinstance(value, jax.Array) and value.dtype not in (dtype, problem.dtype):
+        if isinstance(value, LabelTargets) and name == "T":
+            new[name] = value
+            continue
+        allowed = (dtype, problem.dtype, new[name].dtype) if name == "X" else (dtype,)
+        if isinstance(value, jax.Array) and value.dtype not in allowed:
             raise _other_dtype(name, value, dtype)
         new[name] = value if isinstance(value, jax.Array) else jnp.asarray(value, dtype=dtype)
     host = problem.host if changes.keys() <= {"regularizer"} else None
@@ -172,16 +185,30 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
         new["regularizer"], given = strengths(changes["regularizer"], problem.dtype)
         host = None if host is None else dataclasses.replace(host, regularizer=given)
     X, T, s = new["X"], new["T"], new["sample_weight"]
-    if X.ndim != 2 or T.ndim != 2 or s.shape != X.shape[:1] or T.shape[0] != X.shape[0]:
+    if X.ndim != 2 or len(T.shape) != 2 or s.shape != X.shape[:1] or T.shape[0] != X.shape[0]:
         raise WrongValue(
             "replace",
             f"X {X.shape}, T {T.shape} and sample_weight {s.shape} do not fit together",
             "give (N, D), with the intercept column if there is one, (N, C) and (N,) with one N",
         )
-    return new | {
+    return {LEAVES[name]: value for name, value in new.items()} | {
         "intercept": problem.intercept,
         "dtype": problem.dtype,
         "host": host,
         "classes": problem.classes if T.shape[1] == problem.C else None,
         "feature_names": problem.feature_names if X.shape[1] == problem.D else None,
+    }
+
+
+def smoothed_fields(problem: Any, host: HostData, eps: Any) -> dict[str, Any]:
+    """Every field of `problem` with its targets smoothed by eps.
+
+    Raises:
+        TypeError, ValueError: as `Problem.smoothed` documents.
+    """
+    require_x64("problem", problem.dtype)
+    targets = host.targets.smoothed(_targets.exact_smoothing(eps, "eps"))
+    return {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)} | {
+        "targets": place_targets(stored_targets(targets, problem.dtype), problem.X),
+        "host": dataclasses.replace(host, targets=targets),
     }

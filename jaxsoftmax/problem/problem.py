@@ -12,9 +12,10 @@ from jaxsoftmax.problem import arrays as _arrays
 from jaxsoftmax.problem import exact_targets as _targets
 from jaxsoftmax.problem import labels as _labels
 from jaxsoftmax.problem.dump import problem_report, write_dump
-from jaxsoftmax.problem.fields import LEAVES, HostData, names_tuple, problem_fields, replaced_fields
+from jaxsoftmax.problem.fields import LEAVES, HostData, names_tuple, problem_fields, replaced_fields, smoothed_fields
+from jaxsoftmax.problem.label_targets import given_targets
 from jaxsoftmax.support.errors import WrongValue
-from jaxsoftmax.support.validation import require_x64, show
+from jaxsoftmax.support.validation import show
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -23,8 +24,8 @@ class Problem:
     r"""A softmax regression problem (S1): minimise :math:`\sum_n s_n[\mathrm{lse}(Wx_n) - t_n^\top W x_n]` over W.
 
     The data are kept **as given** on the host (`problem.host`) and, in the compute dtype, on the device
-    (`X`, `T`, `sample_weight`, `regularizer`: the leaves of this pytree). Everything is validated here, once, and
-    nothing when JAX rebuilds the tree; a rebuilt problem has ``host``, ``classes`` and ``feature_names`` None, and
+    (`X`, `targets`, `sample_weight`, `regularizer`: the children of this pytree). Everything is validated here, once,
+    and nothing when JAX rebuilds the tree; a rebuilt problem has ``host``, ``classes`` and ``feature_names`` None, and
     none of these ever causes a retrace.
 
     Args:
@@ -38,14 +39,15 @@ class Problem:
         regularizer: `L2`, `LogCosh`, `SelfRegularizer`, their sum, or a tuple of them; None for none.
             Strengths are cast to the compute dtype.
         dtype: compute dtype, "float32" or "float64", or "bfloat16" (X in bfloat16, everything else float32).
-            Default: float64 if X is float64 or integer and x64 is on, else float32; bfloat16 X stays bfloat16.
+            Default: float64 if X is float64 or integer and x64 is on, else float32. X in bfloat16 or uint8 stays so
+            and is widened some rows at a time.
             A JAX array must have its dtype already and keeps its sharding; the rest is placed as X's rows are.
         feature_names: a name for each column of the X given; default: a frame's column names.
         classes: a name for each column of T; default: a frame's column names.
 
     Attributes:
-        X: (N, D) JAX array, the intercept column included.
-        T: (N, C) JAX array.
+        X: (N, D) JAX array, the intercept column included; in the compute dtype, or narrower (bfloat16, uint8).
+        targets: what is stored of T: from labels, the labels (`LabelTargets`), else T itself.
         sample_weight: (N,) JAX array.
         regularizer: tuple of regularisers.
         intercept: whether the last column of X is the appended one (static).
@@ -60,7 +62,7 @@ class Problem:
             all-zero weights, integers that no double holds, numbers beyond the compute dtype, float64 while x64 is off.
 
     Example:
-        >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+        >>> import jaxsoftmax as js, numpy as np
         >>> X = np.array([[0.0, 1.0], [1.0, 0.5], [2.0, -1.0]])
         >>> problem = js.Problem(X, [[0.5, 0.5], [0.9, 0.1], [0.0, 1.0]], regularizer=js.L2(0.1))
         >>> problem.shape
@@ -74,7 +76,7 @@ class Problem:
     """
 
     X: Any
-    T: Any
+    targets: Any
     sample_weight: Any
     regularizer: Any
     intercept: bool
@@ -149,7 +151,7 @@ class Problem:
                 64 bits, not among `classes`, or all the same.
 
         Example:
-            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> import jaxsoftmax as js
             >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0]], ["a", "b", "a"], label_smoothing=0.01)
             >>> problem.T
             Array([[0.995, 0.005],
@@ -179,12 +181,20 @@ class Problem:
     @property
     def C(self) -> int:
         """Number of classes, absent ones included."""
-        return self.T.shape[1]
+        return self.targets.shape[1]
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(N, D, C)."""
         return self.N, self.D, self.C
+
+    @property
+    def T(self) -> Any:
+        """The targets, an (N, C) JAX array; from labels it is computed anew at each use and never stored.
+
+        To differentiate in the targets, replace them: ``problem.replace(T=problem.T)``.
+        """
+        return given_targets(self.targets)
 
     # ── derived problems ──
     def replace(self, **changes: Any) -> Problem:
@@ -199,7 +209,7 @@ class Problem:
             ValueError: shapes that do not fit together.
 
         Example:
-            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> import jaxsoftmax as js, numpy as np
             >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])
             >>> problem.replace(sample_weight=np.array([1.0, 0.0, 2.0])).sample_weight
             Array([1., 0., 2.], dtype=float32)
@@ -213,20 +223,12 @@ class Problem:
             TypeError, ValueError: eps is no number in [0, 1], or the host data were dropped by JAX.
 
         Example:
-            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> import jaxsoftmax as js
             >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0])
             >>> problem.smoothed("0.1").exact_targets()[1][0]
             20
         """
-        host = self._need_host("smoothed")
-        require_x64("problem", self.dtype)
-        targets = host.targets.smoothed(_targets.exact_smoothing(eps, "eps"))
-        return _assemble(
-            object.__new__(Problem),
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-            | {"T": _arrays.place_rows(targets.rounded(self.dtype), self.X)}
-            | {"host": dataclasses.replace(host, targets=targets)},
-        )
+        return _assemble(object.__new__(Problem), **smoothed_fields(self, self._need_host("smoothed"), eps))
 
     def astype(self, dtype: Any) -> Problem:
         """The same data in another compute dtype; the data as given, and so every exact verdict, are unchanged.
@@ -235,7 +237,7 @@ class Problem:
             TypeError, ValueError: as for `Problem`; the host data were dropped by JAX, or a strength was traced.
 
         Example:
-            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> import jaxsoftmax as js, jax, numpy as np
             >>> problem = js.Problem.from_labels(np.float64([[0.1], [1.0]]), [0, 1], dtype="float32")
             >>> with jax.enable_x64(True):
             ...     problem.astype("float64").X.dtype
@@ -256,7 +258,7 @@ class Problem:
             ValueError: the host data were dropped by JAX.
 
         Example:
-            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
+            >>> import jaxsoftmax as js
             >>> problem = js.Problem([[1.0], [2.0]], [[0.25, 0.75], [1.0, 0.0]])
             >>> problem.exact_targets()[1]
             [4, 1]
@@ -295,7 +297,7 @@ class Problem:
             ValueError: the host data were dropped by JAX, or the folder does not exist.
 
         Example:
-            >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np, pathlib, tempfile
+            >>> import jaxsoftmax as js, pathlib, tempfile
             >>> path = pathlib.Path(tempfile.mkdtemp()) / "problem.txt"
             >>> js.Problem([[3], [4]], [[1, 0], [0, 1]]).dump(path)
             >>> path.read_text().splitlines()[6:8]
@@ -317,19 +319,19 @@ class Problem:
 
     # ── report ──
     def __repr__(self) -> str:
-        shapes = [getattr(leaf, "shape", None) for leaf in (self.X, self.T)]
+        shapes = [getattr(leaf, "shape", None) for leaf in (self.X, self.targets)]
         if any(shape is None or len(shape) != 2 for shape in shapes):
-            return f"Problem(X={show(self.X)}, T={show(self.T)}, intercept={self.intercept}, dtype={self.dtype})"
+            return f"Problem(X={show(self.X)}, T={show(self.targets)}, intercept={self.intercept}, dtype={self.dtype})"
         return problem_report(self)
 
     # ── pytree ──
     def tree_flatten(self):
-        """Leaves X, T, sample_weight, regularizer; static: intercept and dtype, nothing else."""
-        return tuple(getattr(self, name) for name in LEAVES), (self.intercept, str(self.dtype))
+        """Children X, targets, sample_weight, regularizer; static: intercept and dtype, nothing else."""
+        return tuple(getattr(self, field) for field in LEAVES.values()), (self.intercept, str(self.dtype))
 
     def tree_flatten_with_keys(self):
-        """The same with readable key paths: ``.X``, ``.regularizer[0].alpha``."""
-        children = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in LEAVES]
+        """The same with readable key paths: ``.X``, ``.T``, ``.regularizer[0].alpha``."""
+        children = [(jax.tree_util.GetAttrKey(name), getattr(self, field)) for name, field in LEAVES.items()]
         return children, (self.intercept, str(self.dtype))
 
     @classmethod
@@ -337,7 +339,7 @@ class Problem:
         """Rebuild without validation and without host data: leaves may be tracers or placeholders."""
         return _assemble(
             object.__new__(cls),
-            **dict(zip(LEAVES, children, strict=True)),
+            **dict(zip(LEAVES.values(), children, strict=True)),
             intercept=aux[0],
             dtype=np.dtype(aux[1]),
             host=None,

@@ -13,6 +13,7 @@ Guarded by `tests/training/test_columns.py`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ import numpy as np
 from jaxsoftmax.calculus.loss.moments import Rows
 from jaxsoftmax.calculus.loss.null_space import row_space, same_row_space
 from jaxsoftmax.problem.arrays import block_rows, float64_blocks, place_rows
+from jaxsoftmax.problem.label_targets import LabelTargets, stored_targets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
 
@@ -151,7 +153,7 @@ def in_columns(problem: Problem, columns: Columns) -> Problem:
     """The problem in these columns, in its own dtypes; `problem` itself where they are those given."""
     if columns.as_given:
         return problem
-    X = columns.matrix(problem, problem.X.dtype)
+    X = columns.matrix(problem, problem.X.dtype if jnp.issubdtype(problem.X.dtype, jnp.floating) else problem.dtype)
     return problem.replace(X=place_rows(X, problem.X))
 
 
@@ -186,9 +188,8 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
 
     def more() -> Iterator[Problem]:
         for rows, block in blocks():
-            short = many - len(block)  # filled up with samples of weight 0, so that all compile alike
-            parts = (np.pad(part, [(0, short)] + [(0, 0)] * (part.ndim - 1)) for part in (block, T[rows], s[rows]))
-            yield Problem.tree_unflatten((problem.intercept, "float64"), (*map(jnp.asarray, parts), ()))
+            leaves = _filled((block, T[rows], s[rows]), many - len(block))
+            yield Problem.tree_unflatten((problem.intercept, "float64"), (*jax.tree.map(jnp.asarray, leaves), ()))
 
     nothing = (np.zeros((1, problem.D)), np.full((1, problem.C), 1 / problem.C), np.zeros(1))
     frame = Problem.tree_unflatten(
@@ -202,15 +203,28 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
     return ExactData(frame, more)
 
 
-def _exact_targets(problem: Problem) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Targets, weights and penalties as given, in float64; the stored numbers where JAX has rebuilt the problem."""
+def _filled(parts: tuple[np.ndarray, Any, np.ndarray], short: int) -> tuple[np.ndarray, Any, np.ndarray]:
+    """Rows, stored targets and weights with so many samples of weight 0 more, so that all blocks compile alike."""
+
+    def filled(part: np.ndarray) -> np.ndarray:
+        return np.pad(part, [(0, short)] + [(0, 0)] * (part.ndim - 1))
+
+    X, T, s = parts
+    if isinstance(T, LabelTargets):
+        return filled(X), dataclasses.replace(T, codes=filled(T.codes)), filled(s)
+    return filled(X), filled(T), filled(s)
+
+
+def _exact_targets(problem: Problem) -> tuple[Any, np.ndarray, Any]:
+    """Stored targets, weights and penalties as given, in float64; the stored numbers where JAX has rebuilt the problem."""
     host = problem.host
     if host is None or host.regularizer is None:
-        parts = (problem.T, problem.sample_weight, problem.regularizer)
-        return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float64), parts)
-    T = problem.T if problem.dtype == np.float64 else host.targets.rounded(np.dtype(np.float64))
+        T = jax.tree.map(np.asarray, problem.targets.astype(np.float64))
+        s, penalties = (problem.sample_weight, problem.regularizer)
+        return T, *jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float64), (s, penalties))
+    T = problem.targets if problem.dtype == np.float64 else stored_targets(host.targets, np.dtype(np.float64))
     s = np.ones(problem.N) if host.sample_weight is None else host.sample_weight.astype(np.float64)
-    return np.asarray(T), s, cast_strengths(host.regularizer, np.dtype(np.float64))
+    return jax.tree.map(np.asarray, T), s, cast_strengths(host.regularizer, np.dtype(np.float64))
 
 
 def exactly_in_columns(problem: Problem, columns: Columns) -> Problem:

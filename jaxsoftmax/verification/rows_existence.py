@@ -7,11 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.loss.derivatives import gradient
 from jaxsoftmax.evidence.crosscheck.tolerances import gradient_tolerance
+from jaxsoftmax.problem.dtypes import stored_eps
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.proof.existence.decide import decide_existence
@@ -111,7 +111,7 @@ def _recession(problem: Problem, V: np.ndarray) -> tuple[float, float]:
     X, s = columns(problem)
     Z, T = X @ V.T, np.asarray(problem.T, np.float64)
     size = (np.abs(X) @ np.abs(V).T).max(axis=1)
-    u, e = 2.0**-53, float(max(jnp.finfo(problem.X.dtype).eps, jnp.finfo(problem.T.dtype).eps))
+    u, e = 2.0**-53, stored_eps(problem)
     allowed = (4 * ((problem.D + 2) * u + e / 2) + (problem.C + 3) * u + e) * size
     slope = Z.max(axis=1) - np.sum(T * Z, axis=1)
     return float(s @ slope), float(s @ allowed) * (1 + 2 * problem.N * u)

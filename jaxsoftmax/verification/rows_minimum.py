@@ -6,12 +6,12 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.certification import certify
 from jaxsoftmax.evidence.crosscheck.tolerances import loss_tolerance
 from jaxsoftmax.evidence.spectrum.report import ConvexityReport
+from jaxsoftmax.problem.dtypes import stored_eps
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
@@ -113,7 +113,7 @@ def _loss_rounding(problem: Problem, result: Fit) -> float:
     """
     X, s = columns(problem)
     W = np.asarray(result.W, np.float64)
-    e = float(max(jnp.finfo(problem.X.dtype).eps, jnp.finfo(problem.T.dtype).eps))
+    e = stored_eps(problem)
     size = (np.abs(X) @ np.abs(W).T).max(axis=1)
     return float(loss_tolerance(W, problem)) + 2 * e * (3 * float(s @ size) + abs(float(result.loss)))
 

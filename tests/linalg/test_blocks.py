@@ -32,10 +32,10 @@ def setup():
 
 def test_rows_are_split_into_the_blocks_that_this_file_is_about():
     """The sizes above really exercise the loop and the remainder; a close divisor is preferred to a remainder."""
-    assert blocks._block_rows(N, D, 8, SMALL.block_bytes, None) == 64
-    assert blocks._block_rows(200, D, 8, 1, None) == 50
-    assert blocks._block_rows(131, D, 8, 1 << 30, None) == 131
-    assert blocks._block_rows(131, D, 8, 1 << 30, 100) == 100
+    assert blocks._block_rows(N, 8 * D, SMALL.block_bytes, None) == 64
+    assert blocks._block_rows(200, 8 * D, 1, None) == 50
+    assert blocks._block_rows(131, 8 * D, 1 << 30, None) == 131
+    assert blocks._block_rows(131, 8 * D, 1 << 30, 100) == 100
     seen = []
     total = blocks.sum_blocks(
         SMALL, lambda x: seen.append(x.shape) or jnp.sum(x, axis=0), (), (jnp.ones((N, D)),), jnp.zeros(D)

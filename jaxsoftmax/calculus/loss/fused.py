@@ -1,7 +1,8 @@
 """The fused path: value and gradient (S1, S2) and Hessian-vector product (S4) that read X once.
 
 Both need two products with X. Over blocks of rows that stay in cache (blocks.py) the second product finds X already
-there. A block is held as (C, rows), so that the softmax of many rows is one vectorised sweep.
+there. X may be stored in a narrower dtype, and targets as labels: both are widened a block at a time. What is fastest
+for which shape was measured (`benchmarks/kernels.py`).
 
 Guarded by `tests/linalg/test_blocks.py`.
 """
@@ -25,62 +26,105 @@ from jaxsoftmax.linalg.stable_softmax import (
     terms_residual,
     weighted_neg_log,
 )
+from jaxsoftmax.problem.label_targets import LabelTargets, dense_targets
 from jaxsoftmax.problem.problem import Problem
 
 Array = jax.Array
 
 
-def _class_logits(W: Array, X: Array) -> Array:
-    """W Xᵀ, (C, rows)."""
-    return jnp.einsum("cd,nd->cn", W, X.astype(W.dtype), precision=PRECISION)
+# A block of up to this many classes is held as (C, rows), so that the softmax of many rows is one vectorised sweep.
+_CLASSES_FIRST = 32
+# On CPU a product (rows, D)·(D, C) is the faster form from this D on, ...
+_WIDE = 128
+# ... with the columns of a weight matrix of 4 to 16 classes padded to whole vectors of this many bytes.
+_VECTOR_BYTES = 32
+_PADDED = range(4, 16)
 
 
-def _times_samples(R: Array, X: Array) -> Array:
-    """R X for R (C, rows), contracted as (rows, C)ᵀ (rows, D).
+def _class_axis(where: Placement, C: int) -> int:
+    """Where the classes stand in a block: 0 for (C, rows), 1 for (rows, C)."""
+    return 1 if where.cpu and C > _CLASSES_FIRST else 0
+
+
+def _product(W: Array, X: Array, axis: int) -> Array:
+    """W Xᵀ, or X Wᵀ where `axis` is 1."""
+    if axis == 0:
+        return jnp.einsum("cd,nd->cn", W, X, precision=PRECISION)
+    return jnp.einsum("nd,cd->nc", X, W, precision=PRECISION)
+
+
+def _block_logits(where: Placement, W: Array, X: Array, axis: int) -> Array:
+    """The logits of a block, its classes along `axis`."""
+    X = X.astype(W.dtype)
+    C, D = W.shape
+    if axis == 1 or not where.cpu or D < _WIDE:
+        return _product(W, X, axis)
+    lanes = _VECTOR_BYTES // W.dtype.itemsize
+    spare = -C % lanes if C in _PADDED else 0
+    # The barrier keeps XLA from folding the transpose into the product, and so back into the slow form.
+    z = jax.lax.optimization_barrier(_product(jnp.pad(W, ((0, spare), (0, 0))), X, 1))
+    return z[:, :C].T
+
+
+def _times_samples(R: Array, X: Array, axis: int) -> Array:
+    """Rᵀ X for R (rows, C), R X for (C, rows), contracted as (rows, C)ᵀ (rows, D).
 
     On CPU that form is summed in pieces of some 250 rows; the other one row after row, where the rounding errors of
     equal terms (an intercept, saturated probabilities) all go one way and pass eps·(8 + √N)·Σ|terms|. The barrier keeps
     XLA from folding the transpose into the product and so back into the other form.
     """
-    rows = jax.lax.optimization_barrier(R.T)
+    rows = jax.lax.optimization_barrier(R.T) if axis == 0 else R
     return jnp.einsum("nc,nd->cd", rows, X.astype(R.dtype), precision=PRECISION)
 
 
-def _value_and_gradient_block(W: Array, X: Array, T: Array, s: Array) -> tuple[Array, Array]:
-    t = T.T
-    terms = softmax_terms(_class_logits(W, X), axis=0)
-    ce = weighted_neg_log(t, terms_neg_log(terms), axis=0)
-    r = terms_residual(terms, terms_probabilities(terms), t, axis=0)
-    return jnp.sum(s * jnp.where((s > 0) | jnp.isfinite(ce), ce, 0)), _times_samples(r * s, X)
+def _value_and_gradient_block(
+    where: Placement, W: Array, values: Array | None, X: Array, targets: Array, s: Array
+) -> tuple[Array, Array]:
+    """`targets` are rows of T, or the codes of labels where `values` are the entries of such a row."""
+    C = W.shape[0]
+    axis = _class_axis(where, C)
+    t = dense_targets(targets if values is None else LabelTargets(targets, values, C), axis)
+    terms = softmax_terms(_block_logits(where, W, X, axis), axis)
+    ce = weighted_neg_log(t, terms_neg_log(terms), axis)
+    r = terms_residual(terms, terms_probabilities(terms), t, axis)
+    value = jnp.sum(s * jnp.where((s > 0) | jnp.isfinite(ce), ce, 0))
+    return value, _times_samples(r * jnp.expand_dims(s, axis), X, axis)
 
 
-def _hvp_block(V: Array, X: Array, Y: Array, s: Array) -> Array:
-    y = Y.T
-    return _times_samples(y * centred(y, _class_logits(V, X), axis=0) * s, X)
+def _hvp_block(where: Placement, V: Array, X: Array, Y: Array, s: Array) -> Array:
+    axis = _class_axis(where, V.shape[0])
+    y = Y if axis == 1 else Y.T
+    u = centred(y, _block_logits(where, V, X, axis), axis)
+    return _times_samples(y * u * jnp.expand_dims(s, axis), X, axis)
 
 
-def _hvp_block_at(V: Array, W: Array, X: Array, s: Array) -> Array:
-    y = terms_probabilities(softmax_terms(_class_logits(W, X), axis=0))
-    return _times_samples(y * centred(y, _class_logits(V, X), axis=0) * s, X)
+def _hvp_block_at(where: Placement, V: Array, W: Array, X: Array, s: Array) -> Array:
+    axis = _class_axis(where, V.shape[0])
+    y = terms_probabilities(softmax_terms(_block_logits(where, W, X, axis), axis))
+    u = centred(y, _block_logits(where, V, X, axis), axis)
+    return _times_samples(y * u * jnp.expand_dims(s, axis), X, axis)
 
 
 def _hvp_block_many(V: Array, X: Array, Y: Array, s: Array) -> Array:
     """k directions V (k, C, D) at once: their logits are one product of X with k·C rows."""
     y = Y.T[None]
-    u = _class_logits(V.reshape(-1, V.shape[2]), X).reshape(V.shape[0], V.shape[1], -1)
-    return _times_samples((y * centred(y, u, axis=1) * s).reshape(-1, X.shape[0]), X).reshape(V.shape)
+    u = _product(V.reshape(-1, V.shape[2]), X.astype(V.dtype), 0).reshape(V.shape[0], V.shape[1], -1)
+    return _times_samples((y * centred(y, u, axis=1) * s).reshape(-1, X.shape[0]), X, 0).reshape(V.shape)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _value_and_gradient(where: Placement, W: Array, X: Array, T: Array, s: Array) -> tuple[Array, Array]:
+def _value_and_gradient(where: Placement, W: Array, X: Array, T: Any, s: Array) -> tuple[Array, Array]:
+    """T is `LabelTargets` or an array (N, C)."""
     if not where.blocks:
         return _value_and_gradient_plain(W, X, T, s)
     out = (jax.ShapeDtypeStruct((), W.dtype), jax.ShapeDtypeStruct(W.shape, W.dtype))
-    return sum_blocks(where, _value_and_gradient_block, (W,), (X, T, s), out)
+    block = partial(_value_and_gradient_block, where)
+    values, targets = (T.values, T.codes) if isinstance(T, LabelTargets) else (None, T)
+    return sum_blocks(where, block, (W, values), (X, targets, s), out, logits=W.shape[0])
 
 
-def _value_and_gradient_plain(W: Array, X: Array, T: Array, s: Array) -> tuple[Array, Array]:
-    z = sample_logits(W, X)
+def _value_and_gradient_plain(W: Array, X: Array, T: Any, s: Array) -> tuple[Array, Array]:
+    z, T = sample_logits(W, X), dense_targets(T)
     ce = cross_entropy_rows(z, T)
     value = jnp.sum(s * jnp.where((s > 0) | jnp.isfinite(ce), ce, 0))
     return value, sum_over_samples(residual_rows(z, T) * s[:, None], X, W)
@@ -94,7 +138,7 @@ def _value_and_gradient_jvp(where: Placement, primals: Any, tangents: Any) -> An
 
 def fused_value_and_gradient(W: Array, problem: Problem, where: Placement) -> tuple[Array, Array]:
     """(Σ_n s_n CE_n, (Y - T)ᵀ diag(s) X) without penalties, X read once (S1, S2)."""
-    return _value_and_gradient(where, W, problem.X, problem.T, problem.sample_weight)
+    return _value_and_gradient(where, W, problem.X, problem.targets, problem.sample_weight)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -102,7 +146,8 @@ def _hvp(where: Placement, W: Array, V: Array, X: Array, s: Array) -> Array:
     if not where.blocks:
         return _hvp_plain(W, V, X, s)
     out = jax.ShapeDtypeStruct(W.shape, W.dtype)
-    return sum_blocks(where, _hvp_block_at, (V, W), (X, s), out)
+    block = partial(_hvp_block_at, where)
+    return sum_blocks(where, block, (V, W), (X, s), out, logits=W.shape[0])
 
 
 def _hvp_plain(W: Array, V: Array, X: Array, s: Array) -> Array:
@@ -128,7 +173,7 @@ def _hvp_from_rows(where: Placement, Y: Array, V: Array, X: Array, s: Array) -> 
     if not where.blocks:
         return _hvp_from_rows_plain(Y, V, X, s)
     out = jax.ShapeDtypeStruct(V.shape, V.dtype)
-    return sum_blocks(where, _hvp_block, (V,), (X, Y, s), out)
+    return sum_blocks(where, partial(_hvp_block, where), (V,), (X, Y, s), out, logits=V.shape[0])
 
 
 @_hvp_from_rows.defjvp
@@ -146,7 +191,7 @@ def _hvp_many(where: Placement, Y: Array, V: Array, X: Array, s: Array) -> Array
     if not where.blocks:
         return _hvp_many_plain(Y, V, X, s)
     out = jax.ShapeDtypeStruct(V.shape, V.dtype)
-    return sum_blocks(where, _hvp_block_many, (V,), (X, Y, s), out)
+    return sum_blocks(where, _hvp_block_many, (V,), (X, Y, s), out, logits=V.shape[0] * V.shape[1])
 
 
 def _hvp_many_plain(Y: Array, V: Array, X: Array, s: Array) -> Array:

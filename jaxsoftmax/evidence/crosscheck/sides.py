@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report.finding import Finding, compare
@@ -51,7 +52,8 @@ def _autodiff(loss: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
         def of(X: Any, T: Any, s: Any) -> Any:
             return loss(W, problem.replace(X=X, T=T, sample_weight=s))
 
-        return jax.grad(of, argnums=(0, 1, 2))(problem.X, problem.T, problem.sample_weight)
+        X = problem.X if jnp.issubdtype(problem.X.dtype, jnp.floating) else problem.X.astype(problem.dtype)
+        return jax.grad(of, argnums=(0, 1, 2))(X, problem.T, problem.sample_weight)
 
     def hvp(W: Any, problem: Any, V: Any) -> Any:
         return jax.jvp(lambda w: jax.grad(loss)(w, problem), (W,), (V,))[1]

@@ -148,10 +148,10 @@ def _inner(problem: Problem) -> Problem:
         return problem
     if row_space(problem).condition > WELL_CONDITIONED:
         return problem
-    parts = (problem.X, problem.T, problem.sample_weight, problem.regularizer)
-    X, T, s, penalties = parts
-    s, penalties = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (s, penalties))
-    return Problem.tree_unflatten((problem.intercept, "float32"), (X.astype(jnp.float32), T, s, penalties))
+    narrow = (problem.sample_weight, problem.regularizer)
+    s, penalties = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), narrow)
+    X = problem.X.astype(jnp.float32) if problem.X.dtype == np.float64 else problem.X
+    return Problem.tree_unflatten((problem.intercept, "float32"), (X, problem.targets, s, penalties))
 
 
 @partial(jax.jit, static_argnames="count")

@@ -87,7 +87,7 @@ class Transformation(Method):
         def one(carry: tuple[Array, Any], rows: Array) -> tuple[tuple[Array, Any], None]:
             W, inner = carry
             batch = problem.replace(
-                X=problem.X[rows], T=problem.T[rows], sample_weight=problem.sample_weight[rows] * (N / B)
+                X=problem.X[rows], T=problem.targets[rows], sample_weight=problem.sample_weight[rows] * (N / B)
             )
             value, gradient = loss_on_arrays(W, batch), gradient_on_arrays(W, batch)
             W, after = self._update(W, inner, value, gradient, batch)
