@@ -216,7 +216,7 @@ def _filled(parts: tuple[np.ndarray, Any, np.ndarray], short: int) -> tuple[np.n
 
 
 def _exact_targets(problem: Problem) -> tuple[Any, np.ndarray, Any]:
-    """Stored targets, weights and penalties as given, in float64; the stored numbers where JAX has rebuilt the problem."""
+    """Targets, weights and penalties as given, in float64; the stored numbers where JAX has rebuilt the problem."""
     host = problem.host
     if host is None or host.regularizer is None:
         T = jax.tree.map(np.asarray, problem.targets.astype(np.float64))

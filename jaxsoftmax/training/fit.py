@@ -96,9 +96,10 @@ def fit(
     """Minimise the loss of a problem over its (C, D) weights (S1, S21), and say how the run ended.
 
     =============== =================================================================================================
-    "auto"          "newton" up to C·D = 1500 weights, "newton-cg" beyond
+    "auto"          "newton" where the dense Hessian is small (C·D <= 1500) and cheap, "newton-cg" otherwise
     "newton"        Newton's method with the dense Hessian; each step lowers the loss by a promised amount (S8)
-    "newton-cg"     the same from Hessian-vector products alone, by conjugate gradients with the matrix of S19
+    "newton-cg"     the same from Hessian-vector products alone, by conjugate gradients, preconditioned by the matrix
+                    of S19 and, once that is worth its cost, by the blocks of each class from few rows (S23)
     "gd"            gradient descent at the fixed step 1/Λ: the loss falls at every step, from any start (S16)
     "gd-optimal"    gradient descent at the step that is best near the minimiser (S17), or at 1/Λ where that fails
     "agd"           accelerated gradient descent at the step 1/Λ, with restart
@@ -128,7 +129,7 @@ def fit(
         learning_rate: for "sgd" (default 1/Λ, the step of S16) and "adam" (default 0.01), greater than 0. For
             "rychlik-bb" the first step alone, default 1/(eps + σ_max(∇L(W0))); two of the published programs have 2e-5.
         whiten: train in whitened features, in which the number of steps does not depend on how the features are scaled
-            or correlated (S19): first-order methods need this on raw data. It costs a QR factorisation and a copy of X.
+            or correlated (S19): first-order methods need this on raw data. It costs a copy of X.
             W, loss and gradient norm of the result are in the features given; the stopping test, the history's norms
             and the rates are in the whitened ones. Not with a regulariser.
         progress: called about four times a second with an object of fields step, max_steps, loss, scaled_gradient and

@@ -20,12 +20,12 @@ def _data(N=300, D=4, C=3, seed=0):
 
 
 def test_with_every_row_they_are_the_diagonal_blocks_of_the_hessian(x64):
-    """S4: block (c, c) is Σ s y_c (1 − y_c) u uᵀ, u = x/scale, and the mass its weights' sum."""
+    """S4, S23: block (c, c) is Σ_{b≠c} G_cb, G_cb = Σ s y_c y_b u uᵀ, u = x/scale, and the mass its weights' sum."""
     X, Y, s = _data()
     scale = np.array([1.0, 2.0, 0.5, 4.0])
     grams, masses = map(np.asarray, sampled_class_grams(Y, X, s, scale, len(X)))
     for c in range(3):
-        w = s * Y[:, c] * (1 - Y[:, c])
+        w = sum(s * Y[:, c] * Y[:, b] for b in range(3) if b != c)
         wanted = (X / scale * w[:, None]).T @ (X / scale)
         np.testing.assert_allclose(grams[c], wanted, rtol=0, atol=300 * EPS * np.abs(wanted).max())
         assert masses[c] == pytest.approx(w.sum(), rel=300 * EPS)
