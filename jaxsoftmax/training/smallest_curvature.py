@@ -35,16 +35,17 @@ class CurvatureEstimate(NamedTuple):
 
 
 def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
-    """The estimate at W (C, D) for a problem without log-cosh penalties; products in the problem's dtype."""
+    """The estimate at W (C, D) for a problem without log-cosh penalties; products as newton-cg takes them."""
     solver = NewtonCG().constants(problem, None)
-    M, point = solver.inverse, jnp.asarray(W, problem.dtype)
+    M, inner, dtype = solver.inverse, solver.inner, solver.inner.dtype
     if int(solver.patience):
-        blocks = class_blocks(problem, solver.inner, W)
-        M = M if blocks is None else M._replace(inverse=blocks.astype(problem.dtype))
+        blocks = class_blocks(problem, inner, W)
+        M = M if blocks is None else M._replace(inverse=blocks)
+    M = M._replace(**{name: jnp.asarray(part, dtype) for name, part in M._asdict().items()})
     C, D = problem.C, problem.D
     scale, null = moments(problem).scale, np.asarray(null_space(problem).null, np.float64)
     inside = np.linalg.qr(null * scale[:, None])[0]
-    H = hessian(point, problem)
+    H = hessian(jnp.asarray(W, dtype), inner)
     approximate = jax.jit(apply_inverse)
 
     def each(R: np.ndarray, function: Any) -> np.ndarray:
@@ -58,10 +59,10 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
         return each(R, one)
 
     def product(U: np.ndarray) -> np.ndarray:
-        return np.asarray(H @ jnp.asarray(U / scale, problem.dtype), np.float64) / scale
+        return np.asarray(H @ jnp.asarray(U / scale, dtype), np.float64) / scale
 
     def inverse(U: np.ndarray) -> np.ndarray:
-        return np.asarray(approximate(M, jnp.asarray(U * scale, problem.dtype)), np.float64) * scale
+        return np.asarray(approximate(M, jnp.asarray(U * scale, dtype)), np.float64) * scale
 
     # Two directions at once: one alone may settle on the second smallest first.
     start = np.random.default_rng(0).standard_normal((C * D, min(2, C * D)))
@@ -74,9 +75,9 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
         max_steps=MOST_STEPS,
     )
     # The Rayleigh quotient as a sum of squares keeps its relative accuracy, which a product's would not.
-    V = jnp.asarray(found.vectors[:, 0].reshape(C, D) / scale, problem.dtype)
+    V = jnp.asarray(found.vectors[:, 0].reshape(C, D) / scale, dtype)
     value = float(H.quadratic_form(V)) / float(np.sum((np.asarray(V, np.float64) * scale) ** 2))
-    rounding = 8 * float(np.finfo(problem.dtype).eps) * (D + problem.N**0.5) * value
+    rounding = 8 * float(np.finfo(dtype).eps) * (D + problem.N**0.5) * value
     # The estimate of the error is as good as the preconditioner: it is not trusted below half of the value.
     error = max(2 * found.error, 0.5 * value) + rounding
     return CurvatureEstimate(value, error if found.converged else np.inf)

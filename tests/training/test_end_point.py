@@ -192,7 +192,7 @@ def test_a_margin_of_terms_that_cancel_is_no_certificate(x64):
     for far, certain in ((1e16, False), (1e14, True)):
         W = np.array([[far, 2 - far], [0.0, 0.0]])
         assert W.sum() == 2
-        assert end_point.separates(problem, W) is certain
+        assert _separates(problem, W) is certain
 
 
 def test_large_problems_are_not_diagonalised():
