@@ -32,6 +32,7 @@ class Recheck(NamedTuple):
     expect_smoothing: str | None = None
     expect_l2: str | None = None
     expect_classes: str | None = None
+    expect_intercept: bool | None = None
 
 
 @interruptible()
@@ -50,6 +51,7 @@ def run_check(call: Recheck) -> int:
             expect_smoothing=call.expect_smoothing,
             expect_l2=call.expect_l2,
             expect_classes=None if call.expect_classes is None else _names(call.expect_classes),
+            expect_intercept=call.expect_intercept,
         )
     except RefusedCertificate as error:
         say(f"REFUSED: {error}")
@@ -71,4 +73,4 @@ def run_check(call: Recheck) -> int:
 
 def _names(text: str) -> list[str]:
     """Names between commas; in quotes where they hold commas themselves."""
-    return [name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row]
+    return [name.strip() for row in csv.reader(text.splitlines(), skipinitialspace=True) for name in row]

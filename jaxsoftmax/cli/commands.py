@@ -278,6 +278,13 @@ def build() -> Any:
         expect_classes: Annotated[
             str | None, typer.Option(metavar="A,B,...", help="Refuse other classes, whatever their order.")
         ] = None,
+        expect_intercept: Annotated[
+            bool | None,
+            typer.Option(
+                "--expect-intercept/--expect-no-intercept",
+                help="Refuse a problem without an intercept, or one with it.",
+            ),
+        ] = None,
         quiet: Quiet = False,
     ) -> int:
         """Verify a certificate from the data alone, in exact arithmetic, without JAX.
@@ -291,7 +298,8 @@ def build() -> Any:
         """
         from jaxsoftmax.cli.check import Recheck, run_check
 
-        return run_check(Recheck(certificate, data, labels, quiet, expect_smoothing, expect_l2, expect_classes))
+        expected = (expect_smoothing, expect_l2, expect_classes, expect_intercept)
+        return run_check(Recheck(certificate, data, labels, quiet, *expected))
 
     @app.command()
     def crosscheck(

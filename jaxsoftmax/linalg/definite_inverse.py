@@ -19,8 +19,8 @@ def definite_inverse(M: np.ndarray) -> np.ndarray | None:
     Example:
         >>> import numpy as np
         >>> from jaxsoftmax.linalg.definite_inverse import definite_inverse
-        >>> definite_inverse(np.array([[4.0, 0.0], [0.0, 0.5]])).tolist()
-        [[0.25, 0.0], [0.0, 2.0]]
+        >>> definite_inverse(np.array([[4.0, 0.0], [0.0, 0.25]])).tolist()
+        [[0.25, 0.0], [0.0, 4.0]]
         >>> definite_inverse(np.array([[1.0, 2.0], [2.0, 1.0]])) is None
         True
     """

@@ -140,6 +140,10 @@ def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
         if missing or (isinstance(entry, float) and entry != entry):
             raise WrongValue(name, f"entry {n} is {show(entry)} (missing)", "drop that sample or label it")
     if all(isinstance(entry, str) for entry in entries):
+        for n, entry in enumerate(entries):
+            if "\0" in entry or (not entry.isascii() and any("\ud800" <= letter <= "\udfff" for letter in entry)):
+                # NumPy drops a zero letter at the end; half of a surrogate pair cannot be written to a file.
+                raise WrongValue(name, f"entry {n} is {entry!r:.60}, with a letter that is none", "correct that label")
         return np.array(entries, dtype=str)
     if all(isinstance(entry, bool) for entry in entries):
         return np.array(entries, dtype=bool)

@@ -251,7 +251,9 @@ def _finish(
 ) -> Fit:
     """Evaluate the end point, decide the status, ask for a verdict where the weights diverge, and pack the result."""
     W = route.weights(raw.W)
-    V = columns.inward(W)
+    # Without a penalty only differences between classes count (S3); what all classes share may be huge, and would take
+    # their digits in the shifted intercept.
+    V = columns.inward(W if problem.regularizer or not np.isfinite(W).all() else W - W[:1])
     # What is known should Ctrl-C end the evaluation: what the training says.
     end, separated, cut = EndPoint(float(raw.value), np.zeros(W.shape)), False, ""
     small, norm = largest_ratio(raw.gradient, raw.scale), float(np.linalg.norm(raw.gradient))
@@ -272,11 +274,10 @@ def _finish(
         cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     # A shift of all logits of a class by δ moves a probability by δ/2 at most: what rounding the intercept can do.
     rounding = float(np.spacing(np.max(np.abs(W[:, -1])))) if columns.shift.any() else 0.0
+    if end.gap is None and np.isfinite(raw.decrement):
+        end = end._replace(gap=0.5 * max(float(raw.decrement), 0.0))
     code, reason = judge(method, raw, limits, small, end, separated, rounding, history)
     status, reason = Status(code), reason + cut
-    gap = end.gap
-    if gap is None and np.isfinite(raw.decrement):
-        gap = 0.5 * max(float(raw.decrement), 0.0)
     verdict = None
     if status is Status.DIVERGING:
         rates = rates | {"rate_measured": None}
@@ -287,7 +288,7 @@ def _finish(
         loss_in_training=float(raw.value),
         gradient_norm=norm,
         scaled_gradient=small,
-        gap_estimate=gap,
+        gap_estimate=end.gap,
         steps=int(raw.step),
         **rates,
         q_estimate=end.q,

@@ -25,6 +25,8 @@ from jaxsoftmax.training.loop.run import (
     Limits,
 )
 
+FAR_ABOVE = 1e-4  # of the loss
+
 
 def history_table(raw: Carry) -> dict[str, np.ndarray]:
     """The filled rows with their step numbers, and the end point last."""
@@ -52,8 +54,9 @@ def judge(
 
     Where the loop says that the run ended well, this claims less if W separates the classes or Newton's step from it is
     still long: then it is DIVERGING. It claims less, too, if the gradient reached the tolerance in the loop's numbers
-    but is more than twice as large on the data as given, by more than `rounding`, that of W: then it has STALLED. Where
-    S13's q < 1 shows that a minimiser exists, the run cannot be DIVERGING, and the gradient tolerance stands.
+    but is more than twice as large on the data as given, by more than `rounding`, that of W; or if the loss is still
+    far above its minimum, because large features make the scaled gradient small: then it has STALLED. Where S13's q < 1
+    shows that a minimiser exists, the run cannot be DIVERGING.
     """
     status = int(raw.status)
     if status == NONFINITE and not np.isfinite(raw.value):
@@ -69,10 +72,13 @@ def judge(
         )
     certain = bool(raw.attains)
     solved = end.q is not None and end.q < 1
+    above = solved and far_above(end.gap, end.loss)
     if status == DIVERGING and solved:
         status = GRADIENT_TOLERANCE
     apart = status == GRADIENT_TOLERANCE and scaled_gradient > 2 * float(limits.tolerance) + rounding
-    if apart:
+    # A loose tolerance asks for no minimum.
+    as_usual = float(limits.tolerance) <= float(limits.runaway_below)
+    if apart or (status == GRADIENT_TOLERANCE and above and as_usual):
         status = STALLED
     at_rest = status in (GRADIENT_TOLERANCE, STALLED, HALTED) and scaled_gradient <= float(limits.runaway_below)
     stalled = status in (STALLED, HALTED) and _weights_grow(history)
@@ -90,15 +96,27 @@ def judge(
             "The scaled gradient reached the tolerance on rounded numbers; on the data as given it is larger. Train in "
             "float64, or subtract the features' means."
         )
+    elif status == STALLED and above:
+        words = (
+            "The run ended far above the minimum (see the gap). Use method='newton', or subtract the features' means: "
+            "far offsets make the scaled gradient small and the steps of other methods poor."
+        )
     elif status == STALLED:
         words = "The loss cannot fall further in this precision; the gradient is above the tolerance."
     else:
         words = "The scaled gradient reached the tolerance."
+    if above:
+        return status, words + " A minimiser exists (tested by S13, in float64 on the data as given)."
     if solved:
         return status, words + " Converged: a minimiser exists nearby (tested by S13, in float64 on the data as given)."
     if certain:
         return status, words + " A minimiser exists (S9, S21); how far away is not known (S13's test did not succeed)."
     return status, words + " Whether a minimiser exists is not known (S13's test did not succeed)."
+
+
+def far_above(gap: float | None, loss: float) -> bool:
+    """Whether the estimated gap is more than a ten-thousandth of the loss: too much for the word converged."""
+    return gap is not None and gap > FAR_ABOVE * abs(loss)
 
 
 def _runs_away(end: EndPoint, history: dict[str, np.ndarray]) -> bool:

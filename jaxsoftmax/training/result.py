@@ -20,6 +20,7 @@ import numpy as np
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.report import Report
+from jaxsoftmax.training.judge import far_above
 from jaxsoftmax.training.loop import run as loop
 
 
@@ -29,7 +30,8 @@ class Status(enum.Enum):
     GRADIENT_TOLERANCE: the scaled gradient reached the tolerance. STEP_LIMIT: it did not within `max_steps`, or a rule
     of the method's own ended the run before ("rychlik-bb", S20). DIVERGING: the weights keep growing; probably no
     minimiser exists. STALLED: the loss cannot fall further in this precision, and the gradient is above the tolerance,
-    on the data as given if not on rounded ones.
+    on the data as given if not on rounded ones; or the loss is still far above its minimum, though far offsets make the
+    scaled gradient small.
     NONFINITE: a step led to infinite or undefined numbers; the result is the last good point. INTERRUPTED: Ctrl-C; the
     result is what was done until then.
 
@@ -128,8 +130,13 @@ class Fit(Report):
 
     @property
     def converged(self) -> bool:
-        """True only where S13's q < 1 was evaluated at W: then a minimiser exists near W (up to rounding)."""
-        return self.q_estimate is not None and bool(self.q_estimate < 1) and self.status is not Status.DIVERGING
+        """True only where S13's q < 1 was evaluated at W: then a minimiser exists near W (up to rounding).
+
+        It is False also where the loss is known to be more than a ten-thousandth above its minimum.
+        """
+        if self.q_estimate is None or self.status is Status.DIVERGING:
+            return False
+        return bool(self.q_estimate < 1) and not far_above(self.gap_estimate, self.loss)
 
     @property
     def coef(self) -> Any:
@@ -176,7 +183,8 @@ class Fit(Report):
         if self.q_estimate is None:
             claim = "nothing is claimed: S13's q was not evaluated"
         elif self.q_estimate < 1:
-            claim = f"one exists nearby: q = {self.q_estimate:.3g} < 1 (S13; evaluated in float64, not proved)"
+            near = "nearby" if self.converged else "(the loss here is far above its minimum)"
+            claim = f"one exists {near}: q = {self.q_estimate:.3g} < 1 (S13; evaluated in float64, not proved)"
         else:
             claim = f"nothing is claimed: q = {self.q_estimate:.3g} is not below 1 (S13; evaluated in float64)"
         facts.append(("minimiser", claim))

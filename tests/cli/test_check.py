@@ -216,3 +216,26 @@ def test_labels_of_integers_are_no_text(tmp_path, capsys):
     status, said, err = run(capsys, "check", *paths)
     assert (status, said) == (1, "")
     assert "all labels are integers" in one_error(err, "REFUSED")
+
+
+def test_the_intercept_that_is_expected(tmp_path, capsys):
+    """S9: with or without an intercept are two problems; the certificate says which, and --quiet does not show it."""
+    paths = files(tmp_path, "overlap")
+    has = check_certificate(*paths).intercept
+    right, wrong = (
+        ("--expect-intercept", "--expect-no-intercept") if has else ("--expect-no-intercept", "--expect-intercept")
+    )
+    assert run(capsys, "check", *paths, "-q", right) == (0, "", "")
+    status, said, err = run(capsys, "check", *paths, "-q", wrong)
+    assert (status, said) == (1, "") and "expected" in one_error(err, "REFUSED")
+
+
+@pytest.mark.parametrize("value", ["no", 3])
+def test_expected_classes_are_a_list(tmp_path, value):
+    with pytest.raises(TypeError, match=r"expect_classes: got .* list"):
+        check_certificate(*files(tmp_path, "overlap"), expect_classes=value)
+
+
+def test_expected_classes_may_hold_a_line_break(tmp_path, capsys):
+    status, _, err = run(capsys, "check", *files(tmp_path, "overlap"), "-q", "--expect-classes", "a\nc")
+    assert status == 1 and "expected" in one_error(err, "REFUSED")

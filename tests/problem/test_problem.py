@@ -167,3 +167,10 @@ def test_a_device_T_that_is_not_normalised_is_replaced_by_its_exact_meaning():
     """The device T is the rounded t/Σt, also when T came as a JAX array: one off in the sum is not kept."""
     rows = np.full((3, 2), 0.5 + 2.0**-22, np.float32)  # the sum is 1 + 4 eps, within 16 eps
     np.testing.assert_array_equal(Problem(X, jnp.asarray(rows)).T, np.full((3, 2), 0.5))
+
+
+@pytest.mark.parametrize("label", ["a\0", "a\ud800"])
+def test_letters_that_numpy_or_a_file_would_lose_are_refused(label):
+    """NumPy takes a zero letter at the end for padding: two classes would become one, silently."""
+    with pytest.raises(ValueError, match=r"entry 0 is .* letter"):
+        Problem.from_labels([[1.0], [2.0], [3.0]], [label, "a", "b"])

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from fractions import Fraction
 from types import SimpleNamespace
 
 import jax
@@ -164,7 +165,7 @@ def test_a_loose_tolerance_is_no_sign_of_divergence(x64):
     result = js.fit(js.Problem.from_labels(X, MIXED), "gd", tol=0.05)
     assert result.status is Status.GRADIENT_TOLERANCE
     assert result.scaled_gradient <= 0.05
-    assert result.converged == (result.q_estimate < 1)
+    assert result.q_estimate < 1 and not result.converged, "one exists near, and the loss is far above the minimum"
 
 
 def test_step_limit():
@@ -309,3 +310,46 @@ def test_ctrl_c_after_the_loop_keeps_the_finished_training(monkeypatch):
     assert cut.status is whole.status and cut.steps == whole.steps
     assert cut.loss == pytest.approx(whole.loss, rel=1e-6) and cut.gradient_norm < 1e-4
     assert cut.q_estimate is None and not cut.converged and "Ctrl-C" in cut.reason
+
+
+@pytest.mark.parametrize("method", ["gd", pytest.param("lbfgs", marks=pytest.mark.slow)])
+def test_far_offsets_do_not_pass_for_a_minimum(method):
+    """S13's q < 1 holds 1.5 % above the minimum here, and the scaled gradient is small by the offset: not converged."""
+    rng = np.random.default_rng(2)
+    far = 1e4 + rng.normal(size=(200, 2)).round(1)
+    problem = js.Problem.from_labels(far, (rng.random(200) < 0.4).astype(int))
+    poor, best = js.fit(problem, method), js.fit(problem)
+    assert best.converged and best.status is js.Status.GRADIENT_TOLERANCE
+    assert poor.loss > 1.005 * best.loss and poor.q_estimate < 1
+    assert not poor.converged and poor.status is js.Status.STALLED and "newton" in poor.reason
+
+
+def test_a_common_part_of_the_weights_costs_the_loss_no_digits(x64, monkeypatch):
+    """S3: what all classes share moves no logit's difference, and 1e29 of it on a column at 1e12 swamps the intercept.
+
+    The loss that is told is that of the differences between the rows of W, in exact arithmetic.
+    """
+    X = 1e12 + np.array([[0.002], [0.0], [0.001], [0.0], [0.002]])
+    problem = js.Problem.from_labels(X, [0, 1, 0, 0, 1])
+    W = np.array([[2.0**97, -0.5], [2.0**97, 0.25]])
+    found = js.fit(problem, "gd", W0=W, max_steps=1)
+    moved = np.asarray(found.W)
+    differences = [Fraction(b) - Fraction(a) for a, b in zip(*moved.tolist(), strict=True)]
+    logits = [float(differences[0] * Fraction(x) + differences[1]) for x in X[:, 0].tolist()]
+    signs = [-1, 1, -1, -1, 1]
+    wanted = sum(np.logaddexp(0, -sign * z) for sign, z in zip(signs, logits, strict=True))
+    assert found.loss == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["newton", "newton-cg", pytest.param("mm", marks=pytest.mark.slow)])
+def test_a_column_too_small_for_any_weight_is_left_alone(method, x64):
+    """A column below 2^-1000: no double weight makes it matter, so it is trained as if it were not there."""
+    tiny = np.column_stack([X[:, 0], np.where(np.arange(len(X)) % 2, 5e-324, 0)])
+    found, without = (js.fit(js.Problem.from_labels(data, MIXED), method) for data in (tiny, X[:, :1]))
+    assert found.loss == pytest.approx(without.loss, rel=1e-12) and np.isfinite(found.W).all()
+
+
+def test_entries_that_replace_let_in_are_named():
+    problem = js.Problem.from_labels(np.float32([[0.0], [1.0], [2.0]]), [0, 1, 0])
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        js.fit(problem.replace(X=problem.X.at[0, 0].set(np.nan)))

@@ -95,7 +95,8 @@ def test_repr_is_the_report_in_plain_text(report):
     assert len(repr(report.datasets[0]).splitlines()) <= 24  # what a person wants; every row with all=True
     every = report.text(all=True)
     assert max(map(len, every.splitlines())) <= 80
-    assert every.count("  pass\n") == len(report.datasets[0].checks)
+    # At the minimum the gradient itself may be all rounding, which is a pass too.
+    assert every.count("  pass\n") + every.count("  rounding\n") == len(report.datasets[0].checks)
 
 
 def test_failed_and_open_rows_are_shown_in_full_by_default(report):

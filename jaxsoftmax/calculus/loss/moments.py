@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxsoftmax.problem.arrays import block_rows, float64_blocks
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import require_concrete
 
 UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
@@ -93,6 +94,7 @@ def moments(problem: Problem, rows: Rows | None = None) -> Moments:
 
     Raises:
         TypeError: if called on a traced problem.
+        ValueError: X holds NaN or infinities, which only `replace` lets in.
     """
     found = _KNOWN.get(problem)
     if found is None:
@@ -108,8 +110,11 @@ def same_samples(problem: Problem, other: Problem) -> None:
 
 def _moments(rows: Rows) -> Moments:
     top, s = rows.top, rows.weights
-    D = len(top)
-    unit = np.ldexp(1.0, np.where(top > 0, np.clip(np.frexp(top)[1], -1000, 1000), 0))
+    if not np.isfinite(top).all():
+        raise WrongValue("problem", "its X holds NaN or infinite entries", "give finite ones")
+    # A column below 2⁻¹⁰⁰⁰ counts as one of zeros: no weight that a double holds would make it matter.
+    D, top = len(top), np.where(np.frexp(top)[1] < -1000, 0.0, top)
+    unit = np.ldexp(1.0, np.where(top > 0, np.minimum(np.frexp(top)[1], 1000), 0))
     largest = float(s.max())  # weights are taken relative to it, so that no sum leaves the doubles
     alike = bool((s == largest).all())
     gram, plain = np.zeros((D, D)), None if alike else np.zeros((D, D))

@@ -51,6 +51,7 @@ from typing import Any, NamedTuple
 # The limits.
 _MOST_BYTES = 1 << 32  # of a file, unpacked
 _MOST_UNPACKED = 100  # times its size, to which a compressed file may unpack; 64 MiB are always allowed
+_MOST_SIGNS = {"{": 1 << 12, "[": 1 << 22, ",": 1 << 24}  # in a file of JSON
 _MOST_CHARACTERS = 4000  # of a number
 _MOST_PLACES = 400  # decimal ones, before or behind the point
 _MOST_DENOMINATOR = 1 << 13  # bits of the common denominator of a column of X
@@ -115,12 +116,14 @@ class CheckedProblem:
     classes: as the certificate names them, None where they have no names.
     label_smoothing: of the labels, a fraction; None where the data hold targets.
     regularizers: as in the dump, with rationals.
+    intercept: whether a column of ones is appended.
     helped_by: the smoothing and the penalties with which alone it is proved that a minimiser exists, in words.
     """
 
     classes: tuple[str | int, ...] | None
     label_smoothing: str | None
     regularizers: tuple[str, ...]
+    intercept: bool
     helped_by: str
     head: str
     lines: tuple[str, ...]
@@ -169,6 +172,10 @@ def _listed(names: Iterable[Any]) -> str:
     return ", ".join(map(repr, names[:12])) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:40]}… ({len(text)} characters)"
+
+
 # the certificate
 def _json(text: str, where: Any) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict:
@@ -206,7 +213,11 @@ def _formed(value: Any, form: Any, where: str) -> Any:
 
 def read_json(path: Path) -> Any:
     """What a file of JSON holds, compressed by gzip or not."""
-    return _json(_text(path, _read(path)), path)
+    text = _text(path, _read(path))
+    for sign, most in _MOST_SIGNS.items():
+        if text.count(sign) > most:
+            raise ValueError(f"{path}: holds more than {most} times '{sign}', the most that is read of a certificate.")
+    return _json(text, path)
 
 
 def read_certificate(path: Path, kind: str, form: dict) -> dict:
@@ -414,6 +425,11 @@ def _read_table(path: Path, text: str, table: dict, decimal: bool) -> tuple[list
 
     cells = list(zip(*(row for _, row in records), strict=True))
     columns = [_column(cells[k], decimal, lambda n, k=k: where(n, k), True) for k in range(width) if k != target]
+    others = [cell.strip() for k, cell in enumerate(top) if k != target]
+    if top and all(map(_DECIMAL.fullmatch, others)) and top[target].strip() in {cell.strip() for cell in cells[target]}:
+        raise RefusedCertificate(
+            f"{path}: its first line is a sample like the rest, and the certificate makes it a header."
+        )
     return columns, [cell.strip() for cell in cells[target]], where, names[:target] + names[target + 1 :] or None
 
 
@@ -584,8 +600,8 @@ def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, s
 def described(about: dict, data: ReadData, path: Any, how: str, smoothing: str | None, penalties: list[str]) -> dict:
     """The fields of `CheckedProblem` without its head; the proof needs the smoothing and those of the penalties > 0."""
     e, names, idle = _smoothing(smoothing or "0"), about["classes"], data.weights.count("0")
-    helped = [f"label smoothing {e!s:.60}"] * (e > 0)
-    helped += [f"the penalty {line:.60}" for line in penalties if line.split(" ")[1] != "0"]
+    helped = [f"label smoothing {_short(str(e))}"] * (e > 0)
+    helped += [f"the penalty {_short(line)}" for line in penalties if line.split(" ")[1] != "0"]
     size = f"{about['N']} samples ({idle} of weight 0), {about['D']} columns{' and an intercept' * data.intercept}"
     lines = [
         f"data: {Path(path).name}: {size}, {about['C']} classes; numbers read as {about['numbers']}s",
@@ -599,6 +615,7 @@ def described(about: dict, data: ReadData, path: Any, how: str, smoothing: str |
         "classes": None if names is None else tuple(names),
         "label_smoothing": about["label_smoothing"],
         "regularizers": tuple(data.regularizers),
+        "intercept": data.intercept,
         "helped_by": " and ".join(helped),
         "lines": tuple(lines),
     }

@@ -34,6 +34,7 @@ def check_certificate(
     expect_smoothing: Any = None,
     expect_l2: Any = None,
     expect_classes: Sequence[Any] | None = None,
+    expect_intercept: bool | None = None,
 ) -> Any:
     """Verify a certificate about data, in exact arithmetic, by the checker of its format.
 
@@ -52,6 +53,7 @@ def check_certificate(
         expect_smoothing: refuse another label smoothing than this number; a text such as "0.01" or "1/100" is exact.
         expect_l2: refuse any penalty but L2 of this strength; 0: any penalty.
         expect_classes: refuse other classes, whatever their order.
+        expect_intercept: True: refuse a problem without an intercept; False: one with it.
 
     Returns:
         What the checker has verified: `status`, `type` and `face_maximal` of a verdict, or the `claims` about a
@@ -76,6 +78,8 @@ def check_certificate(
     if labels is not None and not isinstance(labels, (str, os.PathLike)):
         raise WrongType("labels", f"got {type(labels).__name__}", "give the path of a file, or None")
     path = as_path(path)
+    if isinstance(expect_classes, str) or not (expect_classes is None or hasattr(expect_classes, "__iter__")):
+        raise WrongType("expect_classes", f"got {expect_classes!r:.60}", "give a list of the classes")
     smoothing = None if expect_smoothing is None else _number("expect_smoothing", expect_smoothing)
     l2 = None if expect_l2 is None else _number("expect_l2", expect_l2)
     head = check_existence.read_json(path)
@@ -88,6 +92,11 @@ def check_certificate(
         )
     found = _checked(check, path, head, data, labels)
     _refuse_other(found, smoothing, l2, expect_classes)
+    if expect_intercept is not None and found.intercept is not bool(expect_intercept):
+        has = "with" if found.intercept else "without"
+        raise RefusedCertificate(
+            f"the certificate is about a problem {has} an intercept, which is not what is expected."
+        )
     return found
 
 

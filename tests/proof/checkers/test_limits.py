@@ -293,3 +293,37 @@ def test_a_fault_of_the_checker_is_2_and_one_line(tmp_path, monkeypatch, capsys)
         assert check_existence.run(broken, "", files) == 2
         out, err = capsys.readouterr()
         assert out == "" and err.startswith("ERROR: the ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("part", "sign"), [("{}", "{"), ("[]", "["), ("0", ",")])
+def test_a_certificate_of_millions_of_parts_is_not_parsed(tmp_path, part, sign):
+    """Objects cost hundreds of bytes each: 60 kB of packed text would fill gigabytes before anything is looked at."""
+    most = check_existence._MOST_SIGNS[sign]
+    path = tmp_path / "cert.json.gz"
+    path.write_bytes(gzip.compress(f'{{"x": [{",".join([part] * (most + 2))}]}}'.encode(), 1))
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match=r"holds more than .* read of a certificate"):
+        check_existence.read_json(path)
+    assert time.perf_counter() - began < 2
+
+
+def test_a_sample_is_no_header(tmp_path):
+    """A certificate that calls the first sample a header is about other data: the rest may be separable, not all."""
+    certificate = overlap()[1]
+    certificate["data"]["table"] = COMMA | {"header": True}
+    said = "first line is a sample like the rest"
+    fails(tmp_path, certificate, "2,a\n-1,a\n-2,a\n1,b\n3,b\n", said, "data.csv", RefusedCertificate)
+    fails(
+        tmp_path,
+        certificate,
+        "2,name\n-1,a\n-2,a\n1,b\n3,b\n",
+        "other data: its sha256",
+        "data.csv",
+        RefusedCertificate,
+    )
+
+
+def test_a_long_smoothing_is_cut_with_a_mark(tmp_path):
+    """1/10^90 must not read as a fraction with fewer zeros."""
+    assert check_existence._short("1/1" + "0" * 90).endswith("… (93 characters)")
+    assert check_existence._short("1/100") == "1/100"
