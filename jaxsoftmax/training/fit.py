@@ -10,8 +10,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import whitening
-from jaxsoftmax.calculus.loss.null_space import null_space, row_space
-from jaxsoftmax.calculus.loss.penalty_sum import holding
+from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
@@ -27,7 +26,7 @@ from jaxsoftmax.support.validation import (
     require_x64,
     show,
 )
-from jaxsoftmax.training.columns import Columns, ExactData, exact_data, exactly_in_columns, in_columns, working_columns
+from jaxsoftmax.training.columns import Columns, exact_data, exactly_in_columns, in_columns, working_columns
 from jaxsoftmax.training.divergence import verdict_on_divergence
 from jaxsoftmax.training.end_point import EndPoint, evaluate, separates, slope_at
 from jaxsoftmax.training.judge import history_table, judge
@@ -47,7 +46,7 @@ from jaxsoftmax.training.measured_rate import measured_rate
 from jaxsoftmax.training.methods.newton import is_dense
 from jaxsoftmax.training.registry import choose
 from jaxsoftmax.training.result import Fit, Status
-from jaxsoftmax.training.smallest_curvature import CurvatureEstimate, smallest_curvature
+from jaxsoftmax.training.smallest_curvature import curvature_as_given
 
 
 def _key(key: Any) -> Any:
@@ -269,7 +268,7 @@ def _finish(
             if is_dense(problem):
                 end = evaluate(exact, V, end)
             elif not separated and int(raw.status) in (GRADIENT_TOLERANCE, STALLED):
-                end = evaluate(exact, V, end, _curvature(problem, columns, exact, V))
+                end = evaluate(exact, V, end, curvature_as_given(problem, columns, exact, V))
     except KeyboardInterrupt:
         cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     # A shift of all logits of a class by δ moves a probability by δ/2 at most: what rounding the intercept can do.
@@ -299,16 +298,3 @@ def _finish(
         reason=reason,
         existence=verdict,
     )
-
-
-def _curvature(problem: Problem, columns: Columns, exact: ExactData, V: np.ndarray) -> CurvatureEstimate | None:
-    """The smallest curvature at V, of the numbers that were trained on; None where nothing is known of those given.
-
-    It is not where rounding changed the rank, nor with log-cosh, which couples the gauge directions with the rest.
-    """
-    if any(penalty.concordance is not None for penalty, _ in holding(problem)):
-        return None
-    inner = in_columns(problem, columns)
-    if row_space(inner).rank != row_space(exact.problem).rank:
-        return None
-    return smallest_curvature(inner, V)

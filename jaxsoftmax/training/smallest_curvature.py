@@ -18,9 +18,11 @@ import numpy as np
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.moments import moments
-from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.null_space import null_space, row_space
+from jaxsoftmax.calculus.loss.penalty_sum import holding
 from jaxsoftmax.linalg.davidson import smallest_pairs
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.columns import Columns, ExactData, in_columns
 from jaxsoftmax.training.methods.newton_cg import NewtonCG, class_blocks
 
 MOST_STEPS = 60
@@ -81,3 +83,16 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
     # The estimate of the error is as good as the preconditioner: it is not trusted below half of the value.
     error = max(2 * found.error, 0.5 * value) + rounding
     return CurvatureEstimate(value, error if found.converged else np.inf)
+
+
+def curvature_as_given(problem: Problem, columns: Columns, exact: ExactData, V: np.ndarray) -> CurvatureEstimate | None:
+    """The smallest curvature at V, of the numbers that were trained on; None where nothing is known of those given.
+
+    It is not where rounding changed the rank, nor with log-cosh, which couples the gauge directions with the rest.
+    """
+    if any(penalty.concordance is not None for penalty, _ in holding(problem)):
+        return None
+    inner = in_columns(problem, columns)
+    if row_space(inner).rank != row_space(exact.problem).rank:
+        return None
+    return smallest_curvature(inner, V)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.stages import fast
 from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import helmert
 from jaxsoftmax.training import fit as fit_module
@@ -27,7 +28,7 @@ def _dense(problem, W, kernel):
 
 @pytest.mark.parametrize(
     ("more", "kernel"),
-    [({}, 0), ({"regularizer": js.L2(0.5)}, 0), ({"dependent": True}, 3)],
+    fast([({}, 0), ({"regularizer": js.L2(0.5)}, 0), ({"dependent": True}, 3)], 2),
     ids=["plain", "L2", "rank"],
 )
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
@@ -41,7 +42,7 @@ def test_it_is_the_smallest_eigenvalue_to_a_digit(more, kernel, dtype, x64):
         assert 0.5 * found.value <= found.error <= 0.6 * found.value
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", fast(["float64", "float32"], 1))
 def test_a_large_fit_ends_converged_and_a_separable_one_does_not(dtype, x64, monkeypatch):
     """S13 without the dense Hessian: q is twice as large, half of λ_min being taken off; >= 1 without a minimiser."""
     problem = _problem(dtype=dtype)

@@ -235,7 +235,7 @@ def test_a_header_must_be_the_certificates(tmp_path):
     with pytest.raises(RefusedCertificate, match=r"the columns are \['w'\], in the certificate \['u'\]"):
         check(*files)
     save(tmp_path, certificate, "1,a\n2,a\n1,b\n2,b\n")  # a row is taken for the header
-    with pytest.raises(RefusedCertificate, match="the columns are"):
+    with pytest.raises(RefusedCertificate, match="first line is a sample"):
         check(*files)
 
 

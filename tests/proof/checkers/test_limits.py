@@ -317,7 +317,7 @@ def test_a_sample_is_no_header(tmp_path):
         tmp_path,
         certificate,
         "2,name\n-1,a\n-2,a\n1,b\n3,b\n",
-        "other data: its sha256",
+        "the columns are",
         "data.csv",
         RefusedCertificate,
     )
