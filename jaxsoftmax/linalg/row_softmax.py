@@ -116,7 +116,8 @@ def row_shift(z: Array, dtype: Any, seed: Array) -> Shift:
     maximum = _maximum(z, dtype, seed)
     finite = jnp.clip(maximum, -float(info.max), float(info.max))
     lift = 64.0 if info.bits == 64 else 24.0
-    offset, r = two_sum(jnp.asarray(lift, dtype), -finite)
+    # The barrier hides the constant: the compiler would add it up with itself, and the rounding error would be gone.
+    offset, r = two_sum(jax.lax.optimization_barrier(jnp.asarray(lift, dtype)), -finite)
     # exp(r) from three terms, r^3/6 < eps/6. Where r is too large for them (|m| > 2^16, in float64 2^36, just above a
     # power of two; or |m| beyond 2^26, 2^58) there is no lift.
     small = jnp.abs(r) < float(info.eps) ** (1 / 3)

@@ -86,6 +86,7 @@ def test_a_slow_fit_on_far_features_is_told_to_centre(x64):
     assert "STEP_LIMIT" in texts[0]
     assert "Centre the features" in texts[1]
     near = problem(data([0.0], 1.0))
-    done = js.fit(near, "gd", max_steps=1)
-    assert fit_findings(done, near) == []  # q < 1
+    done = dataclasses.replace(js.fit(near, "gd", max_steps=1), gap_estimate=0.0)
+    assert fit_findings(done, near) == []  # q < 1, and the loss is not known to be far above its minimum
+    assert len(fit_findings(dataclasses.replace(done, gap_estimate=1.0), near)) == 1
     assert len(fit_findings(dataclasses.replace(done, q_estimate=2.0), near)) == 1

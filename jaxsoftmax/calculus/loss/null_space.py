@@ -187,7 +187,7 @@ def row_space(problem: Problem, rows: Rows | None = None) -> RowSpace:
     scale = found.scale * fine
     eps = float(np.finfo(np.float64).eps)
     if live <= 2 * D:
-        _, sigma, Vt = np.linalg.svd(rows.times(scale, np.eye(D)), full_matrices=True)
+        _, sigma, Vt = np.linalg.svd(np.concatenate([block / scale for block, _ in rows.blocks()]), full_matrices=True)
         tolerance = max(live, D) * eps * (sigma[0] if sigma.size else 0.0)
         rank = int(np.sum(sigma > tolerance))
         null, kept = Vt[rank:].T, sigma[:rank]

@@ -36,6 +36,7 @@ from jaxsoftmax.calculus.loss.class_blocks import block_inverses, sampled_class_
 from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import null_space, row_space
 from jaxsoftmax.calculus.loss.penalty_sum import penalty_class_blocks
+from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, remove_kernel
 from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.linalg.products import sample_logits
@@ -51,6 +52,7 @@ ROWS_A_COLUMN = 5  # rows drawn for a class block, as a multiple of D
 # A step with fresh blocks may take this many products, however cheap the blocks are.
 LEAST_PRODUCTS = 12
 EXPECTED_RATE = 0.7  # of class blocks: each product halves the residual
+SLOWEST_RATE = 0.01
 # cond(X) up to which float32 products, right to some 1e-7 of cond(X)², still point down in every direction.
 WELL_CONDITIONED = 1e3
 
@@ -59,12 +61,15 @@ class Solver(NamedTuple):
     """What the inner solve needs.
 
     `inner`: the problem that products are taken with; `inverse`: the preconditioner; `patience`: products after which
-    class blocks pay, 0 where they are never made.
+    class blocks pay, 0 where they are never made; `gauge` and `null`: projectors (D, D) on the two parts of 𝒦, which
+    float32 products do not keep to.
     """
 
     inner: Problem
     inverse: Majorant
     patience: Any
+    gauge: Any
+    null: Any
 
 
 class State(NamedTuple):
@@ -98,7 +103,8 @@ class NewtonCG(Method):
         patience = _patience(problem)
         if patience:
             M = M._replace(inverse=np.broadcast_to(M.inverse, (problem.C, *M.inverse.shape)))
-        return Solver(_inner(problem), M, np.int32(patience))
+        kernel = complement_projectors(problem, kern)
+        return Solver(_inner(problem), M, np.int32(patience), kernel.gauge, kernel.null)
 
     def begin(self, point: Point, oracle: Oracle, constants: Solver) -> State:
         """⟨g₀, M⁺g₀⟩, and nothing wasted; S19's matrix is held to what class blocks are expected to give."""
@@ -126,8 +132,9 @@ class NewtonCG(Method):
         most = jnp.maximum(2 * (constants.patience - state.wasted).astype(jnp.int32), LEAST_PRODUCTS)
         most = jnp.where(constants.patience > 0, most, MOST_PRODUCTS)
         V, along, left, count = solve(constants.inner, oracle, M, point, target, most)
+        V = remove_kernel(V, constants.gauge, constants.null)
         rate = 0.5 * jnp.log(square / left) / count
-        best = jnp.where(state.fresh, rate, state.best)
+        best = jnp.where(state.fresh, jnp.maximum(rate, SLOWEST_RATE), state.best)
         wasted = state.wasted + jnp.maximum(count * (1 - rate / best), 0)
         return damped_move(point, oracle, V, State(state.first, best, wasted, jnp.zeros((), bool)), along)
 
@@ -206,7 +213,8 @@ def solve(
     z = apply_inverse(M, -g)
     start = (jnp.zeros_like(g), -g, z, jnp.sum(-g * z), jnp.zeros((), jnp.int32), jnp.ones((), bool))
     V, r, _, square, count, _ = jax.lax.while_loop(goes_on, step, start)
-    curvature = jnp.sum(V * (-g - r))  # HV = −g − r
+    # HV = −g − r; r is orthogonal to V but for rounding, so that ⟨V, HV⟩ is −⟨g, V⟩: much less than that is rounding.
+    curvature = jnp.maximum(jnp.sum(V * (-g - r)), -0.5 * jnp.sum(V * g))
     spread = jnp.asarray(max_logit_range(inner, V))
     out = point.W.dtype
     along = curvature.astype(out), spread.astype(out)
