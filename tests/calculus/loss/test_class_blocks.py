@@ -25,7 +25,7 @@ def test_with_every_row_they_are_the_diagonal_blocks_of_the_hessian(x64):
     scale = np.array([1.0, 2.0, 0.5, 4.0])
     grams, masses = map(np.asarray, sampled_class_grams(Y, X, s, scale, len(X)))
     for c in range(3):
-        w = sum(s * Y[:, c] * Y[:, b] for b in range(3) if b != c)
+        w = np.sum([s * Y[:, c] * Y[:, b] for b in range(3) if b != c], axis=0)
         wanted = (X / scale * w[:, None]).T @ (X / scale)
         np.testing.assert_allclose(grams[c], wanted, rtol=0, atol=300 * EPS * np.abs(wanted).max())
         assert masses[c] == pytest.approx(w.sum(), rel=300 * EPS)
