@@ -30,10 +30,21 @@ def _same(mine, other):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(np.asarray(a), np.asarray(b), **TIGHT), mine, other)
 
 
+def _optax_takes_rows():
+    """Older releases broadcast `where` with the logits."""
+    try:
+        theirs(jnp.zeros((2, 3)), jnp.zeros(2, int), where=jnp.ones(2, bool))
+    except ValueError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("form", fast(FORMS, 0, 1, 4, 5))
 def test_integer_labels_are_a_drop_in_for_optax(form):
     """S1, S2, S4: value, gradient, forward derivative and Hessian-vector product with optax's arguments, in float64."""
     shape, k_shape, axis, where_shape = FORMS[form]
+    if form == "rows left out" and not _optax_takes_rows():
+        pytest.skip("this optax takes no `where` with an entry a row")
     rng = np.random.default_rng(5)
     z, dz = rng.normal(size=shape), rng.normal(size=shape)
     C = np.prod([shape[a] for a in np.atleast_1d(axis)])
