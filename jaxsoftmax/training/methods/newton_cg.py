@@ -2,9 +2,10 @@
 
 H V = −g is solved on 𝒦⊥. The first preconditioner is the fixed matrix M of S19: the eigenvalues of M⁺H lie in
 [2 min_n λ₂(S(y_n)), 1], so cond(X) does not enter, and M⁺ maps into 𝒦⊥, so no iterate has a part in the kernel. At the
-start M is H but for a factor; in a trained classifier it is far above H. Once the products that it costs have cost half
-of what the class blocks of H cost to make (`calculus/loss/class_blocks.py`), these take its place, and are made anew by
-the same rule. Where C blocks would need more memory than the data, M stays.
+start M is H but for a factor; in a trained classifier it is far above H. The class blocks of H
+(`calculus/loss/class_blocks.py`) take its place once the products wasted, compared with what blocks are expected to need
+(later: with what the last blocks needed when they were new), cost half of what blocks cost to make; they are made anew
+by the same rule. Where C blocks would need more memory than the data, M stays.
 
 The solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
 the start: loose far away, tighter near a minimiser (Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)). Below
@@ -75,7 +76,7 @@ class Solver(NamedTuple):
 class State(NamedTuple):
     """What the method remembers.
 
-    `first`: ⟨g₀, M⁺g₀⟩. `best`: the digits (natural) a product that the first solve with this preconditioner gave.
+    `first`: ⟨g₀, M⁺g₀⟩. `best`: the fall of log ‖r‖ a product in the first solve with this preconditioner.
     `wasted`: products since then beyond what that rate would have taken. `fresh`: there was no solve yet.
     """
 
