@@ -2,9 +2,9 @@
 
 H V = −g is solved on 𝒦⊥. The first preconditioner is the fixed matrix M of S19: the eigenvalues of M⁺H lie in
 [2 min_n λ₂(S(y_n)), 1], so cond(X) does not enter, and M⁺ maps into 𝒦⊥, so no iterate has a part in the kernel. At the
-start M is H but for a factor; in a trained classifier it is far above H. The class blocks of H
-(`calculus/loss/class_blocks.py`) take its place once the products wasted, compared with what blocks are expected to need
-(later: with what the last blocks needed when they were new), cost half of what blocks cost to make; they are made anew
+start M is H but for a factor; in a trained classifier it is far above. The class blocks of H
+(`calculus/loss/class_blocks.py`) take its place once the products wasted, beside what blocks are expected to need
+(later: with what the last blocks needed when new), cost half of what blocks cost to make; they are made anew
 by the same rule. Where C blocks would need more memory than the data, M stays.
 
 The solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
