@@ -13,8 +13,10 @@ the start: loose far away, tighter near a minimiser (Dembo, Eisenstat & Steihaug
 confirms the end, would cost the most. Any direction of conjugate gradients started at 0 is one of descent, and the step
 length is S8's, which asks for no exact direction (damping.py).
 
-In float64 the products of the solve are taken with float32 copies of X and s where the condition of X allows it: loss
-and gradient stay in float64, so the outer steps correct what a direction lacks.
+In float64 the products of the solve are taken with float32 copies of X and s where there is much to multiply and the
+condition of X allows it: loss and gradient stay in float64, so the outer steps correct what a direction lacks. Where H
+gets so flat that they cannot (far out on separable data), the gradient rises now and then, which Newton's steps near
+the end do not do; after a few such steps the products are taken in float64.
 
 Memory: the (N, C) probabilities and a few (C, D) arrays, the C blocks, the float32 copy; never the (CD, CD) matrix.
 
@@ -56,6 +58,9 @@ EXPECTED_RATE = 0.7  # of class blocks: each product halves the residual
 SLOWEST_RATE = 0.01
 # cond(X) up to which float32 products, right to some 1e-7 of cond(X)², still point down in every direction.
 WELL_CONDITIONED = 1e3
+# N·D·C from which a float32 copy pays, and the rises of the gradient after which it is given up.
+MUCH_TO_MULTIPLY = 1e7
+MOST_RISES = 3
 
 
 class Solver(NamedTuple):
@@ -76,11 +81,14 @@ class Solver(NamedTuple):
 class State(NamedTuple):
     """What the method remembers.
 
-    `first`: ⟨g₀, M⁺g₀⟩. `best`: the fall of log ‖r‖ a product in the first solve with this preconditioner.
+    `first`: ⟨g₀, M⁺g₀⟩. `last`: the same a step ago. `rises`: the steps that made it larger.
+    `best`: the fall of log ‖r‖ a product in the first solve with this preconditioner.
     `wasted`: products since then beyond what that rate would have taken. `fresh`: there was no solve yet.
     """
 
     first: Any
+    last: Any
+    rises: Any
     best: Any
     wasted: Any
     fresh: Any
@@ -111,10 +119,15 @@ class NewtonCG(Method):
         """⟨g₀, M⁺g₀⟩, and nothing wasted; S19's matrix is held to what class blocks are expected to give."""
         square = jnp.sum(point.gradient * apply_inverse(constants.inverse, point.gradient))
         zero = jnp.zeros((), square.dtype)
-        return State(square, zero + EXPECTED_RATE, zero, jnp.zeros((), bool))
+        return State(square, square, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, jnp.zeros((), bool))
 
     def renew(self, problem: Problem, W: Any, constants: Solver, state: State) -> tuple[Solver, State] | None:
-        """Class blocks at W, once the products wasted for want of them cost half of what they cost; else None."""
+        """Class blocks at W, once the products wasted for want of them cost half of what they cost; else None.
+
+        Also the products in the problem's own precision, once those in float32 made the gradient rise too often.
+        """
+        if constants.inner.dtype != problem.dtype and int(state.rises) >= MOST_RISES:
+            return constants._replace(inner=problem), state
         if not 0 < int(constants.patience) <= float(state.wasted):
             return None
         inverse = class_blocks(problem, constants.inner, W)
@@ -137,7 +150,9 @@ class NewtonCG(Method):
         rate = 0.5 * jnp.log(square / left) / count
         best = jnp.where(state.fresh, jnp.maximum(rate, SLOWEST_RATE), state.best)
         wasted = state.wasted + jnp.maximum(count * (1 - rate / best), 0)
-        return damped_move(point, oracle, V, State(state.first, best, wasted, jnp.zeros((), bool)), along)
+        rises = state.rises + (square > state.last)
+        after = State(state.first, square, rises, best, wasted, jnp.zeros((), bool))
+        return damped_move(point, oracle, V, after, along)
 
 
 def _patience(problem: Problem) -> int:
@@ -151,8 +166,8 @@ def _patience(problem: Problem) -> int:
 
 
 def _inner(problem: Problem) -> Problem:
-    """The problem itself, or in float32 where it is float64 and well conditioned."""
-    if problem.dtype != np.float64:
+    """The problem itself, or in float32 where it is float64, large and well conditioned."""
+    if problem.dtype != np.float64 or problem.N * problem.D * problem.C < MUCH_TO_MULTIPLY:
         return problem
     if row_space(problem).condition > WELL_CONDITIONED:
         return problem

@@ -11,6 +11,7 @@ from helpers.methods import OWN_METHODS
 from helpers.stages import fast
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.training.loop import run as loop
+from jaxsoftmax.training.methods import newton_cg
 from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20244)
@@ -175,6 +176,18 @@ def test_newton_cg_reaches_newtons_minimum(x64, regularizer):
     kernel = js.null_space(p).basis()
     unit = np.abs(cg.W).max()
     assert np.abs(kernel.T @ cg.W.reshape(-1)).max(initial=0.0) <= 1e-12 * unit
+
+
+@pytest.mark.slow
+def test_newton_cg_gives_up_products_in_float32_where_they_mislead(x64, monkeypatch):
+    """S9: far out on separable data float32 cannot hold H, and the run would end STALLED; in float64 it diverges."""
+    monkeypatch.setattr(newton_cg, "MUCH_TO_MULTIPLY", 1)
+    monkeypatch.setattr(loop, "FIRST_CHUNK", 1)
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 1e-9)  # the host looks after every step
+    iris = js.datasets.load_iris()
+    result = js.fit(js.Problem.from_labels(iris.X, iris.y), "newton-cg")
+    assert result.status is Status.DIVERGING
+    assert result.history["gradient_norm"][-1] <= 1e-8
 
 
 def plain_optax(tx, steps):
