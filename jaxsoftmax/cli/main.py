@@ -1,8 +1,9 @@
 """The command line's entry, `jaxsoftmax verify|fit|…`: exit 0 good, 1 not, 2 unusable input, 74 no output, 130 Ctrl-C.
 
-typer and rich come with the extra `cli` and are imported only when the command runs.
+typer, rich and platformdirs come with the extra `cli` and are imported only when the command runs.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -22,7 +23,26 @@ def main() -> None:
         >>> callable(main)
         True
     """
+    keep_compiled_code()
     sys.exit(run(sys.argv[1:]))
+
+
+def keep_compiled_code() -> None:
+    """Let JAX keep what it compiles in the user's cache folder: the next command of the same kind starts at once.
+
+    JAX's own settings decide where they are set: JAX_COMPILATION_CACHE_DIR, JAX_ENABLE_COMPILATION_CACHE=false. These
+    are environment variables, which JAX reads when it is first imported.
+    """
+    try:
+        from platformdirs import user_cache_dir
+
+        folder = os.path.join(user_cache_dir("jaxsoftmax", appauthor=False), "compiled")
+        if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+    except (ImportError, OSError, RuntimeError):  # no home, or one that cannot be written: nothing is kept
+        return
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 
 def run(arguments: list[str]) -> int:

@@ -254,20 +254,20 @@ def device_matrix(X: Any, host: np.ndarray, storage: np.dtype, intercept: bool) 
             X = jax.device_put(X, jax.sharding.NamedSharding(X.sharding.mesh, rows))
         return jnp.concatenate([X, place_rows(ones, X)], axis=1)
     array = convert(host, storage, "X")
-    return jnp.asarray(np.concatenate([array, ones], axis=1) if intercept else array)
+    return jax.device_put(np.concatenate([array, ones], axis=1) if intercept else array)
 
 
 def place_rows(array: np.ndarray, X: Any) -> jax.Array:
     """`array` on the devices of X, its rows sharded as X's rows are and its other axes replicated."""
     if not isinstance(X, jax.Array):
-        return jnp.asarray(array)
+        return jax.device_put(array)
     if isinstance(X.sharding, jax.sharding.NamedSharding):
         rows = X.sharding.spec[0] if len(X.sharding.spec) else None
         spec = jax.sharding.PartitionSpec(rows, *[None] * (array.ndim - 1))
         return jax.device_put(array, jax.sharding.NamedSharding(X.sharding.mesh, spec))
     if len(X.sharding.device_set) == 1 and X.committed:
         return jax.device_put(array, X.sharding)
-    return jnp.asarray(array)
+    return jax.device_put(array)
 
 
 def place_whole(array: np.ndarray, X: Any) -> jax.Array:

@@ -12,7 +12,15 @@ from jaxsoftmax.problem import arrays as _arrays
 from jaxsoftmax.problem import exact_targets as _targets
 from jaxsoftmax.problem import labels as _labels
 from jaxsoftmax.problem.dump import problem_report, write_dump
-from jaxsoftmax.problem.fields import LEAVES, HostData, names_tuple, problem_fields, replaced_fields, smoothed_fields
+from jaxsoftmax.problem.fields import (
+    LEAVES,
+    HostData,
+    names_tuple,
+    problem_fields,
+    replaced_fields,
+    set_fields,
+    smoothed_fields,
+)
 from jaxsoftmax.problem.label_targets import given_targets
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import show
@@ -109,7 +117,7 @@ class Problem:
             names = np.array(names_tuple(names, rows.shape[1], "classes", "column of T"))
             names.setflags(write=False)
         targets = _targets.from_rows(rows)
-        _assemble(
+        set_fields(
             self,
             **problem_fields(X, T, targets, intercept, sample_weight, regularizer, dtype, feature_names, names),
         )
@@ -162,7 +170,7 @@ class Problem:
         """
         codes, names = _labels.encode_labels(y, classes)
         targets = _targets.ExactTargets(len(names), codes, None, _targets.exact_smoothing(label_smoothing))
-        return _assemble(
+        return set_fields(
             object.__new__(cls),
             **problem_fields(X, None, targets, intercept, sample_weight, regularizer, dtype, feature_names, names),
         )
@@ -214,7 +222,7 @@ class Problem:
             >>> problem.replace(sample_weight=np.array([1.0, 0.0, 2.0])).sample_weight
             Array([1., 0., 2.], dtype=float32)
         """
-        return _assemble(object.__new__(Problem), **replaced_fields(self, changes))
+        return set_fields(object.__new__(Problem), **replaced_fields(self, changes))
 
     def smoothed(self, eps: Any) -> Problem:
         """The problem with targets (1 − eps) T + eps/C, exactly (S21c); eps as in `from_labels`.
@@ -228,7 +236,7 @@ class Problem:
             >>> problem.smoothed("0.1").exact_targets()[1][0]
             20
         """
-        return _assemble(object.__new__(Problem), **smoothed_fields(self, self._need_host("smoothed"), eps))
+        return set_fields(object.__new__(Problem), **smoothed_fields(self, self._need_host("smoothed"), eps))
 
     def astype(self, dtype: Any) -> Problem:
         """The same data in another compute dtype; the data as given, and so every exact verdict, are unchanged.
@@ -246,7 +254,7 @@ class Problem:
         h, given = self._need_host("astype"), self.feature_names
         names = None if given is None else given[: h.X.shape[1]]
         fields = (self.intercept, h.sample_weight, h.regularizer, dtype, names, self.classes)
-        return _assemble(object.__new__(Problem), **problem_fields(h.X, None, h.targets, *fields))
+        return set_fields(object.__new__(Problem), **problem_fields(h.X, None, h.targets, *fields))
 
     # ── exact forms ──
     def exact_targets(self) -> tuple[np.ndarray, list[int]]:
@@ -337,7 +345,7 @@ class Problem:
     @classmethod
     def tree_unflatten(cls, aux: tuple[bool, str], children) -> Problem:
         """Rebuild without validation and without host data: leaves may be tracers or placeholders."""
-        return _assemble(
+        return set_fields(
             object.__new__(cls),
             **dict(zip(LEAVES.values(), children, strict=True)),
             intercept=aux[0],
@@ -346,9 +354,3 @@ class Problem:
             classes=None,
             feature_names=None,
         )
-
-
-def _assemble(problem: Problem, **fields: Any) -> Problem:
-    for name, value in fields.items():
-        object.__setattr__(problem, name, value)
-    return problem

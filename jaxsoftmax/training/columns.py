@@ -22,14 +22,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.calculus.loss.moments import Rows
+from jaxsoftmax.calculus.loss.moments import Rows, moments
 from jaxsoftmax.calculus.loss.null_space import row_space, same_row_space
 from jaxsoftmax.problem.arrays import block_rows, float64_blocks, place_rows
+from jaxsoftmax.problem.fields import place_targets
 from jaxsoftmax.problem.label_targets import LabelTargets, stored_targets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
 
 WHOLE = 2**22  # entries of X up to which it is copied whole to float64
+SURELY_NEAR = 0.9  # of the mean square: squared means below it are less than FAR; 1/(1 + FAR⁻²) = 0.94 is the edge
 FAR = 4.0  # a mean of more than this many standard deviations costs more than two bits: it is taken out
 
 
@@ -123,6 +125,10 @@ def working_columns(problem: Problem) -> Columns:
     Means are far beyond FAR standard deviations (of the samples that take part). They stay where there is no intercept
     or a penalty acts on it, units where there is any penalty: it is in the units given.
     """
+    acting = [p for p in problem.regularizer if p.strength > 0]
+    shifts = problem.intercept and not any(p.penalize_intercept for p in acting)
+    if not _in_doubt(problem, shifts, not acting):
+        return Columns(np.zeros(problem.D), np.ones(problem.D))
     X, live = _given(problem), np.asarray(problem.sample_weight) > 0
     width, count = X.shape[1], int(live.sum())
     total, low, high = np.zeros(width), np.full(width, np.inf), np.full(width, -np.inf)
@@ -137,8 +143,7 @@ def working_columns(problem: Problem) -> Columns:
         squares = np.zeros(width)
         for rows, block in float64_blocks(X):
             squares += ((block[live[rows]] - mean) ** 2).sum(axis=0)
-        acting = [p for p in problem.regularizer if p.strength > 0]
-        if problem.intercept and not any(p.penalize_intercept for p in acting):
+        if shifts:
             far = np.abs(mean) > FAR * np.sqrt(squares / count)
             shift[:width] = np.where(far & np.isfinite(mean), mean, 0.0)
         if not acting:
@@ -148,6 +153,24 @@ def working_columns(problem: Problem) -> Columns:
             odd = (np.abs(exponent) > jnp.finfo(problem.dtype).maxexp // 4) & (exponent >= -1000)
             unit[:width] = np.ldexp(1.0, np.where(odd, np.minimum(exponent, 1000), 0))
     return Columns(shift, unit)
+
+
+def _in_doubt(problem: Problem, shifts: bool, units: bool) -> bool:
+    """Whether some column may be far or in odd units, from the moments alone, with room for the rounding of X."""
+    found, given = moments(problem), _given(problem)
+    width, count = given.shape[1], int(np.count_nonzero(np.asarray(problem.sample_weight) > 0))
+    square = np.diagonal(found.plain)[:width] / count
+    zero = square == 0
+    if zero.any() and given.dtype != problem.X.dtype and np.any(given[:, zero]):
+        return True  # the compute dtype holds nothing of it
+    if shifts and np.any((found.plain[:width, -1] / count) ** 2 > SURELY_NEAR * square):
+        return True
+    if not units:
+        return False
+    exponent = np.frexp(found.scale[:width] * np.sqrt(square))[1]
+    # The largest entry of a column is between its root mean square and √count times that.
+    most = jnp.finfo(problem.dtype).maxexp // 4 - 2 - 0.5 * np.log2(count)
+    return bool(np.any(~zero & (np.abs(exponent) > most)))
 
 
 def in_columns(problem: Problem, columns: Columns) -> Problem:
@@ -173,10 +196,22 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
     """The data as given in these columns in float64 (x64 must be on): whole where they are small or float64 already."""
     if problem.dtype == np.float64 and columns.as_given:
         return ExactData(problem, lambda: iter(()))
+    X, (T, s, penalties) = _given(problem), _exact_targets(problem)
+    if columns.as_given and X.dtype == problem.X.dtype:
+        # The numbers given are stored already: the kernels widen them some rows at a time.
+        leaves = (
+            problem.X,
+            place_targets(T, problem.X),
+            place_rows(s, problem.X),
+            jax.tree.map(jnp.asarray, penalties),
+        )
+        whole = Problem.tree_unflatten((problem.intercept, "float64"), leaves)
+        if np.array_equal(s, np.asarray(problem.sample_weight)):
+            same_row_space(whole, problem)
+        return ExactData(whole, lambda: iter(()))
     if problem.N * problem.D <= WHOLE:
         return ExactData(exactly_in_columns(problem, columns), lambda: iter(()))
-    T, s, penalties = _exact_targets(problem)
-    X, live = _given(problem), s > 0
+    live = s > 0
     many = block_rows(problem.D)
 
     def blocks() -> Iterator[tuple[slice, np.ndarray]]:
@@ -196,11 +231,11 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
     frame = Problem.tree_unflatten(
         (problem.intercept, "float64"), (*map(jnp.asarray, nothing), jax.tree.map(jnp.asarray, penalties))
     )
-    if columns.as_given and X.dtype == problem.X.dtype and np.array_equal(s, np.asarray(problem.sample_weight)):
-        same_row_space(frame, problem)
-    else:
-        top = np.max([np.max(np.abs(block), axis=0, initial=0.0) for block, _ in samples()], axis=0)
-        row_space(frame, Rows(int(live.sum()), s[live], top, many, samples))
+
+    def top() -> np.ndarray:
+        return np.max([np.max(np.abs(block), axis=0, initial=0.0) for block, _ in samples()], axis=0)
+
+    row_space(frame, Rows(int(live.sum()), s[live], top, many, samples))
     return ExactData(frame, more)
 
 

@@ -2,25 +2,27 @@
 
 Everything here is an evaluation in floating point, not a proof: the numbers are right up to rounding, for which q makes
 an allowance. Whatever the loop computed in, the problem here is in float64 and made from the numbers given
-(`columns.exact_data`); all functions but `radius_factor` are called with x64 on.
+(`columns.exact_data`); all functions are called with x64 on.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import helmert, null_space
-from jaxsoftmax.calculus.loss.objective import logits
 from jaxsoftmax.calculus.loss.penalty_sum import holding, penalty_gradient, penalty_hvp, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
+from jaxsoftmax.problem.arrays import block_rows
+from jaxsoftmax.problem.label_targets import dense_targets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.columns import ExactData
 from jaxsoftmax.training.smallest_curvature import CurvatureEstimate
@@ -36,6 +38,13 @@ class EndPoint(NamedTuple):
     spread: float | None = None  # range ρ of the logits of the full Newton step (S8)
 
 
+@jax.jit
+def _largest_square(X: Any, s: Any, scale: Any) -> Any:
+    """max_n ‖x_n/scale‖² over the samples that take part; one sweep, X is not copied."""
+    squares = jnp.sum((X.astype(scale.dtype) / scale) ** 2, axis=1)
+    return jnp.max(jnp.where(s > 0, squares, 0))
+
+
 def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray | None = None) -> float:
     """S13's β = √2 max_n ‖Σ⁻¹x_n‖ over the samples that take part and the self-regulariser's samples γ e_d.
 
@@ -43,10 +52,8 @@ def radius_factor(problem: Problem, scale: np.ndarray, gauge_scale: np.ndarray |
     norm is then ‖V‖² = Σ_d σ_d² ‖v_d − v̄_d‖² + τ_d² C v̄_d² over the whole space, and by Cauchy and Schwarz this times
     ‖V‖ bounds 2γ |v_cd|, the entry's part of ρ (S8, S21b). It is 2γ max_d 1/σ_d where τ = σ, and 2γ where both are 1.
     """
-    X, s = np.asarray(problem.X, np.float64), np.asarray(problem.sample_weight, np.float64)
-    X = X[s > 0] / scale
-    largest = float(np.sqrt(np.max(np.sum(X * X, axis=1), initial=0.0)))
-    largest = max([largest, *(abs(float(gamma)) / float(scale.min()) for gamma in sample_scales(problem))])
+    squares = float(_largest_square(problem.X, problem.sample_weight, scale))
+    largest = max([math.sqrt(squares), *(abs(float(gamma)) / float(scale.min()) for gamma in sample_scales(problem))])
     beta, C = math.sqrt(2.0) * largest, problem.C
     entry = np.sqrt((C - 1) / C / scale**2 + 1 / C / (scale if gauge_scale is None else gauge_scale) ** 2)
     for penalty, columns in holding(problem):
@@ -192,16 +199,19 @@ def separates(data: ExactData, W: np.ndarray) -> bool:
 
 
 def _separated(problem: Problem, W: np.ndarray) -> bool:
-    T, s = np.asarray(problem.T), np.asarray(problem.sample_weight)
-    T, live = T[s > 0], s > 0
-    if not np.all(np.count_nonzero(T, axis=1) == 1):
-        return False
-    W = np.asarray(W, problem.dtype)
-    Z = np.asarray(logits(W, problem), np.float64)[live]
-    rows = np.arange(Z.shape[0])
-    own = np.argmax(T, axis=1)
-    mine = Z[rows, own].copy()
-    Z[rows, own] = -np.inf
-    size = np.max(np.abs(np.asarray(problem.X, np.float64)[live]) @ np.abs(W.T.astype(np.float64)), axis=1)
-    allowance = 2 * problem.D * float(np.finfo(problem.dtype).eps) * size
-    return bool(np.all(mine - Z.max(axis=1) > allowance))
+    targets, weights = jax.tree.map(np.asarray, (problem.targets, problem.sample_weight))
+    W, X = np.asarray(W, problem.dtype), np.asarray(problem.X)
+    slack = 2 * problem.D * float(np.finfo(problem.dtype).eps)
+    for start in range(0, problem.N, block_rows(problem.C + problem.D)):
+        rows = slice(start, start + block_rows(problem.C + problem.D))
+        live = weights[rows] > 0
+        T, x = np.asarray(dense_targets(targets[rows]))[live], X[rows][live].astype(problem.dtype)
+        if not np.all(np.count_nonzero(T, axis=1) == 1):
+            return False
+        Z, own = x @ W.T, np.argmax(T, axis=1)[:, None]
+        mine = np.take_along_axis(Z, own, axis=1)[:, 0]
+        np.put_along_axis(Z, own, -np.inf, axis=1)
+        size = np.max(np.abs(x) @ np.abs(W.T), axis=1, initial=0.0)
+        if not np.all(mine - Z.max(axis=1, initial=-np.inf) > slack * size):
+            return False
+    return True

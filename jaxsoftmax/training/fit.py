@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxsoftmax.calculus.bounds.bohning import whitening
-from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.linalg.blocks import placement
-from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import (
@@ -26,11 +23,11 @@ from jaxsoftmax.support.validation import (
     require_x64,
     show,
 )
-from jaxsoftmax.training.columns import Columns, exact_data, exactly_in_columns, in_columns, working_columns
+from jaxsoftmax.training.columns import Columns, exact_data, in_columns, working_columns
 from jaxsoftmax.training.divergence import verdict_on_divergence
 from jaxsoftmax.training.end_point import EndPoint, evaluate, separates, slope_at
 from jaxsoftmax.training.judge import history_table, judge
-from jaxsoftmax.training.loop.protocol import Method
+from jaxsoftmax.training.loop.protocol import InnerSolve, Method
 from jaxsoftmax.training.loop.run import (
     GRADIENT_TOLERANCE,
     NONFINITE,
@@ -44,8 +41,11 @@ from jaxsoftmax.training.loop.run import (
 )
 from jaxsoftmax.training.measured_rate import measured_rate
 from jaxsoftmax.training.methods.newton import is_dense
+from jaxsoftmax.training.methods.newton_cg import Solver
 from jaxsoftmax.training.registry import choose
 from jaxsoftmax.training.result import Fit, Status
+from jaxsoftmax.training.route import Route, route_of
+from jaxsoftmax.training.row_bucket import filled_up
 from jaxsoftmax.training.smallest_curvature import curvature_as_given
 
 
@@ -178,43 +178,14 @@ def fit(
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
     kind = np.dtype(problem.dtype).type
     limits = Limits(kind(tolerance), np.int32(most), kind(default))
+    given, problem = problem, problem if batch_size is not None else filled_up(problem)
     columns = working_columns(problem)
-    route = _route(problem, columns, bool(whiten) or chosen.any_columns, bool(whiten), start)
+    route = route_of(problem, columns, bool(whiten) or chosen.any_columns, bool(whiten), start)
     inner, U0 = route.problem, route.start
-    raw = run(chosen, placement(inner), inner, U0, limits, chosen.constants(inner, key), progress)
+    raw, last, solves = run(chosen, placement(inner), inner, U0, limits, chosen.constants(inner, key), progress)
     history = history_table(raw)
     rates = _rates(inner, chosen, raw, history, U0)
-    return _finish(problem, columns, route, chosen, raw, history, limits, rates, began, progress)
-
-
-class _Route(NamedTuple):
-    """The features that the loop runs in, and the way from its weights and gradients to the working columns."""
-
-    problem: Problem
-    start: Any  # (C, D) there
-    weights: Callable[[Any], np.ndarray]  # of the end point, in the columns given
-    gradient: Callable[[np.ndarray], np.ndarray]  # from a gradient in the working columns
-
-
-def _route(problem: Problem, columns: Columns, anywhere: bool, whiten: bool, W0: Any) -> _Route:
-    """The columns given, the working ones where the method's path is the same in any, or these whitened."""
-    if not anywhere:
-        return _Route(problem, W0, lambda W: np.asarray(W, np.float64), columns.gradient_outward)
-    V0 = columns.inward(W0)
-    if whiten:
-        with jax.enable_x64(True):
-            exact = exactly_in_columns(problem, columns)
-            A = whitening(exact, null_space(exact))
-            X = np.asarray(exact.X) @ A.T
-        if len(A):  # X = 0 leaves nothing to whiten
-            inner = problem.replace(X=place_rows(X.astype(problem.dtype), problem.X))
-            U0 = jax.numpy.asarray((V0 @ np.linalg.pinv(A)).astype(problem.dtype))
-            # The weights move by (U − U₀) A, so that the part of W₀ in the null space stays.
-            moved = lambda U: columns.outward(V0 + (U.astype(np.float64) - np.asarray(U0)) @ A)  # noqa: E731
-            return _Route(inner, U0, moved, lambda g: g @ A.T)
-    inner = in_columns(problem, columns)
-    start = W0 if inner is problem else jax.numpy.asarray(V0.astype(problem.dtype))
-    return _Route(inner, start, columns.outward, lambda g: g)
+    return _finish(given, problem, columns, route, chosen, raw, history, limits, rates, began, progress, last, solves)
 
 
 def _rates(
@@ -237,9 +208,10 @@ def _rates(
 
 
 def _finish(
+    given: Problem,
     problem: Problem,
     columns: Columns,
-    route: _Route,
+    route: Route,
     method: Method,
     raw: Carry,
     history: dict[str, np.ndarray],
@@ -247,6 +219,8 @@ def _finish(
     rates: dict[str, float | None],
     began: float,
     progress: Callable[[Progress], None] | None,
+    last: Any,
+    solves: tuple[InnerSolve, ...],
 ) -> Fit:
     """Evaluate the end point, decide the status, ask for a verdict where the weights diverge, and pack the result."""
     W = route.weights(raw.W)
@@ -268,7 +242,9 @@ def _finish(
             if is_dense(problem):
                 end = evaluate(exact, V, end)
             elif not separated and int(raw.status) in (GRADIENT_TOLERANCE, STALLED):
-                end = evaluate(exact, V, end, curvature_as_given(problem, columns, exact, V))
+                working = route.problem if route.working else in_columns(problem, columns)
+                solver = last if isinstance(last, Solver) else None
+                end = evaluate(exact, V, end, curvature_as_given(working, exact, V, solver))
     except KeyboardInterrupt:
         cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     # A shift of all logits of a class by δ moves a probability by δ/2 at most: what rounding the intercept can do.
@@ -280,7 +256,7 @@ def _finish(
     verdict = None
     if status is Status.DIVERGING:
         rates = rates | {"rate_measured": None}
-        verdict = verdict_on_divergence(problem, time.perf_counter() - began, method.any_columns, stacklevel=4)
+        verdict = verdict_on_divergence(given, time.perf_counter() - began, method.any_columns, stacklevel=4)
     return Fit(
         W=W,
         loss=end.loss,
@@ -297,4 +273,5 @@ def _finish(
         has_intercept=bool(problem.intercept),
         reason=reason,
         existence=verdict,
+        inner_solves=solves,
     )

@@ -65,7 +65,7 @@ _DATA = (
     "q_estimate",
     "history",
 )
-_META = ("status", "method", "has_intercept", "reason", "existence")
+_META = ("status", "method", "has_intercept", "reason", "existence", "inner_solves")
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
@@ -100,6 +100,9 @@ class Fit(Report):
         has_intercept: whether the last column of W is the intercept (then `coef` and `intercept` split W).
         reason: one sentence on what the status means here.
         existence: for DIVERGING: the `ExistenceVerdict` on the data (S9); None where nothing was asked.
+        inner_solves: for "newton-cg": how its linear systems were solved, one entry for each choice: from which `step`
+            on, by which `preconditioner` ("majorant", S19, or "class blocks", S23), in which `products_dtype`, and
+            after how many `wasted_products`.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -127,6 +130,7 @@ class Fit(Report):
     has_intercept: bool
     reason: str
     existence: Any = None
+    inner_solves: tuple[loop.InnerSolve, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -153,7 +157,8 @@ class Fit(Report):
         out: dict[str, Any] = {"W": self.W, "status": self.status.name}
         out |= {name: getattr(self, name) for name in _DATA[1:]}
         out |= {"method": self.method, "reason": self.reason, "converged": self.converged}
-        return json_ready(out | {"existence": self.existence})
+        solves = [solve._asdict() for solve in self.inner_solves]
+        return json_ready(out | {"existence": self.existence, "inner_solves": solves})
 
     def _training_gap(self) -> str:
         """What the loss was in training, where that is another number in the digits that are shown."""
@@ -193,6 +198,8 @@ class Fit(Report):
         known = [f"{name} 1 - {1 - value:.3g}" for name, value in rates if value is not None]
         if known:
             facts.append(("a step", f"multiplies the distance to the minimum by: {', '.join(known)}"))
+        if self.inner_solves:
+            facts.append(("solved by", "; ".join(map(_solve_words, self.inner_solves))))
         if self.log_gain_bound is not None:
             excess = f"1 - 10^{self.log_gain_bound / math.log(10):.4g}"
             facts.append(("promised", f"each step multiplies the loss above its minimum by at most {excess} (S18)"))
@@ -201,3 +208,12 @@ class Fit(Report):
             Paragraph(self.reason),
             Facts(facts),
         ]
+
+
+def _solve_words(solve: loop.InnerSolve) -> str:
+    made = {
+        "majorant": "conjugate gradients, preconditioned by the fixed matrix of S19",
+        "class blocks": f"by the blocks of each class (S23), made after {solve.wasted_products:.0f} wasted products",
+    }
+    start = f"from step {solve.step} on " if solve.step else ""
+    return f"{start}{made[solve.preconditioner]}, in {solve.products_dtype}"

@@ -22,8 +22,8 @@ from jaxsoftmax.calculus.loss.null_space import null_space, row_space
 from jaxsoftmax.calculus.loss.penalty_sum import holding
 from jaxsoftmax.linalg.davidson import smallest_pairs
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.columns import Columns, ExactData, in_columns
-from jaxsoftmax.training.methods.newton_cg import NewtonCG, class_blocks
+from jaxsoftmax.training.columns import ExactData
+from jaxsoftmax.training.methods.newton_cg import NewtonCG, Solver, class_blocks
 
 MOST_STEPS = 60
 WANTED = 0.1  # q needs no more than the first digit
@@ -36,11 +36,14 @@ class CurvatureEstimate(NamedTuple):
     error: float
 
 
-def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
-    """The estimate at W (C, D) for a problem without log-cosh penalties; products as newton-cg takes them."""
-    solver = NewtonCG().constants(problem, None)
-    M, inner, dtype = solver.inverse, solver.inner, solver.inner.dtype
-    if int(solver.patience):
+def smallest_curvature(problem: Problem, W: Any, solver: Solver | None = None) -> CurvatureEstimate:
+    """The estimate at W (C, D) for a problem without log-cosh penalties; products as newton-cg takes them.
+
+    `solver` is what newton-cg ended with, which also serves here; class blocks at W are made where there is none.
+    """
+    found_solver = NewtonCG().constants(problem, None) if solver is None else solver
+    M, inner, dtype = found_solver.inverse, found_solver.inner, found_solver.inner.dtype
+    if solver is None and int(found_solver.patience):
         blocks = class_blocks(problem, inner, W)
         M = M if blocks is None else M._replace(inverse=blocks)
     M = M._replace(**{name: jnp.asarray(part, dtype) for name, part in M._asdict().items()})
@@ -60,8 +63,10 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
 
         return each(R, one)
 
-    def product(U: np.ndarray) -> np.ndarray:
-        return np.asarray(H @ jnp.asarray(U / scale, dtype), np.float64) / scale
+    units = np.tile(scale, C)[:, None]
+
+    def products(R: np.ndarray) -> np.ndarray:
+        return np.asarray(H @ jnp.asarray(R / units, dtype), np.float64) / units
 
     def inverse(U: np.ndarray) -> np.ndarray:
         return np.asarray(approximate(M, jnp.asarray(U * scale, dtype)), np.float64) * scale
@@ -69,7 +74,7 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
     # Two directions at once: one alone may settle on the second smallest first.
     start = np.random.default_rng(0).standard_normal((C * D, min(2, C * D)))
     found = smallest_pairs(
-        lambda R: each(R, product),
+        products,
         project(each(start, inverse)),
         precondition=lambda R: each(R, inverse),
         project=project,
@@ -85,14 +90,15 @@ def smallest_curvature(problem: Problem, W: Any) -> CurvatureEstimate:
     return CurvatureEstimate(value, error if found.converged else np.inf)
 
 
-def curvature_as_given(problem: Problem, columns: Columns, exact: ExactData, V: np.ndarray) -> CurvatureEstimate | None:
-    """The smallest curvature at V, of the numbers that were trained on; None where nothing is known of those given.
+def curvature_as_given(
+    working: Problem, exact: ExactData, V: np.ndarray, solver: Solver | None = None
+) -> CurvatureEstimate | None:
+    """The smallest curvature at V in the working columns as rounded; None where that says nothing of the data.
 
-    It is not where rounding changed the rank, nor with log-cosh, which couples the gauge directions with the rest.
+    It does not where rounding changed the rank, nor with log-cosh, which couples the gauge directions with the rest.
     """
-    if any(penalty.concordance is not None for penalty, _ in holding(problem)):
+    if any(penalty.concordance is not None for penalty, _ in holding(working)):
         return None
-    inner = in_columns(problem, columns)
-    if row_space(inner).rank != row_space(exact.problem).rank:
+    if row_space(working).rank != row_space(exact.problem).rank:
         return None
-    return smallest_curvature(inner, V)
+    return smallest_curvature(working, V, solver)

@@ -13,7 +13,7 @@ from helpers.stages import fast
 from jaxsoftmax.calculus.loss.null_space import row_space
 from jaxsoftmax.problem import arrays
 from jaxsoftmax.training import columns as columns_module
-from jaxsoftmax.training.columns import Columns, exact_data, exactly_in_columns, in_columns, working_columns
+from jaxsoftmax.training.columns import Columns, ExactData, exact_data, exactly_in_columns, in_columns, working_columns
 from jaxsoftmax.training.end_point import evaluate, separates, slope_at
 from jaxsoftmax.training.result import Status
 
@@ -193,10 +193,24 @@ def test_the_rounding_of_a_far_intercept_is_no_stall(x64):
     assert result.scaled_gradient > 2 * np.finfo(float).eps ** (2 / 3)
 
 
-@pytest.mark.parametrize("given", ["float32", "float64", "far"])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_numbers_that_are_stored_as_given_are_not_copied(dtype, x64):
+    """The end point in float64 reads the stored X, which holds the numbers given, and says what a float64 X says."""
+    X = np.clip(NEAR * 20 + 50, 0, 255).astype(dtype)
+    problem = js.Problem.from_labels(X, BOUGHT, dtype="float32", regularizer=js.L2(1.0))
+    data = exact_data(problem, working_columns(problem))
+    assert data.problem.X is problem.X and data.problem.dtype == np.float64 and not list(data.more())
+    whole = ExactData(js.Problem.from_labels(X.astype("float64"), BOUGHT, regularizer=js.L2(1.0)), lambda: iter(()))
+    W = np.array([[0.01, -0.02, 0.3], [0.0, 0.01, -0.1]])
+    found, wanted = (evaluate(part, W, slope_at(part, W)) for part in (data, whole))
+    assert found.loss == pytest.approx(wanted.loss, rel=1e-14) and found.q == pytest.approx(wanted.q, rel=1e-10)
+    np.testing.assert_allclose(found.gradient, wanted.gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("given", ["float64", pytest.param("far", marks=pytest.mark.slow)])
 def test_data_in_blocks_say_what_they_say_whole(given, x64, monkeypatch):
     """Loss, gradient, q, gap and separation summed over blocks of rows are those of the whole, and so is the rank."""
-    data = (PRICE if given == "far" else NEAR).astype("float32" if given == "float32" else "float64")
+    data = (PRICE if given == "far" else NEAR).astype("float64")
     s = np.linspace(0, 2, 300)
     problem = js.Problem.from_labels(data, BOUGHT, dtype="float32", sample_weight=s, regularizer=js.LogCosh(0.1, 2.0))
     columns = working_columns(problem)

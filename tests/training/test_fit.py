@@ -290,7 +290,8 @@ def test_without_a_dense_hessian_the_gap_is_half_the_squared_decrement(decrement
         SimpleNamespace(name="a method"),
         dict.fromkeys(("rate_measured", "rate_bound", "rate_estimate", "log_gain_bound")),
     )
-    result = fit_module._finish(problem, working_columns(problem), route, method, raw, {}, None, rates, 0.0, None)
+    columns = working_columns(problem)
+    result = fit_module._finish(problem, problem, columns, route, method, raw, {}, None, rates, 0.0, None, None, ())
     assert result.gap_estimate == gap
 
 

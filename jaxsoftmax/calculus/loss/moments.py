@@ -52,22 +52,26 @@ _KNOWN: weakref.WeakKeyDictionary[Problem, Moments] = weakref.WeakKeyDictionary(
 class Rows(NamedTuple):
     """The samples that take part: `live` of them, with float64 blocks (rows, weights) that are the caller's to change.
 
-    `blocks()` starts anew each time. No block has more than `longest` rows.
+    `top()` is max |x| of each column (D,). `blocks()` starts anew each time; no block has more than `longest` rows.
     """
 
     live: int
     weights: np.ndarray
-    top: np.ndarray
+    top: Callable[[], np.ndarray]
     longest: int
     blocks: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
 
     def times(self, scale: np.ndarray, V: np.ndarray) -> np.ndarray:
         """(X/scale) V, (live, k)."""
+        if not V.shape[1]:
+            return np.zeros((self.live, 0))
         return np.concatenate([(block / scale) @ V for block, _ in self.blocks()])
 
     def transposed_times(self, scale: np.ndarray, Z: np.ndarray) -> np.ndarray:
         """(X/scale)ᵀ Z, (D, k), for Z (live, k)."""
         total, start = np.zeros((len(scale), Z.shape[1])), 0
+        if not Z.shape[1]:
+            return total
         for block, _ in self.blocks():
             total += (block / scale).T @ Z[start : start + len(block)]
             start += len(block)
@@ -83,7 +87,7 @@ def rows_of(problem: Problem) -> Rows:
         for rows, block in float64_blocks(X):
             yield (block, s[rows]) if live[rows].all() else (block[live[rows]], s[rows][live[rows]])
 
-    top = _largest(X if live.all() else X[live])
+    top = lambda: _largest(X if live.all() else X[live])  # noqa: E731
     return Rows(int(live.sum()), s[live], top, block_rows(X.shape[1]), blocks)
 
 
@@ -109,7 +113,7 @@ def same_samples(problem: Problem, other: Problem) -> None:
 
 
 def _moments(rows: Rows) -> Moments:
-    top, s = rows.top, rows.weights
+    top, s = rows.top(), rows.weights
     if not np.isfinite(top).all():
         raise WrongValue("problem", "its X holds NaN or infinite entries", "give finite ones")
     # A column below 2⁻¹⁰⁰⁰ counts as one of zeros: no weight that a double holds would make it matter.

@@ -54,6 +54,19 @@ class Proposal(NamedTuple):
     evaluated: tuple[Array, Array] | None = None
 
 
+class InnerSolve(NamedTuple):
+    """How a method solves its linear systems from a step on.
+
+    `preconditioner`: "majorant" (S19) or "class blocks" (S23). `products_dtype`: of the Hessian-vector products.
+    `wasted_products`: those taken before, beyond what this choice was expected to need; they are why it was made.
+    """
+
+    step: int
+    preconditioner: str
+    products_dtype: str
+    wasted_products: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Oracle:
     """What may be asked about the objective inside the compiled loop.
@@ -111,7 +124,13 @@ class Method(ABC):
         """Arrays computed once on the host from concrete data (and a random key); traced by the loop."""
         return ()
 
-    def renew(self, problem: Problem, W: Any, constants: Any, state: Any) -> tuple[Any, Any] | None:
+    def inner_solve(self, constants: Any) -> InnerSolve | None:
+        """How the first linear systems are solved; None for a method without any."""
+        return None
+
+    def renew(
+        self, problem: Problem, W: Any, constants: Any, state: Any, solved: InnerSolve
+    ) -> tuple[Any, Any, InnerSolve] | None:
         """New constants (of the same shapes) and state, made on the host between two chunks; None: go on as before."""
         return None
 

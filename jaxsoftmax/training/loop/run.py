@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxsoftmax.linalg.blocks import Placement
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import (
     attains_for_certain,
     frobenius,
@@ -242,8 +242,8 @@ def run(
     limits: Limits,
     constants: Any,
     progress: Callable[[Progress], None] | None = None,
-) -> Carry:
-    """Run `method` from W0 until one of the endings; the carry as NumPy arrays.
+) -> tuple[Carry, Any, tuple[InnerSolve, ...]]:
+    """Run `method` from W0 until one of the endings: the carry as NumPy arrays, the constants at the end, the solves.
 
     Ctrl-C (KeyboardInterrupt, also one that `progress` raises) ends the run with status INTERRUPTED and what was done
     up to the last whole chunk. `progress` is called after each chunk, in the thread of the caller.
@@ -253,14 +253,19 @@ def run(
     # One step more than the limit: the last pass through the loop takes no step, it sees that the limit is reached.
     last, done, status, interrupted = int(limits.max_steps) + 1, 0, RUNNING, False
     first = size = int(np.clip(FIRST_CHUNK_WORK / (problem.N * problem.D * problem.C), 1, FIRST_CHUNK))
+    first_solve = method.inner_solve(constants)
+    solves = [] if first_solve is None else [first_solve]
     while True:
         before = time.perf_counter()
         try:
             after = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
             status, done = int(after.status), int(after.step)  # waits for the chunk
             carry = after
-            if status == RUNNING and (renewed := method.renew(problem, carry.W, constants, carry.state)) is not None:
-                constants, carry = renewed[0], carry._replace(state=renewed[1])
+            if status == RUNNING and solves:
+                renewed = method.renew(problem, carry.W, constants, carry.state, solves[-1]._replace(step=done))
+                if renewed is not None:
+                    constants, carry = renewed[0], carry._replace(state=renewed[1])
+                    solves.append(renewed[2])
             if progress is not None:
                 progress(told(carry, limits, began))
         except KeyboardInterrupt:
@@ -271,7 +276,9 @@ def run(
         elapsed = max(time.perf_counter() - before, 1e-6)
         size = int(min(8 * size, max(first, size * CHUNK_SECONDS / elapsed)))
     carry = jax.tree.map(np.asarray, carry._replace(state=()))
-    return carry._replace(status=np.int32(INTERRUPTED)) if int(carry.status) == RUNNING else carry
+    if int(carry.status) == RUNNING:
+        carry = carry._replace(status=np.int32(INTERRUPTED))
+    return carry, constants, tuple(solves)
 
 
 def told(carry: Carry, limits: Limits, began: float, phase: str = "training") -> Progress:

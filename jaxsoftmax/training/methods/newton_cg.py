@@ -44,7 +44,7 @@ from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
+from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.damping import damped_move
 
 Array = jax.Array
@@ -121,21 +121,29 @@ class NewtonCG(Method):
         zero = jnp.zeros((), square.dtype)
         return State(square, square, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, jnp.zeros((), bool))
 
-    def renew(self, problem: Problem, W: Any, constants: Solver, state: State) -> tuple[Solver, State] | None:
+    def inner_solve(self, constants: Solver) -> InnerSolve:
+        """By S19's matrix."""
+        return InnerSolve(0, "majorant", str(constants.inner.dtype), 0.0)
+
+    def renew(
+        self, problem: Problem, W: Any, constants: Solver, state: State, solved: InnerSolve
+    ) -> tuple[Solver, State, InnerSolve] | None:
         """Class blocks at W, once the products wasted for want of them cost half of what they cost; else None.
 
         Also the products in the problem's own precision, once those in float32 made the gradient rise too often.
         """
         if constants.inner.dtype != problem.dtype and int(state.rises) >= MOST_RISES:
-            return constants._replace(inner=problem), state
-        if not 0 < int(constants.patience) <= float(state.wasted):
+            return constants._replace(inner=problem), state, solved._replace(products_dtype=str(problem.dtype))
+        wasted = float(state.wasted)
+        if not 0 < int(constants.patience) <= wasted:
             return None
         inverse = class_blocks(problem, constants.inner, W)
         state = state._replace(wasted=jnp.zeros_like(state.wasted))
         if inverse is None:  # a factorisation failed: what there is stays
-            return constants, state
+            return constants, state, solved._replace(wasted_products=wasted)
         M = constants.inverse._replace(inverse=inverse.astype(constants.inverse.inverse.dtype))
-        return constants._replace(inverse=M), state._replace(fresh=jnp.ones((), bool))
+        solved = solved._replace(preconditioner="class blocks", wasted_products=wasted)
+        return constants._replace(inverse=M), state._replace(fresh=jnp.ones((), bool)), solved
 
     def propose(self, point: Point, oracle: Oracle, constants: Solver, state: State) -> Proposal:
         """The damped step along the direction that conjugate gradients reached."""

@@ -58,7 +58,7 @@ def go(method, problem, tolerance=0.0, steps=50, W0=None, progress=None):
     W0 = jnp.zeros((problem.C, problem.D), problem.dtype) if W0 is None else jnp.asarray(W0, problem.dtype)
     kind = problem.dtype.type
     limits = loop.Limits(kind(tolerance), np.int32(steps), kind(0))
-    return loop.run(method, placement(problem), problem, W0, limits, method.constants(problem, None), progress)
+    return loop.run(method, placement(problem), problem, W0, limits, method.constants(problem, None), progress)[0]
 
 
 def scaled(problem, W):
@@ -238,7 +238,7 @@ def told(values=DOWN, norms=FLAT, spread=0.0, ready=True, tolerance=-1.0, runawa
     problem = js.Problem(X, targets)
     story = Script(values, norms / 100, *(np.broadcast_to(v, LONG + 1) for v in (np.float32(spread), ready)))
     limits = loop.Limits(np.float32(tolerance), np.int32(LONG), np.float32(runaway_below))
-    raw = loop.run(Told(), placement(problem), problem, jnp.zeros((3, 3)), limits, story)
+    raw = loop.run(Told(), placement(problem), problem, jnp.zeros((3, 3)), limits, story)[0]
     return int(raw.status), int(raw.step)
 
 

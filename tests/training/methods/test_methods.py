@@ -178,6 +178,31 @@ def test_newton_cg_reaches_newtons_minimum(x64, regularizer):
     assert np.abs(kernel.T @ cg.W.reshape(-1)).max(initial=0.0) <= 1e-12 * unit
 
 
+def test_newton_cg_changes_its_solve_only_for_a_reason(x64):
+    """S23: class blocks once enough products were wasted, and float64 products once the gradient rose too often."""
+    p = problem()
+    method = newton_cg.NewtonCG()
+    solver = method.constants(p, None)
+    solver = solver._replace(inner=p.replace(X=np.asarray(p.X)))
+    first = method.inner_solve(solver)
+    assert first == (0, "majorant", "float64", 0.0)
+    none = newton_cg.State(*[jnp.zeros(())] * 6)
+    patience = int(solver.patience)
+    assert patience > 0
+    for wasted, blocks in ((patience - 0.5, False), (patience, True)):
+        state = none._replace(wasted=jnp.asarray(float(wasted)), rises=jnp.asarray(9))
+        renewed = method.renew(p, np.zeros((3, 2)), solver, state, first._replace(step=4))
+        assert (renewed is not None) == blocks
+    constants, state, solved = renewed
+    assert solved == (4, "class blocks", "float64", patience)
+    assert state.fresh and state.wasted == 0 and constants.inverse.inverse.shape == (3, 2, 2)
+    narrow = solver._replace(inner=p.astype("float32"))
+    for rises, given_up in ((newton_cg.MOST_RISES - 1, False), (newton_cg.MOST_RISES, True)):
+        renewed = method.renew(p, np.zeros((3, 2)), narrow, none._replace(rises=jnp.asarray(rises)), first)
+        assert (renewed is not None) == given_up
+    assert renewed[0].inner is p and renewed[2].products_dtype == "float64"
+
+
 @pytest.mark.slow
 def test_newton_cg_gives_up_products_in_float32_where_they_mislead(x64, monkeypatch):
     """S9: far out on separable data float32 cannot hold H, and the run would end STALLED; in float64 it diverges."""
