@@ -42,7 +42,7 @@ def keep_compiled_code() -> None:
     except (ImportError, OSError, RuntimeError):  # no home, or one that cannot be written: nothing is kept
         return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def run(arguments: list[str]) -> int:

@@ -15,7 +15,6 @@ from rich.console import Console
 from jaxsoftmax.cli.messages import UnusableInput, check_writable
 from jaxsoftmax.cli.report import RunReport, print_document, progress_line
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
-from jaxsoftmax.evidence.spectrum.probe import probe_convexity
 from jaxsoftmax.readers.read_table import read_table
 from jaxsoftmax.readers.weights_file import load_weights, save_weights
 from jaxsoftmax.reporting.environment import environment, version
@@ -23,9 +22,8 @@ from jaxsoftmax.training.registry import check_method
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
-from jaxsoftmax.verification.points import draw
+from jaxsoftmax.verification.points import LOGIT_SPREAD, draw
 from jaxsoftmax.verification.rows_existence import fit_quietly, verdict_on
-from jaxsoftmax.verification.run import LOGIT_SPREAD, verify_prepared
 
 __all__ = ["Call", "run_fit", "run_probe", "run_verify"]
 
@@ -60,6 +58,8 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
 @interruptible()
 def run_verify(call: Call, every_row: bool = False) -> int:
     """`jaxsoftmax verify`: what was checked, found and proved, or every row."""
+    from jaxsoftmax.verification.run import verify_prepared  # loads every check
+
     prepared = _prepare(call)
     with spinner(call.quiet) as update, refusing(library=False):
         report = verify_prepared(prepared, call.seed, update, method=call.method)
@@ -96,6 +96,8 @@ def run_fit(
 @interruptible()
 def run_probe(call: Call, at: str = "fit") -> int:
     """`jaxsoftmax probe`: the curvature at a point, after a fit where that is the point."""
+    from jaxsoftmax.evidence.spectrum.probe import probe_convexity  # loads more than a fit needs
+
     if at != "fit" and call.method != "auto":
         raise UnusableInput(f"--method: it goes with --at fit, and --at is {at}; leave one of them out.")
     prepared = _prepare(call)[0]

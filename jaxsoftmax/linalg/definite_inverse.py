@@ -6,9 +6,6 @@ Guarded by `tests/linalg/test_definite_inverse.py`.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import get_lapack_funcs
-
-_factor, _inverse = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)
 
 
 def definite_inverse(M: np.ndarray) -> np.ndarray | None:
@@ -24,14 +21,17 @@ def definite_inverse(M: np.ndarray) -> np.ndarray | None:
         >>> definite_inverse(np.array([[1.0, 2.0], [2.0, 1.0]])) is None
         True
     """
+    from scipy.linalg import get_lapack_funcs  # costs 0.2 s
+
+    factorise, invert = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)
     diagonal = np.diagonal(M)
     if not (np.isfinite(M).all() and (diagonal > 0).all()):
         return None
     unit = 1 / np.sqrt(diagonal)
     units = unit * unit[:, None]
-    factor, failed = _factor(np.asfortranarray(M * units), lower=1, clean=1, overwrite_a=1)
+    factor, failed = factorise(np.asfortranarray(M * units), lower=1, clean=1, overwrite_a=1)
     if not failed:
-        factor, failed = _inverse(factor, lower=1, overwrite_c=1)
+        factor, failed = invert(factor, lower=1, overwrite_c=1)
     if failed or not np.isfinite(factor).all():
         return None
     lower = np.tril(factor)

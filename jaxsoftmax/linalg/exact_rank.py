@@ -13,7 +13,6 @@ import math
 from fractions import Fraction
 
 import numpy as np
-import scipy.linalg
 
 # Beyond these the exact verification would take longer than a second, and the column is not called dependent.
 _MOST_PARTNERS = 32
@@ -82,7 +81,7 @@ def dependent_columns(X: np.ndarray, gram: np.ndarray) -> np.ndarray:
     null = vectors[:, values <= 1e-12 * X.shape[0] ** 0.5 * values[-1]]
     if not null.shape[1]:
         return np.zeros(0, int)
-    chosen = scipy.linalg.qr(null.T, pivoting=True, mode="r")[-1][: null.shape[1]]
+    chosen = _pivots(null.T)[: null.shape[1]]
     # X_J = −X_F (Z_F Z_J⁻¹) for the null vectors Z: one column of coefficients for each chosen column.
     coefficients = np.linalg.solve(null[chosen].T, null.T).T
     coefficients[chosen] = 0.0
@@ -95,13 +94,19 @@ def dependent_columns(X: np.ndarray, gram: np.ndarray) -> np.ndarray:
     return np.array(sorted(proved), int)
 
 
+def _pivots(A: np.ndarray) -> np.ndarray:
+    from scipy.linalg import qr  # costs 0.2 s
+
+    return qr(A, pivoting=True, mode="r")[-1]
+
+
 def _is_combination(b: np.ndarray, A: np.ndarray) -> bool:
     """Whether b = A c for some rational c, exactly."""
     rows = np.flatnonzero((b != 0) | np.any(A != 0, axis=1))
     if len(rows) * A.shape[1] > _MOST_ENTRIES or len(rows) < A.shape[1]:
         return False
     A, b = A[rows], b[rows]
-    pivots = scipy.linalg.qr(A.T, pivoting=True, mode="r")[-1][: A.shape[1]]
+    pivots = _pivots(A.T)[: A.shape[1]]
     solution = _solve_exactly(A[pivots].tolist(), b[pivots].tolist())
     if solution is None:
         return False

@@ -11,6 +11,8 @@ from jaxsoftmax.problem.problem import Problem
 
 __all__ = ["columns", "draw", "stored"]
 
+LOGIT_SPREAD = 2.0  # standard deviation of the logits at the random W: softmax neither flat nor saturated
+
 
 def columns(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """X (N, D) and s (N,) as the device holds them, float64 on the host."""

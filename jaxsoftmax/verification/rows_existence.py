@@ -13,8 +13,6 @@ from jaxsoftmax.calculus.loss.derivatives import gradient
 from jaxsoftmax.evidence.crosscheck.tolerances import gradient_tolerance
 from jaxsoftmax.problem.dtypes import stored_eps
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.proof.checkers.dispatch import check_certificate
-from jaxsoftmax.proof.existence.decide import decide_existence
 from jaxsoftmax.proof.existence.status import Existence
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.reporting.row import Row, compare, not_run, yes_or_no
@@ -50,6 +48,8 @@ def verdict_on(
         return None
     if known is not None and known.proof is not None and known.type != "open" and known.data.decimal == decimal:
         return known
+    from jaxsoftmax.proof.existence.decide import decide_existence  # costs 0.2 s
+
     return decide_existence(problem, budget=budget, decimal=decimal)
 
 
@@ -125,6 +125,8 @@ def _recheck(problem: Problem, verdict: ExistenceVerdict, about: str) -> Row:
     if N * D > CHECK_WORK:
         note = f"not run: N·D = {N * D:.1e} > {CHECK_WORK:.0e}; the command certify does it"
         return not_run(statement, what, about, note)
+    from jaxsoftmax.proof.checkers.dispatch import check_certificate
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "certificate.json"
         verdict.save(file)

@@ -22,7 +22,7 @@ from jaxsoftmax.training.registry import check_method, choose
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, existence_words, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
-from jaxsoftmax.verification.points import draw, stored
+from jaxsoftmax.verification.points import LOGIT_SPREAD, draw, stored
 from jaxsoftmax.verification.report import DatasetReport, VerifyReport, in_order
 from jaxsoftmax.verification.rows_crosscheck import crosscheck_rows
 from jaxsoftmax.verification.rows_derivatives import check_positivity_and_kernel, check_self_concordance
@@ -33,7 +33,6 @@ from jaxsoftmax.verification.rows_minimum import certificate_on, check_minimiser
 
 __all__ = ["verify", "verify_prepared"]
 
-LOGIT_SPREAD = 2.0  # standard deviation of the logits at the random W: softmax neither flat nor saturated
 SECOND_PROBE_LIMIT = 1000  # C·D up to which the random W is probed too
 PROBE_WORK = 1e9  # N·D·C up to which the probe by products is run: a few hundred of them, minutes on two cores
 DESCENT_WORK = 3e9  # N·D·C·steps spent on S16

@@ -138,3 +138,28 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch, capsys, package):
 def test_the_module_imports_neither_typer_nor_jax():
     code = "import sys, jaxsoftmax.cli.main; assert not {'typer', 'rich', 'jax'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_compiled_code_is_kept_in_the_users_cache_unless_jax_is_told_otherwise(tmp_path, monkeypatch):
+    """A second process compiles nothing anew; JAX's own variables rule."""
+    pytest.importorskip("platformdirs")
+    names = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.os, "environ", {})
+        cli.keep_compiled_code()
+        kept = dict(cli.os.environ)
+    assert kept == dict(zip(names, (str(tmp_path / "cache" / "compiled"), "0"), strict=True))
+    assert (tmp_path / "cache" / "compiled").stat().st_mode & 0o777 == 0o700
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.os, "environ", {names[0]: "elsewhere", names[1]: "7"})
+        cli.keep_compiled_code()
+        assert cli.os.environ == {names[0]: "elsewhere", names[1]: "7"}
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "file" / "below"))
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.os, "environ", {})
+        cli.keep_compiled_code()  # a home that cannot be written: nothing is kept, nothing is said
+        assert cli.os.environ == {}

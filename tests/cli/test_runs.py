@@ -16,6 +16,7 @@ pytest.importorskip("rich")
 
 from jaxsoftmax.cli import main as cli
 from jaxsoftmax.cli import runs as cli_runs
+from jaxsoftmax.evidence.spectrum import probe as probe_module
 
 N, D, C = 24, 2, 3  # the shapes of test_verify.py
 
@@ -122,13 +123,13 @@ def test_probe_at_points_that_need_no_fit(table, capsys, monkeypatch, at):
 
 @pytest.mark.parametrize(("verdict", "words"), [("REFUTED", "REFUTED"), ("UNRESOLVED", "Not resolved")])
 def test_probe_that_is_not_consistent_is_exit_1(table, capsys, monkeypatch, verdict, words):
-    true = cli_runs.probe_convexity
+    true = probe_module.probe_convexity
 
     def probe(problem, W, **options):
         report = true(problem, W, **options)
         return dataclasses.replace(report, verdict=type(report.verdict)(verdict))
 
-    monkeypatch.setattr(cli_runs, "probe_convexity", probe)
+    monkeypatch.setattr(probe_module, "probe_convexity", probe)
     assert cli.run(["probe", str(table), "--at", "zero"]) == 1
     assert words in " ".join(capsys.readouterr().out.split()[-15:])
 
@@ -180,7 +181,7 @@ def test_ctrl_c_elsewhere_is_one_line(table, capsys, monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli_runs, "probe_convexity", stop)
+    monkeypatch.setattr(probe_module, "probe_convexity", stop)
     assert cli.run(["probe", str(table), "--at", "zero"]) == 130
     assert capsys.readouterr() == ("", "jaxsoftmax: error: interrupted\n")
 
