@@ -199,7 +199,7 @@ class Fit(Report):
         if known:
             facts.append(("a step", f"multiplies the distance to the minimum by: {', '.join(known)}"))
         if self.inner_solves:
-            facts.append(("solved by", "; ".join(map(_solve_words, self.inner_solves))))
+            facts.append(("solved by", _solve_words(self.inner_solves)))
         if self.log_gain_bound is not None:
             excess = f"1 - 10^{self.log_gain_bound / math.log(10):.4g}"
             facts.append(("promised", f"each step multiplies the loss above its minimum by at most {excess} (S18)"))
@@ -210,10 +210,16 @@ class Fit(Report):
         ]
 
 
-def _solve_words(solve: loop.InnerSolve) -> str:
-    made = {
-        "majorant": "conjugate gradients, preconditioned by the fixed matrix of S19",
-        "class blocks": f"by the blocks of each class (S23), made after {solve.wasted_products:.0f} wasted products",
-    }
-    start = f"from step {solve.step} on " if solve.step else ""
-    return f"{start}{made[solve.preconditioner]}, in {solve.products_dtype}"
+def _solve_words(solves: tuple[loop.InnerSolve, ...]) -> str:
+    """By which preconditioner, from which step on, and in which precision."""
+    words = ["conjugate gradients, preconditioned by the fixed matrix of S19"]
+    blocks = [solve for solve in solves if solve.preconditioner == "class blocks"]
+    if blocks:
+        wasted = f"when {blocks[0].wasted_products:.0f} products had been wasted"
+        made = "" if len(blocks) == 1 else f", made {len(blocks)} times"
+        words.append(f"from step {blocks[0].step} on, {wasted}, by the blocks of each class (S23){made}")
+    words.append(f"products in {solves[0].products_dtype}")
+    wider = next((solve for solve in solves if solve.products_dtype != solves[0].products_dtype), None)
+    if wider is not None:
+        words[-1] += f", from step {wider.step} on in {wider.products_dtype}"
+    return "; ".join(words)

@@ -52,8 +52,9 @@ Array = jax.Array
 MOST_PRODUCTS = 1000  # a step
 LOOSEST, TIGHTEST = 0.5, 0.03
 ROWS_A_COLUMN = 5  # rows drawn for a class block, as a multiple of D
-# A step with fresh blocks may take this many products, however cheap the blocks are.
+# A step may take so many products, however cheap blocks are; with fresh ones as many as this.
 LEAST_PRODUCTS = 12
+FRESH_PRODUCTS = 60
 EXPECTED_RATE = 0.7  # of class blocks: each product halves the residual
 SLOWEST_RATE = 0.01
 # cond(X) up to which float32 products, right to some 1e-7 of cond(X)², still point down in every direction.
@@ -81,13 +82,15 @@ class Solver(NamedTuple):
 class State(NamedTuple):
     """What the method remembers.
 
-    `first`: ⟨g₀, M⁺g₀⟩. `last`: the same a step ago. `rises`: the steps that made it larger.
+    `first`: ⟨g₀, M⁺g₀⟩. `last`: the same a step ago, and whether that step was `whole`. `rises`: whole steps after
+    which it was larger.
     `best`: the fall of log ‖r‖ a product in the first solve with this preconditioner.
     `wasted`: products since then beyond what that rate would have taken. `fresh`: there was no solve yet.
     """
 
     first: Any
     last: Any
+    whole: Any
     rises: Any
     best: Any
     wasted: Any
@@ -119,7 +122,8 @@ class NewtonCG(Method):
         """⟨g₀, M⁺g₀⟩, and nothing wasted; S19's matrix is held to what class blocks are expected to give."""
         square = jnp.sum(point.gradient * apply_inverse(constants.inverse, point.gradient))
         zero = jnp.zeros((), square.dtype)
-        return State(square, square, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, jnp.zeros((), bool))
+        never = jnp.zeros((), bool)
+        return State(square, square, never, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, never)
 
     def inner_solve(self, constants: Solver) -> InnerSolve:
         """By S19's matrix."""
@@ -151,16 +155,21 @@ class NewtonCG(Method):
         square = jnp.sum(point.gradient * apply_inverse(M, point.gradient))
         ratio = jnp.where(state.first > 0, square / jnp.where(state.first > 0, state.first, 1), 0)
         target = jnp.clip(ratio**0.5, TIGHTEST**2, LOOSEST**2) * square  # φ² ‖g‖²; `ratio` is of squares
-        most = jnp.maximum(2 * (constants.patience - state.wasted).astype(jnp.int32), LEAST_PRODUCTS)
-        most = jnp.where(constants.patience > 0, most, MOST_PRODUCTS)
+        # What the best rate needs, and what may still be wasted; the rate of fresh blocks is only to be learnt.
+        expected = 0.5 * jnp.log(square / target) / state.best
+        known = jnp.where(state.fresh, FRESH_PRODUCTS, expected + constants.patience - state.wasted)
+        most = jnp.clip(known, LEAST_PRODUCTS, MOST_PRODUCTS)
+        most = jnp.where(constants.patience > 0, most, MOST_PRODUCTS).astype(jnp.int32)
         V, along, left, count = solve(constants.inner, oracle, M, point, target, most)
         V = remove_kernel(V, constants.gauge, constants.null)
         rate = 0.5 * jnp.log(square / left) / count
         best = jnp.where(state.fresh, jnp.maximum(rate, SLOWEST_RATE), state.best)
         wasted = state.wasted + jnp.maximum(count * (1 - rate / best), 0)
-        rises = state.rises + (square > state.last)
-        after = State(state.first, square, rises, best, wasted, jnp.zeros((), bool))
-        return damped_move(point, oracle, V, after, along)
+        # Between two preconditioners the norms do not compare.
+        rises = state.rises + (state.whole & (square > state.last) & ~state.fresh)
+        never = jnp.zeros((), bool)
+        proposal = damped_move(point, oracle, V, State(state.first, square, never, rises, best, wasted, never), along)
+        return proposal._replace(state=proposal.state._replace(whole=proposal.step_size >= 1))
 
 
 def _patience(problem: Problem) -> int:
