@@ -16,6 +16,7 @@ SMALL, WHOLE = blocks.Placement(True, 1), blocks.Placement(False, 1)
 _value_and_gradient = jax.jit(fused.fused_value_and_gradient, static_argnums=2)
 _hvp = jax.jit(fused.fused_hvp, static_argnums=3)
 _hvp_cached = jax.jit(fused.fused_hvp_from_probabilities, static_argnums=3)
+_hvp_many = jax.jit(fused.fused_hvp_many, static_argnums=3)
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +47,33 @@ def test_rows_are_split_into_the_blocks_that_this_file_is_about():
 
 @pytest.mark.parametrize("where", [SMALL, WHOLE], ids=["blocks", "whole"])
 def test_fused_sums_are_S1_S2_S4(setup, where):
-    """S1, S2, S4: value, gradient and products, by blocks and whole, with and without cached probabilities."""
+    """S1, S2, S4: value, gradient and products, one and many, by blocks and whole, with and without probabilities."""
     problem, W, V, data = setup
     with jax.enable_x64(True):
         W_, V_ = jnp.asarray(W), jnp.asarray(V)
         value, gradient = _value_and_gradient(W_, problem, where)
         product = _hvp(W_, problem, V_, where)
-        cached = _hvp_cached(js.probabilities(W_, problem), problem, V_, where)
+        Y = js.probabilities(W_, problem)
+        cached = _hvp_cached(Y, problem, V_, where)
+        many = np.asarray(_hvp_many(Y, problem, jnp.stack([W_, V_]), where))
         value, gradient, product, cached = (np.asarray(a) for a in (value, gradient, product, cached))
     eps = 2 * twins.EPS64
     assert abs(value - twins.loss(W, data)) <= twins.loss_tolerance(W, data, eps)
     assert np.all(np.abs(gradient - twins.gradient(W, data)) <= twins.gradient_tolerance(W, data, eps))
-    for ours in (product, cached):
+    assert np.all(np.abs(many[0] - twins.hvp(W, data, W)) <= twins.hvp_tolerance(W, data, W, eps))
+    for ours in (product, cached, many[1]):
         assert np.all(np.abs(ours - twins.hvp(W, data, V)) <= twins.hvp_tolerance(W, data, V, eps))
+
+
+@pytest.mark.parametrize("where", [SMALL, WHOLE], ids=["blocks", "whole"])
+def test_a_class_of_target_0_costs_nothing_however_unlikely_it_is(where):
+    """S1, 0·inf = 0: finite logits may differ by more than the largest float32; the loss is 0, or infinite, no NaN."""
+    for label, loss in ((0, 0.0), (1, np.inf)):
+        problem = js.Problem(np.float32([[1e20]]), np.eye(2, dtype="float32")[[label]])
+        value, gradient = _value_and_gradient(jnp.float32([[3e18], [-3e18]]), problem, where)
+        assert float(value) == loss
+        # y is (1, 0): y - t is 0, or (1, -1).
+        np.testing.assert_allclose(gradient, np.float32([[1e20], [-1e20]]) * label, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -68,3 +68,20 @@ def test_the_step_limit_is_reported():
     found = smallest_pairs(lambda V: A @ V, RNG.normal(size=(100, 2)), precondition=none, project=none, max_steps=4)
     assert not found.converged
     assert found.steps == 4
+
+
+@pytest.mark.parametrize("useless", [True, False], ids=["the value rests", "the error seems small"])
+def test_neither_a_value_at_rest_nor_a_small_estimate_alone_ends_the_search(useless):
+    """From (e_1 + e_2)/√2, value 3/2: a first direction e_3 moves nothing, T = 10⁻⁶ calls every error small."""
+    values, calls = np.array([[1.0], [2.0], [3.0], [4.0]]), []
+
+    def precondition(R):
+        calls.append(R)
+        if useless:
+            return np.eye(4)[:, 2:3] if len(calls) == 1 else R
+        return 1e-6 * R
+
+    start = np.array([[1.0], [1.0], [0.0], [0.0]])
+    found = smallest_pairs(lambda V: values * V, start, precondition=precondition, project=none)
+    assert found.converged
+    assert found.values[0] == pytest.approx(1.0, rel=1e-14)

@@ -35,6 +35,13 @@ def test_labels_are_stored_and_T_is_computed_from_them():
     assert problem.shape == (N, D, 5)
 
 
+def test_no_two_of_many_classes_share_a_code():
+    """More classes than an octet can tell apart: each of 300 labels has its own column of T."""
+    problem = js.Problem.from_labels(np.zeros((300, 1), np.float32), np.arange(300))
+    assert isinstance(problem.targets, LabelTargets)
+    np.testing.assert_array_equal(problem.T, np.eye(300))
+
+
 def test_every_derived_problem_keeps_labels():
     problem, y = _problem(3)
     rebuilt = jax.tree.map(lambda leaf: leaf, problem)

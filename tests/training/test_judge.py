@@ -153,3 +153,15 @@ def test_a_gradient_that_is_larger_on_the_data_as_given_has_stalled():
     assert judged(GRADIENT_TOLERANCE, NEAR, scaled=0.9, attains=True, tol=0.5)[0] == GRADIENT_TOLERANCE
     assert "on the data as given it is larger" in judged(GRADIENT_TOLERANCE, NEAR, scaled=LARGE, attains=True)[1]
     assert judged(STEP_LIMIT, NEAR, scaled=LARGE, attains=True)[0] == STEP_LIMIT
+
+
+def test_a_run_far_above_its_minimum_has_stalled_at_the_usual_tolerance():
+    """More than a ten-thousandth of the loss above it; who asks for less than the default asks for no minimum."""
+    for gap, tol, status in (
+        (2e-4, DEFAULT, STALLED),
+        (0.5e-4, DEFAULT, GRADIENT_TOLERANCE),
+        (2e-4, 2 * DEFAULT, GRADIENT_TOLERANCE),
+    ):
+        code, words = judged(GRADIENT_TOLERANCE, ended(0.99, gap, 0.1), tol=tol)
+        assert code == status
+        assert ("far above the minimum" in words) == (status == STALLED)

@@ -9,7 +9,8 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.stages import fast
-from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
+from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant, whitening
+from jaxsoftmax.calculus.loss.moments import moments
 
 EPS = float(np.finfo(float).eps)
 
@@ -41,3 +42,21 @@ def test_l2_holds_the_columns_that_it_penalises_and_no_other(whole, x64):
     # Nothing but the gauge's intercept is free: without it V has the pseudo-inverse's norm, the least.
     expected = np.linalg.pinv(M, rcond=1e-10, hermitian=True) @ G.reshape(-1)
     np.testing.assert_allclose(V.reshape(-1), expected, rtol=0, atol=1e3 * 20 * EPS * np.abs(V).max())
+
+
+def test_the_rows_decide_where_rounding_may_have_changed_the_gram_matrix_by_a_thousandth(x64):
+    """S19: between 1 and 1000 times what XᵀSX may have lost, A whitens as the rows say: ½(XAᵀ)ᵀS(XAᵀ) = I.
+
+    A QR and an SVD are those of rows moved by 8·N·D eps of their norm at most; a square doubles that, over σ_min.
+    """
+    rng = np.random.default_rng(21)
+    x, s = rng.normal(size=20), rng.uniform(0.5, 2, size=20)
+    X = np.column_stack([x, x + 2.0**-21 * rng.normal(size=20)])
+    problem = js.Problem(X, np.eye(2)[np.arange(20) % 2], sample_weight=s)
+    rows = X * np.sqrt(s / 2)[:, None]
+    sigma = np.linalg.svd(rows, compute_uv=False)
+    doubt = (moments(problem).error_bound + 2 * EPS) * np.sum(rows**2)
+    assert doubt < 0.5 * sigma[1] ** 2
+    assert 2 * sigma[1] ** 2 < 1e3 * doubt
+    Z = rows @ whitening(problem, js.null_space(problem)).T
+    np.testing.assert_allclose(Z.T @ Z, np.eye(2), rtol=0, atol=2 * 8 * 40 * EPS * sigma[0] / sigma[1])

@@ -152,6 +152,18 @@ def test_units_of_measurement_do_not_decide_the_rank():
         assert js.null_space(js.Problem(np.zeros((9, 4)), T)).dim == 12
 
 
+@pytest.mark.parametrize(("apart", "rank"), [(2.0**-46, 2), (2.0**-42, 3)])
+def test_the_rank_of_many_rows_is_decided_at_rows_times_eps_times_the_largest_singular_value(apart, rank):
+    """S6: h_0, h_1 and h_0 + δ h_2, h orthogonal of norm 1 once scaled: σ_max = √2, and δ/√2 against 256 eps σ_max."""
+    n = np.arange(256)
+    h = np.stack([np.ones(256), 1 - 2.0 * (n % 2), 1 - 2.0 * (n // 2 % 2)], axis=1)
+    with jax.enable_x64(True):
+        X = np.stack([h[:, 0], h[:, 1], h[:, 0] + apart * h[:, 2]], axis=1)
+        kern = js.null_space(js.Problem(X, np.full((256, 2), 0.5)))
+    assert kern.rank == rank
+    assert kern.tolerance == pytest.approx(256 * EPS * 2**0.5, rel=1e-12)
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_two_l2_terms_leave_what_both_leave(first):
     """S21e: L2 on every column with L2 beside a free intercept leaves no kernel, in either order."""

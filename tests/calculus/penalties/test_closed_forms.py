@@ -5,6 +5,7 @@ import numpy as np
 
 import jaxsoftmax as js
 
+EPS = float(np.finfo(float).eps)
 W, V, U = (np.array([[a], [b]]) for a, b in ((0.3, -0.7), (0.5, 1.5), (-2.0, 0.25)))
 
 
@@ -15,6 +16,18 @@ def test_the_third_derivative_of_log_cosh_is_linear_in_its_first_direction(x64):
     expected = np.sum(-2 * alpha * gamma**2 * tanh * (1 - tanh**2) * V * U**2)
     found = jax.jit(js.LogCosh(alpha, gamma).third_derivative)(W, np.ones(1), V, U)
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_the_third_derivative_of_a_self_regulariser_has_the_cube_of_its_scale(x64):
+    """S8, S21d: γ³ E[(v − v̄)(u − ū)²] under softmax(γw); within rounding of its two terms."""
+    third = jax.jit(lambda penalty: penalty.third_derivative(W, np.ones(1), V, U))
+    for gamma in (0.5, -3.0):
+        y = np.exp(gamma * W) / np.exp(gamma * W).sum()
+        v, u = V - np.sum(y * V), U - np.sum(y * U)
+        # v and u lose some eps of 2.25 and 2 to the means; each factor is met with at most 20 of them.
+        allowed = 20 * EPS * abs(gamma) ** 3 * np.sum(y * (np.abs(v) + 2.25) * (np.abs(u) + 2.0) ** 2)
+        found = third(js.SelfRegularizer(gamma))
+        np.testing.assert_allclose(found, gamma**3 * np.sum(y * v * u**2), rtol=0, atol=allowed)
 
 
 def test_the_blocks_of_a_self_regulariser_are_at_its_own_logits(x64):

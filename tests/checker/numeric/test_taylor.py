@@ -41,6 +41,15 @@ def slopes(f, g, h=None, x=X0, **options):
     return taylor_slopes(lambda leaves: f(leaves[0]), [jnp.asarray(x)], g, [jnp.asarray(V)], h, **options)
 
 
+@pytest.mark.parametrize("ahead", [True, False], ids=["ahead", "behind"])
+def test_the_hessians_term_is_taken_off_on_both_sides_of_the_point(ahead):
+    """Samples of e^t on one side; on the other those of 1 + t + t²/2, which leave nothing of order three."""
+    t = 0.25 ** np.arange(1, 9)
+    plus, minus = (np.exp(t), 1 - t + t**2 / 2) if ahead else (1 + t + t**2 / 2, np.exp(-t))
+    found = fit_slope(Samples(np.array(1.0), plus, minus, np.ones(2)), 0.25, 1.0, 1.0)
+    assert found.passed and abs(found.order_fitted - 3) <= MARGIN / 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_right_derivatives_have_orders_two_and_three(name):

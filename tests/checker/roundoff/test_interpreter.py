@@ -376,6 +376,11 @@ def test_underflow_costs_the_smallest_normal():
     (small, zero), _ = errors_of(lambda a, b: (a * b, a * 0.0), 1e-30, 1e-30, tiny_over_u=TINY32 / U32, digits=24)
     assert small == TINY32 / U32
     assert zero is None or zero == 0
+    # By a power of two nothing is rounded: only a smaller result may be flushed, and only where it is not normal.
+    shifts = lambda a: (0.5 * a, a / 2, 2 * a, a / 0.5)  # noqa: E731
+    for a, cost in ((TINY32, TINY32 / U32), (8 * TINY32, 0.0)):
+        errors, _ = errors_of(shifts, a, tiny_over_u=TINY32 / U32, digits=24)
+        assert [0.0 if e is None else float(e) for e in errors] == [cost, cost, 0.0, 0.0]
 
 
 @pytest.mark.slow

@@ -217,3 +217,22 @@ def test_penalties_have_their_terms_in_every_tolerance(x64):
     np.testing.assert_allclose(np.diag(added("hessian")), curvature(K), rtol=1e-6)
     np.testing.assert_allclose(added("quadratic_form", V), 6 * curvature(entry) * 0.25, rtol=1e-6)
     np.testing.assert_allclose(added("third_derivative", V), 6 * third * 0.125, rtol=1e-6)
+
+
+def test_a_flushed_exponential_of_log_cosh_is_in_the_tolerance():
+    """S21b: where e^(-2|γw|) is just below the smallest normal float32, αγ sech² γw may come out as 0, all of it lost.
+
+    The tolerance is 4αγ times the smallest normal; for the third derivative 8αγ² times it, an entry.
+    """
+    tiny = float(np.finfo(np.float32).tiny)
+    alpha, gamma = 2.0, 3.0
+    size = 0.99 * tiny
+    penalty = js.LogCosh(alpha, gamma)
+    data = js.Problem(np.zeros((4, 2), np.float32), np.full((4, 3), 1 / 3), regularizer=penalty)
+    W, V = np.full((3, 2), -np.log(size) / 2 / gamma), np.ones((3, 2))
+    exact = 4 * alpha * gamma * size
+    found = tolerances.hessian_diagonal_tolerance(W, data, dtype=np.float32)
+    # 1/0.99, and the smallest normal number beside 24 times itself.
+    assert np.all(exact <= found) and np.all(found <= 1.06 * exact)
+    third = float(tolerances.third_derivative_tolerance(W, data, V, V, dtype=np.float32))
+    assert 6 * 2 * gamma * exact <= third <= 1.06 * 6 * 2 * gamma * exact

@@ -11,7 +11,7 @@ from helpers.oracles import oracle, point
 from jaxsoftmax.training.methods import damping
 
 
-@pytest.mark.parametrize("x", [5e-4, 1.1e-3, 0.3])
+@pytest.mark.parametrize("x", [1e-7, 5e-4, 1.1e-3, 0.3])
 @pytest.mark.parametrize(("t", "a", "b"), [(1.0, 0.0, 1.0), (0.7, 3.0, 2.0)])
 def test_the_guaranteed_decrease_on_both_sides_of_its_branch(x, t, a, b):
     """S8: a t − b (e^{ρt} − 1 − ρt)/ρ², x = ρt, against 30 digits.

@@ -10,7 +10,9 @@ import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
 from helpers.stages import fast
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
+from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.training.loop import run as loop
+from jaxsoftmax.training.loop.protocol import Oracle, Point
 from jaxsoftmax.training.methods import newton_cg
 from jaxsoftmax.training.result import Status
 
@@ -201,6 +203,29 @@ def test_newton_cg_changes_its_solve_only_for_a_reason(x64):
         renewed = method.renew(p, np.zeros((3, 2)), narrow, none._replace(rises=jnp.asarray(rises)), first)
         assert (renewed is not None) == given_up
     assert renewed[0].inner is p and renewed[2].products_dtype == "float64"
+
+
+def test_newton_cg_solves_in_as_many_products_as_there_are_dimensions(x64):
+    """S6, S19: conjugate directions: after four products V is −H⁺g on the four dimensions of 𝒦⊥, cond(M⁺H) < 100."""
+    p, W = problem(), np.random.default_rng(45).normal(size=(3, 2)) / 2
+    value, gradient = loss_and_gradient(W)
+    at = Point(*(jnp.asarray(part) for part in (W, value, gradient)), jnp.int32(0))
+    M = majorant(p, js.null_space(p))
+    V, *_, products = newton_cg.solve(p, Oracle(p, placement(p), jnp.ones(2)), M, at, jnp.asarray(0.0), jnp.int32(4))
+    H = np.asarray(js.hessian(W, p).to_dense())
+    steps = np.stack([np.asarray(apply_inverse(M, column.reshape(3, 2))).reshape(-1) for column in H.T], axis=1)
+    values = np.sort(np.linalg.eigvals(steps).real)[2:]
+    assert int(products) == 4 and 1.5 * values[0] < values[-1] < 100 * values[0]
+    agree(np.asarray(V).reshape(-1), -np.linalg.pinv(H, rcond=1e-10, hermitian=True) @ gradient.reshape(-1), 4, 100)
+
+
+@pytest.mark.parametrize(("apart", "dtype"), [(2.0**-7, "float32"), (2.0**-11, "float64")])
+def test_newton_cg_multiplies_in_float32_only_where_no_direction_is_lost(x64, monkeypatch, apart, dtype):
+    """Columns h_0 and h_0 + δ h_1 have the condition 2/δ; its square times eps of float32 is 2⁻⁷, or 2: too much."""
+    monkeypatch.setattr(newton_cg, "MUCH_TO_MULTIPLY", 1)
+    h = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
+    p = js.Problem(h @ [[1.0, 1.0], [0.0, apart]], np.eye(2)[[0, 0, 1, 1]])
+    assert newton_cg._inner(p).dtype == dtype
 
 
 @pytest.mark.slow
