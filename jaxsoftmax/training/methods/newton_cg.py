@@ -15,8 +15,8 @@ length is S8's, which asks for no exact direction (damping.py).
 
 In float64 the products of the solve are taken with float32 copies of X and s where there is much to multiply and the
 condition of X allows it: loss and gradient stay in float64, so the outer steps correct what a direction lacks. Where H
-gets so flat that they cannot (far out on separable data), the gradient rises now and then, which Newton's steps near
-the end do not do; after a few such steps the products are taken in float64.
+gets so flat that they cannot (far out on separable data), whole steps leave the gradient no smaller than it was; after
+a few of them in a row the products are taken in float64.
 
 Memory: the (N, C) probabilities and a few (C, D) arrays, the C blocks, the float32 copy; never the (CD, CD) matrix.
 
@@ -45,6 +45,7 @@ from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
+from jaxsoftmax.training.loop.stopping import scaled_gradient
 from jaxsoftmax.training.methods.damping import damped_move
 
 Array = jax.Array
@@ -59,9 +60,9 @@ EXPECTED_RATE = 0.7  # of class blocks: each product halves the residual
 SLOWEST_RATE = 0.01
 # cond(X) up to which float32 products, right to some 1e-7 of cond(X)², still point down in every direction.
 WELL_CONDITIONED = 1e3
-# N·D·C from which a float32 copy pays, and the rises of the gradient after which it is given up.
+# N·D·C from which a float32 copy pays, and the whole steps in vain after which it is given up.
 MUCH_TO_MULTIPLY = 1e7
-MOST_RISES = 3
+MOST_IDLE = 3
 
 
 class Solver(NamedTuple):
@@ -82,16 +83,16 @@ class Solver(NamedTuple):
 class State(NamedTuple):
     """What the method remembers.
 
-    `first`: ⟨g₀, M⁺g₀⟩. `last`: the same a step ago, and whether that step was `whole`. `rises`: whole steps after
-    which it was larger.
+    `first`: ⟨g₀, M⁺g₀⟩. `lowest`: the smallest scaled gradient so far. `whole`: whether the last step was; `idle`:
+    whole steps in a row after which the gradient was no smaller than that.
     `best`: the fall of log ‖r‖ a product in the first solve with this preconditioner.
     `wasted`: products since then beyond what that rate would have taken. `fresh`: there was no solve yet.
     """
 
     first: Any
-    last: Any
+    lowest: Any
     whole: Any
-    rises: Any
+    idle: Any
     best: Any
     wasted: Any
     fresh: Any
@@ -123,7 +124,8 @@ class NewtonCG(Method):
         square = jnp.sum(point.gradient * apply_inverse(constants.inverse, point.gradient))
         zero = jnp.zeros((), square.dtype)
         never = jnp.zeros((), bool)
-        return State(square, square, never, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, never)
+        size = scaled_gradient(point.gradient, oracle.scale)
+        return State(square, size, never, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, never)
 
     def inner_solve(self, constants: Solver) -> InnerSolve:
         """By S19's matrix."""
@@ -134,9 +136,9 @@ class NewtonCG(Method):
     ) -> tuple[Solver, State, InnerSolve] | None:
         """Class blocks at W, once the products wasted for want of them cost half of what they cost; else None.
 
-        Also the products in the problem's own precision, once those in float32 made the gradient rise too often.
+        Also the products in the problem's own precision, once those in float32 led to several steps in vain.
         """
-        if constants.inner.dtype != problem.dtype and int(state.rises) >= MOST_RISES:
+        if constants.inner.dtype != problem.dtype and int(state.idle) >= MOST_IDLE:
             return constants._replace(inner=problem), state, solved._replace(products_dtype=str(problem.dtype))
         wasted = float(state.wasted)
         if not 0 < int(constants.patience) <= wasted:
@@ -165,10 +167,16 @@ class NewtonCG(Method):
         rate = 0.5 * jnp.log(square / left) / count
         best = jnp.where(state.fresh, jnp.maximum(rate, SLOWEST_RATE), state.best)
         wasted = state.wasted + jnp.maximum(count * (1 - rate / best), 0)
-        # Between two preconditioners the norms do not compare.
-        rises = state.rises + (state.whole & (square > state.last) & ~state.fresh)
+        size = scaled_gradient(point.gradient, oracle.scale)  # norms by two preconditioners would not compare
+        idle = jnp.where(state.whole & (size >= state.lowest), state.idle + 1, 0)
         never = jnp.zeros((), bool)
-        proposal = damped_move(point, oracle, V, State(state.first, square, never, rises, best, wasted, never), along)
+        proposal = damped_move(
+            point,
+            oracle,
+            V,
+            State(state.first, jnp.minimum(size, state.lowest), never, idle, best, wasted, never),
+            along,
+        )
         return proposal._replace(state=proposal.state._replace(whole=proposal.step_size >= 1))
 
 
