@@ -35,8 +35,9 @@ Array = jax.Array
 LARGEST_RATIO = 1e6
 # A step longer than S8's must fall by this part of its slope's promise; half is what an exact quadratic gives at t = 1.
 LEAST_SLOPE = 0.25
-# Ending: the estimated gap λ²/2 is at most this part of the loss.
+# Ending: the estimated gap λ²/2 is at most this part of the loss, or this part of its rounding.
 RELATIVE_GAP = 1e-12
+PART_OF_ROUNDING = 1e-3
 
 
 def damped_move(
@@ -65,10 +66,15 @@ def damped_move(
     step, W, value, gradient = jax.lax.while_loop(
         too_long, lambda tried: trial(jnp.maximum(0.5 * tried[0], t)), longest
     )
-    small = 0.5 * a <= RELATIVE_GAP * jnp.maximum(jnp.abs(point.value), jnp.finfo(V.dtype).tiny)
     # `idle`: in low precision λ² may have a floor above that; a step that improved nothing has reached it.
-    ready = small | (point.idle >= 1)
+    ready = is_small(0.5 * a, point.value) | (point.idle >= 1)
     return Proposal(W, step, state, spread=rho, decrement=a, ready=ready, evaluated=(value, gradient))
+
+
+def is_small(gap: Array, value: Array) -> Array:
+    """Whether a gap is too small a part of the loss to matter, or of what the loss is rounded by."""
+    limit = max(RELATIVE_GAP, PART_OF_ROUNDING * float(jnp.finfo(value.dtype).eps))
+    return gap <= limit * jnp.maximum(jnp.abs(value), jnp.finfo(value.dtype).tiny)
 
 
 def damped_step(rho: Array, a: Array, b: Array) -> Array:

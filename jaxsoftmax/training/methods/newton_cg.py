@@ -46,7 +46,7 @@ from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import scaled_gradient
-from jaxsoftmax.training.methods.damping import damped_move
+from jaxsoftmax.training.methods.damping import damped_move, is_small
 
 Array = jax.Array
 
@@ -83,13 +83,14 @@ class Solver(NamedTuple):
 class State(NamedTuple):
     """What the method remembers.
 
-    `first`: ⟨g₀, M⁺g₀⟩. `lowest`: the smallest scaled gradient so far. `whole`: whether the last step was; `idle`:
-    whole steps in a row after which the gradient was no smaller than that.
+    `first`: ⟨g₀, M⁺g₀⟩. `gain`: λ²/⟨g, M⁺g⟩ of the last solve. `lowest`: the smallest scaled gradient so far. `whole`:
+    whether the last step was; `idle`: whole steps in a row after which the gradient was no smaller than that.
     `best`: the fall of log ‖r‖ a product in the first solve with this preconditioner.
     `wasted`: products since then beyond what that rate would have taken. `fresh`: there was no solve yet.
     """
 
     first: Any
+    gain: Any
     lowest: Any
     whole: Any
     idle: Any
@@ -125,7 +126,9 @@ class NewtonCG(Method):
         zero = jnp.zeros((), square.dtype)
         never = jnp.zeros((), bool)
         size = scaled_gradient(point.gradient, oracle.scale)
-        return State(square, size, never, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, never)
+        return State(
+            square, jnp.ones_like(square), size, never, jnp.zeros((), jnp.int32), zero + EXPECTED_RATE, zero, never
+        )
 
     def inner_solve(self, constants: Solver) -> InnerSolve:
         """By S19's matrix."""
@@ -157,6 +160,10 @@ class NewtonCG(Method):
         square = jnp.sum(point.gradient * apply_inverse(M, point.gradient))
         ratio = jnp.where(state.first > 0, square / jnp.where(state.first > 0, state.first, 1), 0)
         target = jnp.clip(ratio**0.5, TIGHTEST**2, LOOSEST**2) * square  # φ² ‖g‖²; `ratio` is of squares
+        size = scaled_gradient(point.gradient, oracle.scale)
+        # Where the end is only to be confirmed, a loose solve is enough.
+        over = (size <= float(jnp.finfo(size.dtype).eps) ** (2 / 3)) & is_small(0.5 * state.gain * square, point.value)
+        target = jnp.where(over, LOOSEST**2 * square, target)
         # What the best rate needs, and what may still be wasted; the rate of fresh blocks is only to be learnt.
         expected = 0.5 * jnp.log(square / target) / state.best
         known = jnp.where(state.fresh, FRESH_PRODUCTS, expected + constants.patience - state.wasted)
@@ -167,24 +174,24 @@ class NewtonCG(Method):
         rate = 0.5 * jnp.log(square / left) / count
         best = jnp.where(state.fresh, jnp.maximum(rate, SLOWEST_RATE), state.best)
         wasted = state.wasted + jnp.maximum(count * (1 - rate / best), 0)
-        size = scaled_gradient(point.gradient, oracle.scale)  # norms by two preconditioners would not compare
         idle = jnp.where(state.whole & (size >= state.lowest), state.idle + 1, 0)
         never = jnp.zeros((), bool)
         proposal = damped_move(
             point,
             oracle,
             V,
-            State(state.first, jnp.minimum(size, state.lowest), never, idle, best, wasted, never),
+            State(state.first, state.gain, jnp.minimum(size, state.lowest), never, idle, best, wasted, never),
             along,
         )
-        return proposal._replace(state=proposal.state._replace(whole=proposal.step_size >= 1))
+        after = proposal.state._replace(whole=proposal.step_size >= 1, gain=proposal.decrement / square)
+        return proposal._replace(state=after)
 
 
 def _patience(problem: Problem) -> int:
     """Products that cost half of what the class blocks cost; 0 where the blocks do not fit or X is sharded."""
     N, D, C = problem.N, problem.D, problem.C
     where = placement(problem)
-    if where.axes is not None or not where.blocks or C * D * D > 4 * N * (C + D):
+    if where.axes is not None or not where.blocks or C * D * D > N * (C + D):
         return 0
     rows = min(N, ROWS_A_COLUMN * D)
     return int(np.ceil(0.5 * (2 * rows * D * D + D**3) / (4 * N * D)))

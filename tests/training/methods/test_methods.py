@@ -188,7 +188,7 @@ def test_newton_cg_changes_its_solve_only_for_a_reason(x64):
     solver = solver._replace(inner=p.replace(X=np.asarray(p.X)))
     first = method.inner_solve(solver)
     assert first == (0, "majorant", "float64", 0.0)
-    none = newton_cg.State(*[jnp.zeros(())] * 7)
+    none = newton_cg.State(*[jnp.zeros(())] * 8)
     patience = int(solver.patience)
     assert patience > 0
     for wasted, blocks in ((patience - 0.5, False), (patience, True)):
