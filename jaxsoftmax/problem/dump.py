@@ -28,9 +28,25 @@ def number(value: Any, decimal: bool = False) -> str:
 def _rows(array: np.ndarray, decimal: bool) -> Iterator[str]:
     if array.dtype.kind in "biu":
         return (" ".join(str(int(entry)) for entry in row) for row in array.tolist())
-    if decimal:  # the shortest decimal is that of the array's own dtype
-        return (" ".join(number(entry, True) for entry in row) for row in array)
+    if decimal:
+        return _decimal_rows(array)
     return (" ".join(float(entry).hex() for entry in row) for row in array.astype(np.float64).tolist())
+
+
+def _decimal_rows(array: np.ndarray) -> Iterator[str]:
+    """The shortest decimals, those of the array's own dtype; each of the last million different numbers once."""
+    known: dict[int, str] = {}
+    bits = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
+    for row, keys in zip(array, bits, strict=True):
+        texts = []
+        for place, key in enumerate(keys.tolist()):
+            text = known.get(key)
+            if text is None:
+                if len(known) >= 10**6:
+                    known.clear()
+                text = known[key] = number(row[place], True)
+            texts.append(text)
+        yield " ".join(texts)
 
 
 def _names(names: Any) -> str:

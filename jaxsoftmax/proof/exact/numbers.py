@@ -97,9 +97,21 @@ def _decimal_columns(X: np.ndarray) -> tuple[np.ndarray, list[int]]:
     columns, scales = [], []
     for d in range(X.shape[1]):
         values, places = np.unique(X[:, d].astype(X.dtype), return_inverse=True)
-        exact = [Fraction(str(value)) for value in values]  # the scalar's own dtype chooses its shortest decimal
-        q = math.lcm(*(value.denominator for value in exact)) if exact else 1
-        integers = np.array([value.numerator * (q // value.denominator) for value in exact], dtype=object)
-        columns.append(integers[places])
+        integers, q = _decimal_integers(values)
+        columns.append(np.array(integers, dtype=object)[places])
         scales.append(q)
     return as_smallest(np.stack(columns, axis=1)), scales
+
+
+def _decimal_integers(values: np.ndarray) -> tuple[list[int], int]:
+    """Integers and the least q >= 1 with value = integer/q, for the shortest decimals of the values' own dtype."""
+    texts = list(map(repr, values.tolist())) if values.dtype == np.float64 else list(map(str, values))
+    if any("e" in text for text in texts):
+        exact = list(map(Fraction, texts))
+        q = math.lcm(*(value.denominator for value in exact))
+        return [value.numerator * (q // value.denominator) for value in exact], q
+    halves = [text.partition(".") for text in texts]
+    places = max((len(part) for _, _, part in halves), default=0)
+    integers = [int(whole + part.ljust(places, "0")) for whole, _, part in halves]
+    common = math.gcd(10**places, *integers)
+    return [integer // common for integer in integers], 10**places // common

@@ -194,3 +194,16 @@ def test_columns_are_read_in_blocks_as_they_are_one_by_one(decimal, monkeypatch)
         [read(v) for v in row] for row in X
     ]
     assert A.dtype == object and all(type(a) is int for row in A.tolist() for a in row)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_integers_of_decimals_are_those_of_fractions(dtype):
+    """Section 7.10: the least common denominator, whether the decimals have exponents or not, and negative zero."""
+    rng = np.random.default_rng(6)
+    for _ in range(50):
+        values = (rng.normal(size=4) * 10.0 ** rng.integers(-6, 4)).round(rng.integers(0, 6)).astype(dtype)
+        values[0] = -0.0
+        A, (q,) = integer_columns(values[:, None], decimal=True)
+        exact = [Fraction(str(value)) for value in values]
+        assert q == math.lcm(*(value.denominator for value in exact))
+        assert A[:, 0].tolist() == [value * q for value in exact]
