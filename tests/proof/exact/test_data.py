@@ -194,3 +194,9 @@ def test_columns_are_read_in_blocks_as_they_are_one_by_one(decimal, monkeypatch)
         [read(v) for v in row] for row in X
     ]
     assert A.dtype == object and all(type(a) is int for row in A.tolist() for a in row)
+
+
+def test_integers_beyond_int64_are_pythons():
+    """Section 7.7: 2⁶² beside ½ is 2⁶³ over 2, one more than an int64 holds."""
+    A, scales = integer_columns(np.array([[2.0**62, 2.0**60], [0.5, 0.5]]))
+    assert A.tolist() == [[2**63, 2**61], [1, 1]] and scales == [2, 2]
