@@ -98,7 +98,14 @@ def test_residuals_below_the_noise_of_products_end_the_search():
 
 
 def test_accuracy_is_relative_to_the_value():
-    """Values of 10⁻⁸: an error of 10⁻⁹ is a tenth of them, not a small number."""
-    values = 1e-8 * np.array([[1.0], [2.0], [3.0], [4.0]])
-    found = smallest_pairs(lambda V: values * V, np.ones((4, 1)), precondition=none, project=none, rtol=1e-4)
-    assert found.values[0] == pytest.approx(1e-8, rel=1e-4)
+    """The value of 1.5·10⁻⁸ at rest for a step, as above: an error of 2.5·10⁻⁹ is a sixth of it, not small."""
+    values, calls = 1e-8 * np.array([[1.0], [2.0], [3.0], [4.0]]), []
+
+    def precondition(R):
+        calls.append(R)
+        return np.eye(4)[:, 2:3] if len(calls) == 1 else 1e8 * R
+
+    start = np.array([[1.0], [1.0], [0.0], [0.0]])
+    found = smallest_pairs(lambda V: values * V, start, precondition=precondition, project=none)
+    assert found.converged
+    assert found.values[0] == pytest.approx(1e-8, rel=1e-12)

@@ -101,7 +101,7 @@ def test_traced_data_are_refused():
 
 
 def test_columns_at_both_ends_of_the_doubles(x64):
-    """A little below 2⁻¹⁰⁰⁰ a column counts as one of zeros; at 2¹⁰²³, whose octave ends beyond the doubles, it is scaled."""
+    """Below 2⁻¹⁰⁰¹ a column counts as one of zeros; at 2¹⁰²³, whose octave ends beyond the doubles, it is scaled."""
     X = np.column_stack([[1.0, -1.0], [2.0**-1003, 2.0**-1005], [2.0**-999, 0.0], [1.5 * 2.0**1023, 0.0]])
     found = moments(js.Problem(X, np.full((2, 2), 0.5)))
     assert found.scale[:2].tolist() == [1.0, 1.0]

@@ -350,7 +350,7 @@ def test_a_function_without_entries_is_smooth():
 
 
 def test_a_bend_below_rounding_is_no_kink():
-    """1 + h(1 + a) to the right and 1 − h to the left, a h₀ = 64u: s is the same at every step, and half of its noise."""
+    """1 + h(1 + a) to the right and 1 − h to the left, a h₀ = 64u: s is the same at every step, in its noise."""
     h = 2.0**-4 * 0.5 ** np.arange(6)
     one = np.array(1.0)
     found = extrapolate(Samples(one, 1 + h + 64 * 2.0**-53 * h / h[0], 1 - h, np.ones(2)), float(h[0]))
