@@ -318,3 +318,10 @@ def test_only_true_partners_are_asked_to_combine():
     zero = np.array([[1.0, 0.0], [1.0, 0.0]])
     assert len(dependent_columns(zero, zero.T @ zero)) == 0
     assert not _is_combination(np.array([1.0, 0.0]), np.array([[1.0, 2.0], [0.0, 0.0]]))
+
+
+def test_the_last_roundings_of_the_lower_bound_are_taken_off():
+    """G = K = 1: F is γ₅ and λ_max(K) 1 + γ₃ + γ₅ by their derivations, and the quotient of both is rounded down."""
+    quotient = (1 - Fraction(gamma(5))) / (1 + Fraction(gamma(3)) + Fraction(gamma(5)))
+    found = Fraction(enclosures._from_scaled_gram(np.eye(1), np.zeros(1, int), 0.0))
+    assert quotient * (1 - Fraction(100 * 2.0**-53)) <= found**2 <= quotient * (1 - Fraction(16 * 2.0**-53))
