@@ -85,3 +85,27 @@ def test_neither_a_value_at_rest_nor_a_small_estimate_alone_ends_the_search(usel
     found = smallest_pairs(lambda V: values * V, start, precondition=precondition, project=none)
     assert found.converged
     assert found.values[0] == pytest.approx(1.0, rel=1e-14)
+
+
+def test_residuals_below_the_noise_of_products_end_the_search():
+    """A residual of 1/2 below a noise of 1 says nothing: what is found at the first step is all there is to know."""
+    values = np.array([[1.0], [2.0], [3.0], [4.0]])
+    start = np.array([[1.0], [1.0], [0.0], [0.0]])
+    found = smallest_pairs(lambda V: values * V, start, precondition=none, project=none, noise=1.0)
+    assert found.converged
+    assert found.steps == 1
+    assert found.residuals[0] == pytest.approx(0.5)
+
+
+def test_accuracy_is_relative_to_the_value():
+    """The value of 1.5·10⁻⁸ at rest for a step, as above: an error of 2.5·10⁻⁹ is a sixth of it, not small."""
+    values, calls = 1e-8 * np.array([[1.0], [2.0], [3.0], [4.0]]), []
+
+    def precondition(R):
+        calls.append(R)
+        return np.eye(4)[:, 2:3] if len(calls) == 1 else 1e8 * R
+
+    start = np.array([[1.0], [1.0], [0.0], [0.0]])
+    found = smallest_pairs(lambda V: values * V, start, precondition=precondition, project=none)
+    assert found.converged
+    assert found.values[0] == pytest.approx(1e-8, rel=1e-12)

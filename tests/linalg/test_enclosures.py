@@ -14,12 +14,14 @@ from jaxsoftmax.linalg import enclosures
 from jaxsoftmax.linalg.enclosures import (
     DOWN,
     UP,
+    gamma,
     largest_singular_value_bound,
     nonzero_singular_value_bounds,
+    normal_or_zero,
     smallest_singular_value_bound,
     symmetric_eigenvalue_bounds,
 )
-from jaxsoftmax.linalg.exact_rank import dependent_columns, merged_columns
+from jaxsoftmax.linalg.exact_rank import _is_combination, dependent_columns, merged_columns
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -102,7 +104,9 @@ def test_nearly_dependent_columns_are_not_called_dependent():
         near = np.column_stack([X, extra])
         assert merged_columns(near)[0].shape == near.shape
         assert len(dependent_columns(near, near.T @ near)) == 0
-        assert nonzero_singular_value_bounds(near, np.ones(12))[0] == 0.0
+        low, high, full = nonzero_singular_value_bounds(near, np.ones(12))
+        assert low == 0.0 and not full  # four columns, none dropped: the rank is full, and not proved to be
+        assert high == largest_singular_value_bound(near, np.ones(12))
 
 
 def test_merged_columns_keep_the_product_with_the_transpose():
@@ -132,7 +136,7 @@ def test_a_dependence_among_few_samples_is_found_among_many_columns():
     assert low >= sigma[10] / 4
 
 
-@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3])
+@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3, 0.45, 0.55, 0.95])
 def test_a_long_column_of_equal_entries_is_enclosed(value):
     """S7a: equal terms round the same way again and again, ±600 u of a sum of 10^5 of them: γ grows with N."""
     N = 10**5
@@ -250,3 +254,74 @@ def test_the_rounding_of_the_residual_of_an_inverse_is_counted(monkeypatch):
             found = enclosures._from_scaled_gram(G, np.zeros(2, int), 0.0)
         assert e * (1 - 1e-8) <= found**2
         assert Fraction(found) ** 2 <= Fraction(e)
+
+
+def test_subnormal_numbers_are_lowered_to_zero():
+    """Times DOWN a normal number falls by 4u or more, a subnormal one rounds back to itself: only 0 is below it."""
+    tiny = 2.0**-1022
+    for x in (5e-324, 3e-310, np.nextafter(tiny, 0), tiny, 3 * tiny, 1.0):
+        found = Fraction(float(normal_or_zero(x)) * DOWN)
+        assert found <= Fraction(x) * (1 - Fraction(4 * 2.0**-53))
+        assert found >= Fraction(x) * (1 - Fraction(16 * 2.0**-53)) or x < tiny
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3, 0.7, 0.9])
+@pytest.mark.parametrize("n", [64, 150])
+def test_the_rounding_of_a_residuals_norm_is_counted(monkeypatch, n, value):
+    """M = c 11ᵀ, all of it residual: λ_max = n c, and a norm of n² equal squares errs by 20 u and more."""
+    low, high = claimed(monkeypatch, np.full((n, n), value), np.zeros(n), np.eye(n))
+    assert -low == high
+    assert n * Fraction(value) <= Fraction(high) <= n * Fraction(value) * (1 + Fraction(2 * gamma(n * n)))
+
+
+def test_vectors_without_a_rounding_of_their_own_have_the_allowance_of_any(monkeypatch):
+    """V = I: δ is then γ_{n+2} n for VᵀV, and γ_{n+4} n stands for V D Vᵀ; the derivation's terms, each once."""
+    for n in (1, 8, 50):
+        low, high = claimed(monkeypatch, np.eye(n), np.ones(n), np.eye(n))
+        allowed = n * (Fraction(gamma(n + 2)) + Fraction(gamma(n + 4)))
+        for off in (Fraction(high) - 1, 1 - Fraction(low)):
+            assert allowed <= off <= allowed + Fraction(16 * 2.0**-53)
+
+
+def test_products_that_underflow_are_counted(monkeypatch):
+    """4·2⁻¹⁰⁷⁴ is what 2·2⁻¹⁰⁷⁴ times 1.3² rounds to, where 3.4 of them are left without rounding."""
+    least = 2.0**-1074
+    low, high = claimed(monkeypatch, [[4 * least]], [2 * least], [[1.3]])
+    assert low <= 4 * least <= high
+
+
+def test_an_inverse_is_bounded_whatever_lapack_returned(monkeypatch):
+    """λ_max(K) is enclosed, not taken from eigenvalues: half as large as they are, they leave a residual."""
+    eigh = np.linalg.eigh
+    with monkeypatch.context() as patch:
+        patch.setattr(np.linalg, "eigh", lambda M: (eigh(M)[0] / 2, eigh(M)[1]))
+        patch.setattr(np.linalg, "eigvalsh", lambda M: eigh(M)[0] / 2)
+        found = enclosures._from_scaled_gram(np.diag([1.0, 2.0]), np.zeros(2, int), 0.0)
+    assert 0 < found <= 1
+
+
+def test_merged_columns_of_any_size():
+    """The largest column represents the others, so no c² overflows; a fingerprint that does merges all the same."""
+    kept, weight = merged_columns(np.array([[2.0**-600, 1.0], [2.0**-599, 2.0]]))
+    assert kept.tolist() == [[1.0], [2.0]] and weight.tolist() == [1.0]
+    assert merged_columns(np.column_stack([np.full(8, 1.5e308), np.full(8, 7.5e307)]))[0].shape == (8, 1)
+
+
+def test_only_true_partners_are_asked_to_combine():
+    """A column of two others among forty: rounding in the null vector makes no partners of the rest.
+
+    A column of zeros has none, and with fewer rows than partners nothing is solved for.
+    """
+    X = np.random.default_rng(8).integers(-8, 9, size=(60, 41)).astype(float)
+    X[:, 40] = X[:, 3] - 2 * X[:, 7]
+    assert len(dependent_columns(X, X.T @ X)) == 1
+    zero = np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert len(dependent_columns(zero, zero.T @ zero)) == 0
+    assert not _is_combination(np.array([1.0, 0.0]), np.array([[1.0, 2.0], [0.0, 0.0]]))
+
+
+def test_the_last_roundings_of_the_lower_bound_are_taken_off():
+    """G = K = 1: F is γ₅ and λ_max(K) 1 + γ₃ + γ₅ by their derivations, and the quotient of both is rounded down."""
+    quotient = (1 - Fraction(gamma(5))) / (1 + Fraction(gamma(3)) + Fraction(gamma(5)))
+    found = Fraction(enclosures._from_scaled_gram(np.eye(1), np.zeros(1, int), 0.0))
+    assert quotient * (1 - Fraction(100 * 2.0**-53)) <= found**2 <= quotient * (1 - Fraction(16 * 2.0**-53))

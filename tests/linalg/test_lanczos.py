@@ -61,3 +61,11 @@ def test_repeated_eigenvalues_and_projections_exhaust_the_space():
     np.testing.assert_allclose(found.values, [1, 1, 1, 2, 2, 3], rtol=0, atol=1e-12)
     assert found.weights.sum() == pytest.approx(1, abs=1e-12)
     assert np.sort(found.weights)[:3].sum() < 1e-20
+
+
+def test_what_rounding_leaves_of_a_product_is_no_direction():
+    """In the kernel of a matrix of size 10⁶ products are rounding, 10⁻¹⁰ in any direction: the chain ends there."""
+    A, _ = with_spectrum(np.array([1e6, 0.0, 0.0, 0.0, 0.0]))
+    run = lanczos(lambda V: A @ V, RNG.normal(size=(5, 1)), 5)
+    assert run.beta[0, 0] > 1
+    np.testing.assert_array_equal(run.beta[0, 1:], 0)

@@ -104,6 +104,17 @@ def test_the_lift_saves_sums_of_terms_that_vanish_one_by_one():
     assert float(_labels(z, np.array([0], "int32"))[0][0]) == 0
 
 
+def test_a_lift_that_is_rounded_by_much_is_none():
+    """Section 7.1: next to −2^20, 24 − m is rounded by 1/16, whose cube over 6 is 340 eps: three terms will not do."""
+    for power in (16, 17, 18, 20, 22):
+        top = -(2.0**power - 10 - 2.0 ** (power - 24))
+        z = np.float32([[top, top - 3]])
+        assert z.astype(float).tolist() == [[top, top - 3]]
+        value, slope = _labels(z, np.array([0], "int32"))
+        assert float(value[0]) == pytest.approx(math.log1p(math.exp(-3)), rel=promised("float32", 2), abs=0)
+        assert float(slope[0, 0]) == pytest.approx(-1 / (1 + math.exp(3)), rel=promised("float32", 2), abs=0)
+
+
 def test_the_logarithm_of_a_sum_is_as_good_as_log1p():
     """Section 7.2: log(1 + x) from two_sum, x from 1e-37 to 1e4, within 4 eps."""
     x = (10 ** np.random.default_rng(1).uniform(-37, 4, 20_000)).astype(np.float32)

@@ -9,6 +9,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.stages import fast
+from jaxsoftmax.calculus.bounds import bohning
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant, whitening
 from jaxsoftmax.calculus.loss.moments import moments
 
@@ -60,3 +61,29 @@ def test_the_rows_decide_where_rounding_may_have_changed_the_gram_matrix_by_a_th
     assert 2 * sigma[1] ** 2 < 1e3 * doubt
     Z = rows @ whitening(problem, js.null_space(problem)).T
     np.testing.assert_allclose(Z.T @ Z, np.eye(2), rtol=0, atol=2 * 8 * 40 * EPS * sigma[0] / sigma[1])
+
+
+@pytest.mark.parametrize(("N", "D", "share"), [(45, 40, 45), (20, 2, 16)])
+def test_the_doubt_counts_the_sums_of_the_matrix_and_its_eigenvalues(N, D, share, monkeypatch, x64):
+    """S19: the Gram matrix lost γ_{N+9} of its trace, and its eigenvalues D eps: a thousand times both, not one."""
+    Q = np.linalg.qr(np.random.default_rng(3).normal(size=(N, D)))[0]
+    Q[:, -1] = Q[:, 0] + np.sqrt(2 * D * share * 1e3 * EPS) * Q[:, -1]  # λ_min is δ²/2, of a trace of D
+    problem = js.Problem(Q, np.full((N, 2), 0.5))
+    found = moments(problem)
+    least = np.linalg.eigvalsh(found.gram)[0] / np.trace(found.gram) / (1e3 * EPS)
+    sums, eigenvalues = found.error_bound / EPS, float(D)
+    assert max(sums + 1, eigenvalues) < least < sums + eigenvalues
+    asked = []
+    monkeypatch.setattr(bohning, "_from_the_rows", lambda *a, rows=bohning._from_the_rows: asked.append(1) or rows(*a))
+    whitening(problem, js.null_space(problem))
+    assert asked
+
+
+def test_a_penalty_far_below_the_data_is_seen_by_the_rows(x64):
+    """S19, S21a: two equal columns under L2 have the curvature α along (1, −1), α a hundredth of what sums may lose."""
+    alpha = 1e-14
+    problem = js.Problem([[1.0, 1.0], [-1.0, -1.0], [2.0, 2.0]], np.full((3, 2), 0.5), regularizer=js.L2(alpha))
+    M = majorant(problem, js.null_space(problem))
+    along = np.array([1.0, -1.0]) / np.sqrt(2) / np.asarray(M.scale)
+    # σ_min = √α is known to 8·N·D eps of σ_max = √6, so its square to twice that relative.
+    assert along @ np.asarray(M.inverse) @ along == pytest.approx(1 / alpha, rel=2 * 8 * 6 * EPS * np.sqrt(6 / alpha))

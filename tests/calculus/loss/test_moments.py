@@ -98,3 +98,14 @@ def test_it_is_computed_once():
 def test_traced_data_are_refused():
     with pytest.raises(TypeError, match="outside jit"):
         jax.jit(lambda p: moments(p).gram)(_problem(np.eye(3, dtype="float32")))
+
+
+def test_columns_at_both_ends_of_the_doubles(x64):
+    """Below 2⁻¹⁰⁰¹ a column counts as one of zeros; at 2¹⁰²³, whose octave ends beyond the doubles, it is scaled."""
+    X = np.column_stack([[1.0, -1.0], [2.0**-1003, 2.0**-1005], [2.0**-999, 0.0], [1.5 * 2.0**1023, 0.0]])
+    found = moments(js.Problem(X, np.full((2, 2), 0.5)))
+    assert found.scale[:2].tolist() == [1.0, 1.0]
+    assert np.isfinite(found.scale).all()
+    diagonal = np.diagonal(found.gram)
+    assert diagonal[1] == 0
+    assert (diagonal[[0, 2, 3]] >= 0.5).all() and (diagonal[[0, 2, 3]] <= 4).all()

@@ -217,3 +217,12 @@ def test_representatives_of_the_gauge_orbit():
             js.to_reference(W, r)
     with pytest.raises(ValueError, match="C: got 0"):
         js.helmert(0)
+
+
+def test_the_rank_of_few_rows_is_decided_at_columns_times_eps(x64):
+    """Two rows of a thousand columns that differ by 200 eps: σ₂/σ₁ is 100 eps, which sums of a thousand terms hide."""
+    D, eps = 1000, 2.0**-52
+    sign = np.where(np.arange(D) % 2, 1.0, -1.0)
+    for apart, rank in ((200 * eps, 1), (4000 * eps, 2)):
+        X = np.vstack([np.ones(D), 1 + apart * sign])
+        assert js.null_space(js.Problem(X, np.full((2, 2), 0.5))).rank == rank

@@ -8,6 +8,7 @@ import pytest
 import jaxsoftmax as js
 from helpers import cases, twins
 from helpers.stages import fast
+from jaxsoftmax.calculus.loss.penalty_sum import holding
 
 EPS = twins.EPS64
 PLAIN = cases.Case("plain", 6, 4, 3, intercept=True)
@@ -184,3 +185,11 @@ def test_log_cosh_and_its_derivatives_keep_relative_digits(dtype):
     finally:
         flint.ctx.prec = before
     assert far == [float(np.asarray(1e30, dtype)), 1.0, 0.0]
+
+
+def test_a_penalty_of_strength_zero_holds_nothing():
+    """S21: it leaves the null space and every bound as they are without it."""
+    problem = js.Problem(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))
+    with_it = problem.replace(regularizer=js.L2(0.0) + js.LogCosh(0.0, 2.0))
+    assert holding(with_it) == []
+    assert js.null_space(with_it).dim == js.null_space(problem).dim == 2

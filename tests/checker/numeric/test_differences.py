@@ -347,3 +347,13 @@ def test_known_noise_of_the_function_is_taken_into_account():
 @pytest.mark.slow
 def test_a_function_without_entries_is_smooth():
     assert kind(lambda x: jnp.zeros((0,))).shape is Shape.SMOOTH
+
+
+def test_a_bend_below_rounding_is_no_kink():
+    """1 + h(1 + a) to the right and 1 − h to the left, a h₀ = 64u: s is the same at every step, in its noise."""
+    h = 2.0**-4 * 0.5 ** np.arange(6)
+    one = np.array(1.0)
+    found = extrapolate(Samples(one, 1 + h + 64 * 2.0**-53 * h / h[0], 1 - h, np.ones(2)), float(h[0]))
+    assert kink(found).shape is Shape.SMOOTH
+    bent = extrapolate(Samples(one, 1 + h + 640 * 2.0**-53 * h / h[0], 1 - h, np.ones(2)), float(h[0]))
+    assert kink(bent).kinked

@@ -49,3 +49,19 @@ def test_a_kink_and_a_pole_have_no_second_difference():
         bent = second_difference(one, one, lambda x, v, d: second_kernel(lambda y: abs(y[0] - 1), x, v, d))
         pole = second_difference(one, one, lambda x, v, d: second_kernel(lambda y: jnp.log(y[0] - 1), x, v, d))
     assert bent.error_estimate > abs(bent.value) / 20 and pole.error_estimate == np.inf
+
+
+def test_a_curvature_below_the_rounding_of_equal_samples_is_not_denied():
+    """1 + c y² rounds to 1 at all seventeen samples, whose differences show no noise: each may be wrong by half an ulp.
+
+    What is hidden, c = 0.9 u/(8δ)², has the second derivative 2c; an estimate allows 4u for each of four samples, and
+    is that of half the step, times 5/3 in the tableau.
+    """
+    delta = 2.0**-7
+    hidden = 0.9 * 2.0**-53 / (8 * delta) ** 2
+    samples = 1 + hidden * (delta * np.arange(-8, 9)) ** 2
+    assert (samples == 1).all()
+    found = second_difference([np.zeros(())], [np.ones(())], lambda x, v, d: samples)
+    assert found.value == 0
+    assert 2 * hidden <= found.error_estimate <= 64 * 2 * hidden
+    assert found.noise == 4 * 2.0**-53

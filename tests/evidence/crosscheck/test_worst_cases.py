@@ -12,6 +12,7 @@ import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.evidence.crosscheck import tolerances
+from jaxsoftmax.evidence.crosscheck.entrywise import Entrywise
 from jaxsoftmax.evidence.crosscheck.reference import PlainProblem
 from jaxsoftmax.evidence.crosscheck.tolerances import model, sum_constant
 
@@ -236,3 +237,20 @@ def test_a_flushed_exponential_of_log_cosh_is_in_the_tolerance():
     assert np.all(exact <= found) and np.all(found <= 1.06 * exact)
     third = float(tolerances.third_derivative_tolerance(W, data, V, V, dtype=np.float32))
     assert 6 * 2 * gamma * exact <= third <= 1.06 * 6 * 2 * gamma * exact
+
+
+@pytest.mark.parametrize("eps", [EPS, 2.0**-52])
+def test_a_curvature_that_vanished_has_a_finite_tolerance(eps):
+    """S21b: where 2 eps |γw| is beyond any exponential, sech² is 0, and e^(2 eps |γw|) times it is not NaN."""
+    penalty, w = Entrywise(1.0, 2.0, np.ones(1)), np.array([[1e4 / eps]])
+    assert penalty.curvature_error(w, 8 * eps, eps, 0.0, True) == 0
+    assert penalty.third_error(w, 8 * eps, eps, 0.0, True) == 0
+
+
+def test_plain_formulas_of_log_cosh_err_relative_to_what_they_subtract():
+    """S21b: far out the slope is α(y₁ − y₂) of numbers of size 1, and the third derivative of six: 3 · 2αγ²."""
+    penalty, K, w = Entrywise(2.0, 3.0, np.ones(1)), 8 * EPS, np.array([[1e-3, 0.5, 5.0]]).T
+    np.testing.assert_allclose(penalty.slope_error(w, K, False), K * 2.0)
+    own = penalty.third_error(w, K, EPS, 0.0, False) - penalty.third_error(w, 0.0, EPS, 0.0, False)
+    np.testing.assert_allclose(own, K * 3 * 2 * 2.0 * 3.0**2)
+    assert np.all(penalty.slope_error(w, K, True) <= K * 2.0)

@@ -207,3 +207,9 @@ def test_integers_of_decimals_are_those_of_fractions(dtype):
         exact = [Fraction(str(value)) for value in values]
         assert q == math.lcm(*(value.denominator for value in exact))
         assert A[:, 0].tolist() == [value * q for value in exact]
+
+
+def test_integers_beyond_int64_are_pythons():
+    """Section 7.7: 2⁶² beside ½ is 2⁶³ over 2, one more than an int64 holds."""
+    A, scales = integer_columns(np.array([[2.0**62, 2.0**60], [0.5, 0.5]]))
+    assert A.tolist() == [[2**63, 2**61], [1, 1]] and scales == [2, 2]

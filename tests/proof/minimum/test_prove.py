@@ -1,6 +1,7 @@
 """What S13 proves about small objectives contains the truth of a 120-digit solve, and each claim is its formula."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import mpmath
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from helpers.certificates.minimum_twins import DIGITS, Objective, as_mpf, drawn, fraction, integer_weights, mpf
 from jaxsoftmax.proof.minimum.curvature import certify_curvature, scaling_exponents
 from jaxsoftmax.proof.minimum.enclose import enclose
-from jaxsoftmax.proof.minimum.prove import NotProved, claims_of, prove_minimum
+from jaxsoftmax.proof.minimum.prove import NotProved, _newton_ratio, claims_of, prove_minimum
 from jaxsoftmax.proof.minimum.refine import Refined
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
 
@@ -335,3 +336,12 @@ def test_dependent_columns_are_dropped_and_claims_hold_on_the_row_space():
     assert float(claims["curvature_euclidean"]) <= values[0] * (1 + 1e-9)
     assert values[-1] <= float(claims["curvature_upper"]) * (1 + 1e-9)
     assert _upper(everything) <= claims["curvature_upper"] <= _upper(everything) * (1 + ROOM)
+
+
+def test_what_is_claimed_leaves_room_for_a_checkers_rounding():
+    """S13: q = β‖g‖/μ = 3·5/8 for g = (3, −4) in two columns of σ = 1; a billionth more is said, and hardly more."""
+    g = np.array([[Fraction(3), Fraction(-4)]], dtype=object)
+    found = SimpleNamespace(gradient=g, gradient_error=[Fraction(0)] * 2)
+    q = _newton_ratio(found, SimpleNamespace(exponents=np.zeros(2, int), mu=Fraction(8)), Fraction(3))
+    room = q / Fraction(15, 8) - 1
+    assert Fraction(1, 10**9) <= room <= Fraction(11, 10**10)

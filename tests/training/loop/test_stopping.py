@@ -63,3 +63,12 @@ def test_loss_rounding_covers_a_sum_of_many_terms():
         assert error <= bound
         reached = max(reached, error / (eps * truth))
     assert reached > 8
+
+
+def test_a_norm_of_any_size():
+    """3, 4, 12 have the norm 13, in units whose squares leave the doubles or vanish too, and nothing has the norm 0."""
+    for power in (-120, 0, 120):
+        x = np.float32([3, 4, 12]) * np.float32(2.0) ** power
+        assert float(stopping.frobenius(jnp.asarray(x))) == 13 * 2.0**power
+    assert float(stopping.frobenius(jnp.zeros(3))) == 0
+    assert not np.isfinite(float(stopping.frobenius(jnp.asarray([1.0, np.inf]))))
