@@ -207,7 +207,8 @@ def test_numbers_that_are_stored_as_given_are_not_copied(dtype, x64):
     np.testing.assert_allclose(found.gradient, wanted.gradient, rtol=1e-12)
 
 
-@pytest.mark.parametrize("given", ["float64", pytest.param("far", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["float64", "far"])
 def test_data_in_blocks_say_what_they_say_whole(given, x64, monkeypatch):
     """Loss, gradient, q, gap and separation summed over blocks of rows are those of the whole, and so is the rank."""
     data = (PRICE if given == "far" else NEAR).astype("float64")

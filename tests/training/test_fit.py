@@ -313,6 +313,7 @@ def test_ctrl_c_after_the_loop_keeps_the_finished_training(monkeypatch):
     assert cut.q_estimate is None and not cut.converged and "Ctrl-C" in cut.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gd", pytest.param("lbfgs", marks=pytest.mark.slow)])
 def test_far_offsets_do_not_pass_for_a_minimum(method):
     """S13's q < 1 holds 1.5 % above the minimum here, and the scaled gradient is small by the offset: not converged."""
@@ -325,6 +326,7 @@ def test_far_offsets_do_not_pass_for_a_minimum(method):
     assert not poor.converged and poor.status is js.Status.STALLED and "newton" in poor.reason
 
 
+@pytest.mark.slow
 def test_a_common_part_of_the_weights_costs_the_loss_no_digits(x64, monkeypatch):
     """S3: what all classes share moves no logit's difference, and 1e29 of it on a column at 1e12 swamps the intercept.
 

@@ -58,6 +58,7 @@ def test_what_cannot_gain_is_left_alone(monkeypatch):
     assert filled_up(problem) is problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", fast(["newton", "newton-cg", "gd", "bb", "mm", "lbfgs", "agd", "adam"], 0))
 def test_fits_end_the_same_with_and_without(x64, monkeypatch, method):
     problem = js.Problem.from_labels(X - [0.0, 1e6, 0.0], Y)
@@ -69,6 +70,7 @@ def test_fits_end_the_same_with_and_without(x64, monkeypatch, method):
     assert ours.q_estimate == pytest.approx(plain.q_estimate, rel=1e-2, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_divergence_is_told_of_the_data_given(x64):
     """S9: the verdict is about the user's samples, not about the filled rows."""
     problem = js.Problem.from_labels(X[:, :1], (X[:, 0] > 0).astype(int))

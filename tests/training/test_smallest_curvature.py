@@ -42,6 +42,7 @@ def test_it_is_the_smallest_eigenvalue_to_a_digit(more, kernel, dtype, x64):
         assert 0.5 * found.value <= found.error <= 0.6 * found.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", fast(["float64", "float32"], 1))
 def test_a_large_fit_ends_converged_and_a_separable_one_does_not(dtype, x64, monkeypatch):
     """S13 without the dense Hessian: q is twice as large, half of λ_min being taken off; >= 1 without a minimiser."""

@@ -252,6 +252,7 @@ def test_autodiff_of_the_loss_runs_through_the_hand_rules():
 FRONT = cases.Case("front", 5, 3, 4, intercept=True, alpha=0.5, gamma=-0.75)
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_front_in_weights_are_the_closed_forms():
     """S1-S4, S8, S21: jax.grad, jax.hessian, jvp of grad of js.loss, and derivatives of the closed forms themselves."""
     W, V, U = cases.directions(FRONT, "float64")

@@ -36,6 +36,7 @@ def count_compilations(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_other_data_and_another_closure_compile_nothing(monkeypatch):
     """A second check of a function that traces alike, with other data, point and key, builds no program."""
 

@@ -59,6 +59,7 @@ def test_both_methods_find_the_same_spectrum(data, regularizer):
     assert free.lambda_min >= dense.lambda_min * (1 - 1e-9)  # a Rayleigh quotient of the same matrix
 
 
+@pytest.mark.slow
 def test_density_has_the_moments_of_the_eigenvalues():
     """Quadrature: mean and mean square within five standard errors; every node inside [0, Λ] (S7a)."""
     with jax.enable_x64(True):
