@@ -101,6 +101,7 @@ def test_a_derivative_in_the_weights_passes_labels_and_bytes():
     assert np.all(np.abs(along - js.hvp(W, problem, V)) <= 2 * eps * 2 * largest * terms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("C", [32, 200])
 def test_memory_beyond_the_data(C):
     """At most 3 N C numbers up to 32 classes, and a block beyond: no array of N C is there."""

@@ -151,6 +151,7 @@ def test_samples_of_weight_zero_do_not_enter_q(x64):
     assert with_it.q == pytest.approx(without.q, rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0.0, 1.0, 30.0, 1000.0])
 def test_q_never_fires_without_a_minimiser(x64, size):
     """S13's contrapositive: on separated data q >= 1 at every W."""

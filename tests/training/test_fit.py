@@ -344,6 +344,7 @@ def test_a_common_part_of_the_weights_costs_the_loss_no_digits(x64, monkeypatch)
     assert found.loss == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["newton", *(pytest.param(m, marks=pytest.mark.slow) for m in ("newton-cg", "mm"))])
 def test_a_column_too_small_for_any_weight_is_left_alone(method, x64):
     """A column below 2^-1000: no double weight makes it matter, so it is trained as if it were not there."""

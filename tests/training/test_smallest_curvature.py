@@ -28,7 +28,7 @@ def _dense(problem, W, kernel):
 
 @pytest.mark.parametrize(
     ("more", "kernel"),
-    fast([({}, 0), ({"regularizer": js.L2(0.5)}, 0), ({"dependent": True}, 3)], 1, 2),
+    fast([({}, 0), ({"regularizer": js.L2(0.5)}, 0), ({"dependent": True}, 3)], 1),
     ids=["plain", "L2", "rank"],
 )
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])

@@ -9,8 +9,8 @@ by the same rule. Where C blocks would need more memory than the data, M stays.
 
 The solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
 the start: loose far away, tighter near a minimiser (Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)). Below
-0.03 nothing would be gained: the products of one solve to φ² are those of two to φ, and the last solve, which only
-confirms the end, would cost the most. Any direction of conjugate gradients started at 0 is one of descent, and the step
+0.03 nothing would be gained: the products of one solve to φ² are those of two to φ. The last solve, which only confirms
+the end, is as loose as the first. Any direction of conjugate gradients started at 0 is one of descent, and the step
 length is S8's, which asks for no exact direction (damping.py).
 
 In float64 the products of the solve are taken with float32 copies of X and s where there is much to multiply and the

@@ -305,6 +305,7 @@ def test_derivatives_of_the_front_in_weights_are_the_closed_forms():
         jax.tree.map(lambda a, b, n=name: np.testing.assert_allclose(a, b, 1e-10, 1e-10, err_msg=n), out[name], value)
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_front_in_data_are_the_closed_forms():
     """S1, S2: in X it is s (y - t) W, in T s (-log y), in s the sample's loss; of js.gradient and js.hvp too."""
     W, V, U = cases.directions(FRONT, "float64")

@@ -100,6 +100,7 @@ def test_barzilai_borwein_steps_are_the_two_quotients_in_turn(x64):
     np.testing.assert_allclose(history["loss"][:12], seen, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_optimal_descent_contracts_at_the_best_rate(x64):
     """S17: near W* the factor a step is (κ − 1)/(κ + 1) for the κ of H(W*), faster than S16's step allows."""
     result = js.fit(problem(), "gd-optimal")
