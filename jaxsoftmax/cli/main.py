@@ -3,7 +3,9 @@
 typer, rich and platformdirs come with the extra `cli` and are imported only when the command runs.
 """
 
+import hashlib
 import os
+import platform
 import sys
 from typing import Any
 
@@ -36,13 +38,23 @@ def keep_compiled_code() -> None:
     try:
         from platformdirs import user_cache_dir
 
-        folder = os.path.join(user_cache_dir("jaxsoftmax", appauthor=False), "compiled")
+        folder = os.path.join(user_cache_dir("jaxsoftmax", appauthor=False), f"compiled-{_processor()}")
         if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
             os.makedirs(folder, mode=0o700, exist_ok=True)
     except (ImportError, OSError, RuntimeError):  # no home, or one that cannot be written: nothing is kept
         return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def _processor() -> str:
+    """A short name for this kind of processor: what is compiled for one may crash on another that shares the home."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            kind = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):  # no Linux, or one that does not say
+        kind = platform.processor()
+    return hashlib.sha256(f"{platform.machine()} {kind}".encode()).hexdigest()[:12]
 
 
 def run(arguments: list[str]) -> int:

@@ -151,8 +151,9 @@ def test_compiled_code_is_kept_in_the_users_cache_unless_jax_is_told_otherwise(t
         patch.setattr(cli.os, "environ", {})
         cli.keep_compiled_code()
         kept = dict(cli.os.environ)
-    assert kept == dict(zip(names, (str(tmp_path / "cache" / "compiled"), "0"), strict=True))
-    assert (tmp_path / "cache" / "compiled").stat().st_mode & 0o777 == 0o700
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert kept == dict(zip(names, (str(folder), "0"), strict=True))
+    assert folder.name == f"compiled-{cli._processor()}" and folder.stat().st_mode & 0o777 == 0o700
     with monkeypatch.context() as patch:
         patch.setattr(cli.os, "environ", {names[0]: "elsewhere", names[1]: "7"})
         cli.keep_compiled_code()
