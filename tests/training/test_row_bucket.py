@@ -84,6 +84,6 @@ def test_sizes_of_one_bucket_compile_once(method):
     for N in (33, 37, 39, 40):
         before = len(COMPILED)
         drawn = RNG.integers(0, 37, N)
-        js.fit(js.Problem.from_labels(np.float32(X[:, [0, 2]])[drawn], Y[drawn]), method)
+        js.fit(js.Problem.from_labels(X[drawn][:, [0, 2]].astype(np.float32), Y[drawn]), method)
         assert len(COMPILED) == before or N == 33
     assert COMPILED  # the listener hears

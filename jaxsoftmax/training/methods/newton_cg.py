@@ -176,15 +176,10 @@ class NewtonCG(Method):
         wasted = state.wasted + jnp.maximum(count * (1 - rate / best), 0)
         idle = jnp.where(state.whole & (size >= state.lowest), state.idle + 1, 0)
         never = jnp.zeros((), bool)
-        proposal = damped_move(
-            point,
-            oracle,
-            V,
-            State(state.first, state.gain, jnp.minimum(size, state.lowest), never, idle, best, wasted, never),
-            along,
-        )
-        after = proposal.state._replace(whole=proposal.step_size >= 1, gain=proposal.decrement / square)
-        return proposal._replace(state=after)
+        gain = -jnp.sum(point.gradient * V) / square
+        after = State(state.first, gain, jnp.minimum(size, state.lowest), never, idle, best, wasted, never)
+        proposal = damped_move(point, oracle, V, after, along)
+        return proposal._replace(state=after._replace(whole=proposal.step_size >= 1))
 
 
 def _patience(problem: Problem) -> int:

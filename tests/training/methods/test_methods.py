@@ -196,6 +196,7 @@ def test_newton_cg_changes_its_solve_only_for_a_reason(x64):
         state = none._replace(wasted=jnp.asarray(float(wasted)), idle=jnp.asarray(9))
         renewed = method.renew(p, np.zeros((3, 2)), solver, state, first._replace(step=4))
         assert (renewed is not None) == blocks
+    assert renewed is not None
     constants, state, solved = renewed
     assert solved == (4, "class blocks", "float64", patience)
     assert state.fresh and state.wasted == 0 and constants.inverse.inverse.shape == (3, 2, 2)
@@ -203,7 +204,7 @@ def test_newton_cg_changes_its_solve_only_for_a_reason(x64):
     for idle, given_up in ((newton_cg.MOST_IDLE - 1, False), (newton_cg.MOST_IDLE, True)):
         renewed = method.renew(p, np.zeros((3, 2)), narrow, none._replace(idle=jnp.asarray(idle)), first)
         assert (renewed is not None) == given_up
-    assert renewed[0].inner is p and renewed[2].products_dtype == "float64"
+    assert renewed is not None and renewed[0].inner is p and renewed[2].products_dtype == "float64"
 
 
 def test_newton_cg_solves_in_as_many_products_as_there_are_dimensions(x64):
