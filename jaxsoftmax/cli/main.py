@@ -30,20 +30,21 @@ def main() -> None:
 
 
 def keep_compiled_code() -> None:
-    """Let JAX keep what it compiles in the user's cache folder: the next command of the same kind starts at once.
+    """Let JAX keep what it compiles in the user's cache folder: the next command of its kind compiles nothing anew.
 
-    JAX's own settings decide where they are set: JAX_COMPILATION_CACHE_DIR, JAX_ENABLE_COMPILATION_CACHE=false. These
-    are environment variables, which JAX reads when it is first imported.
+    A folder named by JAX's own JAX_COMPILATION_CACHE_DIR is left to JAX; JAX_ENABLE_COMPILATION_CACHE=false switches
+    all of it off. These are environment variables, which JAX reads when it is first imported.
     """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
     try:
         from platformdirs import user_cache_dir
 
         folder = os.path.join(user_cache_dir("jaxsoftmax", appauthor=False), f"compiled-{_processor()}")
-        if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     except (ImportError, OSError, RuntimeError):  # no home, or one that cannot be written: nothing is kept
         return
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 

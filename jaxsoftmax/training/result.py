@@ -101,8 +101,9 @@ class Fit(Report):
         reason: one sentence on what the status means here.
         existence: for DIVERGING: the `ExistenceVerdict` on the data (S9); None where nothing was asked.
         inner_solves: for "newton-cg": how its linear systems were solved, one entry for each choice: from which `step`
-            on, by which `preconditioner` ("majorant", S19, or "class blocks", S23), in which `products_dtype`, and
-            after how many `wasted_products`.
+            on, by which `preconditioner` ("majorant", a fixed matrix above every Hessian, S19; or "class blocks", the
+            Hessian's blocks, one for each class, S23), in which `products_dtype`, and after how many
+            `wasted_products`.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -212,12 +213,12 @@ class Fit(Report):
 
 def _solve_words(solves: tuple[loop.InnerSolve, ...]) -> str:
     """By which preconditioner, from which step on, and in which precision."""
-    words = ["conjugate gradients, preconditioned by the fixed matrix of S19"]
+    words = ["conjugate gradients, preconditioned by a fixed matrix above every Hessian (S19)"]
     blocks = [solve for solve in solves if solve.preconditioner == "class blocks"]
     if blocks:
-        wasted = f"when {blocks[0].wasted_products:.0f} products had been wasted"
+        until = f"({blocks[0].wasted_products:.0f} products too many until then)"
         made = "" if len(blocks) == 1 else f", made {len(blocks)} times"
-        words.append(f"from step {blocks[0].step} on, {wasted}, by the blocks of each class (S23){made}")
+        words.append(f"from step {blocks[0].step} on {until} by the Hessian's blocks, one for each class (S23){made}")
     words.append(f"products in {solves[0].products_dtype}")
     wider = next((solve for solve in solves if solve.products_dtype != solves[0].products_dtype), None)
     if wider is not None:

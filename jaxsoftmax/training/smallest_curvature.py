@@ -41,11 +41,12 @@ def smallest_curvature(problem: Problem, W: Any, solver: Solver | None = None) -
 
     `solver` is what newton-cg ended with, which also serves here; class blocks at W are made where there is none.
     """
-    found_solver = NewtonCG().constants(problem, None) if solver is None else solver
-    M, inner, dtype = found_solver.inverse, found_solver.inner, found_solver.inner.dtype
-    if solver is None and int(found_solver.patience):
-        blocks = class_blocks(problem, inner, W)
-        M = M if blocks is None else M._replace(inverse=blocks)
+    if solver is None:
+        solver = NewtonCG().constants(problem, None)
+        blocks = class_blocks(problem, solver.inner, W) if int(solver.patience) else None
+        if blocks is not None:
+            solver = solver._replace(inverse=solver.inverse._replace(inverse=blocks))
+    M, inner, dtype = solver.inverse, solver.inner, solver.inner.dtype
     M = M._replace(**{name: jnp.asarray(part, dtype) for name, part in M._asdict().items()})
     C, D = problem.C, problem.D
     scale, null = moments(problem).scale, np.asarray(null_space(problem).null, np.float64)

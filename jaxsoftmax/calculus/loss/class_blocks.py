@@ -4,9 +4,9 @@ Block (c, c) of the Hessian is Σ_n s_n y_nc (1 − y_nc) x_n x_nᵀ + penalties
 pairs that c is in. Its C inverses, applied class by class between projections on {1ᵀV = 0}, precondition H: what they
 leave out is the coupling between classes. Unlike S19's ½ XᵀSX they weigh each sample by the curvature it has at W.
 
-In a trained classifier few rows weigh on a class. Each row heavier than τ is therefore taken, with its own weight;
-of the lighter ones as many as their weights hold τ, each with the weight τ, at equal distances of summed weight along
-the rows: the sum of weights stays as it is but for τ; nothing is random. τ is such that about `count` rows are taken
+In a trained classifier few rows weigh on a class. Each row heavier than τ is therefore taken, with its own weight. The
+lighter ones are thinned: one is taken for each τ of their summed weight, at equal distances along the rows, and counts
+τ. So the sum of weights stays as it is but for τ, and nothing is random. τ is such that about `count` rows are taken
 for each class.
 
 Guarded by `tests/calculus/loss/test_class_blocks.py`.

@@ -57,7 +57,8 @@ class Proposal(NamedTuple):
 class InnerSolve(NamedTuple):
     """How a method solves its linear systems from a step on.
 
-    `preconditioner`: "majorant" (S19) or "class blocks" (S23). `products_dtype`: of the Hessian-vector products.
+    `preconditioner`: "majorant", a fixed matrix above every Hessian (S19), or "class blocks", the Hessian's blocks, one
+    for each class (S23). `products_dtype`: of the Hessian-vector products.
     `wasted_products`: those taken before, beyond what this choice was expected to need; they are why it was made.
     """
 
@@ -131,7 +132,10 @@ class Method(ABC):
     def renew(
         self, problem: Problem, W: Any, constants: Any, state: Any, solved: InnerSolve
     ) -> tuple[Any, Any, InnerSolve] | None:
-        """New constants (of the same shapes) and state, made on the host between two chunks; None: go on as before."""
+        """New constants (of the same shapes) and state, made on the host between two chunks; None: go on as before.
+
+        Asked only of methods that have an `inner_solve`; `solved` is the present one, at this step.
+        """
         return None
 
     def begin(self, point: Point, oracle: Oracle, constants: Any) -> Any:
