@@ -81,3 +81,10 @@ def test_newton_is_ready_where_the_gap_is_small_or_a_step_improved_nothing():
     assert bool(moved(lambda W: 10.0, idle=1).ready)
     done = damping.damped_move(point(10.0, np.float32(1e-12) * np.float32(GRADIENT)), oracle(lambda W: 10.0), V, ())
     assert bool(done.ready)
+
+
+def test_a_gap_is_small_only_beside_the_loss_or_its_rounding(x64):
+    """A 10⁻¹²th of the loss in float64; in float32 a thousandth of eps, which is more."""
+    for dtype, limit in ((np.float64, 1e-12), (np.float32, 1e-3 * 2.0**-23)):
+        for factor, small in ((0.99, True), (1.01, False)):
+            assert bool(damping.is_small(dtype(factor * limit * 5), jnp.asarray(-5, dtype))) is small
