@@ -27,6 +27,7 @@ CASES = (
     "training",
     "spectrum",
     "crosscheck",
+    "estimator",
     "detection",
     "foreign",
     "existence",

@@ -60,6 +60,8 @@ _NAMES_IN = {
     "proof.minimum.certificate": ("Certificate",),
     "proof.existence.status": ("Existence",),
     "proof.existence.verdict": ("ExistenceVerdict",),
+    "estimator.fit_file": ("load_fit", "save_fit"),
+    "estimator.softmax_regression": ("SoftmaxRegression",),
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
     "training.divergence": ("NoMinimizerWarning",),
@@ -120,6 +122,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .checker.inputs.budget import Budget as Budget
     from .checker.report.result import CrossCheckReport as CrossCheckReport
     from .checker.report.result import DerivativeError as DerivativeError
+    from .estimator.fit_file import load_fit as load_fit
+    from .estimator.fit_file import save_fit as save_fit
+    from .estimator.softmax_regression import SoftmaxRegression as SoftmaxRegression
     from .evidence.crosscheck.compare import crosscheck_problem as crosscheck_problem
     from .evidence.spectrum.any_operator import probe_operator as probe_operator
     from .evidence.spectrum.probe import probe_convexity as probe_convexity

@@ -19,7 +19,7 @@ _HELP = """The mathematics of the softmax layer, checked on data.
 verify compares hand-derived derivatives with autodiff and 50-digit
 arithmetic, trains, looks at the curvature, and prints what it found and
 proved (with --all a row for each check). fit trains and says how the run
-ended. probe looks at the curvature at one point. certify proves whether a
+ended, predict uses its weights on new samples. probe looks at the curvature at one point. certify proves whether a
 minimiser exists, or where it is to any number of digits, in a certificate
 that check verifies. crosscheck checks the derivatives of any JAX function."""
 _FORMATS = (
@@ -63,6 +63,10 @@ Dtype = Annotated[
 Seed = Annotated[int, typer.Option(metavar="K", help="Seed of everything random: weights, directions, minibatches.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the whole report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only; the exit status tells the rest.")]
+ManyClasses = Annotated[
+    bool,
+    typer.Option("--many-classes", help="The labels are classes, although there are fewer than two rows for each."),
+]
 Method = Annotated[
     str,
     typer.Option(
@@ -86,7 +90,7 @@ def build() -> Any:
     Example:
         >>> from jaxsoftmax.cli.commands import build
         >>> [command.callback.__name__ for command in build().registered_commands]
-        ['verify', 'fit', 'probe', 'certify', 'check', 'crosscheck']
+        ['verify', 'fit', 'predict', 'probe', 'certify', 'check', 'crosscheck']
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 
@@ -112,6 +116,7 @@ def build() -> Any:
         ] = False,
         json_file: Json = None,
         quiet: Quiet = False,
+        many_classes: ManyClasses = False,
     ) -> int:
         """Check the derivatives, a training run and the curvature on data.
 
@@ -120,7 +125,9 @@ def build() -> Any:
         """
         from jaxsoftmax.cli.runs import Call, run_verify
 
-        return run_verify(Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet), every_row)
+        return run_verify(
+            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes), every_row
+        )
 
     @app.command()
     def fit(
@@ -158,11 +165,13 @@ def build() -> Any:
         weights: Annotated[
             Path | None,
             typer.Option(
-                metavar="FILE.npz", help="Save the weights with the names of classes and features, for probe --at."
+                metavar="FILE.npz",
+                help="Save the fit with the names of classes and features, for predict and probe --at.",
             ),
         ] = None,
         json_file: Json = None,
         quiet: Quiet = False,
+        many_classes: ManyClasses = False,
     ) -> int:
         """Train, and say how the run ended; Ctrl-C stops it and keeps what is done.
 
@@ -172,8 +181,36 @@ def build() -> Any:
         """
         from jaxsoftmax.cli.runs import Call, run_fit
 
-        call = Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet)
+        call = Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes)
         return run_fit(call, tol, max_steps, batch_size, learning_rate, whiten, weights)
+
+    @app.command()
+    def predict(
+        weights: Annotated[Path, typer.Argument(metavar="WEIGHTS.npz", help="What fit --weights wrote.")],
+        data: Annotated[
+            str,
+            typer.Argument(
+                metavar="DATA",
+                help="New samples: any file that fit reads. Columns are found by their names where both files have "
+                "names, and others are left out.",
+            ),
+        ],
+        output: Annotated[
+            Path, typer.Option("--output", "-o", metavar="OUT.csv", help="The classes and probabilities to write.")
+        ],
+        target: Annotated[
+            str | None,
+            typer.Option(metavar="COL", help="The column of labels, if there is one: the accuracy is printed."),
+        ] = None,
+        quiet: Quiet = False,
+    ) -> int:
+        """Predict classes and probabilities of new samples.
+
+        Exit status: 0 predicted and written, 2 a file cannot be used, 130 interrupted.
+        """
+        from jaxsoftmax.cli.predict import Predict, run_predict
+
+        return run_predict(Predict(weights, data, output, target, quiet))
 
     @app.command()
     def probe(
@@ -192,6 +229,7 @@ def build() -> Any:
         method: Method = "auto",
         json_file: Json = None,
         quiet: Quiet = False,
+        many_classes: ManyClasses = False,
     ) -> int:
         """Look at the curvature of the loss at one point, and at its bounds.
 
@@ -200,7 +238,9 @@ def build() -> Any:
         """
         from jaxsoftmax.cli.runs import Call, run_probe
 
-        return run_probe(Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet), at)
+        return run_probe(
+            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes), at
+        )
 
     @app.command()
     def certify(

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any
 
 from jaxsoftmax.cli.messages import console
+from jaxsoftmax.estimator.confusion import confusion_blocks
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
 from jaxsoftmax.reporting.environment import headline
 from jaxsoftmax.reporting.json_values import json_ready
@@ -61,6 +62,9 @@ class RunReport(Report):
         for part in ("fit", "convexity"):
             if self.parts.get(part) is not None:
                 found += self.parts[part].document()
+        if "confusion" in self.parts:
+            found.append(Title("predictions for the samples that it was trained on"))
+            found += confusion_blocks(self.parts["confusion"], self.problem["classes"])
         found += [Paragraph(f"finding: {text}", "doubt") for text in self.findings]
         good, sentence = verdict(self)
         return [*found, Title(sentence, "good" if good else "bad")]

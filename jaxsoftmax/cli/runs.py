@@ -15,8 +15,11 @@ from rich.console import Console
 from jaxsoftmax.cli.messages import UnusableInput, check_writable
 from jaxsoftmax.cli.report import RunReport, print_document, progress_line
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
+from jaxsoftmax.estimator.confusion import confusion_counts
+from jaxsoftmax.estimator.fit_file import load_weights, save_fit
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.readers.columns import refuse_continuous
 from jaxsoftmax.readers.read_table import read_table
-from jaxsoftmax.readers.weights_file import load_weights, save_weights
 from jaxsoftmax.reporting.environment import environment, version
 from jaxsoftmax.training.registry import check_method
 from jaxsoftmax.training.result import Fit
@@ -42,6 +45,7 @@ class Call(NamedTuple):
     method: str
     json_file: Path | None
     quiet: bool
+    many_classes: bool = False
 
 
 def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
@@ -52,6 +56,8 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
         check_options(label_smoothing=call.label_smoothing, l2=call.l2, dtype=call.dtype, seed=call.seed)
         check_method(call.method, **settings)
         table = None if call.data is None else read_table(call.data, call.target)
+        if table is not None and not call.many_classes:
+            refuse_continuous(table.y, table.target_name)
         return prepare(table, label_smoothing=call.label_smoothing, l2=call.l2, dtype=call.dtype)
 
 
@@ -87,7 +93,8 @@ def run_fit(
         settings = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size, "whiten": whiten or None}
         result = _fit(call, prepared, learning_rate=learning_rate, **settings)
     found = [*prepared.notes, *fit_findings(result, prepared.problem)]
-    _finish(call, "fit", prepared, begin, {"fit": result}, found, weights)
+    parts = {"fit": result} | _accuracy(result, prepared.problem)
+    _finish(call, "fit", prepared, begin, parts, found, weights)
     if result.status.name == "INTERRUPTED":
         return INTERRUPTED
     return PASSED if result.status.name == "GRADIENT_TOLERANCE" else FAILED
@@ -147,6 +154,15 @@ def _fit(call: Call, prepared: Prepared, **settings: Any) -> Fit:
         return result
 
 
+def _accuracy(result: Fit, problem: Problem) -> dict[str, Any]:
+    """What the fit predicts for the samples that it was trained on: the confusion counts; nothing for probabilities."""
+    host = problem.host
+    if host.targets.codes is None or not np.isfinite(result.W).all():
+        return {}
+    predicted = np.argmax(result.logits(host.X), axis=1)
+    return {"confusion": confusion_counts(host.targets.codes, predicted, problem.C)}
+
+
 def _finish(
     call: Call,
     command: str,
@@ -173,7 +189,7 @@ def _finish(
     try:
         if weights is not None:
             with writing("--weights", weights):
-                save_weights(weights, parts["fit"].W, prepared.problem)
+                save_fit(parts["fit"], weights)
     except UnusableInput as error:
         failures.append(error)
     try:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.problem.frames import frame_columns, is_frame, refuse_container
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import X64_REMEDY, is_traced, kind_of, show, x64_is_on
 
@@ -24,11 +25,11 @@ _BLOCK = 2**20  # entries of X widened at a time
 _LARGEST = 2**53  # every integer up to here is a double
 
 
-def to_numpy(value: Any, name: str) -> tuple[np.ndarray, list[str] | None]:
+def to_numpy(value: Any, name: str, *, copy: bool = True) -> tuple[np.ndarray, list[str] | None]:
     """`value` as a read-only NumPy array of real numbers, and the column names if it is a data frame.
 
-    A writeable NumPy array is copied, so that changing it later cannot change the problem; a read-only
-    one is kept without a copy.
+    A writeable NumPy array is copied, so that changing it later cannot change the problem (not with `copy=False`,
+    for what is used at once); a read-only one is kept without a copy.
 
     Raises:
         TypeError: objects, strings, complex numbers, dates, unknown float formats, or a traced value.
@@ -40,6 +41,7 @@ def to_numpy(value: Any, name: str) -> tuple[np.ndarray, list[str] | None]:
             "got a traced value",
             f"build the Problem outside jit and pass it in (it is a pytree), or use problem.replace({name}=...)",
         )
+    refuse_container(value, name)
     names, fresh = None, True
     if isinstance(value, jax.Array):
         _require_real(value.dtype, value, name)
@@ -55,18 +57,30 @@ def to_numpy(value: Any, name: str) -> tuple[np.ndarray, list[str] | None]:
         array, fresh = np.asarray(value.data), False
     elif "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
         array = value.toarray()
-    elif hasattr(value, "columns") and (hasattr(value, "iloc") or hasattr(value, "to_series")):
+    elif is_frame(value):
         names, array = _from_frame(value, name)
     else:
         array = _from_anything(value, name)
         fresh = not hasattr(value, "__array__") and not hasattr(value, "__dlpack__")
     _require_real(array.dtype, value, name)
     _require_exact_integers(array, name)
-    if not fresh and not _nobody_can_write(array):
+    if copy and not fresh and not _nobody_can_write(array):
         array = array.copy()
     array = array.view(np.ndarray)
     array.setflags(write=False)
     return array, names
+
+
+def require_same_index(X: Any, other: Any, name: str) -> None:
+    """Refuse a pandas Series or frame whose index is not that of the frame X: its rows are other samples.
+
+    Raises:
+        ValueError: both have an index, and these differ.
+    """
+    if not (hasattr(X, "iloc") and hasattr(other, "iloc")) or X.index.equals(other.index) or len(X) != len(other):
+        return
+    remedy = f"use {name}.loc[X.index], or {name}.to_numpy() if the rows are the same samples in this order"
+    raise WrongValue(name, "its index is not the index of X", remedy)
 
 
 def _nobody_can_write(array: Any) -> bool:
@@ -99,9 +113,7 @@ def _from_anything(value: Any, name: str) -> np.ndarray:
 
 def _from_frame(frame: Any, name: str) -> tuple[list[str], np.ndarray]:
     """Column by column, so that one column's type never changes another's numbers."""
-    names = [str(column) for column in frame.columns]
-    series = [frame.iloc[:, j] if hasattr(frame, "iloc") else frame.to_series(j) for j in range(len(names))]
-    columns = [np.asarray(column.to_numpy()) for column in series]
+    names, columns = frame_columns(frame, name)
     for label, column in zip(names, columns, strict=True):
         _require_real(column.dtype, column, f"{name}, column {label!r}")
     if not columns:

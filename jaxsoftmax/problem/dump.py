@@ -1,4 +1,23 @@
-"""The two texts of a Problem: the exact dump (its form is described in `Problem.dump`) and the report of repr.
+"""The two texts of a Problem: the exact dump and the report of repr.
+
+The dump, "jaxsoftmax-problem 1". Lines, in this order; tokens are separated by one space and every number is exact::
+
+    jaxsoftmax-problem 1
+    shape N D C                      D counts the columns of the X rows below (no intercept column)
+    intercept 0|1                    1: append a column of ones, last
+    regularizers K                   then K lines, each one of
+    l2 ALPHA 0|1                       (ALPHA/2)·‖W‖²; 1: the intercept column is included
+      logcosh ALPHA GAMMA 0|1            (ALPHA/GAMMA)·Σ log(2 cosh(GAMMA·w)); 1: likewise
+    self GAMMA                         S21(d)
+    classes JSON                     list of names, or null
+    features JSON                    list of D names, or null
+    X                                then N lines of D numbers
+    T                                then N lines of C rationals p/q (or p when q is 1)
+    sample_weight                    then N lines of one number
+    end
+
+A number is a decimal integer where an integer was given, otherwise the hexadecimal float of ``float.hex``, or a
+rational p/q with `decimal`.
 
 Guarded by `tests/problem/test_arrays.py`.
 """

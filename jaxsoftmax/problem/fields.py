@@ -130,6 +130,8 @@ def problem_fields(
     if targets.N != N:
         what = "T" if T is not None else "y"
         raise WrongValue(what, f"{targets.N} rows for the {N} rows of X", "give one for each sample")
+    _arrays.require_same_index(X, T, "T")
+    _arrays.require_same_index(X, sample_weight, "sample_weight")
     _arrays.require_finite(host_X, "X", columns=columns)
     compute, storage, why = _arrays.choose_dtypes(X, host_X, dtype)
     device_X = _arrays.device_matrix(X, host_X, storage, intercept)

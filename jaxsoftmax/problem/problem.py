@@ -21,6 +21,7 @@ from jaxsoftmax.problem.fields import (
     set_fields,
     smoothed_fields,
 )
+from jaxsoftmax.problem.frames import formula_columns
 from jaxsoftmax.problem.label_targets import given_targets
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import show
@@ -156,7 +157,8 @@ class Problem:
 
         Raises:
             TypeError, ValueError: as for `Problem`; labels that are missing, continuous, of mixed types, beyond
-                64 bits, not among `classes`, or all the same.
+                64 bits, not among `classes`, or all the same;
+                a pandas Series whose index is not that of X.
 
         Example:
             >>> import jaxsoftmax as js
@@ -168,6 +170,7 @@ class Problem:
             >>> problem.exact_targets()[0][0], problem.exact_targets()[1][0]
             (array([199,   1]), 200)
         """
+        _arrays.require_same_index(X, y, "y")
         codes, names = _labels.encode_labels(y, classes)
         targets = _targets.ExactTargets(len(names), codes, None, _targets.exact_smoothing(label_smoothing))
         return set_fields(
@@ -175,7 +178,30 @@ class Problem:
             **problem_fields(X, None, targets, intercept, sample_weight, regularizer, dtype, feature_names, names),
         )
 
-    # ── shapes ──
+    @classmethod
+    def from_formula(cls, formula: str, frame: Any, **options: Any) -> Problem:
+        """The problem of a formula of statistics over the columns of a pandas frame (extra `formula`: formulaic).
+
+        Args:
+            formula: a label column, "~" and features, such as ``"vote ~ age + C(region)"``: a column for each level of
+                text and of C(...) but the first, named "C(region)[T.south]". "- 1" leaves the intercept out.
+            frame: a pandas frame without missing values in these columns.
+            options: as for `from_labels`, but for `intercept` and `feature_names`, which the formula says.
+
+        Raises:
+            ImportError: formulaic is not installed.
+            TypeError, ValueError: a formula that cannot be evaluated on the frame, and as for `from_labels`.
+
+        Example:
+            >>> import jaxsoftmax as js, pandas as pd
+            >>> frame = pd.DataFrame({"vote": ["no", "yes", "no"], "age": [20, 30, 50], "region": ["n", "s", "s"]})
+            >>> js.Problem.from_formula("vote ~ age + region", frame).feature_names
+            ('age', 'region[T.s]', 'intercept')
+        """
+        features, labels, intercept = formula_columns(formula, frame)
+        return cls.from_labels(features, labels, intercept=intercept, **options)
+
+    # shapes
     @property
     def N(self) -> int:
         """Number of samples, those of weight 0 included."""
@@ -204,13 +230,12 @@ class Problem:
         """
         return given_targets(self.targets)
 
-    # ── derived problems ──
+    # derived problems
     def replace(self, **changes: Any) -> Problem:
         """The problem with `X`, `T`, `sample_weight` or `regularizer` replaced by device or traced arrays.
 
-        This is how to differentiate in X, T or s, or to map over weights or strengths; the values are not
-        inspected. The host copy is dropped unless only regularisers change. NumPy values convert to the
-        compute dtype; X includes the intercept column.
+        This is how to differentiate in X, T or s, or to map over weights or strengths; values are not inspected. The
+        host copy is dropped unless only regularisers change. X includes the intercept column.
 
         Raises:
             TypeError: another keyword, or a JAX array of another dtype.
@@ -239,7 +264,7 @@ class Problem:
         return set_fields(object.__new__(Problem), **smoothed_fields(self, self._need_host("smoothed"), eps))
 
     def astype(self, dtype: Any) -> Problem:
-        """The same data in another compute dtype; the data as given, and so every exact verdict, are unchanged.
+        """The same data in another compute dtype; the data as given are unchanged.
 
         Raises:
             TypeError, ValueError: as for `Problem`; the host data were dropped by JAX, or a strength was traced.
@@ -256,7 +281,7 @@ class Problem:
         fields = (self.intercept, h.sample_weight, h.regularizer, dtype, names, self.classes)
         return set_fields(object.__new__(Problem), **problem_fields(h.X, None, h.targets, *fields))
 
-    # ── exact forms ──
+    # exact forms
     def exact_targets(self) -> tuple[np.ndarray, list[int]]:
         """The exact targets: numerators (N, C), int64 or Python ints, and N denominators, each row in lowest terms.
 
@@ -274,30 +299,13 @@ class Problem:
         return self._need_host("exact_targets").targets.integers()
 
     def dump(self, path: Any, *, decimal: bool = False) -> None:
-        """Write the exact problem as text that the standard library can read; the file is replaced atomically.
+        """Write the exact problem as text that the standard library can read, whole or not at all.
 
-        Lines, in this order; tokens are separated by one space and every number is exact::
-
-            jaxsoftmax-problem 1
-            shape N D C                      D counts the columns of the X rows below (no intercept column)
-            intercept 0|1                    1: append a column of ones, last
-            regularizers K                   then K lines, each one of
-            l2 ALPHA 0|1                       (ALPHA/2)·‖W‖²; 1: the intercept column is included
-              logcosh ALPHA GAMMA 0|1            (ALPHA/GAMMA)·Σ log(2 cosh(GAMMA·w)); 1: likewise
-            self GAMMA                         S21(d)
-            classes JSON                     list of names, or null
-            features JSON                    list of D names, or null
-            X                                then N lines of D numbers
-            T                                then N lines of C rationals p/q (or p when q is 1)
-            sample_weight                    then N lines of one number
-            end
-
-        A number is a decimal integer where an integer was given, otherwise the hexadecimal float of
-        ``float.hex`` (read it with ``float.fromhex``), or a rational p/q with `decimal`. X, weights and strengths
-        are as given, before any rounding to the compute dtype.
+        `jaxsoftmax/problem/dump.py` describes the format. X, weights and strengths are as given, before any rounding to
+        the compute dtype: integers, hexadecimal floats (``float.fromhex`` reads them), or rationals p/q.
 
         Args:
-            path: file to write; an existing file is replaced only once the new one is complete.
+            path: file to write.
             decimal: write each float as the shortest decimal that prints it, a rational (0.1 is 1/10), as a verdict
                 with ``decimal=True`` reads it.
 
@@ -325,14 +333,14 @@ class Problem:
             )
         return self.host
 
-    # ── report ──
+    # report
     def __repr__(self) -> str:
         shapes = [getattr(leaf, "shape", None) for leaf in (self.X, self.targets)]
         if any(shape is None or len(shape) != 2 for shape in shapes):
             return f"Problem(X={show(self.X)}, T={show(self.targets)}, intercept={self.intercept}, dtype={self.dtype})"
         return problem_report(self)
 
-    # ── pytree ──
+    # pytree
     def tree_flatten(self):
         """Children X, targets, sample_weight, regularizer; static: intercept and dtype, nothing else."""
         return tuple(getattr(self, field) for field in LEAVES.values()), (self.intercept, str(self.dtype))

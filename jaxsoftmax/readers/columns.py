@@ -24,6 +24,7 @@ __all__ = [
     "missing_cell",
     "no_feature",
     "no_label",
+    "refuse_continuous",
     "refuse_identifiers",
     "refuse_nonfinite",
 ]
@@ -177,3 +178,25 @@ def refuse_identifiers(path: Path, y: np.ndarray, name: str, names: Sequence[str
     if count == len(y) and count >= 20:
         fault = f"has {count} cells, all different: an identifier, not a class"
         raise no_label(path, name, fault, names)
+
+
+def refuse_continuous(y: np.ndarray, name: str) -> None:
+    """A column of whole numbers with fewer than two rows for each looks like a number to predict, not like a class.
+
+    Raises:
+        ValueError: it does; twenty numbers or more are needed to say so.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxsoftmax.readers.columns import refuse_continuous
+        >>> refuse_continuous(np.arange(40) // 2, "grade")
+        >>> refuse_continuous(np.arange(40) // 1.5 // 1, "weight")
+        Traceback (most recent call last):
+        jaxsoftmax.support.errors.WrongValue: target: the column 'weight' has 27 different ...
+    """
+    count = len(np.unique(y)) if y.ndim == 1 and y.dtype.kind in "iuf" else 0
+    if count >= 20 and 2 * count > len(y):
+        given = (
+            f"the column {name!r} has {count} different numbers in {len(y)} rows, which looks like a number to predict"
+        )
+        raise WrongValue("target", given, "choose a column of classes, or say that they are meant: --many-classes")

@@ -26,14 +26,20 @@ from jaxsoftmax.readers.columns import (
 )
 from jaxsoftmax.support.errors import WrongValue
 
-__all__ = ["read_delimited", "table_records"]
+__all__ = ["delimiter_of", "read_delimited", "table_records"]
 
 _SHORT = 1000  # characters of cells that need no second look
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "<na>"}
 
 
-def _delimiter(suffix: str, text: str) -> str | None:
-    """The delimiter, found in the first line that is not empty; None means runs of blanks."""
+def delimiter_of(suffix: str, text: str) -> str | None:
+    """The delimiter, found in the first line that is not empty; None means runs of blanks.
+
+    Example:
+        >>> from jaxsoftmax.readers.csv_file import delimiter_of
+        >>> delimiter_of(".csv", "3.1;4.0;wren")
+        ';'
+    """
     stripped = text.lstrip("\r\n")
     first_line = stripped.splitlines()[0] if stripped else ""
     preferred = "," if suffix == ".csv" else "\t" if suffix == ".tsv" else None
@@ -136,7 +142,7 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         [[3.1, 4.0], [9.5, 12.0]]
     """
     suffix = (path.suffix if suffix is None else suffix).lower()
-    delimiter = _delimiter(suffix, text)
+    delimiter = delimiter_of(suffix, text)
     records = table_records(path, text, delimiter)
     first_line, first = next(records, (0, []))
     if not first:

@@ -20,7 +20,7 @@ from jaxsoftmax.readers.idx import is_idx, read_idx
 from jaxsoftmax.readers.parquet_svmlight import read_parquet, read_svmlight
 from jaxsoftmax.support.errors import WrongValue
 
-__all__ = ["read_table", "table_text"]
+__all__ = ["is_compressed", "is_text_table", "read_table", "table_text"]
 
 _EXPORT = "export the table as CSV text in UTF-8, or as NPZ with arrays X and y"
 _COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -127,6 +127,25 @@ def _unpacked(path: Path, file: Any, most: int) -> bytes:
             raise WrongValue(path, given, "unpack it yourself, if it is what it should be")
         parts.append(part)
     return b"".join(parts)
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the file's last suffix is one of a compression that is read."""
+    return path.suffix.lower() in _COMPRESSED
+
+
+def is_text_table(path: Path) -> bool:
+    """Whether a file is read as a text table, by its name.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.readers.read_table import is_text_table
+        >>> [is_text_table(Path(name)) for name in ("a.csv.gz", "a.txt", "a.npz", "train-images-idx3-ubyte.gz")]
+        [True, True, False, False]
+    """
+    name = path.stem if is_compressed(path) else path.name
+    suffix = Path(name).suffix.lower()
+    return not (suffix == ".npz" or suffix in _PARQUET | _SVMLIGHT or suffix in _NOT_READ or is_idx(name))
 
 
 def table_text(path: Path) -> str:

@@ -274,4 +274,6 @@ def _finish(
         reason=reason,
         existence=verdict,
         inner_solves=solves,
+        classes=None if given.classes is None else tuple(given.classes.tolist()),
+        feature_names=given.feature_names,
     )

@@ -1,4 +1,4 @@
-"""`Fit`, what a training run found, and `Status`, how it ended.
+"""`Fit`, what a training run found and what it predicts, and `Status`, how it ended.
 
 The word *converged* is used only where S13's q < 1 was evaluated at the end point: a small gradient alone proves
 nothing, because on data without a minimiser the gradient goes to zero as well (while ‖W‖ goes to infinity).
@@ -17,6 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.problem.arrays import float64_blocks
+from jaxsoftmax.problem.new_samples import new_samples
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.report import Report
@@ -65,7 +67,7 @@ _DATA = (
     "q_estimate",
     "history",
 )
-_META = ("status", "method", "has_intercept", "reason", "existence", "inner_solves")
+_META = ("status", "method", "has_intercept", "reason", "existence", "inner_solves", "classes", "feature_names")
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
@@ -104,13 +106,19 @@ class Fit(Report):
             on, by which `preconditioner` ("majorant", a fixed matrix above every Hessian, S19; or "class blocks", the
             Hessian's blocks, one for each class, S23), in which `products_dtype`, and after how many
             `wasted_products`.
+        classes: the problem's labels, one for each row of W; None where it had none.
+        feature_names: a name for each column of W, "intercept" last where there is one; None where it had none.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
-        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"])
         >>> result = js.fit(problem)
         >>> result.coef.shape, result.intercept.shape, result.converged
         ((2, 1), (2,), True)
+        >>> result.predict([[-1.0], [4.0]])
+        array(['no', 'yes'], dtype='<U3')
+        >>> result.probabilities([[1.5]]).round(6).tolist()
+        [[0.5, 0.5]]
     """
 
     W: Any
@@ -132,6 +140,8 @@ class Fit(Report):
     reason: str
     existence: Any = None
     inner_solves: tuple[loop.InnerSolve, ...] = ()
+    classes: tuple | None = None
+    feature_names: tuple[str, ...] | None = None
 
     @property
     def converged(self) -> bool:
@@ -153,13 +163,48 @@ class Fit(Report):
         """(C,) intercepts, zeros where the problem has none."""
         return self.W[:, -1] if self.has_intercept else np.zeros(self.W.shape[0], self.W.dtype)
 
+    def logits(self, X: Any) -> np.ndarray:
+        """The logits of new samples, (N, C) float64: X (N, columns trained on) times W, plus the intercept.
+
+        X is what `Problem` takes. Columns of a frame are matched by name where the training data had names, and put in
+        their order; otherwise they are taken in the order given.
+
+        Raises:
+            TypeError, ValueError: no real numbers, NaN or infinities, missing, unknown or another number of columns.
+        """
+        names = self.feature_names
+        given = names[: self.coef.shape[1]] if names is not None else None
+        samples = new_samples(X, given, self.coef.shape[1])
+        out = np.empty((len(samples), len(self.W)))
+        for rows, block in float64_blocks(samples):
+            out[rows] = block @ self.coef.T + self.intercept
+        return out
+
+    def probabilities(self, X: Any) -> np.ndarray:
+        """The probabilities of the classes for new samples, (N, C) float64, rows summing to 1; X as for `logits`."""
+        from scipy.special import softmax
+
+        return softmax(self.logits(X), axis=1)
+
+    def log_probabilities(self, X: Any) -> np.ndarray:
+        """The logarithms of `probabilities`, (N, C) float64, finite also where a probability underflows."""
+        from scipy.special import log_softmax
+
+        return log_softmax(self.logits(X), axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each new sample, (N,): a label, or the row of W where there are no labels."""
+        codes = np.argmax(self.logits(X), axis=1)
+        return codes if self.classes is None else np.asarray(self.classes)[codes]
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, keys as the fields plus `converged`."""
         out: dict[str, Any] = {"W": self.W, "status": self.status.name}
         out |= {name: getattr(self, name) for name in _DATA[1:]}
         out |= {"method": self.method, "reason": self.reason, "converged": self.converged}
         solves = [solve._asdict() for solve in self.inner_solves]
-        return json_ready(out | {"existence": self.existence, "inner_solves": solves})
+        out |= {"existence": self.existence, "inner_solves": solves}
+        return json_ready(out | {"classes": self.classes, "feature_names": self.feature_names})
 
     def _training_gap(self) -> str:
         """What the loss was in training, where that is another number in the digits that are shown."""

@@ -298,7 +298,7 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_report_back(table, tmp_
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli_runs, "save_weights", full)
+    monkeypatch.setattr(cli_runs, "save_fit", full)
     assert cli.run(["fit", str(table), "--weights", str(tmp_path / "w.npz"), "--json", str(tmp_path / "f.json")]) == 2
     out, err = capsys.readouterr()
     assert "GRADIENT_TOLERANCE" in out

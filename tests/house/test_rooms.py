@@ -21,6 +21,7 @@ MAY_USE = {
     "evidence": {"calculus", "checker", "linalg", "problem", "reporting", "support"},
     "datasets": {"support"},
     "readers": {"datasets", "problem", "support"},
+    "estimator": {"calculus", "linalg", "problem", "proof", "readers", "reporting", "support", "training"},
     "certification": {"problem", "proof", "support", "training"},
     "plots": {"checker", "evidence", "support", "training"},
 }

@@ -1,0 +1,142 @@
+"""What fitted classifiers predict for new samples, computed where their array lives: NumPy, JAX or torch.
+
+Guarded by `tests/estimator/test_softmax_regression.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from jaxsoftmax.problem.arrays import require_same_index
+from jaxsoftmax.support.errors import WrongValue
+
+__all__ = ["Predicting"]
+
+_SPARSE = ("csr", "csc", "coo")
+
+
+class Predicting(ClassifierMixin, BaseEstimator):
+    """Predictions from coef_, intercept_ and classes_, and how X is read.
+
+    JAX arrays and torch tensors give theirs, on their device; anything else gives NumPy.
+    """
+
+    def __sklearn_tags__(self):
+        """Sparse X is taken (and made dense for training)."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def read(self, X: Any, y: Any, reset: bool) -> Any:
+        """X (N, D) for training: a JAX array as it is, anything else as NumPy floats; sets n_features_in_.
+
+        Raises:
+            TypeError, ValueError: as scikit-learn's `validate_data`; y is None.
+        """
+        if y is None:
+            name = type(self).__name__
+            raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
+        require_same_index(X, y, "y")
+        if isinstance(X, jax.Array):
+            if reset:
+                self.n_features_in_ = X.shape[-1]
+            return X
+        X = X.detach().cpu().numpy() if _is_torch(X) else X
+        X = validate_data(self, X, accept_sparse=_SPARSE, dtype=[np.float64, np.float32], reset=reset)
+        return X.toarray() if hasattr(X, "toarray") else X
+
+    def decision_function(self, X: Any) -> Any:
+        """The logits (N, K) of samples X; for two classes (N,), those of the second against the first."""
+        scores = _scores(self, X)
+        return scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict(self, X: Any) -> Any:
+        """The most probable class of each sample, (N,)."""
+        scores = self.decision_function(X)
+        codes = (scores > 0) * 1 if scores.ndim == 1 else scores.argmax(1)
+        return _looked_up(self.classes_, codes)
+
+    def predict_proba(self, X: Any) -> Any:
+        """The probabilities (N, K) of the classes; rows sum to 1."""
+        return _softmax(self.decision_function(X))
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """The logarithms of the probabilities (N, K), finite also where these underflow."""
+        return _log_softmax(self.decision_function(X))
+
+
+def _is_torch(X: Any) -> bool:
+    """Whether X is a torch tensor, without importing torch."""
+    return type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach")
+
+
+def _scores(model: Any, X: Any) -> Any:
+    """X times the weights plus the intercepts, (N, rows of coef_), in the library and on the device of X."""
+    check_is_fitted(model)
+    if isinstance(X, jax.Array) or _is_torch(X):
+        if X.ndim != 2 or X.shape[1] != model.n_features_in_:
+            expected = f"expected (N, {model.n_features_in_})"
+            raise WrongValue(
+                "X", f"shape {tuple(X.shape)}, {expected}", "give the features that the model was fitted on"
+            )
+        if _is_torch(X):
+            import torch
+
+            coef = torch.as_tensor(model.coef_, dtype=X.dtype, device=X.device)
+            return X @ coef.T + torch.as_tensor(model.intercept_, dtype=X.dtype, device=X.device)
+        return X @ model.coef_.T.astype(X.dtype) + model.intercept_.astype(X.dtype)
+    X = validate_data(model, X, accept_sparse=_SPARSE, dtype=[np.float64, np.float32], reset=False)
+    return safe_sparse_dot(X, model.coef_.T, dense_output=True) + model.intercept_
+
+
+def _looked_up(classes: np.ndarray, codes: Any) -> Any:
+    """The classes of the codes (N,): beside the codes where the classes are numbers, else NumPy text."""
+    if classes.dtype.kind not in "biuf":
+        return classes[np.asarray(codes.cpu() if _is_torch(codes) else codes)]
+    if _is_torch(codes):
+        import torch
+
+        return torch.as_tensor(classes, device=codes.device)[codes]
+    return jax.numpy.asarray(classes)[codes] if isinstance(codes, jax.Array) else classes[codes]
+
+
+def _two_columns(scores: Any) -> Any:
+    """Scores (N, K); (N,) of two classes become 0 beside themselves."""
+    if scores.ndim == 2:
+        return scores
+    if _is_torch(scores):
+        import torch
+
+        return torch.stack([torch.zeros_like(scores), scores], dim=1)
+    library = jax.numpy if isinstance(scores, jax.Array) else np
+    return library.stack([library.zeros_like(scores), scores], axis=1)
+
+
+def _softmax(scores: Any) -> Any:
+    """The probabilities (N, K)."""
+    scores = _two_columns(scores)
+    if _is_torch(scores):
+        return scores.softmax(1)
+    if isinstance(scores, jax.Array):
+        return jax.nn.softmax(scores, axis=1)
+    from scipy.special import softmax as rows
+
+    return rows(scores, axis=1)
+
+
+def _log_softmax(scores: Any) -> Any:
+    """Their logarithms (N, K)."""
+    scores = _two_columns(scores)
+    if _is_torch(scores):
+        return scores.log_softmax(1)
+    if isinstance(scores, jax.Array):
+        return jax.nn.log_softmax(scores, axis=1)
+    from scipy.special import log_softmax as rows
+
+    return rows(scores, axis=1)

@@ -1,0 +1,206 @@
+"""`SoftmaxRegression`: the classifier with scikit-learn's contract, which says where no unpenalised fit exists."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from jaxsoftmax.estimator.predicting import Predicting
+from jaxsoftmax.estimator.targets import class_weights, labels_of, penalty_of, probability_rows
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import one_of
+from jaxsoftmax.training.divergence import NoMinimizerWarning
+from jaxsoftmax.training.fit import fit
+from jaxsoftmax.training.result import Fit, Status
+
+__all__ = ["SoftmaxRegression"]
+
+SMOOTHING = "0.01"  # of on_separation="smooth": every probability then stays above 0.01/K
+
+
+class SoftmaxRegression(Predicting):
+    """Multi-class logistic regression, without a penalty unless one is asked for (S1, S21).
+
+    On separable data no maximum-likelihood fit exists: the weights would grow for ever. Then `fit` warns, in words that
+    name the classes and features, and `existence_` holds the verdict (S9).
+
+    Args:
+        C: inverse strength of scikit-learn's penalty ‖w‖²/(2C), as in its LogisticRegression, for two classes too,
+            where it has one row of weights; inf for none.
+        alpha: strength of the penalty (alpha/2)·‖W‖² on a row for each class (`L2`); in place of C.
+        label_smoothing: ε in [0, 1]: targets (1 - ε) T + ε/K, as for `Problem.from_labels`.
+        regularizer: another penalty, or several, as for `Problem`; in place of C and alpha.
+        fit_intercept: whether each class has an intercept, which no penalty of C and alpha touches.
+        method: a method of `fit`, by name or an optax transformation.
+        tol: the scaled gradient at which training ends; None is the default of `fit`.
+        max_iter: most steps; None is the default of the method.
+        class_weight: "balanced", a dict from classes to weights, or None.
+        warm_start: whether `fit` starts from the weights of the last one.
+        dtype: compute dtype, "float64" or "float32"; None is that of X, and float64 for integers.
+        batch_size: samples in a minibatch for "sgd", "adam" and optax transformations; None is all of them.
+        on_separation: what `fit` does where the weights grow for ever: "warn" (a ConvergenceWarning), "raise" (a
+            ValueError), "ignore", or "smooth": train again with targets smoothed by 0.01.
+        random_state: seed of the order of minibatches; nothing else is random.
+
+    Attributes:
+        coef_: (K, D) weights, one row a class; (1, D) for two classes, those of the second against the first.
+        intercept_: (K,) or (1,).
+        classes_: (K,) labels; 0 to K - 1, or a frame's columns, where y is a matrix of probabilities.
+        n_iter_: (1,) steps taken.
+        n_features_in_, feature_names_in_: as in scikit-learn.
+        fit_: the `Fit`, with status, gap, rates and history.
+        existence_: the `ExistenceVerdict` where the weights kept growing, else None.
+        label_smoothing_: the ε that was used; differs from `label_smoothing` after on_separation="smooth".
+
+    Example:
+        >>> import jaxsoftmax as js
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"]
+        >>> model = js.SoftmaxRegression().fit(X, y)
+        >>> model.predict([[-1.0], [4.0]]).tolist(), model.score(X, y)
+        (['no', 'yes'], 0.75)
+
+    Source: S1, S9, S21; the contract is scikit-learn's.
+    """
+
+    def __init__(
+        self,
+        *,
+        C: float = np.inf,
+        alpha: float | None = None,
+        label_smoothing: Any = 0.0,
+        regularizer: Any = None,
+        fit_intercept: bool = True,
+        method: Any = "auto",
+        tol: float | None = None,
+        max_iter: int | None = None,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        dtype: Any = None,
+        batch_size: int | None = None,
+        on_separation: str = "warn",
+        random_state: Any = None,
+    ) -> None:
+        self.C = C
+        self.alpha = alpha
+        self.label_smoothing = label_smoothing
+        self.regularizer = regularizer
+        self.fit_intercept = fit_intercept
+        self.method = method
+        self.tol = tol
+        self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.batch_size = batch_size
+        self.on_separation = on_separation
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SoftmaxRegression:
+        """Train on X (N, D) and labels y (N,), or a matrix y (N, K) of probabilities; returns itself.
+
+        Raises:
+            TypeError, ValueError: as for `Problem` and `jaxsoftmax.fit`; separable data with on_separation="raise".
+        """
+        one_of("on_separation", self.on_separation, ("warn", "raise", "ignore", "smooth"))
+        problem = self._problem(X, y, sample_weight, reset=True)
+        start = self._start(problem) if self.warm_start else None
+        found, words = self._train(problem, start)
+        self.existence_, smoothing = found.existence, self.label_smoothing
+        if found.status is Status.DIVERGING and self.on_separation == "raise":
+            raise ValueError(words)
+        if found.status is Status.DIVERGING and self.on_separation == "smooth":
+            smoothing = SMOOTHING
+            with jax.enable_x64(problem.dtype == np.float64):
+                problem = problem.smoothed(SMOOTHING)
+            found, words = self._train(problem, None)
+        silent = found.status is Status.DIVERGING and self.on_separation == "ignore"
+        if found.status is not Status.GRADIENT_TOLERANCE and not silent:
+            warnings.warn(words, ConvergenceWarning, stacklevel=2)
+        self.label_smoothing_ = smoothing
+        return self._keep(found)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxRegression:
+        """One step of gradient descent on these samples alone, from the weights so far: for data that come in parts.
+
+        The step is 1/Λ of these samples (S16), so their loss falls. The first call names all `classes`.
+
+        Raises:
+            ValueError: no `classes` in the first call, other ones in a later call, or labels that are not among them.
+        """
+        first = not hasattr(self, "classes_")
+        if first and classes is None:
+            raise WrongValue("classes", "the first call of partial_fit names no classes", "give every label")
+        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise WrongValue("classes", "differ from those of the first call", "leave them out")
+        known = np.unique(classes) if first else self.classes_
+        problem = self._problem(X, y, sample_weight, reset=first, classes=known)
+        start = None if first else self._start(problem)
+        with jax.enable_x64(problem.dtype == np.float64), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoMinimizerWarning)
+            found = fit(problem, "gd", max_steps=1, W0=start)
+        self.existence_, self.label_smoothing_ = None, self.label_smoothing
+        return self._keep(found)
+
+    def _problem(self, X: Any, y: Any, sample_weight: Any, reset: bool, classes: Any = None) -> Problem:
+        """The validated `Problem`; sets classes_, n_features_in_ and feature_names_in_."""
+        rows = None if y is None else probability_rows(y)
+        X = self.read(X, y, reset)
+        labels = None
+        if rows is None:
+            labels = labels_of(y, len(X))
+            self.classes_ = np.unique(labels) if classes is None else classes
+        else:
+            self.classes_ = rows.classes
+            y = rows.T
+        count = len(self.classes_)
+        dtype = self.dtype or ("float32" if X.dtype == np.float32 else None if isinstance(X, jax.Array) else "float64")
+        options: dict[str, Any] = {
+            "intercept": bool(self.fit_intercept),
+            "sample_weight": class_weights(self.class_weight, labels, self.classes_, sample_weight),
+            "regularizer": penalty_of(self.C, self.alpha, self.regularizer, count),
+            "dtype": dtype,
+            "feature_names": getattr(self, "feature_names_in_", None),
+        }
+        with jax.enable_x64(dtype == "float64"):
+            if labels is not None:
+                return Problem.from_labels(
+                    X, labels, classes=self.classes_, label_smoothing=self.label_smoothing, **options
+                )
+            problem = Problem(X, y, classes=self.classes_, **options)
+            return problem.smoothed(self.label_smoothing) if self.label_smoothing else problem
+
+    def _start(self, problem: Problem) -> np.ndarray | None:
+        """The weights of the last fit where they fit this problem."""
+        last = getattr(self, "fit_", None)
+        return last.W if last is not None and last.W.shape == (problem.C, problem.D) else None
+
+    def _train(self, problem: Problem, start: Any) -> tuple[Fit, str]:
+        """The fit, and what is to be said where it did not end at a minimum."""
+        key = None
+        if self.batch_size is not None:
+            key = jax.random.key(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        options = {"tol": self.tol, "max_steps": self.max_iter, "W0": start, "batch_size": self.batch_size, "key": key}
+        with jax.enable_x64(problem.dtype == np.float64), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", NoMinimizerWarning)
+            found = fit(problem, self.method, **options)
+        words = found.reason
+        for warning in caught:
+            if warning.category is NoMinimizerWarning:
+                words = str(warning.message)
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        return found, words
+
+    def _keep(self, found: Fit) -> SoftmaxRegression:
+        self.fit_ = found
+        W, b = found.coef, found.intercept
+        two = len(W) == 2
+        self.coef_, self.intercept_ = (W[1:] - W[:1], b[1:] - b[:1]) if two else (W, b)
+        self.n_iter_ = np.array([found.steps])
+        return self

@@ -1,0 +1,123 @@
+"""`SoftmaxRegressionCV`: the penalty chosen by cross-validation along a path, each fit begun where the last ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import check_cv
+
+from jaxsoftmax.estimator.predicting import Predicting
+from jaxsoftmax.estimator.softmax_regression import SoftmaxRegression
+from jaxsoftmax.estimator.targets import labels_of, probability_rows
+from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import positive_int, show
+
+__all__ = ["SoftmaxRegressionCV"]
+
+_FOUND = ("coef_", "intercept_", "classes_", "n_iter_", "fit_", "existence_", "n_features_in_", "feature_names_in_")
+
+
+class SoftmaxRegressionCV(Predicting):
+    """`SoftmaxRegression` with scikit-learn's penalty C chosen by cross-validation.
+
+    In each fold the path goes from the strongest penalty to the weakest, each fit from the weights of the last. The
+    best C by mean score is then used on all samples. Folds of about the same size reuse the compiled code.
+
+    Args:
+        Cs: strengths C > 0, or how many: then as many on a logarithmic scale from 1e-4 to 1e4, as in scikit-learn.
+        cv: folds, as scikit-learn's `check_cv` takes them; None: five, stratified.
+        scoring: a scorer or its name; None: accuracy.
+        fit_intercept, method, tol, max_iter, class_weight, dtype: as for `SoftmaxRegression`.
+
+    Attributes:
+        C_: the best C.
+        Cs_: (n,) those tried, ascending.
+        scores_: (folds, n) scores.
+        coef_, intercept_, classes_, n_iter_, fit_, existence_: of the last fit, on all samples.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> X = np.random.default_rng(0).normal(size=(60, 2))
+        >>> y = X[:, 0] > 0
+        >>> model = js.SoftmaxRegressionCV(Cs=[0.1, 10.0], cv=3).fit(X, y)
+        >>> model.scores_.shape, model.C_
+        ((3, 2), 10.0)
+
+    Source: S1, S21a; the contract is scikit-learn's.
+    """
+
+    def __init__(
+        self,
+        *,
+        Cs: Any = 10,
+        cv: Any = None,
+        scoring: Any = None,
+        fit_intercept: bool = True,
+        method: Any = "auto",
+        tol: float | None = None,
+        max_iter: int | None = None,
+        class_weight: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        self.Cs = Cs
+        self.cv = cv
+        self.scoring = scoring
+        self.fit_intercept = fit_intercept
+        self.method = method
+        self.tol = tol
+        self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.dtype = dtype
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SoftmaxRegressionCV:
+        """Choose C on folds of X (N, D) and labels y (N,), then train on all; returns itself.
+
+        Raises:
+            TypeError, ValueError: as for `SoftmaxRegression`; strengths that are not positive; probability rows.
+        """
+        if y is not None and probability_rows(y) is not None:
+            remedy = "give labels, or use SoftmaxRegression with a C of your own"
+            raise WrongValue("y", "is a matrix of probabilities, which folds and scores do not take", remedy)
+        strengths = self._strengths()
+        samples = self.read(X, y, reset=True)
+        labels = labels_of(y, samples.shape[0])
+        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        folds = list(check_cv(self.cv, labels, classifier=True).split(np.zeros(len(labels)), labels))
+        scores = np.empty((len(folds), len(strengths)))
+        for row, (train, test) in enumerate(folds):
+            model = self._model(strengths[0])
+            scorer = check_scoring(model, scoring=self.scoring)
+            weighed = {} if weights is None else {"sample_weight": weights[test]}
+            for column, C in enumerate(strengths):
+                model.set_params(C=C)
+                model.fit(samples[train], labels[train], None if weights is None else weights[train])
+                scores[row, column] = scorer(model, samples[test], labels[test], **weighed)
+        self.scores_, self.Cs_ = scores, strengths
+        self.C_ = float(strengths[np.argmax(scores.mean(axis=0))])
+        best = self._model(self.C_).fit(X, y, sample_weight)
+        for name in _FOUND:
+            if hasattr(best, name):
+                setattr(self, name, getattr(best, name))
+        return self
+
+    def _strengths(self) -> np.ndarray:
+        if np.ndim(self.Cs) == 0:
+            return np.logspace(-4, 4, positive_int("Cs", self.Cs))
+        strengths = np.unique(np.asarray(self.Cs, dtype=np.float64))
+        if not strengths.size or not (strengths > 0).all():
+            raise WrongValue("Cs", f"got {show(self.Cs)}", "give numbers > 0, or how many to try")
+        return strengths
+
+    def _model(self, C: float) -> SoftmaxRegression:
+        return SoftmaxRegression(
+            C=C,
+            fit_intercept=self.fit_intercept,
+            method=self.method,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            class_weight=self.class_weight,
+            dtype=self.dtype,
+            warm_start=True,
+        )

@@ -1,0 +1,81 @@
+"""`jaxsoftmax predict`: what `fit --weights` saved, on new samples, and what is refused in one line."""
+
+import csv
+
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.cli import main as cli
+
+TRAINING = "width,length,bird\n" + "".join(
+    f"{w},{x},{bird}\n"
+    for w, x, bird in [(0, 1, "wren"), (1, 0, "crow"), (2, 1, "wren"), (3, 2, "crow"), (1, 3, "wren"), (2, 2, "crow")]
+)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predict")
+    (folder / "train.csv").write_text(TRAINING)
+    arguments = ["fit", str(folder / "train.csv"), "--l2", "0.1", "--weights", str(folder / "w.npz"), "-q"]
+    assert cli.run(arguments) == 0
+    return folder / "w.npz"
+
+
+def test_new_samples_get_classes_and_probabilities(weights, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("nest,length,width\na,1,0.5\nb,2,9\n")
+    out = tmp_path / "out.csv"
+    assert cli.run(["predict", str(weights), str(tmp_path / "new.csv"), "-o", str(out)]) == 0
+    report = " ".join(capsys.readouterr().out.split())
+    assert "not used nest" in report and "samples 2 of" in report
+    with out.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["class", "probability of crow", "probability of wren"]
+    fit = js.load_fit(weights)
+    np.testing.assert_array_equal(np.array([row[1:] for row in rows], float), fit.probabilities([[0.5, 1], [9, 2]]))
+    assert [row[0] for row in rows] == fit.predict([[0.5, 1], [9, 2]]).tolist()
+
+
+def test_with_labels_the_accuracy_is_printed(weights, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text(TRAINING)
+    arguments = [str(weights), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv"), "--target", "bird"]
+    assert cli.run(["predict", *arguments]) == 0
+    fit = js.load_fit(weights)
+    X = [[0, 1], [1, 0], [2, 1], [3, 2], [1, 3], [2, 2]]
+    right = int(np.sum(fit.predict(X) == np.array(["wren", "crow"] * 3)))
+    assert f"({right} of 6 samples)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "words"),
+    [
+        ("width,height\n1,2\n", [], "lacks the columns length"),
+        ("width,length,bird\n1,2,owl\n", ["--target", "bird"], "has the label 'owl', which the weights do not know"),
+        ("width,length,bird\n1,2,owl\n", ["--target", "cat"], "--target: no column"),
+    ],
+)
+def test_what_cannot_be_predicted_is_told_in_one_line(weights, tmp_path, capsys, content, more, words):
+    (tmp_path / "new.csv").write_text(content)
+    arguments = ["predict", str(weights), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv"), *more]
+    assert cli.run(arguments) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert words in err and err.startswith("jaxsoftmax: error: ")
+
+
+def test_a_number_to_predict_is_no_target(tmp_path, capsys):
+    """131 classes in 189 rows would train for minutes; who means it says so."""
+    rng = np.random.default_rng(0)
+    lines = [f"{rng.normal()},{900 + k}" for k in [*range(25), *range(15)]]
+    (tmp_path / "t.csv").write_text("x,weight\n" + "\n".join(lines) + "\n")
+    assert cli.run(["fit", str(tmp_path / "t.csv"), "-q"]) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert "--target: the column 'weight' has 25 different numbers in 40 rows" in err and "--many-classes" in err
+    assert cli.run(["fit", str(tmp_path / "t.csv"), "-q", "--many-classes", "--l2", "1"]) == 0
+
+
+def test_a_fit_says_how_often_it_is_right(tmp_path, capsys):
+    (tmp_path / "train.csv").write_text(TRAINING)
+    cli.run(["fit", str(tmp_path / "train.csv"), "--l2", "0.1", "--json", str(tmp_path / "f.json")])
+    out = capsys.readouterr().out
+    assert "accuracy" in out and "true class" in out and "of 6 samples" in out

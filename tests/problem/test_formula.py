@@ -1,0 +1,64 @@
+"""A formula becomes named columns: levels against the first one, the intercept last, nothing dropped silently."""
+
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+
+pd = pytest.importorskip("pandas")
+pytest.importorskip("formulaic")
+FRAME = pd.DataFrame(
+    {
+        "vote": ["no", "yes", "no", "yes"],
+        "age": [20, 30, 50, 40],
+        "region": ["north", "south", "south", "west"],
+        "zone": [1, 2, 3, 3],
+        "income": [1.0, None, 2.0, 3.0],
+    }
+)
+
+
+def test_levels_become_columns_against_the_first_and_the_intercept_comes_last():
+    problem = js.Problem.from_formula("vote ~ age + region + C(zone)", FRAME, label_smoothing=0.1)
+    assert problem.feature_names == (
+        "age",
+        "region[T.south]",
+        "region[T.west]",
+        "C(zone)[T.2]",
+        "C(zone)[T.3]",
+        "intercept",
+    )
+    assert problem.classes.tolist() == ["no", "yes"] and problem.intercept
+    south, west = [0, 1, 1, 0], [0, 0, 0, 1]
+    np.testing.assert_array_equal(problem.host.X[:, :3], np.column_stack([FRAME.age, south, west]))
+
+
+def test_minus_one_leaves_the_intercept_out():
+    problem = js.Problem.from_formula("vote ~ age - 1", FRAME)
+    assert problem.feature_names == ("age",) and not problem.intercept
+
+
+@pytest.mark.parametrize(
+    ("formula", "frame", "words"),
+    [
+        ("age", FRAME, 'write a label column, "~" and features'),
+        ("~ age", FRAME, 'write a label column, "~" and features'),
+        ("party ~ age", FRAME, "the frame has no column 'party', the label; name one of vote, age"),
+        ("vote ~ wealth", FRAME, "'wealth' cannot be evaluated"),
+        ("vote ~ income", FRAME, "'income' cannot be evaluated"),
+        ("vote ~ (age", FRAME, "cannot be evaluated"),
+        (3, FRAME, "formula: got 3, an int"),
+        ("vote ~ age", {"vote": [1]}, "frame: got a dict; give a pandas frame"),
+    ],
+    ids=["no label", "nothing left of it", "no such label", "no such column", "missing", "syntax", "number", "dict"],
+)
+def test_what_cannot_be_evaluated_is_told(formula, frame, words):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        js.Problem.from_formula(formula, frame)
+    assert words in str(caught.value)
+
+
+def test_a_missing_formulaic_is_named_by_its_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "formulaic", None)
+    with pytest.raises(ImportError, match=r"pip install 'jaxsoftmax\[formula\]'"):
+        js.Problem.from_formula("vote ~ age", FRAME)

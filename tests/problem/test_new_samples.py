@@ -1,0 +1,41 @@
+"""New samples reach the weights by the names of their columns, never by luck of their order."""
+
+import numpy as np
+import pytest
+
+from jaxsoftmax.problem.new_samples import new_samples
+
+pd = pytest.importorskip("pandas")
+NAMES = ("width", "length")
+
+
+def test_columns_are_put_in_the_order_trained_on():
+    frame = pd.DataFrame({"length": [1.0, 2.0], "width": [3.0, 4.0]})
+    assert new_samples(frame, NAMES, 2).tolist() == [[3.0, 1.0], [4.0, 2.0]]
+    assert new_samples(frame, None, 2).tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    assert new_samples(frame.to_numpy(), NAMES, 2).tolist() == [[1.0, 3.0], [2.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    ("X", "words"),
+    [
+        (pd.DataFrame({"width": [1.0]}), "lacks the columns 'length'"),
+        (pd.DataFrame({"width": [1.0], "height": [1.0]}), "lacks the columns 'length'"),
+        (pd.DataFrame({"width": [1.0], "length": [1.0], "id": [1.0]}), "has columns .* not given: 'id'"),
+        (pd.DataFrame(np.zeros((1, 9))), "'width', 'length'"),
+        ([[1.0]], "has 1 columns, the weights are for 2"),
+        ([1.0, 2.0], r"shape \(2,\), expected \(N, 2\); use X.reshape\(1, -1\)"),
+        ([[1.0, float("nan")]], r"entry \(0, 1\) is nan"),
+    ],
+    ids=["fewer", "renamed", "more", "other names", "a column less", "one sample", "not finite"],
+)
+def test_other_columns_are_refused(X, words):
+    with pytest.raises(ValueError, match=words):
+        new_samples(X, NAMES, 2)
+
+
+def test_the_array_given_stays_writeable_and_is_not_copied():
+    """Reading a large X for a prediction costs no copy."""
+    X = np.ones((3, 2))
+    found = new_samples(X, None, 2)
+    assert np.shares_memory(X, found) and X.flags.writeable and not found.flags.writeable
