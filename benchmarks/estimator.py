@@ -22,7 +22,7 @@ class Case(NamedTuple):
 
     name: str
     X: Any
-    y: np.ndarray
+    y: Any
     C: float = 1.0
     sample_weight: np.ndarray | None = None
     class_weight: Any = None
@@ -35,7 +35,7 @@ def cases() -> Iterator[Case]:
     from sklearn.preprocessing import scale
 
     for load in (load_iris, load_wine, load_breast_cancer, load_digits):
-        raw = load()
+        raw: Any = load()
         name = load.__name__.removeprefix("load_")
         yield Case(name, scale(raw.data), raw.target)
         yield Case(f"{name}, C = 0.01, balanced", scale(raw.data), raw.target, 0.01, class_weight="balanced")
@@ -53,7 +53,7 @@ def cases() -> Iterator[Case]:
         yield Case(f"imbalanced, {K} classes", X, y, 1.0, class_weight="balanced")
     rng = np.random.default_rng(0)
     for K in (2, 5):
-        X = sparse_random(800, 40, 0.1, format="csr", random_state=rng)
+        X = sparse_random(800, 40, 0.1, format="csr", rng=rng)
         y = np.argmax(X @ rng.normal(size=(40, K)) + rng.gumbel(size=(800, K)), axis=1)
         yield Case(f"sparse, {K} classes", X, y)
 
@@ -82,7 +82,8 @@ def _times(repeats: int) -> dict[str, Any]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
 
-    iris, digits = load_iris(), load_digits()
+    iris: Any = load_iris()
+    digits: Any = load_digits()
     pixels = digits.data / 16
     found: dict[str, Any] = {}
     calls = {"SoftmaxRegression": lambda: js.SoftmaxRegression(C=1.0).fit(iris.data, iris.target).coef_}

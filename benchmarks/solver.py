@@ -59,14 +59,14 @@ def _wine() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_wine
     from sklearn.preprocessing import scale
 
-    raw = load_wine()
+    raw: Any = load_wine()
     return scale(raw.data), raw.target
 
 
 def cases(folder: Any) -> dict[str, Case]:
     """Those of the table; the tolerances are what brings a peer past the gaps in reasonable time."""
     both = {"newton-cg": (1e-3, 1e-5), "lbfgs": (1e-3, 1e-4)}
-    small = dict.fromkeys(("newton-cholesky", "newton-cg", "lbfgs"), (0.001, 1e-05, 1e-07))
+    small: dict[str, tuple[float, ...]] = dict.fromkeys(("newton-cholesky", "newton-cg", "lbfgs"), (0.001, 1e-05, 1e-07))
     return {
         "MNIST 60,000 x 784, L2(1)": Case(
             lambda: _mnist(folder),
@@ -150,7 +150,7 @@ def _ours(case: Case, X: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
 
 def _scikit_learn(solver: str, tol: float, alpha: float, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     if solver.startswith("intelex "):
-        from sklearnex.linear_model import LogisticRegression
+        from sklearnex.linear_model import LogisticRegression  # pyright: ignore[reportMissingImports]
     else:
         from sklearn.linear_model import LogisticRegression
     C = 1 / alpha if alpha else np.inf

@@ -66,7 +66,7 @@ def _jaxopt(X: np.ndarray, y: np.ndarray, C: int, alpha: float, budget: float) -
 
 
 def _torch(X: np.ndarray, y: np.ndarray, C: int, alpha: float, budget: float) -> Path:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     samples, labels = torch.from_numpy(np.array(X)), torch.from_numpy(y.astype(np.int64))
     weights = torch.zeros(C, X.shape[1], dtype=samples.dtype, requires_grad=True)

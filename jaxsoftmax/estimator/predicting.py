@@ -27,6 +27,10 @@ class Predicting(ClassifierMixin, BaseEstimator):
     JAX arrays and torch tensors give theirs, on their device; anything else gives NumPy.
     """
 
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    classes_: np.ndarray
+
     def __sklearn_tags__(self):
         """Sparse X is taken (and made dense for training)."""
         tags = super().__sklearn_tags__()
@@ -86,23 +90,19 @@ def _scores(model: Any, X: Any) -> Any:
                 "X", f"shape {tuple(X.shape)}, {expected}", "give the features that the model was fitted on"
             )
         if _is_torch(X):
-            import torch
-
-            coef = torch.as_tensor(model.coef_, dtype=X.dtype, device=X.device)
-            return X @ coef.T + torch.as_tensor(model.intercept_, dtype=X.dtype, device=X.device)
+            tensor: Any = X
+            return X @ tensor.new_tensor(model.coef_).T + tensor.new_tensor(model.intercept_)
         return X @ model.coef_.T.astype(X.dtype) + model.intercept_.astype(X.dtype)
     X = validate_data(model, X, accept_sparse=_SPARSE, dtype=[np.float64, np.float32], reset=False)
     return safe_sparse_dot(X, model.coef_.T, dense_output=True) + model.intercept_
 
 
 def _looked_up(classes: np.ndarray, codes: Any) -> Any:
-    """The classes of the codes (N,): beside the codes where the classes are numbers, else NumPy text."""
-    if classes.dtype.kind not in "biuf":
+    """The classes of the codes (N,): beside the codes where the classes are integers, else in NumPy."""
+    if classes.dtype.kind not in "iu":
         return classes[np.asarray(codes.cpu() if _is_torch(codes) else codes)]
     if _is_torch(codes):
-        import torch
-
-        return torch.as_tensor(classes, device=codes.device)[codes]
+        return codes.new_tensor(classes)[codes]
     return jax.numpy.asarray(classes)[codes] if isinstance(codes, jax.Array) else classes[codes]
 
 
@@ -111,9 +111,9 @@ def _two_columns(scores: Any) -> Any:
     if scores.ndim == 2:
         return scores
     if _is_torch(scores):
-        import torch
-
-        return torch.stack([torch.zeros_like(scores), scores], dim=1)
+        both = scores.new_zeros((len(scores), 2))
+        both[:, 1] = scores
+        return both
     library = jax.numpy if isinstance(scores, jax.Array) else np
     return library.stack([library.zeros_like(scores), scores], axis=1)
 

@@ -138,8 +138,8 @@ class SoftmaxRegression(Predicting):
             raise WrongValue("classes", "the first call of partial_fit names no classes", "give every label")
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise WrongValue("classes", "differ from those of the first call", "leave them out")
-        known = np.unique(classes) if first else self.classes_
-        problem = self._problem(X, y, sample_weight, reset=first, classes=known)
+        every: Any = classes if first else self.classes_
+        problem = self._problem(X, y, sample_weight, reset=first, classes=np.unique(every))
         start = None if first else self._start(problem)
         with jax.enable_x64(problem.dtype == np.float64), warnings.catch_warnings():
             warnings.simplefilter("ignore", NoMinimizerWarning)
@@ -154,10 +154,10 @@ class SoftmaxRegression(Predicting):
         labels = None
         if rows is None:
             labels = labels_of(y, len(X))
-            self.classes_ = np.unique(labels) if classes is None else classes
+            known: Any = np.unique(labels) if classes is None else classes
+            self.classes_ = known
         else:
             self.classes_ = rows.classes
-            y = rows.T
         count = len(self.classes_)
         dtype = self.dtype or ("float32" if X.dtype == np.float32 else None if isinstance(X, jax.Array) else "float64")
         options: dict[str, Any] = {
@@ -172,7 +172,8 @@ class SoftmaxRegression(Predicting):
                 return Problem.from_labels(
                     X, labels, classes=self.classes_, label_smoothing=self.label_smoothing, **options
                 )
-            problem = Problem(X, y, classes=self.classes_, **options)
+            assert rows is not None
+            problem = Problem(X, rows.T, classes=self.classes_, **options)
             return problem.smoothed(self.label_smoothing) if self.label_smoothing else problem
 
     def _start(self, problem: Problem) -> np.ndarray | None:

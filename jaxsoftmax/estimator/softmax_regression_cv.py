@@ -84,11 +84,12 @@ class SoftmaxRegressionCV(Predicting):
         samples = self.read(X, y, reset=True)
         labels = labels_of(y, samples.shape[0])
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        folds = list(check_cv(self.cv, labels, classifier=True).split(np.zeros(len(labels)), labels))
+        folds: Any = check_cv(self.cv, labels, classifier=True)
+        folds = list(folds.split(np.zeros(len(labels)), labels))
         scores = np.empty((len(folds), len(strengths)))
         for row, (train, test) in enumerate(folds):
             model = self._model(strengths[0])
-            scorer = check_scoring(model, scoring=self.scoring)
+            scorer: Any = check_scoring(model, scoring=self.scoring)
             weighed = {} if weights is None else {"sample_weight": weights[test]}
             for column, C in enumerate(strengths):
                 model.set_params(C=C)

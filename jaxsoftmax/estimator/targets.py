@@ -34,7 +34,7 @@ def probability_rows(y: Any) -> Rows | None:
     return Rows(y, np.arange(shape[1]) if names is None else np.array([str(name) for name in names]))
 
 
-def labels_of(y: Any, N: int) -> np.ndarray:
+def labels_of(y: Any, N: int) -> Any:
     """The labels (N,) as scikit-learn takes them: a column is flattened with its warning, numbers name classes.
 
     Raises:
@@ -86,11 +86,12 @@ def penalty_of(C: Any, alpha: Any, regularizer: Any, count: int) -> Any:
     """
     if isinstance(C, bool) or not isinstance(C, numbers.Real):
         raise WrongType("C", f"got {show(C)}, {kind_of(C)}", "give a number > 0, or inf for no penalty")
+    C = float(C)
     if not C > 0:
         raise WrongValue("C", f"got {C}", "give a number > 0, or inf for no penalty")
     asked = [name for name, used in (("C", C != math.inf), ("alpha", alpha), ("regularizer", regularizer)) if used]
     if len(asked) > 1:
         raise WrongValue(asked[0], f"{' and '.join(asked)} are given, each a penalty", "give one of them")
     if C != math.inf:
-        return L2((2.0 if count == 2 else 1.0) / float(C))
+        return L2((2.0 if count == 2 else 1.0) / C)
     return L2(alpha) if alpha else regularizer
