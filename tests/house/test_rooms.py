@@ -18,6 +18,7 @@ MAY_USE = {
     "checker": {"reporting", "support"},
     "proof": {"problem", "reporting", "support"},
     "training": {"calculus", "linalg", "problem", "proof", "reporting", "support"},
+    "uncertainty": {"calculus", "linalg", "problem", "proof", "reporting", "support", "training"},
     "evidence": {"calculus", "checker", "linalg", "problem", "reporting", "support"},
     "datasets": {"support"},
     "readers": {"datasets", "problem", "support"},
