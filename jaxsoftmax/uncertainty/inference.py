@@ -71,6 +71,16 @@ def inference(
         >>> problem = js.Problem.from_labels(np.arange(8)[:, None], [0, 0, 1, 0, 1, 0, 1, 1], feature_names=["dose"])
         >>> print(js.inference(problem, js.fit(problem)))
         Inference: 8 observations, coefficients against class 0
+          log-likelihood  -4.224790537; -5.545177444 of the classes' shares alone
+          parameters      2; AIC 12.449581, BIC 12.608464
+          all features    likelihood ratio 2.64077 on 1 degree of freedom, p = 0.1042
+          pseudo-R²       0.23811 (McFadden)
+          covariance      the inverse of the observed information (S22)
+        <BLANKLINE>
+        class 1
+          feature    estimate  std err       z  P>|z|   [2.5 %  97.5 %]
+          dose         0.5941   0.4322   1.374  0.169  -0.2531   1.4413
+          intercept   -2.0793   1.7329  -1.200  0.230  -5.4757   1.3171
 
     Source: S22; McFadden (1974) for the pseudo-R²; Huber (1967), White (1982) for the sandwich.
     """

@@ -23,7 +23,7 @@ from jaxsoftmax.uncertainty.coordinates import full_coordinates
 from jaxsoftmax.uncertainty.likelihood import Likelihood
 from jaxsoftmax.uncertainty.maximum import Maximum, climb, objective_of
 from jaxsoftmax.uncertainty.names import index_of
-from jaxsoftmax.uncertainty.wald import chi_square_tail
+from jaxsoftmax.uncertainty.wald import chi_square_tail, freedom
 
 __all__ = ["LikelihoodRatio", "likelihood_ratio"]
 
@@ -57,7 +57,7 @@ class LikelihoodRatio(Report):
         if self.p_value is None:
             result = "no test: the other features span these"
         else:
-            result = f"{self.statistic:.6g} on {self.degrees_of_freedom} degrees of freedom, p = {self.p_value:.4g}"
+            result = f"{self.statistic:.6g} on {freedom(self.degrees_of_freedom)}, p = {self.p_value:.4g}"
         both = f"{self.log_likelihood:.8g} with, {self.log_likelihood_restricted:.8g} without"
         title = f"Likelihood-ratio test of {', '.join(self.features)} (S22)"
         return [Title(title), Facts([("statistic", result), ("log-likelihood", both)])]

@@ -106,7 +106,7 @@ def marginal_effects(
         Y /= Y.sum()
     W, outward = maximum.W, data.columns.outward(np.eye(len(space.scale))).T
     C = len(W)
-    seen = space.seen(np.eye(C) - 1 / C, outward).reshape(C, -1).all(axis=0)
+    seen = np.asarray(space.seen(np.eye(C) - 1 / C, outward).reshape(C, -1).all(axis=0))
     moves = np.diag(shares @ Y) - (shares[:, None] * Y).T @ Y  # mean of y_j (δ_jc − y_c)
     effects, errors = np.full((C, len(varying)), np.nan), np.full((C, len(varying)), np.nan)
     for place, k in enumerate(varying):

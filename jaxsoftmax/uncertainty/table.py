@@ -10,16 +10,16 @@ import numpy as np
 
 from jaxsoftmax.reporting.blocks import Document, Facts, Line, Paragraph, Table, Title
 from jaxsoftmax.reporting.json_values import json_ready
+from jaxsoftmax.reporting.latex import latex_table
 from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.reporting.text import as_text
 from jaxsoftmax.support.errors import WrongValue
-from jaxsoftmax.uncertainty.latex import latex_table
 from jaxsoftmax.uncertainty.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from jaxsoftmax.uncertainty.marginal_effects import MarginalEffects, marginal_effects
 from jaxsoftmax.uncertainty.maximum import Maximum
 from jaxsoftmax.uncertainty.names import class_names, feature_names, gauge, index_of
 from jaxsoftmax.uncertainty.profile import ProfileInterval, profile_limits
-from jaxsoftmax.uncertainty.wald import Wald, as_frame, as_level, cells, head, normal_quantile
+from jaxsoftmax.uncertainty.wald import Wald, as_frame, as_level, cells, freedom, head, normal_quantile
 
 __all__ = ["Inference"]
 
@@ -66,7 +66,7 @@ class Inference(Report):
         >>> problem = js.Problem.from_labels(np.arange(8)[:, None], [0, 0, 1, 0, 1, 0, 1, 1], feature_names=["dose"])
         >>> table = js.inference(problem, js.fit(problem))
         >>> type(table) is js.Inference, table.features, table.classes, table.coefficients.round(3).tolist()
-        (True, ('dose', 'intercept'), (1,), [[0.571, -2.0]])
+        (True, ('dose', 'intercept'), (1,), [[0.594, -2.079]])
         >>> table.lr_test("dose").degrees_of_freedom
         1
     """
@@ -221,7 +221,7 @@ class Inference(Report):
             ("parameters", f"{self.parameters}; AIC {self.aic:.8g}, BIC {self.bic:.8g}"),
         ]
         if self.lr_statistic is not None and self.lr_p_value is not None:
-            test = f"{self.lr_statistic:.6g} on {self.lr_degrees_of_freedom} degrees of freedom"
+            test = f"{self.lr_statistic:.6g} on {freedom(self.lr_degrees_of_freedom)}"
             facts.append(("all features", f"likelihood ratio {test}, p = {self.lr_p_value:.4g}"))
         if self.mcfadden is not None:
             facts.append(("pseudo-R²", f"{self.mcfadden:.5g} (McFadden)"))

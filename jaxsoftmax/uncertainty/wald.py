@@ -12,7 +12,7 @@ import numpy as np
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import real_number, show
 
-__all__ = ["Wald", "as_frame", "as_level", "cells", "chi_square_tail", "head", "normal_quantile", "wald"]
+__all__ = ["Wald", "as_frame", "as_level", "cells", "chi_square_tail", "freedom", "head", "normal_quantile", "wald"]
 
 
 class Wald(NamedTuple):
@@ -60,6 +60,11 @@ def chi_square_tail(statistic: float, degrees: int) -> float | None:
     from scipy.special import chdtrc
 
     return float(chdtrc(degrees, max(statistic, 0.0))) if degrees > 0 else None
+
+
+def freedom(degrees: int) -> str:
+    """A number of them, in words."""
+    return f"{degrees} degree{'s' * (degrees != 1)} of freedom"
 
 
 def as_level(level: Any) -> float:

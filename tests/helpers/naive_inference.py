@@ -1,12 +1,16 @@
-"""A naive twin of inference (S22): dense matrices by loops over observations, class 0 as reference, nothing of ours.
+"""A naive twin of inference (S22): dense matrices by loops over observations, class 0 as reference.
 
-Weights B are (C − 1, D), those of class 0 are zero. An observation has a label; counts are listed one by one.
+Nothing of ours but the container of `fitted`. Weights B are (C − 1, D), those of class 0 are zero. An observation has a
+label; counts are listed one by one.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
+import jaxsoftmax as js
 from helpers.twins import softmax
 
 EPS = float(np.finfo(np.float64).eps)
@@ -72,3 +76,35 @@ def rounding(H, terms):
     """Relative error of an inverse of H whose entries are sums of so many terms, in either of two programs."""
     unit = np.sqrt(np.diagonal(H))
     return 2 * (terms + len(H)) * EPS * np.linalg.cond(H / unit / unit[:, None])
+
+
+def fitted(problem, steps=20):
+    """A `Fit` of a problem by Newton's method on the dense Hessian in NumPy, which compiles nothing; from W = 0.
+
+    A problem without a minimiser ends DIVERGING with its verdict, as `js.fit` does.
+    """
+    host = problem.host
+    X = np.asarray(host.X, float)
+    X = np.column_stack([X, np.ones(len(X))]) if problem.intercept else X
+    T = host.targets.rounded(np.dtype(float))
+    s = np.ones(len(X)) if host.sample_weight is None else np.asarray(host.sample_weight, float)
+    W = np.zeros((problem.C, problem.D))
+    for _ in range(steps):
+        Y = np.array([softmax(z) for z in X @ W.T])
+        H = np.zeros((W.size, W.size))
+        for x, y, weight in zip(X, Y, s, strict=True):
+            H += weight * np.kron(np.diag(y) - np.outer(y, y), np.outer(x, x))
+        unit = np.sqrt(np.maximum(np.diagonal(H), np.finfo(float).tiny))
+        g = ((Y - T).T @ (s[:, None] * X)).ravel()
+        step = np.linalg.lstsq(H / unit / unit[:, None], g / unit, rcond=1e-13)[0] / unit
+        W -= min(1.0, 4.0 / max(np.ptp(X @ step.reshape(W.shape).T, axis=1).max(), 1e-300)) * step.reshape(W.shape)
+    shifted = X @ W.T
+    value = float(s @ (np.log(np.exp(shifted - shifted.max(1, keepdims=True)).sum(1)) + shifted.max(1)))
+    value -= float(np.sum(s[:, None] * T * shifted))
+    moves = np.ptp(X @ step.reshape(W.shape).T, axis=1).max()
+    parts = dict.fromkeys((field.name for field in dataclasses.fields(js.Fit)), None)
+    parts |= {"W": W, "loss": value, "method": "naive", "has_intercept": problem.intercept, "inner_solves": ()}
+    parts |= {"loss_in_training": value, "gradient_norm": 0.0, "scaled_gradient": 0.0, "steps": steps, "reason": ""}
+    if moves > 0.1:
+        return js.Fit(**parts | {"status": js.Status.DIVERGING, "existence": js.decide_existence(problem)})
+    return js.Fit(**parts | {"status": js.Status.GRADIENT_TOLERANCE, "q_estimate": 0.0})

@@ -16,7 +16,7 @@ ONES = np.column_stack([X, np.ones(50)])
 @pytest.fixture(scope="module")
 def table():
     problem = js.Problem.from_labels(X, LABELS, feature_names=["a", "b", "far"])
-    return js.inference(problem, js.fit(problem, "newton"))
+    return js.inference(problem, naive.fitted(problem))
 
 
 @pytest.mark.parametrize(("out", "kept"), [("a", [1, 2, 3]), (["a", "far"], [1, 3]), ("intercept", [0, 1, 2])])
@@ -35,7 +35,7 @@ def test_the_statistic_is_twice_the_loss_of_the_maximum_without(table, out, kept
 def test_a_feature_that_others_span_loses_nothing():
     """S22, S6: the rank does not fall, so there is no test."""
     problem = js.Problem.from_labels(np.column_stack([X[:, :1], 2 * X[:, :1]]), LABELS)
-    found = js.inference(problem, js.fit(problem)).lr_test("x1")
+    found = js.inference(problem, naive.fitted(problem)).lr_test("x1")
     assert found.degrees_of_freedom == 0 and found.p_value is None
     assert abs(found.statistic) < 1e-11 and "no test" in repr(found)
 
@@ -45,5 +45,5 @@ def test_weights_count_in_the_test():
     s = RNG.integers(3, size=50)
     weighted = js.Problem.from_labels(X, LABELS, sample_weight=s)
     repeated = js.Problem.from_labels(np.repeat(X, s, axis=0), np.repeat(LABELS, s))
-    first, second = (js.inference(p, js.fit(p, "newton")).lr_test("x0") for p in (weighted, repeated))
+    first, second = (js.inference(p, naive.fitted(p)).lr_test("x0") for p in (weighted, repeated))
     assert first.statistic == pytest.approx(second.statistic, abs=1e-11)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers import naive_inference as naive
 
 RNG = np.random.default_rng(3)
 N = 50
@@ -30,7 +31,7 @@ def effects(B, X, s):
 def test_effects_and_errors_are_those_of_the_formula(at, covariance):
     """S22: the derivative of the effects in the weights by complex steps, whose truncation is nothing."""
     problem = js.Problem.from_labels(X, LABELS, sample_weight=S)
-    table = js.inference(problem, js.fit(problem, "newton"), covariance=covariance)
+    table = js.inference(problem, naive.fitted(problem), covariance=covariance)
     found = table.marginal_effects(at)
     rows, s = np.column_stack([X, np.ones(N)]), S
     if at == "mean":
@@ -55,7 +56,7 @@ def test_effects_and_errors_are_those_of_the_formula(at, covariance):
 def test_no_gauge_changes_an_effect():
     """S3: effects and errors are of probabilities, which see differences of weights alone."""
     problem = js.Problem.from_labels(X, LABELS)
-    fit = js.fit(problem)
+    fit = naive.fitted(problem)
     first, second = (js.inference(problem, fit, reference=r).marginal_effects() for r in (0, "sum"))
     np.testing.assert_allclose(first.standard_errors, second.standard_errors, rtol=1e-12)
     assert repr(first) == repr(second)
@@ -65,8 +66,8 @@ def test_what_is_not_identified_has_no_effect_and_leaves_the_others_theirs():
     """S22, S6: a feature given twice."""
     doubled = np.column_stack([X, X[:, 1]])
     problem, plain = (js.Problem.from_labels(data, LABELS) for data in (doubled, X))
-    found = js.inference(problem, js.fit(problem)).marginal_effects()
-    expected = js.inference(plain, js.fit(plain)).marginal_effects()
+    found = js.inference(problem, naive.fitted(problem)).marginal_effects()
+    expected = js.inference(plain, naive.fitted(plain)).marginal_effects()
     assert np.isnan(found.effects[:, 1:]).all() and np.isnan(found.standard_errors[:, 1:]).all()
     np.testing.assert_allclose(found.effects[:, 0], expected.effects[:, 0], rtol=1e-9)
     np.testing.assert_allclose(found.standard_errors[:, 0], expected.standard_errors[:, 0], rtol=1e-9)

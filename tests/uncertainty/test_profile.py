@@ -17,7 +17,7 @@ ONES = np.column_stack([X, np.ones(40)])
 def test_the_statistic_at_either_end_is_the_quantile(place, level):
     """S22: twice the loss of the maximum with that coefficient held, less the minimum, is the χ² quantile."""
     problem = js.Problem.from_labels(X, LABELS)
-    table = js.inference(problem, js.fit(problem, "newton"))
+    table = js.inference(problem, naive.fitted(problem))
     found = table.profile_interval((1, 2)[place[0]], ("x0", "x1", "intercept")[place[1]], level)
     least = naive.loss(naive.maximum(ONES, LABELS, 3), ONES, LABELS)
     target = stats.chi2.ppf(level, 1)
@@ -34,7 +34,7 @@ def test_the_statistic_at_either_end_is_the_quantile(place, level):
 def test_the_interval_does_not_depend_on_which_class_is_the_reference():
     """S22, S3: b against a is −(a against b); sums to zero are another functional with ends of its own."""
     problem = js.Problem.from_labels(X, LABELS)
-    fit = js.fit(problem, "newton")
+    fit = naive.fitted(problem)
     first = js.inference(problem, fit, reference=0).profile_interval(2, "x0")
     second = js.inference(problem, fit, reference=2).profile_interval(0, "x0")
     assert (first.lower, first.upper) == pytest.approx((-second.upper, -second.lower), rel=1e-8)
@@ -46,7 +46,7 @@ def test_a_flat_side_is_followed_far():
     """S22: nearly separated data, where the upper end lies much further out than Wald's."""
     x = np.array([0.0, 1, 2, 3, 4, 5, 6, 7])[:, None]
     problem = js.Problem.from_labels(x, [0, 0, 0, 1, 0, 1, 1, 1])
-    found = js.inference(problem, js.fit(problem, "newton")).profile_interval(1, "x0")
+    found = js.inference(problem, naive.fitted(problem)).profile_interval(1, "x0")
     assert found.upper - found.estimate > 1.5 * (found.wald_upper - found.estimate)
     assert found.lower > found.wald_lower
 
@@ -54,4 +54,4 @@ def test_a_flat_side_is_followed_far():
 def test_a_coefficient_that_is_not_identified_has_no_interval():
     problem = js.Problem.from_labels(np.column_stack([X[:, :1], X[:, :1]]), LABELS)
     with pytest.raises(ValueError, match=r"do not identify that of x1"):
-        js.inference(problem, js.fit(problem)).profile_interval(1, "x1")
+        js.inference(problem, naive.fitted(problem)).profile_interval(1, "x1")

@@ -19,7 +19,7 @@ def test_the_robust_covariance_is_that_of_the_observations():
     """S22: labels with frequencies; the sandwich of the listed observations, weights once and not squared."""
     X, labels, s = RNG.normal(size=(40, 2)), RNG.integers(3, size=40), RNG.integers(3, size=40)
     problem = js.Problem.from_labels(X, labels, sample_weight=s)
-    table = js.inference(problem, js.fit(problem, "newton"), covariance="robust")
+    table = js.inference(problem, naive.fitted(problem), covariance="robust")
     rows, listed = np.repeat(np.column_stack([X, np.ones(40)]), s, axis=0), np.repeat(labels, s)
     expected = sandwich(table.coefficients, rows, listed)
     # Two inverses and a product of three matrices.
@@ -27,7 +27,7 @@ def test_the_robust_covariance_is_that_of_the_observations():
     np.testing.assert_allclose(table.covariance, expected, rtol=0, atol=close)
     np.testing.assert_allclose(table.standard_errors.ravel(), np.sqrt(np.diagonal(expected)), rtol=1e-11)
     assert "robust" in repr(table)
-    plain = js.inference(problem, js.fit(problem, "newton"))
+    plain = js.inference(problem, naive.fitted(problem))
     assert np.abs(table.covariance - plain.covariance).max() > 0.01 * np.abs(expected).max()
 
 
@@ -36,7 +36,7 @@ def test_counts_have_the_sandwich_of_their_observations():
     counts = RNG.integers(4, size=(15, 3)) + (np.arange(3) == 1)
     few, totals = RNG.normal(size=(15, 1)), counts.sum(axis=1)
     problem = js.Problem(few, counts / totals[:, None], intercept=True, sample_weight=totals)
-    table = js.inference(problem, js.fit(problem, "newton"), covariance="robust")
+    table = js.inference(problem, naive.fitted(problem), covariance="robust")
     rows, labels = naive.listed(np.column_stack([few, np.ones(15)]), counts / totals[:, None], totals)
     expected = sandwich(table.coefficients, rows, labels)
     close = 4 * naive.rounding(naive.information(table.coefficients, rows), len(rows)) * np.abs(expected).max()
@@ -47,7 +47,7 @@ def test_blocks_of_rows_add_up(monkeypatch):
     """The sum over the scores does not depend on how many are held at once."""
     X, labels = RNG.normal(size=(30, 2)), RNG.integers(2, size=30)
     problem = js.Problem.from_labels(X, labels)
-    fit = js.fit(problem)
+    fit = naive.fitted(problem)
     whole = js.inference(problem, fit, covariance="robust").covariance
     monkeypatch.setattr("jaxsoftmax.uncertainty.sandwich._BLOCK_ENTRIES", 7 * 2 * 3)
     np.testing.assert_allclose(js.inference(problem, fit, covariance="robust").covariance, whole, rtol=1e-12)

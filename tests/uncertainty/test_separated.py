@@ -1,9 +1,12 @@
 """S22, S11: separated data: what runs to infinity, and what is finite with the numbers of the samples left."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers import naive_inference as naive
 
 # Classes a and b overlap in x; c lies beyond them.
 X = np.array([[0.0], [1], [2], [3], [1.5], [2.5], [0.5], [6], [7]])
@@ -12,7 +15,7 @@ LABELS = np.array(list("abababbcc"))
 
 def table_of(X, labels, **options):
     problem = js.Problem.from_labels(X, labels)
-    fit = js.fit(problem, "newton")
+    fit = naive.fitted(problem)
     assert fit.status is js.Status.DIVERGING and not fit.converged
     return js.inference(problem, fit, **options)
 
@@ -27,7 +30,7 @@ def test_a_class_apart_runs_to_infinity_and_leaves_the_others_theirs():
     assert np.isnan(table.standard_errors[1]).all() and np.isnan(table.p_values[1]).all()
     assert np.isnan(table.covariance[2:]).all() and np.isnan(table.covariance[:, 2:]).all()
     both = js.Problem.from_labels(X[:7], LABELS[:7])
-    expected = js.inference(both, js.fit(both, "newton"))
+    expected = js.inference(both, naive.fitted(both))
     np.testing.assert_allclose(table.coefficients[0], expected.coefficients[0], rtol=1e-9)
     np.testing.assert_allclose(table.standard_errors[0], expected.standard_errors[0], rtol=1e-9)
     np.testing.assert_allclose(table.lower[0], expected.lower[0], rtol=1e-8)
@@ -55,11 +58,11 @@ def test_a_feature_that_tells_alone_runs_to_infinity():
     assert table.identified.tolist() == [[True, False, True]]
     assert table.coefficients[0, 1] == np.inf
     few = js.Problem.from_labels(x[:7, None], y[:7])
-    expected = js.inference(few, js.fit(few, "newton"))
+    expected = js.inference(few, naive.fitted(few))
     np.testing.assert_allclose(table.coefficients[0, [0, 2]], expected.coefficients[0], rtol=1e-9)
     np.testing.assert_allclose(table.standard_errors[0, [0, 2]], expected.standard_errors[0], rtol=1e-9)
     robust = table_of(np.column_stack([x, dummy]), y, covariance="robust")
-    sandwich = js.inference(few, js.fit(few, "newton"), covariance="robust")
+    sandwich = js.inference(few, naive.fitted(few), covariance="robust")
     np.testing.assert_allclose(robust.standard_errors[0, [0, 2]], sandwich.standard_errors[0], rtol=1e-9)
 
 
@@ -73,7 +76,7 @@ def test_complete_separation_leaves_nothing_finite():
 def test_samples_of_weight_zero_take_no_part_in_the_separation():
     """S22: the sample that would join c to the others has weight 0."""
     problem = js.Problem.from_labels(np.vstack([[[1.0]], X]), ["c", *LABELS], sample_weight=[0.0, *np.ones(len(X))])
-    table = js.inference(problem, js.fit(problem, "newton"))
+    table = js.inference(problem, naive.fitted(problem))
     np.testing.assert_array_equal(table.coefficients, table_of(X, LABELS).coefficients)
 
 
@@ -87,10 +90,9 @@ def test_what_needs_a_maximum_is_refused(ask):
 
 def test_a_verdict_that_does_not_know_the_face_is_refused_in_its_words():
     """S11: which coefficients are finite rests on the proof that no direction separates more."""
-    import dataclasses
 
     problem = js.Problem.from_labels(X, LABELS)
-    fit = js.fit(problem, "newton")
+    fit = naive.fitted(problem)
     unsure = dataclasses.replace(fit.existence, face_maximal=False)
     with pytest.raises(
         ValueError, match=r"^fit: no minimiser exists.*another direction may separate more.*decimal=True"
@@ -98,6 +100,7 @@ def test_a_verdict_that_does_not_know_the_face_is_refused_in_its_words():
         js.inference(problem, fit, existence=unsure)
 
 
+@pytest.mark.slow
 def test_iris_read_as_decimals():
     """S11: setosa is apart, versicolor and virginica overlap: the face's minimum is the published 5.949273…"""
     iris = js.datasets.load_iris()

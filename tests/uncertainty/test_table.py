@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers import naive_inference as naive
 
 RNG = np.random.default_rng(1)
 PROBLEM = js.Problem.from_labels(
     RNG.normal(size=(30, 2)), np.array(["no", "may_be"])[RNG.integers(2, size=30)], feature_names=["dose_%", "age"]
 )
-TABLE = js.inference(PROBLEM, js.fit(PROBLEM), level=0.9)
+TABLE = js.inference(PROBLEM, naive.fitted(PROBLEM), level=0.9)
 
 
 def test_the_text_holds_the_numbers():

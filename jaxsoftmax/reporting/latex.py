@@ -35,7 +35,7 @@ def latex_table(head: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequen
     r"""Groups of rows, each below its title.
 
     Example:
-        >>> from jaxsoftmax.uncertainty.latex import latex_table
+        >>> from jaxsoftmax.reporting.latex import latex_table
         >>> print(latex_table(("feature", "z"), [("class a_b", [("age", "-1.5")])]))
         \begin{tabular}{lr}
         \hline
