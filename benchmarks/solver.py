@@ -66,7 +66,9 @@ def _wine() -> tuple[np.ndarray, np.ndarray]:
 def cases(folder: Any) -> dict[str, Case]:
     """Those of the table; the tolerances are what brings a peer past the gaps in reasonable time."""
     both = {"newton-cg": (1e-3, 1e-5), "lbfgs": (1e-3, 1e-4)}
-    small: dict[str, tuple[float, ...]] = dict.fromkeys(("newton-cholesky", "newton-cg", "lbfgs"), (0.001, 1e-05, 1e-07))
+    small: dict[str, tuple[float, ...]] = dict.fromkeys(
+        ("newton-cholesky", "newton-cg", "lbfgs"), (0.001, 1e-05, 1e-07)
+    )
     return {
         "MNIST 60,000 x 784, L2(1)": Case(
             lambda: _mnist(folder),

@@ -65,6 +65,8 @@ _NAMES_IN = {
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
     "training.divergence": ("NoMinimizerWarning",),
+    "uncertainty.inference": ("inference",),
+    "uncertainty.table": ("Inference",),
     "verification.report": ("VerifyReport",),
     "verification.run": ("verify",),
 }
@@ -141,6 +143,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .training.fit import fit as fit
     from .training.result import Fit as Fit
     from .training.result import Status as Status
+    from .uncertainty.inference import inference as inference
+    from .uncertainty.table import Inference as Inference
     from .verification.report import VerifyReport as VerifyReport
     from .verification.run import verify as verify
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from jaxsoftmax.estimator.predicting import Predicting
 from jaxsoftmax.estimator.targets import class_weights, labels_of, penalty_of, probability_rows
@@ -18,6 +19,7 @@ from jaxsoftmax.support.validation import one_of
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit, Status
+from jaxsoftmax.uncertainty.inference import inference
 
 __all__ = ["SoftmaxRegression"]
 
@@ -122,7 +124,7 @@ class SoftmaxRegression(Predicting):
         silent = found.status is Status.DIVERGING and self.on_separation == "ignore"
         if found.status is not Status.GRADIENT_TOLERANCE and not silent:
             warnings.warn(words, ConvergenceWarning, stacklevel=2)
-        self.label_smoothing_ = smoothing
+        self.label_smoothing_, self._trained_on = smoothing, problem
         return self._keep(found)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxRegression:
@@ -144,8 +146,38 @@ class SoftmaxRegression(Predicting):
         with jax.enable_x64(problem.dtype == np.float64), warnings.catch_warnings():
             warnings.simplefilter("ignore", NoMinimizerWarning)
             found = fit(problem, "gd", max_steps=1, W0=start)
-        self.existence_, self.label_smoothing_ = None, self.label_smoothing
+        self.existence_, self.label_smoothing_, self._trained_on = None, self.label_smoothing, None
         return self._keep(found)
+
+    def summary(self, **options: Any) -> Any:
+        """The coefficients' table: standard errors, tests and intervals, as `jaxsoftmax.inference` makes it (S22).
+
+        Args:
+            **options: of `inference`: reference, covariance, level.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            ValueError: there is a penalty or smoothing, for which likelihoods have no table; or the model was stored
+                and read again, which leaves the data behind.
+
+        Example:
+            >>> import jaxsoftmax as js, numpy as np
+            >>> model = js.SoftmaxRegression().fit(np.arange(8)[:, None], [0, 0, 1, 0, 1, 0, 1, 1])
+            >>> model.summary().coefficients.round(3).tolist()
+            [[0.594, -2.079]]
+        """
+        check_is_fitted(self)
+        problem = getattr(self, "_trained_on", None)
+        if problem is None:
+            given = "the data of this model are gone: it was stored and read again, or trained in parts"
+            raise WrongValue("summary", given, "fit it again, or call jaxsoftmax.inference(problem, model.fit_)")
+        with jax.enable_x64(problem.dtype == np.float64):
+            return inference(problem, self.fit_, existence=self.existence_, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is stored: everything but the data trained on."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_trained_on"}
 
     def _problem(self, X: Any, y: Any, sample_weight: Any, reset: bool, classes: Any = None) -> Problem:
         """The validated `Problem`; sets classes_, n_features_in_ and feature_names_in_."""
@@ -193,7 +225,7 @@ class SoftmaxRegression(Predicting):
         words = found.reason
         for warning in caught:
             if warning.category is NoMinimizerWarning:
-                words = str(warning.message)
+                words = f"{warning.message}\n  Here: C=1.0 adds a penalty, on_separation='smooth' smooths the targets."
             else:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return found, words

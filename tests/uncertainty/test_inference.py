@@ -1,0 +1,177 @@
+"""S22: the coefficients' table against loops over observations, in either gauge, any dtype and any columns."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+import jaxsoftmax as js
+from helpers import naive_inference as naive
+
+RNG = np.random.default_rng(22)
+X = RNG.normal(size=(60, 2))
+LABELS = RNG.integers(3, size=60)
+NAMES = ["red", "green", "blue"]
+
+
+def problem_of(X=X, labels=LABELS, **options):
+    return js.Problem.from_labels(X, np.array(["a", "b", "c"])[labels], feature_names=NAMES[: X.shape[1]], **options)
+
+
+def table_of(problem, fit=naive.fitted, **options):
+    with jax.enable_x64(problem.dtype == np.float64):
+        return js.inference(problem, fit(problem), **options)
+
+
+@pytest.fixture(scope="module")
+def twin():
+    """B, information, covariance and loss by loops, class a as reference."""
+    ones = np.column_stack([X, np.ones(len(X))])
+    B = naive.maximum(ones, LABELS, 3)
+    H = naive.information(B, ones)
+    return B, H, np.linalg.inv(H), naive.loss(B, ones, LABELS)
+
+
+def test_the_table_is_that_of_the_loops(twin):
+    """S22: coefficients, covariance, errors, z, p and limits, from a float32 fit."""
+    B, H, covariance, loss = twin
+    table = table_of(problem_of(), level=0.9)
+    close = naive.rounding(H, 60)
+    errors = np.sqrt(np.diagonal(covariance)).reshape(2, 3)
+    assert table.classes == ("b", "c") and table.features == ("red", "green", "intercept") and table.reference == "a"
+    # A coefficient's error: that of the gradient, eps times the sum of its terms, times the covariance's norm.
+    gradient = 60 * naive.EPS * np.abs(np.column_stack([X, np.ones(60)])).sum()
+    np.testing.assert_allclose(table.coefficients, B, rtol=0, atol=np.abs(covariance).sum(axis=1).max() * gradient)
+    np.testing.assert_allclose(table.covariance, covariance, rtol=0, atol=close * np.abs(covariance).max())
+    np.testing.assert_allclose(table.standard_errors, errors, rtol=close)
+    np.testing.assert_allclose(table.z, B / errors, rtol=1e-9)  # the coefficient's absolute error by its size
+    np.testing.assert_allclose(table.p_values, 2 * stats.norm.sf(np.abs(B / errors)), rtol=1e-8)
+    reach = stats.norm.ppf(0.95) * errors
+    np.testing.assert_allclose(table.upper - table.coefficients, reach, rtol=10 * close)
+    np.testing.assert_allclose(table.coefficients - table.lower, reach, rtol=10 * close)
+    assert table.identified.all() and table.attained
+    assert table.log_likelihood == pytest.approx(-loss, rel=60 * naive.EPS)
+    assert table.relative_error < 1e-11
+
+
+def test_the_numbers_of_the_model(twin):
+    """S22: the null model has the classes' shares, (C − 1) R parameters, χ² with (C − 1)(R − 1) degrees."""
+    _, _, _, loss = twin
+    table = table_of(problem_of())
+    counts = np.bincount(LABELS)
+    null = sum(count * np.log(count / 60) for count in counts)
+    assert table.log_likelihood_null == pytest.approx(null, rel=1e-14)
+    assert (table.n, table.parameters, table.lr_degrees_of_freedom) == (60, 6, 4)
+    assert table.lr_statistic == pytest.approx(2 * (-loss - null), rel=1e-11)  # two losses of 60 cancel to 3
+    assert table.lr_p_value == pytest.approx(stats.chi2.sf(table.lr_statistic, 4), rel=1e-11)
+    assert table.mcfadden == pytest.approx(1 - loss / -null, rel=1e-11)
+    assert table.aic == pytest.approx(12 + 2 * loss, rel=1e-13)
+    assert table.bic == pytest.approx(6 * np.log(60) + 2 * loss, rel=1e-13)
+
+
+@pytest.mark.parametrize("reference", ["b", "c", "sum"])
+def test_another_gauge_is_a_linear_map(twin, reference):
+    """S22, S3: w_c − w_r, or w_c less the mean, with the covariance carried along exactly."""
+    B, H, covariance, _ = twin
+    W = np.vstack([np.zeros(3), B])
+    table = table_of(problem_of(), reference=reference)
+    if reference == "sum":
+        G = np.eye(3) - 1 / 3
+        assert table.classes == ("a", "b", "c")
+    else:
+        r = "abc".index(reference)
+        G = np.delete(np.eye(3) - np.eye(3)[r], r, axis=0)
+        assert table.classes == tuple(name for name in "abc" if name != reference)
+    A = np.kron(G[:, 1:], np.eye(3))
+    close = 10 * naive.rounding(H, 60)
+    np.testing.assert_allclose(table.coefficients, G @ W, rtol=0, atol=1e-12)  # as above, of size 1
+    np.testing.assert_allclose(table.covariance, A @ covariance @ A.T, rtol=0, atol=close * np.abs(covariance).max())
+
+
+def test_sum_to_zero_is_the_pseudo_inverse():
+    """S22, S6: the covariance of the sum-to-zero gauge is H⁺ of the whole dense Hessian."""
+    problem = problem_of()
+    table = table_of(problem, reference="sum")
+    with jax.enable_x64(True):
+        wide = problem.astype("float64")
+        H = np.asarray(js.hessian(table.coefficients, wide).to_dense())
+    values = np.linalg.eigvalsh(H)
+    expected = np.linalg.pinv(H, rcond=1e-10, hermitian=True)  # three zeros, and the rest within a factor 100
+    allowed = 9 * naive.EPS * values[-1] / values[3] * 60 * np.abs(expected).max()
+    np.testing.assert_allclose(table.covariance, expected, rtol=0, atol=allowed)
+
+
+@pytest.mark.slow
+def test_float32_and_float64_fits_have_one_table():
+    """S22: the table is that of the maximum for the data given, whatever the fit was trained in."""
+    narrow = table_of(problem_of(), js.fit)
+    with jax.enable_x64(True):
+        wide = table_of(problem_of(), js.fit)
+    assert wide.coefficients.dtype == np.float64
+    np.testing.assert_allclose(narrow.coefficients, wide.coefficients, rtol=1e-10)
+    np.testing.assert_allclose(narrow.standard_errors, wide.standard_errors, rtol=1e-10)
+
+
+def test_far_and_scaled_features_keep_their_digits():
+    """S22: x -> 10^6 + x/1000 multiplies a slope and its error by 1000; the intercept's error is that far out."""
+    # Exact in doubles: what is moved is rounded to the grid 2^-20 first.
+    grid = np.round(X * 2**20) / 2**20
+    near = table_of(problem_of(grid))
+    with jax.enable_x64(True):
+        far = table_of(problem_of(grid / 1024 + 2.0**20))
+    np.testing.assert_allclose(far.coefficients[:, :2], 1024 * near.coefficients[:, :2], rtol=1e-9)
+    np.testing.assert_allclose(far.standard_errors[:, :2], 1024 * near.standard_errors[:, :2], rtol=1e-9)
+    A = np.eye(3)
+    A[2, :2] = -(2.0**30)
+    for k in range(2):
+        block = near.covariance[3 * k : 3 * k + 3, 3 * k : 3 * k + 3]
+        expected = np.sqrt(A[2] @ block @ A[2])
+        assert far.standard_errors[k, 2] == pytest.approx(expected, rel=1e-9)
+
+
+def test_weights_are_frequencies():
+    """S22: a sample of weight 3 is three samples, one of weight 0 is none."""
+    s = RNG.integers(4, size=60)
+    s[:3] = [0, 1, 3]
+    weighted = table_of(problem_of(sample_weight=s))
+    repeated = table_of(problem_of(np.repeat(X, s, axis=0), np.repeat(LABELS, s)))
+    assert weighted.n == repeated.n == s.sum()
+    for field in ("coefficients", "standard_errors", "log_likelihood", "log_likelihood_null", "bic", "lr_statistic"):
+        np.testing.assert_allclose(getattr(weighted, field), getattr(repeated, field), rtol=1e-10)
+
+
+def test_counts_are_their_observations():
+    """S22: rows of shares with the totals as weights are the observations listed one by one."""
+    counts = RNG.integers(5, size=(12, 3)) + (np.arange(3) == 0)
+    few = np.round(RNG.normal(size=(12, 2)), 2)
+    totals = counts.sum(axis=1)
+    counted = js.Problem(few, counts / totals[:, None], intercept=True, sample_weight=totals)
+    rows, labels = naive.listed(few, counts / totals[:, None], totals)
+    one_by_one = js.Problem.from_labels(rows, labels)
+    first, second = table_of(counted), table_of(one_by_one)
+    assert first.classes == second.classes == (1, 2) and first.features == ("x0", "x1", "intercept")
+    for field in ("coefficients", "standard_errors", "log_likelihood", "aic"):
+        np.testing.assert_allclose(getattr(first, field), getattr(second, field), rtol=1e-10)
+
+
+def test_what_others_span_is_not_identified():
+    """S22, S6: with R < D the spanned features have no numbers, the others those of the fit without it."""
+    doubled = np.column_stack([X, X[:, 1] * 3 + 2])
+    table, without = table_of(problem_of(doubled)), table_of(problem_of(X))
+    assert table.identified.tolist() == [[True, False, False, False]] * 2
+    np.testing.assert_allclose(table.coefficients[:, 0], without.coefficients[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(table.standard_errors[:, 0], without.standard_errors[:, 0], rtol=1e-9)
+    assert np.isnan(table.coefficients[:, 1:]).all() and np.isnan(table.standard_errors[:, 1:]).all()
+    assert np.isnan(table.p_values[:, 1:]).all() and np.isnan(table.covariance[0, 1:4]).all()
+    assert (table.parameters, table.lr_degrees_of_freedom) == (6, 4)
+    assert "not identified" in repr(table) and "green, blue, intercept" in repr(table)
+
+
+def test_without_an_intercept_there_is_no_null_model():
+    """S22: McFadden's null model needs a bias; columns that sum to a constant are one."""
+    assert table_of(problem_of(intercept=False)).mcfadden is None
+    parts = np.column_stack([X[:, 0], 0.3 - X[:, 0] / 7])
+    bias = table_of(problem_of(parts, intercept=False))
+    named = table_of(problem_of(X[:, :1]))
+    assert bias.mcfadden == pytest.approx(named.mcfadden, rel=1e-9)
+    assert bias.lr_degrees_of_freedom == 2
