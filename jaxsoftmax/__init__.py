@@ -62,6 +62,7 @@ _NAMES_IN = {
     "proof.existence.verdict": ("ExistenceVerdict",),
     "estimator.fit_file": ("load_fit", "save_fit"),
     "estimator.softmax_regression": ("SoftmaxRegression",),
+    "estimator.softmax_regression_cv": ("SoftmaxRegressionCV",),
     "training.fit": ("fit",),
     "training.result": ("Fit", "Status"),
     "training.divergence": ("NoMinimizerWarning",),
@@ -127,6 +128,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .estimator.fit_file import load_fit as load_fit
     from .estimator.fit_file import save_fit as save_fit
     from .estimator.softmax_regression import SoftmaxRegression as SoftmaxRegression
+    from .estimator.softmax_regression_cv import SoftmaxRegressionCV as SoftmaxRegressionCV
     from .evidence.crosscheck.compare import crosscheck_problem as crosscheck_problem
     from .evidence.spectrum.any_operator import probe_operator as probe_operator
     from .evidence.spectrum.probe import probe_convexity as probe_convexity

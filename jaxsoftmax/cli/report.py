@@ -31,7 +31,8 @@ class RunReport(Report):
         version: of jaxsoftmax.
         environment: versions, platform and device.
         problem: what was trained or probed, JSON-ready.
-        parts: "fit": a `Fit` or None; "convexity": a `ConvexityReport` or None; "at": where it was probed.
+        parts: "fit": a `Fit` or None; "convexity": a `ConvexityReport` or None; "at": where it was probed;
+            "inference": an `Inference`; "confusion": (C, C) numbers of samples, true classes by predicted ones.
         findings: sentences for the reader.
         seconds: wall time, compilation included.
     """
@@ -62,6 +63,8 @@ class RunReport(Report):
         for part in ("fit", "convexity"):
             if self.parts.get(part) is not None:
                 found += self.parts[part].document()
+        if self.parts.get("inference") is not None:
+            found += self.parts["inference"].document()
         if "confusion" in self.parts:
             found.append(Title("predictions for the samples that it was trained on"))
             found += confusion_blocks(self.parts["confusion"], self.problem["classes"])

@@ -31,6 +31,7 @@ from jaxsoftmax.verification.rows_existence import fit_quietly, verdict_on
 __all__ = ["Call", "run_fit", "run_probe", "run_verify"]
 
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
+MOST_COEFFICIENTS = 60  # that a report prints
 
 
 class Call(NamedTuple):
@@ -57,7 +58,8 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
         check_method(call.method, **settings)
         table = None if call.data is None else read_table(call.data, call.target)
         if table is not None and not call.many_classes:
-            refuse_continuous(table.y, table.target_name)
+            with refusing(remedy="choose a column of classes, or say that these are classes by --many-classes"):
+                refuse_continuous(table.y, table.target_name)
         return prepare(table, label_smoothing=call.label_smoothing, l2=call.l2, dtype=call.dtype)
 
 
@@ -93,7 +95,7 @@ def run_fit(
         settings = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size, "whiten": whiten or None}
         result = _fit(call, prepared, learning_rate=learning_rate, **settings)
     found = [*prepared.notes, *fit_findings(result, prepared.problem)]
-    parts = {"fit": result} | _accuracy(result, prepared.problem)
+    parts = {"fit": result} | _table(result, prepared) | _accuracy(result, prepared.problem)
     _finish(call, "fit", prepared, begin, parts, found, weights)
     if result.status.name == "INTERRUPTED":
         return INTERRUPTED
@@ -152,6 +154,20 @@ def _fit(call: Call, prepared: Prepared, **settings: Any) -> Fit:
             verdict = verdict_on(prepared.problem, True, result.existence, budget)
             result = dataclasses.replace(result, existence=verdict)
         return result
+
+
+def _table(result: Fit, prepared: Prepared) -> dict[str, Any]:
+    """The coefficients' table of a likelihood, where it is one, and small enough to be read."""
+    problem = prepared.problem
+    if problem.C * problem.D > MOST_COEFFICIENTS or problem.regularizer or prepared.about["label_smoothing"] != "0":
+        return {}
+    separated = result.existence is not None and result.existence.attained is False
+    if problem.host.targets.codes is None or not (result.converged or separated):
+        return {}
+    from jaxsoftmax.uncertainty.inference import inference  # needed only here
+
+    with jax.enable_x64(True):
+        return {"inference": inference(problem, result, existence=result.existence)}
 
 
 def _accuracy(result: Fit, problem: Problem) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from jaxsoftmax.training.result import Fit, Status
 
 __all__ = ["load_fit", "load_weights", "save_fit"]
 
-_REMEDY = "give a file that save_fit or `jaxsoftmax fit --weights` wrote"
+_REMEDY = "give a file that save_fit wrote"
 _SAME_DATA = "give a fit of these data, as save_fit writes it"
 _NUMBERS = (
     "loss",
@@ -94,13 +94,19 @@ def _arrays_of(path: Path, remedy: str) -> dict[str, np.ndarray]:
 
 
 def load_fit(path: Any) -> Fit:
-    """The fit of a file that `save_fit`, or `jaxsoftmax fit --weights`, wrote; its `existence` is None.
+    """The fit of a file that `save_fit`, or the command line's fit, wrote; its `existence` is None.
 
     Raises:
         TypeError: no path.
         ValueError: there is no such file, or it is damaged or holds something else.
 
-    Example: see `save_fit`.
+    Example:
+        >>> import jaxsoftmax as js, pathlib, tempfile
+        >>> fit = js.fit(js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]))
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "fit.npz"
+        >>> js.save_fit(fit, path)
+        >>> js.load_fit(path).status is fit.status
+        True
     """
     path = as_path(path)
     arrays = _arrays_of(path, _REMEDY)

@@ -10,6 +10,7 @@ import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -41,6 +42,8 @@ def labels_of(y: Any, N: int) -> Any:
         ValueError: another shape, continuous values, missing labels.
     """
     labels = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     if len(labels) != N:
         raise WrongValue("y", f"{len(labels)} labels for the {N} rows of X", "give one for each sample")

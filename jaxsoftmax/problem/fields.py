@@ -79,7 +79,7 @@ def _weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | 
         n = int(np.argwhere(host < 0)[0, 0])
         raise WrongValue("sample_weight", f"entry {n} is {show(host[n])}", "give a weight >= 0, or remove the sample")
     if not host.any():
-        raise WrongValue("sample_weight", "every weight is 0", "give at least one positive weight")
+        raise WrongValue("sample_weight", "every weight is zero", "give at least one positive weight")
     if isinstance(given, jax.Array) and host.dtype != dtype:
         raise _other_dtype("sample_weight", given, dtype)
     array = _arrays.convert(host, dtype, "sample_weight")

@@ -199,4 +199,4 @@ def refuse_continuous(y: np.ndarray, name: str) -> None:
         given = (
             f"the column {name!r} has {count} different numbers in {len(y)} rows, which looks like a number to predict"
         )
-        raise WrongValue("target", given, "choose a column of classes, or say that they are meant: --many-classes")
+        raise WrongValue("target", given, "choose a column of classes")

@@ -63,6 +63,7 @@ def test_what_cannot_be_predicted_is_told_in_one_line(weights, tmp_path, capsys,
     assert words in err and err.startswith("jaxsoftmax: error: ")
 
 
+@pytest.mark.slow
 def test_a_number_to_predict_is_no_target(tmp_path, capsys):
     """131 classes in 189 rows would train for minutes; who means it says so."""
     rng = np.random.default_rng(0)

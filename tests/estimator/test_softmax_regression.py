@@ -30,14 +30,36 @@ def data(K=3, N=120, D=5, seed=0):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([SoftmaxRegression(), SoftmaxRegression(C=1.0)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([SoftmaxRegression()])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("K", [2, 3, 5])
-@pytest.mark.parametrize("C", [np.inf, 1.0, 0.01])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([SoftmaxRegression(C=1.0), js.SoftmaxRegressionCV(Cs=[1.0], cv=2)])
+def test_scikit_learns_checks_with_a_penalty(estimator, check):
+    check(estimator)
+
+
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("K", "C", "weighted"),
+    [
+        (2, 1.0, True),
+        (3, np.inf, False),
+        *(
+            pytest.param(K, C, weighted, marks=_SLOW)
+            for K in (2, 3, 5)
+            for C in (np.inf, 0.01)
+            for weighted in (False, True)
+            if (K, C, weighted) != (3, np.inf, False)
+        ),
+    ],
+)
 def test_coefficients_are_scikit_learns(K, C, weighted):
     """Its newton-cholesky at tolerance 1e-12, two classes with its one row and its penalty included."""
     X, y = data(K)
@@ -89,6 +111,7 @@ def test_a_matrix_of_probabilities_is_taken_as_targets():
         SoftmaxRegression(class_weight="balanced").fit(X, T)
 
 
+@pytest.mark.slow
 def test_columns_of_a_frame_keep_their_names():
     pd = pytest.importorskip("pandas")
     X, y = data()
@@ -101,6 +124,7 @@ def test_columns_of_a_frame_keep_their_names():
     np.testing.assert_array_equal(model.fit_.predict(frame[list("edcba")]), model.predict(frame))
 
 
+@pytest.mark.slow
 def test_arrays_of_jax_stay_arrays_of_jax():
     X, y = data()
     X = X.astype(np.float32)
@@ -122,6 +146,7 @@ def test_tensors_of_torch_stay_tensors():
     np.testing.assert_allclose(found.numpy(), model.predict_proba(X), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_it_works_inside_scikit_learn():
     """Pipelines, searches and calibration; a warm start begins at the last weights."""
     X, y = data(N=200)
@@ -136,6 +161,7 @@ def test_it_works_inside_scikit_learn():
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_parts_of_the_data_train_step_by_step():
     """S16: each part's own loss falls."""
     X, y = data(N=200)
@@ -173,3 +199,20 @@ def test_settings_out_of_range_are_named(options, words):
     X, y = data()
     with pytest.raises((TypeError, ValueError), match=words):
         SoftmaxRegression(**options).fit(X, y)
+
+
+def test_the_table_is_that_of_inference_and_is_not_stored():
+    """S22; what is stored of a model leaves the data behind, and says so."""
+    X, y = data(2)
+    model = SoftmaxRegression().fit(X, y)
+    table = model.summary(level=0.9)
+    np.testing.assert_allclose(table.coefficients[0, :-1], model.coef_[0], rtol=1e-6)
+    assert table.level == 0.9 and (table.standard_errors > 0).all()
+    again = pickle.loads(pickle.dumps(model))
+    with pytest.raises(ValueError, match=r"stored and read again.*fit it again"):
+        again.summary()
+    with pytest.raises(ValueError, match="penalty"):
+        SoftmaxRegression(C=1.0).fit(X, y).summary()
+    with pytest.warns(ConvergenceWarning):
+        separated = SoftmaxRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    assert np.isinf(separated.summary().coefficients).all()

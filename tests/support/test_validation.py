@@ -185,7 +185,7 @@ BAD_OPTIONS = [
         ValueError,
         ["sample_weight: entry 1 is -1.0", ">= 0", "remove"],
     ),
-    ("zero weights", {"sample_weight": [0, 0, 0]}, ValueError, ["sample_weight: every weight is 0", "positive"]),
+    ("zero weights", {"sample_weight": [0, 0, 0]}, ValueError, ["sample_weight: every weight is zero", "positive"]),
     ("nan weight", {"sample_weight": [1, 1, np.nan]}, ValueError, ["sample_weight: entry 2 is nan", "finite"]),
     ("infinite weight", {"sample_weight": [1, 1, np.inf]}, ValueError, ["sample_weight: entry 2 is inf", "finite"]),
     (
