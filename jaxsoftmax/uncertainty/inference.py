@@ -97,10 +97,12 @@ def inference(
         mask = face_mask(data, verdict)
         objective = objective_of(data, face_coordinates(data, mask), mask)
     space = objective.space
-    start = data.columns.inward(fit.W - fit.W[:1])
+    theta = np.zeros(space.size)  # on a face: the weights of the fit are far out, where curvature is lost
     if verdict is None:
+        start = data.columns.inward(fit.W - fit.W[:1])
         _refuse_another_loss(data, objective, start, fit)
-    maximum = climb(objective, space.of(start))
+        theta = space.of(start)
+    maximum = climb(objective, theta)
     theta_covariance = maximum.inverse if covariance == "observed" else robust_covariance(maximum)
 
     D = problem.D

@@ -18,7 +18,7 @@ from jaxsoftmax.training.columns import Columns, working_columns
 
 __all__ = ["Likelihood", "likelihood_of"]
 
-LARGEST = 6000  # weights (C − 1)·D up to which the information matrix is formed: 0.3 GB
+LARGEST = 6000  # weights (C − 1)·D up to which the information matrix is formed, 0.3 GB, and some like it
 
 
 class Likelihood(NamedTuple):

@@ -105,21 +105,28 @@ def marginal_effects(
         Y = np.exp(Z - Z.max())
         Y /= Y.sum()
     W, outward = maximum.W, data.columns.outward(np.eye(len(space.scale))).T
-    C = len(W)
-    seen = np.asarray(space.seen(np.eye(C) - 1 / C, outward).reshape(C, -1).all(axis=0))
-    moves = np.diag(shares @ Y) - (shares[:, None] * Y).T @ Y  # mean of y_j (δ_jc − y_c)
-    effects, errors = np.full((C, len(varying)), np.nan), np.full((C, len(varying)), np.nan)
-    for place, k in enumerate(varying):
-        if not seen[k]:
-            continue
-        centred = W[:, k] - W[:, k].mean()
-        d = centred - (Y @ centred)[:, None]
-        effects[:, place] = shares @ (Y * d)
-        for j in range(C):
-            weight = -Y[:, [j]] * Y * (d[:, [j]] + d)
-            weight[:, j] += Y[:, j] * d[:, j]
-            slope = (shares[:, None] * weight).T @ X + moves[j][:, None] * outward[k]
-            pulled = space.pull(slope[None])[0]
-            errors[j, place] = np.sqrt(max(float(pulled @ covariance @ pulled), 0.0))
+    C, F = len(W), len(varying)
+    centred = (W - W.mean(axis=0))[:, varying]
+    means = Y @ centred  # (n, F) w̄
+    weighted = shares[:, None] * Y
+    effects = np.einsum("nj,jk->jk", weighted, centred) - weighted.T @ means
+    first = weighted.T @ X  # (C, D)
+    slopes = np.zeros((C, F, C, X.shape[1]))
+    for j in range(C):
+        own = first[j] * centred[j][:, None] - (weighted[:, [j]] * means).T @ X
+        slopes[j, :, j] += own
+        for c in range(j, C):
+            both = weighted[:, [j]] * Y[:, [c]]
+            cross = 2 * (both * means).T @ X - (both.T @ X) * (centred[j] + centred[c])[:, None]
+            slopes[j, :, c] += cross
+            if c != j:
+                slopes[c, :, j] += cross
+    moves = np.diag(shares @ Y) - weighted.T @ Y  # mean of y_j (δ_jc − y_c)
+    slopes += moves[:, None, :, None] * outward[varying][:, None, :]
+    pulled = space.pull(slopes.reshape(C * F, C, -1))
+    errors = np.sqrt(np.maximum(np.einsum("mr,mr->m", pulled @ covariance, pulled), 0.0)).reshape(C, F)
+    seen = space.seen(np.eye(C) - 1 / C, outward[varying]).reshape(C, F)
+    hidden = ~np.all(seen, axis=0)
+    effects[:, hidden] = errors[:, hidden] = np.nan
     table = wald(effects, errors, level)
     return MarginalEffects(at, classes, tuple(features[k] for k in varying), *table, level=level)

@@ -6,7 +6,7 @@ import pytest
 
 import jaxsoftmax as js
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
 
 def anes96(data):
