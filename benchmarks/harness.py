@@ -28,6 +28,7 @@ CASES = (
     "spectrum",
     "crosscheck",
     "estimator",
+    "reading",
     "detection",
     "foreign",
     "existence",

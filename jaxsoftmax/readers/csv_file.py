@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from jaxsoftmax.readers.columns import (
     no_label,
     refuse_identifiers,
 )
+from jaxsoftmax.readers.plain_lines import plain_rows
 from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["delimiter_of", "read_delimited", "table_records"]
@@ -40,8 +42,9 @@ def delimiter_of(suffix: str, text: str) -> str | None:
         >>> delimiter_of(".csv", "3.1;4.0;wren")
         ';'
     """
-    stripped = text.lstrip("\r\n")
-    first_line = stripped.splitlines()[0] if stripped else ""
+    # Of a large text nothing is copied but its lines.
+    line = re.search(r"[^\r\n]+", text)
+    first_line = line[0] if line else ""
     preferred = "," if suffix == ".csv" else "\t" if suffix == ".tsv" else None
     if preferred is not None and preferred in first_line:
         return preferred
@@ -73,7 +76,7 @@ def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tupl
             if line.strip():
                 yield number, line.split()
         return
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True)
     try:
         start = 1
         for row in reader:
@@ -82,6 +85,18 @@ def table_records(path: Path, text: str, delimiter: str | None) -> Iterator[tupl
             start = reader.line_num + 1
     except csv.Error as error:
         raise WrongValue(path, f"line {reader.line_num}: {error}", "check the quotes there") from None
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines with their ends; a StringIO would hold four bytes for each letter."""
+    if text.count("\r") != text.count("\r\n"):
+        yield from io.StringIO(text, newline="")
+        return
+    start = 0
+    while start < len(text):
+        stop = text.find("\n", start) + 1 or len(text)
+        yield text[start:stop]
+        start = stop
 
 
 def _is_number(cell: str) -> bool:
@@ -158,6 +173,14 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
     names = _column_names(path, first, header)
     label = find_target(path, names, header, target)
 
+    features = [name for k, name in enumerate(names) if k != label]
+    plain = plain_rows(text, delimiter, len(names), label, header)
+    if plain is not None:
+        X, labels, lines = plain
+        return _dataset(
+            path, X, _labels(path, names[label], labels, lines, names), names, first, header, label, delimiter
+        )
+
     values, labels, lines = array("d"), [], []
     pending = [(first_line, first)] if not header else []
     if second is not None:
@@ -176,14 +199,13 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         lines.append(line)
         together = "".join(row)
         if not together.isascii() or "_" in together or (len(together) > _SHORT and max(map(len, row)) > _SHORT):
-            _refuse_cell(path, line, row, [name for k, name in enumerate(names) if k != label])
+            _refuse_cell(path, line, row, features)
         try:
             values.extend(map(float, row))  # of what is left it reads decimals, inf and nan
         except ValueError:
-            _refuse_cell(path, line, row, [name for k, name in enumerate(names) if k != label])
+            _refuse_cell(path, line, row, features)
     if not labels:
         raise WrongValue(path, "has a header and no rows", "give a file with a row a sample")
-    features = [name for k, name in enumerate(names) if k != label]
     X = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features)).copy()
     if not np.isfinite(X).all():
         n, d = (int(k) for k in np.argwhere(~np.isfinite(X))[0])
@@ -194,19 +216,32 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         what = f"{cell[:40]!r} is beyond the largest float64 ({LARGEST:.2g})" if beyond else f"the cell is {X[n, d]}"
         remedy = "rescale the column (other units)" if beyond else "remove the row, or fill the cell in"
         raise WrongValue(path, f"line {lines[n]}, column {features[d]!r}: {what}, not finite", remedy)
-    notes = ()
-    if header and not first[0].strip() and label != 0 and len(labels) > 1 and bool((np.diff(X[:, 0]) == 1).all()):
+    return _dataset(path, X, _labels(path, names[label], labels, lines, names), names, first, header, label, delimiter)
+
+
+def _dataset(
+    path: Path,
+    X: np.ndarray,
+    y: np.ndarray,
+    names: list[str],
+    first: list[str],
+    header: bool,
+    label: int,
+    delimiter: str | None,
+) -> Dataset:
+    """What was read, with how it was read, and a note where the first column is an index."""
+    features, notes = [name for k, name in enumerate(names) if k != label], ()
+    if header and not first[0].strip() and label != 0 and len(y) > 1 and bool((np.diff(X[:, 0]) == 1).all()):
         notes = (
             "the first column has no name and counts the rows; it is used as a feature. Remove it if it is an index.",
         )
-    y = _labels(path, names[label], labels, lines, names)
     table = {"delimiter": delimiter, "header": header, "target": label}
     return Dataset(path.name, X, y, tuple(features), names[label], f"file {path.name}", notes, table)
 
 
 def _last_cells(text: str, first: list[str]) -> list[str] | None:
     """The last line's cells by a plain split, for the header's heuristic only."""
-    line = text.rstrip().rsplit("\n", 1)[-1]
+    line = next((line for line in reversed(text[-100_000:].splitlines()) if line.strip()), "")
     for delimiter in (",", "\t", ";", None):
         cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
         if len(cells) == len(first):

@@ -86,7 +86,9 @@ def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
         return read_idx(path, content, target, lambda other: _load(other)[1])
     if suffix in _NOT_READ:
         raise WrongValue(path, f"{suffix} is {_NOT_READ[suffix]}, which is not read", _EXPORT)
-    return read_delimited(path, _decode(path, content), target, suffix)
+    text = _decode(path, content)
+    del content  # the bytes of a large table, beside its text and its numbers
+    return read_delimited(path, text, target, suffix)
 
 
 def _load(path: Path) -> tuple[str, bytes]:
