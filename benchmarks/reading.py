@@ -1,4 +1,4 @@
-"""Reading a CSV file of some 200 MB (230,000 x 48 numbers and a label): processor seconds and peak memory, beside pandas.
+"""Reading a CSV file of some 200 MB (230,000 x 48 numbers, a label): processor seconds, peak memory, beside pandas.
 
 Each runs in a process of its own, so that nobody inherits another's memory.
 """

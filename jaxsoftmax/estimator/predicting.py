@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from jaxsoftmax.problem.arrays import require_same_index
 from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["Predicting"]
@@ -46,7 +45,6 @@ class Predicting(ClassifierMixin, BaseEstimator):
         if y is None:
             name = type(self).__name__
             raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
-        require_same_index(X, y, "y")
         if isinstance(X, jax.Array):
             if reset:
                 self.n_features_in_ = X.shape[-1]

@@ -15,7 +15,7 @@ from jaxsoftmax.estimator.predicting import Predicting
 from jaxsoftmax.estimator.targets import class_weights, labels_of, penalty_of, probability_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.errors import WrongValue
-from jaxsoftmax.support.validation import one_of
+from jaxsoftmax.support.validation import one_of, positive_int
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit, Status
@@ -106,10 +106,14 @@ class SoftmaxRegression(Predicting):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SoftmaxRegression:
         """Train on X (N, D) and labels y (N,), or a matrix y (N, K) of probabilities; returns itself.
 
+        As in scikit-learn, rows belong together by their place, whatever the index of a frame or Series says.
+
         Raises:
             TypeError, ValueError: as for `Problem` and `jaxsoftmax.fit`; separable data with on_separation="raise".
         """
         one_of("on_separation", self.on_separation, ("warn", "raise", "ignore", "smooth"))
+        if self.max_iter is not None:
+            positive_int("max_iter", self.max_iter)
         problem = self._problem(X, y, sample_weight, reset=True)
         start = self._start(problem) if self.warm_start else None
         found, words = self._train(problem, start)

@@ -190,7 +190,7 @@ def test_parts_of_the_data_train_step_by_step():
         ({"class_weight": {7: 1.0}}, "7 is no class of y"),
         ({"class_weight": 3}, "class_weight"),
         ({"method": "newtno"}, "newton"),
-        ({"max_iter": 0}, "max_steps"),
+        ({"max_iter": 0}, "max_iter: got 0"),
         ({"label_smoothing": 2}, "label_smoothing"),
     ],
     ids=str,
