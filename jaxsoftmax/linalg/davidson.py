@@ -55,7 +55,7 @@ def smallest_pairs(
 
     Args:
         apply: (n, k) -> (n, k), symmetric.
-        start: (n, k), k the block size.
+        start: (n, k), k the block size. Random: one that is exactly another eigenvector is taken for the answer.
         precondition: (n, k) -> (n, k), approximately the inverse on the range of `project`.
         project: orthogonal projector on an invariant subspace.
         rtol: wanted relative accuracy of the smallest value.
@@ -93,7 +93,7 @@ def smallest_pairs(
         T = precondition(R)
         error = abs(float(R[:, 0] @ T[:, 0]))
         small = error <= rtol * abs(theta[0]) and abs(last - theta[0]) <= rtol * abs(theta[0])
-        converged = bool(small or residuals[0] <= noise or (step > 1 and Q.shape[1] >= _dimension(Q, R)))
+        converged = bool(small or residuals[0] <= noise)
         if tell is not None and (step % 10 == 0 or converged):
             tell(f"smallest eigenvalue: step {step}, {theta[0]:.6g}, estimated error {error:.1e}")
         if converged or step == max_steps:
@@ -107,11 +107,6 @@ def smallest_pairs(
             return SmallestPairs(theta, x, residuals, error, True, step)
         Q, HQ = np.hstack([Q, new]), np.hstack([HQ, np.asarray(apply(new), np.float64)])
     raise AssertionError("max_steps >= 1")
-
-
-def _dimension(Q: np.ndarray, R: np.ndarray) -> float:
-    """Infinite unless every residual vanishes: then the basis is the whole space or an invariant part of it."""
-    return np.inf if np.any(R) else 0.0
 
 
 def _fresh(T: np.ndarray, Q: np.ndarray, project: Apply, rng: np.random.Generator) -> np.ndarray:

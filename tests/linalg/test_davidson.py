@@ -109,3 +109,12 @@ def test_accuracy_is_relative_to_the_value():
     found = smallest_pairs(lambda V: values * V, start, precondition=precondition, project=none)
     assert found.converged
     assert found.values[0] == pytest.approx(1e-8, rel=1e-12)
+
+
+def test_a_larger_pair_that_is_exact_does_not_end_the_search():
+    """diag(1, …, 100) from e_50 and a rough vector of value 19: the residual of 50 is 0, that of the lowest is not."""
+    values = np.arange(1.0, 101.0)[:, None]
+    start = np.column_stack([np.eye(100)[:, 49], np.where(np.arange(100) == 49, 0.0, 1 / values[:, 0] ** 0.5)])
+    found = smallest_pairs(lambda V: values * V, start, precondition=lambda R: R / values, project=none, noise=1e-12)
+    assert found.converged and found.steps > 1
+    assert found.values[0] == pytest.approx(1.0, rel=1e-3)  # rtol is 10⁻⁴ of an estimate of the error

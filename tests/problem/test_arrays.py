@@ -129,6 +129,13 @@ def test_arrays_in(given):
     assert type(problem.host.X) is np.ndarray
 
 
+def test_weights_that_the_dtype_holds_without_their_digits_are_refused():
+    """Section 0: float32 has 10⁻⁴⁰ as a subnormal number, which a processor may take for 0; 10⁻³⁷ is a normal one."""
+    with pytest.raises(ValueError, match="below the smallest normal float32"):
+        Problem(X, T, sample_weight=[1e-40, 1, 1], dtype="float32")
+    assert Problem(X, T, sample_weight=[1e-37, 0, 1], dtype="float32").sample_weight[0] == np.float32(1e-37)
+
+
 def test_large_integers_stay_exact_on_the_host():
     """A large integer that a double holds is legal; the device copy rounds to the compute dtype."""
     big = np.array([[2**60], [-(2**53)], [2**53]])

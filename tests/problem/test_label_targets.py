@@ -118,6 +118,8 @@ def test_bytes_are_read_as_numbers():
     problem, _ = _problem(3, bytes_=True)
     assert "X in uint8" in repr(problem)
     assert stored_eps(problem) == np.finfo(np.float32).eps
+    half = js.Problem.from_labels(np.float32(problem.X), np.arange(N) % 3, dtype="bfloat16")
+    assert stored_eps(half) == 2.0**-7  # X alone is in bfloat16: the larger of the two
     np.testing.assert_array_equal(problem.replace(X=np.full((N, D), 0.5)).X, np.float32(0.5))
     given = js.Problem.from_labels(problem.X, np.arange(N) % 3, intercept=True)
     assert given.X.dtype == np.uint8

@@ -41,6 +41,15 @@ def test_a_rebuilt_problem_has_the_leaves_and_nobodys_host_data():
         assert "dropped" in repr(rebuilt)
 
 
+def test_replaced_parts_leave_the_host_copy_behind_and_a_penalty_keeps_it():
+    """What was given is no longer what is stored: only a penalty is replaced in the host copy too."""
+    problem = Problem(X, T, sample_weight=[1, 2, 3], regularizer=L2(1))
+    for part in ({"X": X + 1}, {"T": T[::-1]}, {"sample_weight": np.ones(3)}):
+        assert problem.replace(**part).host is None
+        assert problem.replace(regularizer=L2(2), **part).host is None
+    assert problem.replace(regularizer=L2(0.5)).host.sample_weight.tolist() == [1, 2, 3]
+
+
 def test_unflatten_validates_nothing():
     leaves, tree = jax.tree.flatten(Problem(X, T, regularizer=L2(1)))
     for odd in (None, object(), -1, np.nan, "text", jax.ShapeDtypeStruct((2,), "int8")):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxsoftmax.readers.columns import as_float64
+from jaxsoftmax.readers.columns import as_float64, as_labels
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**53 + 3, 2**62 + 1])
@@ -20,3 +20,12 @@ def test_an_integer_that_no_double_holds_is_refused(value):
 def test_an_integer_that_a_double_holds_is_taken(value):
     assert as_float64(Path("a.npz"), np.array([[value]]), str).tolist() == [[value]]
     assert as_float64(Path("a.npz"), np.array([[abs(value)]], np.uint64), str).tolist() == [[abs(value)]]
+
+
+def test_a_whole_label_that_no_int64_holds_is_refused():
+    """2⁶³ would become −2⁶³, the same class as −2⁶³ itself; the double below it is the largest label."""
+    for value in (2.0**63, -(2.0**63)):
+        with pytest.raises(ValueError, match="label 1 is"):
+            as_labels(Path("a.npz"), np.array([0.0, value]), lambda n: f"label {n}")
+    largest = 2.0**63 - 1024
+    assert as_labels(Path("a.npz"), np.array([largest, -largest]), str).tolist() == [2**63 - 1024, 1024 - 2**63]

@@ -274,6 +274,9 @@ def test_svmlight_becomes_a_dense_matrix(tmp_path, svmlight, suffix):
     zero = read_table(write(tmp_path, "z.svm", b"3 0:1 2:2\n4 1:5\n"))
     assert zero.feature_names == ("feature 0", "feature 1", "feature 2")
     assert zero.X.tolist() == [[1, 0, 2], [0, 5, 0]]
+    late = read_table(write(tmp_path, "l.svm", b"3 3:1\n4 4:5\n"))  # features 1 and 2 are 0 in this file, not absent
+    assert late.feature_names == ("feature 1", "feature 2", "feature 3", "feature 4")
+    assert late.X.tolist() == [[0, 0, 1, 0], [0, 0, 0, 5]]
 
 
 @pytest.mark.peers

@@ -87,6 +87,33 @@ def test_what_is_shifted_and_scaled():
         assert not working_columns(other).shift.any()
 
 
+def test_one_entry_of_many_may_bring_odd_units():
+    """2³³ among 1,023 zeros: the root mean square is 32 times smaller; units are taken out beyond 2³².
+
+    The largest entry decides, the moments know only its root mean square; what they cannot exclude is looked at.
+    """
+    for entry, unit in ((2.0**33, 2.0**34), (2.0**-41, 2.0**-40), (2.0**31, 1.0), (2.0**-31, 1.0)):
+        x = np.zeros((1024, 1), np.float32)
+        x[7] = entry
+        problem = js.Problem.from_labels(x, np.arange(1024) % 2, intercept=False, dtype="float32")
+        assert working_columns(problem).unit.tolist() == [unit]
+
+
+def test_columns_in_ordinary_units_are_not_read_again(monkeypatch):
+    """The moments alone say that ±2²⁰ is not odd in float32; 2³⁰ may be, by its root mean square."""
+
+    def read(X):
+        raise AssertionError("read")
+
+    monkeypatch.setattr(columns_module, "float64_blocks", read)
+    t = np.tile([-1.0, 1.0], 8)[:, None]
+    for size in (2.0**-20, 1.0, 2.0**20):
+        problem = js.Problem.from_labels(np.float32(size * t), np.arange(16) % 2, intercept=False)
+        assert working_columns(problem).as_given
+    with pytest.raises(AssertionError, match="read"):
+        working_columns(js.Problem.from_labels(np.float32(2.0**30 * t), np.arange(16) % 2, intercept=False))
+
+
 def test_a_column_may_be_shifted_and_scaled_at_once():
     """u = (x − m)/σ: 10³⁰ ± 10²⁹ in float32 is ±10²⁹/2^97; the same numbers from the working columns of the problem."""
     t = np.tile([-1.0, 1.0], 4)

@@ -170,6 +170,17 @@ def test_existence_ratio_makes_an_allowance_for_rounding():
     assert end_point.existence_ratio(values, 2, 3.0, np.array([0.25, 1.0]), 0.5) == pytest.approx(2 * math.sqrt(1.75))
 
 
+def test_what_eigenvalues_may_be_wrong_by_is_taken_off_under_log_cosh(x64, monkeypatch):
+    """S13, S21b: n eps λ_max of the (C·D, C·D) matrix: an eigenvalue of noise below that is no curvature, q is inf."""
+    seen = []
+    monkeypatch.setattr(end_point, "existence_ratio", lambda *given: seen.append(given) or math.inf)
+    problem = js.Problem.from_labels(X, MIXED, regularizer=js.LogCosh(0.5, 1.0))
+    _evaluate(problem, np.zeros((3, 3)))
+    ((eigenvalues, *_, rounding),) = seen
+    assert eigenvalues.shape == (9,)
+    assert rounding == pytest.approx(9 * np.finfo(float).eps * eigenvalues[-1], rel=1e-12)
+
+
 def test_separation_needs_every_margin_beyond_rounding(x64):
     """S12: one-hot targets without regulariser; a margin of rounding size, a tie or a soft row is no certificate."""
     problem = js.Problem.from_labels(X, SEPARATED)
@@ -195,6 +206,20 @@ def test_a_margin_of_terms_that_cancel_is_no_certificate(x64):
         W = np.array([[far, 2 - far], [0.0, 0.0]])
         assert W.sum() == 2
         assert _separates(problem, W) is certain
+
+
+@pytest.mark.parametrize("x", [0.1, 0.45, 0.7])
+def test_equal_terms_that_cancel_separate_nothing(x):
+    """S9: a thousand equal features with weights ±0.7 have the logit 0; equal terms round alike, half a sum at a time.
+
+    A product in float32 errs by two to nine eps times Σ|xw|, and γ_D allows it: the margin is none for either label.
+    """
+    W = np.zeros((2, 1000), np.float32)
+    W[1, :500], W[1, 500:] = 0.7, -0.7
+    for N in (1, 2, 8):
+        for label in (0, 1):
+            X, labels = np.full((N, 1000), x, np.float32), np.full(N, label)
+            assert not _separates(js.Problem.from_labels(X, labels, classes=[0, 1], intercept=False), W)
 
 
 def test_large_problems_are_not_diagonalised():

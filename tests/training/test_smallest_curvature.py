@@ -8,6 +8,7 @@ from helpers.stages import fast
 from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import helmert
 from jaxsoftmax.training import fit as fit_module
+from jaxsoftmax.training import smallest_curvature as smallest_curvature_module
 from jaxsoftmax.training.smallest_curvature import smallest_curvature
 
 RNG = np.random.default_rng(7)
@@ -40,6 +41,13 @@ def test_it_is_the_smallest_eigenvalue_to_a_digit(more, kernel, dtype, x64):
         assert true * (1 - 1e-6) <= found.value
         assert found.value - found.error <= true
         assert 0.5 * found.value <= found.error <= 0.6 * found.value
+
+
+def test_a_search_that_was_cut_off_says_nothing(monkeypatch, x64):
+    """S13: a Ritz value is above λ_min by nobody knows what before the search ends by its own rule."""
+    monkeypatch.setattr(smallest_curvature_module, "MOST_STEPS", 1)
+    found = smallest_curvature(_problem(), np.zeros((4, 6)))
+    assert found.value > 0 and found.error == np.inf
 
 
 @pytest.mark.slow

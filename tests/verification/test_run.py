@@ -237,6 +237,24 @@ def test_descent_row_fails_beyond_the_step_bound(two, monkeypatch):
     assert failing(scoped(rows_descent.check_descent, problem, 40)) == {"S16"}
 
 
+def test_the_descent_row_allows_the_rounding_of_logits_that_cancel(monkeypatch):
+    """S16: a sample's loss moves by twice the error of its logits, (D + 2) eps Σ s|x| |w|, which no loss's size shows.
+
+    Data of one feature of 10⁵ and losses that rise by 0.9 of that allowance where nothing was promised, or by 1.1.
+    """
+    problem = js.Problem(np.full((4, 1), 1e5, np.float32), np.full((4, 2), 0.5, np.float32))
+    Lambda, eps = float(js.curvature_bound(problem)), 2.0**-23
+    G = np.array([[1.0], [-1.0]])
+    # W = 0, then −G/Λ: Σ s|x| |w| is 4·10⁵/Λ; promised are ‖G‖²/(2Λ).
+    promise, logits = 1 / Lambda, 2 * 3 * eps * 4e5 / Lambda
+    for share, passed in ((0.9, None), (1.1, False)):
+        losses = iter([(0.0, G), (share * logits - promise, 0 * G)])
+        monkeypatch.setattr(rows_descent, "_evaluate", lambda W, problem, losses=losses: next(losses))
+        monkeypatch.setattr(rows_descent.tolerances, "gradient_tolerance", lambda W, problem: np.zeros(1))
+        (row,) = rows_descent.check_descent(problem, 1)
+        assert row.passed is passed
+
+
 @pytest.mark.parametrize("name", ["contraction_rate", "optimal_rate"])
 def test_rate_rows_fail_on_a_wrong_prediction(two, monkeypatch, name):
     """S17: a predicted factor off by a part in ten thousand is seen."""

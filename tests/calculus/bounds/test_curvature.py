@@ -234,6 +234,18 @@ def test_lower_curvature_bound_stays_sound_where_probabilities_underflow(gap):
         assert low * 2.0**599 <= np.exp(600 * np.log(2.0) - gap) * (1 + 1e-12)
 
 
+def test_samples_without_a_bound_take_their_directions_with_them():
+    """S7c: the first sample, of probability e^-1000000, is left out; along its column nothing is proved then."""
+    with jax.enable_x64(True):
+        problem = js.Problem(np.diag([1000.0, 1.0]), np.full((2, 2), 0.5))
+        assert samplewise_curvature_bound(np.array([[1000.0, 0.0], [0.0, 0.0]]), problem) == 0.0
+        # Without that column the other sample has them all: 2 · ½ · ½ of x² = 1.
+        alone = js.Problem(np.array([[1000.0], [1.0]]), np.full((2, 2), 0.5))
+        assert samplewise_curvature_bound(np.array([[1.0], [0.0]]), alone) == pytest.approx(
+            2 * math.exp(-1) / (1 + math.exp(-1)) ** 2, rel=1e-9
+        )
+
+
 def test_bounds_refuse_traced_problems_and_other_numbers_of_classes():
     """S7: bounds are proved about concrete numbers; S7d is about two classes."""
     problem = cases.problem(PENALISED[0], "float32")

@@ -91,6 +91,16 @@ def test_a_subnormal_probability_counts_as_none(gap, x64):
     assert 0 <= Decimal(found) <= min(softmax([0, 0, -gap]))
 
 
+def test_a_subnormal_curvature_counts_as_none(x64):
+    """S7c: 2y₁y₂ = 2·10⁻³⁰¹ is a normal number; times x² of 10⁻²² it has two to seven bits, rounded either way."""
+    for x in np.linspace(1e-11, 2e-11, 9).tolist():
+        problem = js.Problem(np.array([[x]]), np.array([[0.5, 0.5]]))
+        w = 692 / x
+        y = softmax([Fraction(x) * Fraction(w), 0])
+        exact = 2 * y[0] * y[1] * Decimal(x) ** 2
+        assert 0 <= Decimal(js.curvature_lower_bound(np.array([[w], [0.0]]), problem)) <= exact
+
+
 def test_a_sum_of_many_equal_probabilities_is_counted(x64):
     """S7b: 10^5 equal terms added one after the other err by 10^-12 of their sum, more than exp's allowance.
 

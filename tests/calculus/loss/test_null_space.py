@@ -182,6 +182,13 @@ def test_two_l2_terms_leave_what_both_leave(first):
     assert js.null_space(problem.replace(regularizer=js.L2(0.0))).dim == 3, "a strength of 0 is no penalty"
 
 
+def test_a_penalty_of_strength_0_leaves_the_null_space():
+    """S6, S21a: X of rank 1 with two columns has D + (C − 1)(D − R) = 3, whether L2(0) is beside it or not."""
+    problem = js.Problem(np.float32([[1, 2], [2, 4], [3, 6]]), np.full((3, 2), 0.5, np.float32))
+    assert js.null_space(problem).dim == js.null_space(problem.replace(regularizer=js.L2(0.0))).dim == 3
+    assert js.null_space(problem.replace(regularizer=js.L2(0.5))).dim == 0
+
+
 def test_kernel_needs_concrete_data():
     """S6: the dimension is a shape; under jit the error says so."""
     problem = cases.problem(FREE, "float32")

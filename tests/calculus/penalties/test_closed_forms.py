@@ -1,5 +1,7 @@
 """Each penalty's third derivative and blocks against its closed form in NumPy, at strengths other than 1 (S8, S21)."""
 
+from decimal import Decimal, localcontext
+
 import jax
 import numpy as np
 
@@ -38,3 +40,19 @@ def test_the_blocks_of_a_self_regulariser_are_at_its_own_logits(x64):
         found = blocks(js.SelfRegularizer(gamma))
         for d, y in enumerate((np.exp(gamma * w) / np.exp(gamma * w).sum(axis=0)).T):
             np.testing.assert_allclose(found[:, :, d], gamma**2 * (np.diag(y) - np.outer(y, y)), rtol=1e-13)
+
+
+def test_the_floor_of_log_cosh_is_below_where_its_exponential_is_subnormal():
+    """S7c, S21b: α γ sech² γw with α = 10³⁰: e^(−2γw) of the last few doubles has no digits, and 10³⁰ would show it."""
+    for w in np.linspace(371.5, 372.6, 23).tolist():
+        with localcontext(prec=60):
+            exact = 4 * Decimal(10) ** 30 * (-2 * Decimal(w)).exp()  # sech² x < 4e^(−2x), by e^(−2x) relative
+        assert Decimal(js.LogCosh(1e30, 1.0).curvature_floor(w)) <= exact
+
+
+def test_the_floor_on_a_sublevel_set_is_attained_by_one_entry():
+    """S18, S21b: an entry whose own excess is all of E has the curvature αγ sech² γw = αγ exp(−2γE/α) exactly."""
+    alpha, gamma, w = 0.5, 2.0, 1.3
+    penalty = js.LogCosh(alpha, gamma)
+    found = sum(penalty.log_floor(penalty.excess(np.array([w]))))
+    np.testing.assert_allclose(np.exp(found), alpha * gamma / np.cosh(gamma * w) ** 2, rtol=1e-13)

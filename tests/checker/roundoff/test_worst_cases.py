@@ -118,6 +118,12 @@ OWN = {
         (np.full((1, 1), X), np.full((1, 1), Y)),
         [[2 * Y / X]],
     ),
+    # |T⁻ᵀ| 3 |Tᵀ||x| with x = (1, 1): (1, ½; 0, ¼) · 3 (1 + 2, 4)
+    "triangular solve, transposed": (
+        lambda a, b: lax.linalg.triangular_solve(a, b, left_side=True, lower=True, transpose_a=True),
+        (np.array([[1.0, 0.0], [2.0, 4.0]]), np.array([[3.0], [4.0]])),
+        [[15.0], [3.0]],
+    ),
     "Cholesky factor": (
         lambda a: lax.linalg.cholesky(a, symmetrize_input=False),
         (np.full((1, 1), X),),
@@ -134,6 +140,7 @@ OWN = {
 QUICK = (
     *("mul", "div", "ninth power", "power -7", "product, complex", "contraction of one", "sum of three"),
     "contraction of terms of which half repeat",
+    "triangular solve, transposed",
 )
 
 

@@ -15,6 +15,8 @@ from jaxsoftmax.calculus.loss import derivatives, hessian, objective
 from jaxsoftmax.checker.report.finding import compare
 from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.evidence.crosscheck.compare import crosscheck_problem
+from jaxsoftmax.evidence.crosscheck.second_order import compare_third
+from jaxsoftmax.evidence.crosscheck.sides import Ours, Sides
 
 N, D, C = 20, 4, 3
 DTYPES = ("float32", "float64")
@@ -346,6 +348,15 @@ def test_row_blocks_change_nothing(monkeypatch):
     monkeypatch.setattr(objective, "probabilities", lambda w, p: real(w, p) * scale[:, None])
     report = crosscheck_problem(problem, W, high_precision=False)
     assert next(s for s in report.statements if not s.passed).worst["sample"] == 13
+
+
+def test_the_bound_on_the_third_derivative_of_log_cosh_is_nearly_reached(x64):
+    """S8, S21b: at w = 3 along ones it is 2γ tanh 3 = 1.99γ times the form, of which the data hold nothing: 2γ|v|."""
+    problem = js.Problem(np.full((2, 1), 1e-6), np.full((2, 2), 0.5), regularizer=js.LogCosh(10.0, 1.0))
+    sides = Sides(problem, np.full((2, 1), 3.0), Ours(objective, derivatives, hessian), jax.random.key(0), False)
+    sides.V = sides.U = np.ones((2, 1))
+    *_, excess = compare_third(sides)
+    assert excess.check.quantity == "|third derivative| <= range * quadratic form" and excess.check.passed
 
 
 def test_compare_treats_infinities_and_zeros_as_documented():

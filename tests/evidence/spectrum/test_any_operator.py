@@ -64,6 +64,14 @@ def test_synthetic_spectra_up_to_a_condition_of_1e10(dense_limit):
 
 
 @pytest.mark.parametrize("dense_limit", [1000, 1], ids=["dense", "matrix-free"])
+def test_a_negative_curvature_below_the_resolution_refutes_nothing(dense_limit):
+    """S5: −10⁻¹⁷ beside eigenvalues of 1 to 2 is what rounding makes of a kernel that was not announced."""
+    values = np.concatenate([[-1e-17], np.linspace(1, 2, 20)])
+    report = js.probe_operator(lambda v: values * v, 21, dense_limit=dense_limit)
+    assert (report.verdict.value, report.witness) == ("UNRESOLVED", None)
+
+
+@pytest.mark.parametrize("dense_limit", [1000, 1], ids=["dense", "matrix-free"])
 def test_kernels_given_rightly_and_wrongly(dense_limit):
     """S6's question for any operator: the given kernel, one too small, one too large, and curvature inside it."""
     A, Q = with_spectrum(np.concatenate([[0, 0], np.linspace(1, 2, 20)]))

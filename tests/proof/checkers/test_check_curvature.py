@@ -185,3 +185,11 @@ def test_the_size_of_samples_includes_the_own_ones(tmp_path, gamma):
     path = save(tmp_path, {}, tiny.dump())[1]
     found = samples_of(load_data(tiny.data(), Path(path), None)[0])
     assert 81 <= found.size <= 81 + Fraction(1, 4)
+
+
+def test_columns_that_cancel_take_the_whole_sum_of_a_row():
+    """S7a: (1, −1, 1, −1), its negative and ones: XᵀX has the eigenvalue 8, and the sums of its rows are 0, 0 and 4."""
+    columns = [[1, -1, 1, -1], [-1, 1, -1, 1], [1, 1, 1, 1]]
+    samples = check_samples.SampleIntegers([0, 1, 2, 3], columns, 1, [], [1] * 4, 1, [Fraction(0)] * 3, Fraction(3))
+    assert check_curvature.is_above_curvature(Fraction(4), samples, [0, 0, 4])
+    assert not check_curvature.is_above_curvature(Fraction(399, 100), samples, [0, 0, 4])

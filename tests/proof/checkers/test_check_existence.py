@@ -202,6 +202,16 @@ def test_columns_have_their_own_denominators(tmp_path):
         run(tmp_path, tiny, tiny.certificate("direction", "complete", V=V))
 
 
+def test_blocks_that_share_a_row_add_up_by_their_own_denominators(tmp_path):
+    """S10: 4/2 − 4 is −2, of the sign asked for; with the denominators exchanged it is 2 · 4 − 4, of the other."""
+    tiny, certificate = overlap()
+    certificate["multipliers"] = [
+        {"denominator": 2, "rows": [0], "values": [[4, -4]]},
+        {"denominator": 1, "rows": [0, 1, 2, 3], "values": [[-4, 4], [-2, 2], [2, -2], [2, -2]]},
+    ]
+    assert run(tmp_path, tiny, certificate).status == "ATTAINED"
+
+
 def test_sums_of_blocks_with_their_own_denominators(tmp_path):
     """G = Σ values/denominator, a row in several blocks included; large integers as hexadecimal text."""
     tiny, certificate = overlap()

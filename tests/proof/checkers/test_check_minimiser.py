@@ -28,7 +28,7 @@ from helpers.certificates.minimisers import (
 from helpers.house import modules
 from jaxsoftmax.proof.checkers import check_samples
 from jaxsoftmax.proof.checkers.check_existence import RefusedCertificate
-from jaxsoftmax.proof.checkers.check_minimiser import check, main
+from jaxsoftmax.proof.checkers.check_minimiser import _check_digits, check, main
 
 pytest.importorskip("flint")
 mpmath = pytest.importorskip("mpmath")
@@ -351,6 +351,16 @@ def test_digits_are_relative_to_the_leading_one(tmp_path):
         refused(tmp_path, tiny, certificate, "claims.digits: must be 0, or > 0 with loss_lower > 0")
     claims.update(loss_lower="-1", digits=0)
     assert run(tmp_path, tiny, certificate)
+
+
+def test_the_leading_digit_of_a_number_next_to_a_power_of_ten_is_found():
+    """1000 − 10⁻³⁰: the difference of two float logarithms is 3, and a unit of its fifth digit is 1/100, not 1/10."""
+    for lower, place in ((1000 - Fraction(1, 10**30), 2), (Fraction(1000), 3), (Fraction(1, 1000), -3)):
+        for digits in (1, 5):
+            unit = Fraction(10) ** (place + 1 - digits)
+            _check_digits(digits, lower, lower + unit)
+            with pytest.raises(RefusedCertificate, match=f"claims.digits is {digits}"):
+                _check_digits(digits, lower, lower + unit * Fraction(101, 100))
 
 
 # ── the file ──

@@ -68,6 +68,14 @@ def agree(seeds, folder):
     return counts
 
 
+def test_an_error_bound_below_every_double_is_not_none():
+    """S13: at 700 digits the radius is some 10⁻³⁵⁰, and 0, the nearest double, would say that the weight is exact."""
+    certificate = js.certify(js.Problem([[1.0]], [[0.25, 0.75]]), np.array([[-0.55], [0.55]]), digits=700)
+    (exact,) = certificate._exact_error_bounds().values()
+    assert 0 < exact < Fraction(1, 10**340)
+    assert certificate.weight_error_bounds().tolist() == [5e-324]
+
+
 def test_the_library_s_certificates_are_verified_and_true(tmp_path):
     counts = agree(range(12), tmp_path)
     assert min(counts["full"], counts["pairs"]) >= 2

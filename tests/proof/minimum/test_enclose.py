@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from helpers.certificates.minimum_twins import DIGITS, as_mpf, drawn, fraction, integer_weights
+from helpers.certificates.minimum_twins import DIGITS, Objective, as_mpf, drawn, fraction, integer_weights
 from jaxsoftmax.proof.minimum.enclose import enclose
 
 pytest.importorskip("flint")
@@ -67,6 +67,16 @@ def test_probabilities_are_rounded_to_the_nearest_not_merely_within_a_unit():
             for n, j in np.ndindex(*found.probabilities.shape)
         )
     assert worst <= Fraction(1, 2) + Fraction(1, 2**15)
+
+
+def test_probabilities_of_a_few_units_are_rounded_like_all_others():
+    """S2: e^−w of 13 units of 2^-60 down to a hundredth of one, each to the nearest; below half a unit that is 0."""
+    one = Objective([[Fraction(1)]], [[Fraction(1, 2)] * 2], [Fraction(1)], Fraction(0), [False]).exact_form()
+    for twice in range(78, 94):
+        found = enclose(one, np.array([[twice], [0]], dtype=object), bits=1, precision=60)
+        with mpmath.workdps(DIGITS):
+            y = fraction(1 / (1 + mpmath.exp(mpmath.mpf(twice) / 2)))
+        assert abs(y * 2**60 - found.probabilities[0, 1]) <= Fraction(1, 2) + Fraction(1, 2**15)
 
 
 @pytest.mark.parametrize("size", [1e3, 1e5])

@@ -6,8 +6,9 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.stages import fast
+from jaxsoftmax.calculus.bounds.curvature import samplewise_curvature_bound
 from jaxsoftmax.training.measured_rate import measured_rate
-from jaxsoftmax.training.methods.gradient_descent import descent_rate_estimate, rounded_down
+from jaxsoftmax.training.methods.gradient_descent import GradientDescent, descent_rate_estimate, rounded_down
 from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20241)
@@ -174,6 +175,15 @@ def test_the_step_is_rounded_towards_zero():
                 step.dtype == dtype and 0 < float(step) <= 1 / bound < float(np.nextafter(step, dtype(np.inf))) * 1.0001
             )
     assert rounded_down(np.inf, np.float32) == 0
+
+
+def test_no_contraction_is_stated_where_none_is_proved():
+    """S17, S7c: two columns equal up to rounding have no proved curvature: the factor is 1 and nothing below it."""
+    near = np.array([[1.0, 2.0], [2.0, 4.0], [2.0**-24, 2.0**-23 + 2.0**-46]], np.float32)
+    problem = js.Problem(near, np.full((3, 2), 0.5, np.float32))
+    W = np.zeros((2, 2))
+    assert samplewise_curvature_bound(W, problem) == 0.0
+    assert 1 <= GradientDescent().rate_bound(problem, W, 0.1) <= 1 + 1e-15
 
 
 def test_data_without_curvature_are_done_at_once():
