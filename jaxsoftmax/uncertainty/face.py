@@ -28,9 +28,8 @@ def face_mask(data: Likelihood, verdict: ExistenceVerdict) -> np.ndarray:
     Raises:
         ValueError: the verdict does not say which pairs a direction can separate at most.
     """
-    complete = verdict.type is Separation.COMPLETE
     separated = verdict.separated
-    if separated is None or not (complete or verdict.face_maximal):
+    if separated is None or not (verdict.type is Separation.COMPLETE or verdict.face_maximal):
         raise WrongValue(
             "fit",
             "no minimiser exists, and which coefficients are finite is not known, for another direction may separate "
@@ -40,7 +39,7 @@ def face_mask(data: Likelihood, verdict: ExistenceVerdict) -> np.ndarray:
     if separated.shape != (data.given.N, data.given.C):
         raise WrongValue("existence", "the verdict is about other data", "give decide_existence(problem)")
     support = data.T > 0
-    return support if complete else support | ~separated[data.rows]
+    return support | ~separated[data.rows]
 
 
 def sentence(verdict: ExistenceVerdict) -> str:
