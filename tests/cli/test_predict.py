@@ -1,11 +1,13 @@
 """`jaxsoftmax predict`: what `fit --weights` saved, on new samples, and what is refused in one line."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.made_fit import made_fit
 from jaxsoftmax.cli import main as cli
 
 TRAINING = "width,length,bird\n" + "".join(
@@ -14,13 +16,10 @@ TRAINING = "width,length,bird\n" + "".join(
 )
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("predict")
-    (folder / "train.csv").write_text(TRAINING)
-    arguments = ["fit", str(folder / "train.csv"), "--l2", "0.1", "--weights", str(folder / "w.npz"), "-q"]
-    assert cli.run(arguments) == 0
-    return folder / "w.npz"
+@pytest.fixture
+def weights(tmp_path):
+    js.save_fit(made_fit(), tmp_path / "w.npz")
+    return tmp_path / "w.npz"
 
 
 def test_new_samples_get_classes_and_probabilities(weights, tmp_path, capsys):
@@ -75,8 +74,21 @@ def test_a_number_to_predict_is_no_target(tmp_path, capsys):
     assert cli.run(["fit", str(tmp_path / "t.csv"), "-q", "--many-classes", "--l2", "1"]) == 0
 
 
-def test_a_fit_says_how_often_it_is_right(tmp_path, capsys):
-    (tmp_path / "train.csv").write_text(TRAINING)
-    cli.run(["fit", str(tmp_path / "train.csv"), "--l2", "0.1", "--json", str(tmp_path / "f.json")])
+@pytest.mark.slow
+def test_a_fit_says_how_often_it_is_right_and_saves_what_predicts(tmp_path, capsys):
+    """From a table to predictions, with the coefficients' table where there is a likelihood (S22)."""
+    (tmp_path / "train.csv").write_text(
+        TRAINING + TRAINING.partition("\n")[2].replace("wren", "x").replace("crow", "wren").replace("x\n", "crow\n")
+    )
+    arguments = ["--json", str(tmp_path / "f.json"), "--weights", str(tmp_path / "w.npz")]
+    assert cli.run(["fit", str(tmp_path / "train.csv"), *arguments]) == 0
     out = capsys.readouterr().out
-    assert "accuracy" in out and "true class" in out and "of 6 samples" in out
+    assert "accuracy" in out and "true class" in out and "of 12 samples" in out
+    assert "std err" in out and "log-likelihood" in out
+    report = json.loads((tmp_path / "f.json").read_text())
+    assert np.sum(report["confusion"]) == 12 and len(report["inference"]["standard_errors"][0]) == 3
+    arguments = [str(tmp_path / "train.csv"), "-o", str(tmp_path / "out.csv"), "--target", "bird"]
+    assert cli.run(["predict", str(tmp_path / "w.npz"), *arguments]) == 0
+    assert f"accuracy {np.trace(report['confusion']) / 12:.4g}" in " ".join(capsys.readouterr().out.split())
+    assert cli.run(["fit", str(tmp_path / "train.csv"), "--l2", "1"]) == 0
+    assert "std err" not in capsys.readouterr().out

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.made_fit import made_fit
 from jaxsoftmax.estimator.fit_file import load_weights
 
-X, Y = np.float32([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0]]), ["a", "b", "a", "b"]
+X, Y = np.float32([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0]]), ["crow", "wren", "crow", "wren"]
 NAMES = ["width", "length"]
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+@pytest.fixture
+def saved(tmp_path):
     """A fit with everything in it, and its file."""
-    fit = js.fit(js.Problem.from_labels(X, Y, feature_names=NAMES, regularizer=js.L2(0.1)), "newton-cg")
-    path = tmp_path_factory.mktemp("fit") / "w.npz"
-    js.save_fit(fit, path)
-    return fit, path
+    fit = made_fit()
+    js.save_fit(fit, tmp_path / "saved.npz")
+    return fit, tmp_path / "saved.npz"
 
 
 def test_a_fit_comes_back_whole(saved):
@@ -27,12 +27,12 @@ def test_a_fit_comes_back_whole(saved):
     again = js.load_fit(path)
     assert repr(again) == repr(fit)
     assert again.to_dict() == fit.to_dict()
-    assert again.converged and again.inner_solves == fit.inner_solves and again.classes == ("a", "b")
+    assert again.converged and again.inner_solves == fit.inner_solves and again.classes == ("crow", "wren")
     np.testing.assert_array_equal(again.probabilities(X), fit.probabilities(X))
 
 
 def test_fields_that_say_nothing_stay_so(tmp_path):
-    fit = js.fit(js.Problem(X, np.float32([[0.5, 0.5]] * 4)), "gd", max_steps=1)
+    fit = made_fit(classes=None, feature_names=None, inner_solves=(), gap_estimate=None, q_estimate=None)
     js.save_fit(fit, tmp_path / "w.npz")
     again = js.load_fit(tmp_path / "w.npz")
     assert again.classes is None and again.feature_names is None
@@ -50,7 +50,7 @@ def test_weights_come_back_for_the_same_names_and_for_unnamed_data(saved):
     [
         (["length", "width"], Y, "its feature_names are width, length"),
         (["width", "height"], Y, "its feature_names are width, length"),
-        (NAMES, ["a", "c", "a", "c"], "its classes are a, b"),
+        (NAMES, ["crow", "owl", "crow", "owl"], "its classes are crow, wren"),
     ],
     ids=["another order", "another name", "another class"],
 )
@@ -91,6 +91,9 @@ def test_what_is_no_fit_is_not_saved(tmp_path):
 
 def test_other_programs_read_the_arrays(saved):
     with np.load(saved[1]) as stored:
-        assert stored["classes"].tolist() == ["a", "b"] and stored["feature_names"].tolist() == [*NAMES, "intercept"]
+        assert stored["classes"].tolist() == ["crow", "wren"] and stored["feature_names"].tolist() == [
+            *NAMES,
+            "intercept",
+        ]
         assert bool(stored["intercept"]) and stored["W"].shape == (2, 3)
         assert json.loads(str(stored["fit"]))["method"] == "newton-cg"

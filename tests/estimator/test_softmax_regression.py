@@ -96,6 +96,7 @@ def test_separable_data_are_told_and_never_fitted_silently():
         SoftmaxRegression(on_separation="hope").fit(X, y)
 
 
+@pytest.mark.slow
 def test_a_matrix_of_probabilities_is_taken_as_targets():
     X, y = data()
     T = np.full((len(y), 3), 0.1)
@@ -201,6 +202,7 @@ def test_settings_out_of_range_are_named(options, words):
         SoftmaxRegression(**options).fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_table_is_that_of_inference_and_is_not_stored():
     """S22; what is stored of a model leaves the data behind, and says so."""
     X, y = data(2)
