@@ -180,7 +180,7 @@ class SoftmaxRegression(Predicting):
 
     def __getstate__(self) -> dict[str, Any]:
         """What is stored: everything but the data trained on."""
-        state = super().__getstate__()
+        state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_trained_on"}
 
     def _problem(self, X: Any, y: Any, sample_weight: Any, reset: bool, classes: Any = None) -> Problem:
