@@ -2,8 +2,8 @@
 
 Each process makes random data of its size (`solver.random_problem`), fits once (compilation), then three times; the
 median of these is its time. Peak memory is that of the whole process, less what it had after a fit of the same kind on
-few samples. The exponent of a power law is fitted by least squares in logarithms over the upper half of the sizes, where
-constant costs matter least.
+few samples. The exponent of a power law is fitted by least squares in logarithms over the upper half of the sizes,
+where constant costs matter least.
 
     python -m benchmarks.growth N D C             # one size; prints what it measured as JSON
 """

@@ -132,6 +132,7 @@ def problem_fields(
         raise WrongValue(what, f"{targets.N} rows for the {N} rows of X", "give one for each sample")
     _arrays.require_finite(host_X, "X", columns=columns)
     compute, storage, why = _arrays.choose_dtypes(X, host_X, dtype)
+    _arrays.refuse_too_large(X, host_X, storage, intercept)
     device_X = _arrays.device_matrix(X, host_X, storage, intercept)
     if isinstance(T, jax.Array):
         if T.dtype != compute:
