@@ -24,6 +24,7 @@ CASES = (
     "kernels",
     "newton",
     "solver",
+    "growth",
     "training",
     "spectrum",
     "crosscheck",

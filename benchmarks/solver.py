@@ -42,7 +42,8 @@ def _mnist(folder: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(pixels * np.float32(255)).astype(np.float64) / 255, labels
 
 
-def _random(N: int, D: int, C: int) -> tuple[np.ndarray, np.ndarray]:
+def random_problem(N: int, D: int, C: int) -> tuple[np.ndarray, np.ndarray]:
+    """Normal samples, and labels drawn from a softmax of three times their size."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((N, D), np.float32)
     logits = X @ rng.standard_normal((D, C), np.float32) / np.float32(D**0.5 / 3)
@@ -79,15 +80,15 @@ def cases(folder: Any) -> dict[str, Case]:
         ),
         # No peer takes smoothed labels.
         "MNIST 60,000 x 784, smoothed 0.01, no penalty": Case(lambda: _mnist(folder), "float64", 0.0, {}, 0.01),
-        "N = 10^6, D = 50, C = 5": Case(lambda: _random(10**6, 50, 5), "float32", 0.0, both),
-        "N = 20,000, D = 256, C = 100, L2(1)": Case(lambda: _random(20_000, 256, 100), "float32", 1.0, both),
-        "N = 10^5, D = 10, C = 2": Case(lambda: _random(10**5, 10, 2), "float32", 0.0, both),
-        "N = 100, D = 1,000, C = 10, L2(1)": Case(lambda: _random(100, 1000, 10), "float32", 1.0, both),
+        "N = 10^6, D = 50, C = 5": Case(lambda: random_problem(10**6, 50, 5), "float32", 0.0, both),
+        "N = 20,000, D = 256, C = 100, L2(1)": Case(lambda: random_problem(20_000, 256, 100), "float32", 1.0, both),
+        "N = 10^5, D = 10, C = 2": Case(lambda: random_problem(10**5, 10, 2), "float32", 0.0, both),
+        "N = 100, D = 1,000, C = 10, L2(1)": Case(lambda: random_problem(100, 1000, 10), "float32", 1.0, both),
         "digits, L2(1)": Case(_digits, "float64", 1.0, small),
         "wine, scaled, L2(1)": Case(_wine, "float64", 1.0, small),
         "anes96, raw": Case(data.anes96, "float64", 0.0, small | {"statsmodels newton": (1e-8,)}),
         "N = 50,000, D = 512, C = 1,000, L2(10)": Case(
-            lambda: _random(50_000, 512, 1000), "float32", 10.0, {"newton-cg": (1e-4,), "lbfgs": (1e-4,)}
+            lambda: random_problem(50_000, 512, 1000), "float32", 10.0, {"newton-cg": (1e-4,), "lbfgs": (1e-4,)}
         ),
     }
 

@@ -22,6 +22,7 @@ from jaxsoftmax.proof.minimum.objective import proof_data
 from jaxsoftmax.proof.minimum.prove import NotProved, prove_minimum
 from jaxsoftmax.proof.minimum.row_space import drop_dependent_columns, reduced_weights
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.memory import cannot_fit, shortage
 from jaxsoftmax.support.validation import (
     flag,
     kind_of,
@@ -36,7 +37,7 @@ from jaxsoftmax.training.result import Status
 
 __all__ = ["certify"]
 
-_MOST_BYTES = 8e9  # that the probabilities and logits of one evaluation may take
+_MOST_BYTES = 8e9  # that the probabilities and logits of one evaluation may take where it is not known what is free
 _MOST_DIGITS = 3000  # a checker reads numbers of at most 4000 characters, Python integers of at most 4300
 _MOST_ORDER, _MOST_CLASSES = 4096, 512  # that a checker takes on, in pure Python: of a matrix; in a graph of pairs
 
@@ -129,10 +130,12 @@ def _refuse_memory(problem: Problem, digits: int) -> None:
     if digits > _MOST_DIGITS:
         raise WrongValue("digits", f"got {digits}", f"give at most {_MOST_DIGITS}")
     N, _, C = problem.shape
-    size = N * C * (64 + digits * 0.42 * 3)  # bytes of a Python integer of 3.3 bits a digit, thrice
-    if size > _MOST_BYTES:
-        given = f"{digits} would take {size / 1e9:.3g} GB for the probabilities of {N} x {C}"
-        raise WrongValue("digits", given, f"give fewer: at most {_MOST_BYTES / 1e9:.3g} GB are used")
+    each = 0.42 * 3  # bytes a digit: a Python integer of 3.3 bits a digit, thrice
+    size = N * C * (64 + digits * each)
+    if (free := shortage(size, assumed=_MOST_BYTES)) is not None:
+        most = int((free / (N * C) - 64) / each)
+        remedy = f"give at most {most}" if most >= 1 else "prove the minimum of fewer samples"
+        raise cannot_fit("digits", f"{digits} for probabilities of {N} x {C}", size, free, remedy)
 
 
 def _refuse_order(method: str, C: int, K: int) -> None:

@@ -29,10 +29,13 @@ def definite_inverse(M: np.ndarray) -> np.ndarray | None:
         return None
     unit = 1 / np.sqrt(diagonal)
     units = unit * unit[:, None]
-    factor, failed = factorise(np.asfortranarray(M * units), lower=1, clean=1, overwrite_a=1)
+    # LAPACK wants columns in a row: the transpose has them, and is the same matrix.
+    factor, failed = factorise((M * units).T, lower=1, clean=1, overwrite_a=1)
     if not failed:
         factor, failed = invert(factor, lower=1, overwrite_c=1)
     if failed or not np.isfinite(factor).all():
         return None
-    lower = np.tril(factor)
-    return (lower + np.tril(lower, -1).T) * units
+    whole = factor + factor.T  # above the diagonal there are zeros
+    np.fill_diagonal(whole, np.diagonal(factor))
+    whole *= units
+    return whole

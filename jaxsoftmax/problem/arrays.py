@@ -7,6 +7,7 @@ dtype cannot hold is an error that names the entry.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from jaxsoftmax.problem.frames import frame_columns, is_frame, refuse_container
 from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.memory import cannot_fit, devices_of, in_words, shortage
 from jaxsoftmax.support.validation import X64_REMEDY, is_traced, kind_of, show, x64_is_on
 
 BFLOAT16 = np.dtype(jnp.bfloat16)
@@ -56,6 +58,7 @@ def to_numpy(value: Any, name: str, *, copy: bool = True) -> tuple[np.ndarray, l
             raise WrongValue(name, f"entry {where} is masked (missing)", "fill it in or drop its sample")
         array, fresh = np.asarray(value.data), False
     elif "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
+        _refuse_a_copy(value, name, "made dense, it", "give fewer samples or columns")
         array = value.toarray()
     elif is_frame(value):
         names, array = _from_frame(value, name)
@@ -65,6 +68,8 @@ def to_numpy(value: Any, name: str, *, copy: bool = True) -> tuple[np.ndarray, l
     _require_real(array.dtype, value, name)
     _require_exact_integers(array, name)
     if copy and not fresh and not _nobody_can_write(array):
+        remedy = "make the array read-only (array.flags.writeable = False): it is then used without a copy"
+        _refuse_a_copy(array, name, "the copy of an array that may be changed later", remedy)
         array = array.copy()
     array = array.view(np.ndarray)
     array.setflags(write=False)
@@ -81,6 +86,13 @@ def require_same_index(X: Any, other: Any, name: str) -> None:
         return
     remedy = f"use {name}.loc[X.index], or {name}.to_numpy() if the rows are the same samples in this order"
     raise WrongValue(name, "its index is not the index of X", remedy)
+
+
+def _refuse_a_copy(array: Any, name: str, what: str, remedy: str) -> None:
+    """Refuse to allocate an array of this shape and dtype where so much memory is not free."""
+    needed = math.prod(array.shape) * np.dtype(array.dtype).itemsize
+    if (free := shortage(needed)) is not None:
+        raise cannot_fit(name, what, needed, free, remedy)
 
 
 def _nobody_can_write(array: Any) -> bool:
@@ -254,9 +266,33 @@ def convert(host: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
     return array
 
 
+def refuse_too_large(X: Any, host: np.ndarray, storage: np.dtype, intercept: bool) -> None:
+    """Refuse to make the device X where the memory is not free, before any of it is allocated.
+
+    Raises:
+        ValueError: what it needs, what is free, and what would fit.
+    """
+    N, D = host.shape[0], host.shape[1] + int(intercept)
+    devices = devices_of(X)
+    alike = host.dtype == storage and not intercept
+    if alike and (isinstance(X, jax.Array) or all(device.platform == "cpu" for device in devices)):
+        return  # used as it is
+    needed = N * D * storage.itemsize
+    if (free := shortage(needed, devices)) is None:
+        return
+    most = int(free // (D * storage.itemsize))
+    remedy = f"give at most {most:,} samples at a time"
+    if not most:
+        remedy = "give fewer columns"
+    if storage == np.float64 and not isinstance(X, jax.Array) and needed / 2 <= free:
+        remedy = f"choose the dtype 'float32' (about {in_words(needed / 2)}), or {remedy}"
+    raise cannot_fit(
+        "X", f"the copy of {N:,} samples and {D:,} columns to compute with, in {storage},", needed, free, remedy
+    )
+
+
 def device_matrix(X: Any, host: np.ndarray, storage: np.dtype, intercept: bool) -> jax.Array:
     """The device X: a JAX array is kept with its sharding, anything else is converted; ones appended last."""
-    ones = np.ones((host.shape[0], 1), dtype=storage)
     if isinstance(X, jax.Array):
         if not intercept:
             return X
@@ -264,9 +300,15 @@ def device_matrix(X: Any, host: np.ndarray, storage: np.dtype, intercept: bool) 
             # D + 1 columns do not divide as D did: bring a row's columns together before one is appended.
             rows = jax.sharding.PartitionSpec(X.sharding.spec[0], None)
             X = jax.device_put(X, jax.sharding.NamedSharding(X.sharding.mesh, rows))
-        return jnp.concatenate([X, place_rows(ones, X)], axis=1)
-    array = convert(host, storage, "X")
-    return jax.device_put(np.concatenate([array, ones], axis=1) if intercept else array)
+        return jnp.concatenate([X, place_rows(np.ones((len(X), 1), storage), X)], axis=1)
+    if not intercept:
+        return jax.device_put(convert(host, storage, "X"))
+    array = np.ones((host.shape[0], host.shape[1] + 1), storage)  # filled in place: one copy, not two
+    with np.errstate(over="ignore", invalid="ignore"):
+        array[:, :-1] = host
+    if host.dtype != storage:
+        require_finite(array[:, :-1], "X", host)
+    return jax.device_put(array)
 
 
 def place_rows(array: np.ndarray, X: Any) -> jax.Array:

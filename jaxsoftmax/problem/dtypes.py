@@ -65,7 +65,7 @@ def stored_eps(problem: Problem) -> float:
 
 def _in_dtype(problem: Problem, dtype: str) -> Problem:
     def cast(tree: Any) -> Any:
-        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(dtype)), tree)
+        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(dtype, copy=False)), tree)
 
     targets = problem.targets
     if isinstance(targets, LabelTargets):

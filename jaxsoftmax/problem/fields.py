@@ -134,6 +134,7 @@ def problem_fields(
     _arrays.require_same_index(X, sample_weight, "sample_weight")
     _arrays.require_finite(host_X, "X", columns=columns)
     compute, storage, why = _arrays.choose_dtypes(X, host_X, dtype)
+    _arrays.refuse_too_large(X, host_X, storage, intercept)
     device_X = _arrays.device_matrix(X, host_X, storage, intercept)
     if isinstance(T, jax.Array):
         if T.dtype != compute:

@@ -68,7 +68,8 @@ class Problem:
     Raises:
         TypeError: objects, text, complex numbers, a JAX array of another dtype, a traced value.
         ValueError: NaN or infinities, wrong shapes, rows that are no probabilities, one class, no data, negative or
-            all-zero weights, integers that no double holds, numbers beyond the compute dtype, float64 while x64 is off.
+            all-zero weights, integers that no double holds, numbers beyond the compute dtype, float64 while x64 is off;
+            a copy of X for which the memory is not free, before it is made.
 
     Example:
         >>> import jaxsoftmax as js, numpy as np

@@ -18,7 +18,7 @@ import numpy as np
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.derivatives import value_and_gradient
 from jaxsoftmax.calculus.loss.hessian import hessian
-from jaxsoftmax.calculus.loss.null_space import helmert, null_space
+from jaxsoftmax.calculus.loss.null_space import free_directions, helmert
 from jaxsoftmax.calculus.loss.penalty_sum import holding, penalty_gradient, penalty_hvp, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem.arrays import block_rows
@@ -144,7 +144,7 @@ def _whole_space_ratio(data: ExactData, W: np.ndarray, scaled: np.ndarray, g: np
     dual = np.vstack([(Q @ g) / scale, last @ slopes / tau])
     norms = np.array([np.sum(dual * dual), 0.0])
     beta = max(radius_factor(part, scale, tau) for part in _all(data))
-    return existence_ratio(eigenvalues, null_space(problem).dim, beta, norms, rounding)
+    return existence_ratio(eigenvalues, free_directions(problem).dim(C), beta, norms, rounding)
 
 
 def slope_at(data: ExactData, W: np.ndarray) -> EndPoint:
@@ -167,9 +167,9 @@ def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: Curvature
         norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
         beta = max(radius_factor(part, scale) for part in _all(data))
         return end._replace(q=existence_ratio(np.array([curvature.value]), 0, beta, norms, curvature.error))
-    scale, k = feature_scale(problem), null_space(problem)
+    scale, free = feature_scale(problem), free_directions(problem)
     H = sum(hessian(W, part).to_dense() for part in _all(data))
-    V = -np.asarray(solve_on_complement(H, jax.numpy.asarray(g), complement_projectors(problem, k)))
+    V = -np.asarray(solve_on_complement(H, jax.numpy.asarray(g), complement_projectors(problem, free)))
     spread = max(float(max_logit_range(part, jax.numpy.asarray(V))) for part in _all(data))
     inverse = np.tile(1.0 / scale, problem.C)
     scaled = np.asarray(H) * inverse[:, None] * inverse[None, :]
@@ -178,7 +178,7 @@ def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: Curvature
     if any(penalty.concordance is not None for penalty, _ in holding(problem)):
         q = _whole_space_ratio(data, W, scaled, g, scale)
     else:
-        q = _ratio_off_the_gauge(data, scaled, g, scale, k.dim - k.gauge.shape[1])
+        q = _ratio_off_the_gauge(data, scaled, g, scale, (problem.C - 1) * free.null.shape[1])
     return end._replace(q=q, gap=max(0.0, -0.5 * float(np.sum(g * V))), spread=spread)
 
 

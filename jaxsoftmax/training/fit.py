@@ -9,9 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsoftmax.calculus.loss.hessian import bytes_of_dense
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.memory import devices_of, fits
 from jaxsoftmax.support.validation import (
     as_weights,
     flag,
@@ -40,6 +42,7 @@ from jaxsoftmax.training.loop.run import (
     told,
 )
 from jaxsoftmax.training.measured_rate import measured_rate
+from jaxsoftmax.training.memory_need import copy_of, refuse_what_cannot_fit
 from jaxsoftmax.training.methods.newton import is_dense
 from jaxsoftmax.training.methods.newton_cg import Solver
 from jaxsoftmax.training.registry import choose
@@ -95,7 +98,8 @@ def fit(
     """Minimise the loss of a problem over its (C, D) weights (S1, S21), and say how the run ended.
 
     =============== =================================================================================================
-    "auto"          "newton" where the dense Hessian is small (C·D <= 1500) and cheap, "newton-cg" otherwise
+    "auto"          "newton" where the dense Hessian is small (C·D <= 1500), cheap, and fits into the memory that is
+                    free; "newton-cg" otherwise
     "newton"        Newton's method with the dense Hessian; each step lowers the loss by a promised amount (S8)
     "newton-cg"     the same from Hessian-vector products alone, by conjugate gradients, preconditioned by the matrix
                     of S19 and, once that is worth its cost, by the blocks of each class from few rows (S23)
@@ -140,7 +144,8 @@ def fit(
         DIVERGING warns (`NoMinimizerWarning`) with the verdict of `decide_existence`, which `fit.existence` keeps.
 
     Raises:
-        TypeError, ValueError: naming the argument, what was given and what to do.
+        TypeError, ValueError: naming the argument, what was given and what to do; also where more memory is needed than
+            is free, before it is allocated, with an estimate and with what would fit.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -178,8 +183,10 @@ def fit(
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
     kind = np.dtype(problem.dtype).type
     limits = Limits(kind(tolerance), np.int32(most), kind(default))
+    refuse_what_cannot_fit(chosen, problem)
     given, problem = problem, problem if batch_size is not None else filled_up(problem)
     columns = working_columns(problem)
+    refuse_what_cannot_fit(chosen, problem, copy_of(problem, columns, chosen, bool(whiten)))
     route = route_of(problem, columns, bool(whiten) or chosen.any_columns, bool(whiten), start)
     inner, U0 = route.problem, route.start
     raw, last, solves = run(chosen, placement(inner), inner, U0, limits, chosen.constants(inner, key), progress)
@@ -239,7 +246,7 @@ def _finish(
             small = largest_ratio(route.gradient(end.gradient), raw.scale)
             norm = float(np.linalg.norm(columns.gradient_outward(end.gradient)))
             separated = separates(exact, V)
-            if is_dense(problem):
+            if is_dense(problem) and fits(bytes_of_dense(problem.C, problem.D, 8), devices_of(problem.X)):
                 end = evaluate(exact, V, end)
             elif not separated and int(raw.status) in (GRADIENT_TOLERANCE, STALLED):
                 working = route.problem if route.working else in_columns(problem, columns)

@@ -37,7 +37,7 @@ METHODS = {
     "adam": Row("jaxsoftmax.training.methods.optax_adapter", "adam", ("learning_rate", "batch_size")),
     "lbfgs": Row("jaxsoftmax.training.methods.optax_adapter", "lbfgs"),
 }
-AUTO = ("newton", "newton-cg")  # "auto" is the first of these that suits the problem; the last suits every one
+AUTO = ("newton", "newton-cg")  # "auto" is the first of these that suits the problem and fits, else the last
 _OWN_TRANSFORMATION = Row(
     "jaxsoftmax.training.methods.optax_adapter", "Transformation", ("transformation", "batch_size")
 )
@@ -116,7 +116,10 @@ def choose(
     if batch_size is not None and key is None:
         raise WrongValue("key", "got None, but minibatches are drawn at random", "give jax.random.key(0), any seed")
     if isinstance(method, str) and method == "auto":
-        return next(found for name in AUTO if (found := _made(METHODS[name], {})).suits(problem))
+        from jaxsoftmax.training.memory_need import method_fits
+
+        *small, last = (_made(METHODS[name], {}) for name in AUTO)
+        return next((found for found in small if found.suits(problem) and method_fits(found, problem)), last)
     rate = None if learning_rate is None else float(learning_rate)
     given = {"problem": problem, "learning_rate": rate, "batch_size": batch_size, "whiten": whiten}
     return _made(_row(method), given | {"transformation": method})

@@ -105,7 +105,7 @@ class Fit(Report):
         inner_solves: for "newton-cg": how its linear systems were solved, one entry for each choice: from which `step`
             on, by which `preconditioner` ("majorant", a fixed matrix above every Hessian, S19; or "class blocks", the
             Hessian's blocks, one for each class, S23), in which `products_dtype`, and after how many
-            `wasted_products`.
+            `wasted_products`; `failed` where blocks were to be made, could not be, and what there was stayed.
         classes: the problem's labels, one for each row of W; None where it had none.
         feature_names: a name for each column of W, "intercept" last where there is one; None where it had none.
 
@@ -259,11 +259,17 @@ class Fit(Report):
 def _solve_words(solves: tuple[loop.InnerSolve, ...]) -> str:
     """By which preconditioner, from which step on, and in which precision."""
     words = ["conjugate gradients, preconditioned by a fixed matrix above every Hessian (S19)"]
-    blocks = [solve for solve in solves if solve.preconditioner == "class blocks"]
+    blocks = [solve for solve in solves if solve.preconditioner == "class blocks" and not solve.failed]
     if blocks:
         until = f"({blocks[0].wasted_products:.0f} products too many until then)"
         made = "" if len(blocks) == 1 else f", made {len(blocks)} times"
         words.append(f"from step {blocks[0].step} on {until} by the Hessian's blocks, one for each class (S23){made}")
+    failed = [solve.step for solve in solves if solve.failed]
+    if failed:
+        times = "" if len(failed) == 1 else f" ({len(failed)} times in all)"
+        words.append(
+            f"at step {failed[0]}{times} new blocks were not positive definite to rounding, and the old matrix stayed"
+        )
     words.append(f"products in {solves[0].products_dtype}")
     wider = next((solve for solve in solves if solve.products_dtype != solves[0].products_dtype), None)
     if wider is not None:

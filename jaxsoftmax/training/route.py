@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import whitening
-from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.null_space import free_directions
 from jaxsoftmax.problem.arrays import place_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.columns import Columns, exactly_in_columns, in_columns
@@ -36,7 +36,7 @@ def route_of(problem: Problem, columns: Columns, anywhere: bool, whiten: bool, W
     if whiten:
         with jax.enable_x64(True):
             exact = exactly_in_columns(problem, columns)
-            A = whitening(exact, null_space(exact))
+            A = whitening(exact, free_directions(exact))
             X = np.asarray(exact.X) @ A.T
         if len(A):  # X = 0 leaves nothing to whiten
             inner = problem.replace(X=place_rows(X.astype(problem.dtype), problem.X))

@@ -16,17 +16,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse
+from jaxsoftmax.calculus.loss.class_blocks import class_block_inverses
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.moments import moments
-from jaxsoftmax.calculus.loss.null_space import null_space, row_space
-from jaxsoftmax.calculus.loss.penalty_sum import holding
+from jaxsoftmax.calculus.loss.null_space import free_directions, row_space
+from jaxsoftmax.calculus.loss.penalty_sum import holding, penalised
 from jaxsoftmax.linalg.davidson import smallest_pairs
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.columns import ExactData
-from jaxsoftmax.training.methods.newton_cg import NewtonCG, Solver, class_blocks
+from jaxsoftmax.training.methods.newton_cg import NewtonCG, Solver
 
 MOST_STEPS = 60
 WANTED = 0.1  # q needs no more than the first digit
+
+
+_apply_inverses = jax.jit(jax.vmap(apply_inverse, (None, 0)))  # to some directions at once: M⁺ is read once
 
 
 class CurvatureEstimate(NamedTuple):
@@ -43,41 +47,40 @@ def smallest_curvature(problem: Problem, W: Any, solver: Solver | None = None) -
     """
     if solver is None:
         solver = NewtonCG().constants(problem, None)
-        blocks = class_blocks(problem, solver.inner, W) if int(solver.patience) else None
+        blocks = class_block_inverses(problem, solver.inner, W) if int(solver.patience) else None
         if blocks is not None:
             solver = solver._replace(inverse=solver.inverse._replace(inverse=blocks))
     M, inner, dtype = solver.inverse, solver.inner, solver.inner.dtype
     M = M._replace(**{name: jnp.asarray(part, dtype) for name, part in M._asdict().items()})
     C, D = problem.C, problem.D
-    scale, null = moments(problem).scale, np.asarray(null_space(problem).null, np.float64)
+    scale, null = moments(problem).scale, np.asarray(free_directions(problem).null, np.float64)
     inside = np.linalg.qr(null * scale[:, None])[0]
     H = hessian(jnp.asarray(W, dtype), inner)
-    approximate = jax.jit(apply_inverse)
 
-    def each(R: np.ndarray, function: Any) -> np.ndarray:
-        return np.stack([function(column.reshape(C, D)).reshape(-1) for column in R.T], axis=1)
+    def shaped(R: np.ndarray) -> np.ndarray:
+        return R.T.reshape(-1, C, D)
+
+    def flat(U: np.ndarray) -> np.ndarray:
+        return U.reshape(len(U), C * D).T
 
     def project(R: np.ndarray) -> np.ndarray:
-        def one(U: np.ndarray) -> np.ndarray:
-            U = U - U.mean(axis=0)
-            return U - (U @ inside) @ inside.T
-
-        return each(R, one)
+        U = shaped(R) - shaped(R).mean(axis=1, keepdims=True)
+        return flat(U - (U @ inside) @ inside.T)
 
     units = np.tile(scale, C)[:, None]
 
     def products(R: np.ndarray) -> np.ndarray:
         return np.asarray(H @ jnp.asarray(R / units, dtype), np.float64) / units
 
-    def inverse(U: np.ndarray) -> np.ndarray:
-        return np.asarray(approximate(M, jnp.asarray(U * scale, dtype)), np.float64) * scale
+    def inverse(R: np.ndarray) -> np.ndarray:
+        return flat(np.asarray(_apply_inverses(M, jnp.asarray(shaped(R) * scale, dtype)), np.float64) * scale)
 
     # Two directions at once: one alone may settle on the second smallest first.
     start = np.random.default_rng(0).standard_normal((C * D, min(2, C * D)))
     found = smallest_pairs(
         products,
-        project(each(start, inverse)),
-        precondition=lambda R: each(R, inverse),
+        project(inverse(start)),
+        precondition=inverse,
         project=project,
         rtol=WANTED,
         max_steps=MOST_STEPS,
@@ -100,6 +103,6 @@ def curvature_as_given(
     """
     if any(penalty.concordance is not None for penalty, _ in holding(working)):
         return None
-    if row_space(working).rank != row_space(exact.problem).rank:
+    if not penalised(working) and row_space(working).rank != row_space(exact.problem).rank:
         return None
     return smallest_curvature(working, V, solver)

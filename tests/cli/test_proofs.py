@@ -18,6 +18,7 @@ from jaxsoftmax.cli import certify as cli_certify
 from jaxsoftmax.cli import main as cli
 from jaxsoftmax.cli import proofs as cli_proofs
 from jaxsoftmax.proof.minimum import certificate as minimum_certificate
+from jaxsoftmax.support import memory
 
 pytest.importorskip("typer")
 pytest.importorskip("rich")
@@ -364,10 +365,15 @@ def test_matrices_that_no_checker_takes_are_refused(problem, monkeypatch, method
         js.certify(problem, AT, method=method)
 
 
-def test_digits_beyond_memory_are_refused_before_anything_is_computed():
-    """3·10⁶ probabilities of 3,000 digits are 10¹⁰ bits each way: beyond the limit, and said at once."""
+@pytest.mark.parametrize("known", [8e9, None])
+def test_digits_beyond_memory_are_refused_before_anything_is_computed(monkeypatch, known):
+    """3·10⁶ probabilities of 3,000 digits take 64 + 3,780 bytes each: of 8 GB free, 2,066 digits would.
+
+    As many count as free where nothing is known.
+    """
+    monkeypatch.setattr(memory, "free_bytes", lambda devices=(): known)
     wide = js.Problem.from_labels(np.zeros((60_000, 1), np.float32), np.arange(60_000) % 50, dtype="float32")
-    with pytest.raises(ValueError, match=r"digits: 3000 would take .* GB for the probabilities of 60000 x 50"):
+    with pytest.raises(ValueError, match=r"3000 for probabilities of 60000 x 50 needs .* GB .* give at most 2065\."):
         js.certify(wide, digits=3000)
 
 

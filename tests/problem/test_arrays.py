@@ -12,6 +12,7 @@ import pytest
 
 from jaxsoftmax import L2, LogCosh, SelfRegularizer
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support import memory
 
 X = np.array([[0.0, 1.0], [1.0, 0.5], [2.0, -1.0]])
 T = np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]])
@@ -286,3 +287,48 @@ def test_a_failed_dump_leaves_the_old_file_and_no_new_one(tmp_path, monkeypatch)
         Problem(X, T).dump(path)
     assert path.read_text() == "an older file"
     assert [file.name for file in tmp_path.iterdir()] == ["problem.txt"]
+
+
+def _free(monkeypatch, count):
+    monkeypatch.setattr(memory, "free_bytes", lambda devices=(): count)
+
+
+def test_a_copy_of_X_that_cannot_fit_is_refused_before_it_is_made(monkeypatch, x64):
+    """(4, 2) doubles and a column of ones take 96 bytes; of 95 free, float32 would do, or three samples."""
+    given = np.arange(8.0).reshape(4, 2).copy()
+    given.setflags(write=False)
+    _free(monkeypatch, 96)
+    assert Problem.from_labels(given, [0, 1, 0, 1]).D == 3
+    _free(monkeypatch, 95)
+    words = r"^X: the copy of 4 samples and 3 columns to compute with, in float64, needs about .* MB of memory, and .* "
+    with pytest.raises(ValueError, match=words + r"are free; choose the dtype 'float32' .*, or give at most 3 samples"):
+        Problem.from_labels(given, [0, 1, 0, 1])
+    assert Problem.from_labels(given, [0, 1, 0, 1], dtype="float32").D == 3
+    _free(monkeypatch, 47)
+    with pytest.raises(ValueError, match=r"in float32, .*; give at most 3 samples at a time\."):
+        Problem.from_labels(given, [0, 1, 0, 1], dtype="float32")
+    _free(monkeypatch, 23)
+    with pytest.raises(ValueError, match=r"; give fewer columns\."):
+        Problem.from_labels(given, [0, 1, 0, 1])
+
+
+def test_X_that_is_used_as_it_is_needs_no_memory(monkeypatch):
+    _free(monkeypatch, 0)
+    given = np.ones((2, 1), np.float32)
+    given.setflags(write=False)
+    assert Problem(given, [[1, 0], [0, 1]]).N == 2
+    assert Problem(jnp.ones((2, 1)), [[1, 0], [0, 1]]).N == 2
+
+
+def test_copies_on_the_host_are_refused_too(monkeypatch):
+    """Of an array that may be changed later, and of a sparse one made dense: 16 bytes each."""
+    sparse = pytest.importorskip("scipy.sparse")
+    for given, words in (
+        (np.ones((2, 1)), r"^X: the copy of an array that may be changed later needs .*; make the array read-only"),
+        (sparse.csr_matrix(np.ones((2, 1))), r"^X: made dense, it needs about .*; give fewer samples or columns"),
+    ):
+        _free(monkeypatch, 15)
+        with pytest.raises(ValueError, match=words):
+            Problem(given, [[1, 0], [0, 1]])
+        _free(monkeypatch, 16)
+        assert Problem(given, [[1, 0], [0, 1]]).N == 2

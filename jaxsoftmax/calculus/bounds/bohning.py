@@ -23,8 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.loss.moments import moments
-from jaxsoftmax.calculus.loss.null_space import NullSpace
+from jaxsoftmax.calculus.loss.null_space import FreeDirections, NullSpace
 from jaxsoftmax.calculus.loss.penalty_sum import holding, sample_scales
+from jaxsoftmax.linalg.definite_inverse import definite_inverse
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 
@@ -34,7 +35,7 @@ Array = jax.Array
 class Majorant(NamedTuple):
     """M⁺ as arrays: `inverse` in features divided by `scale` (D,), and `gauge` (D,), the diagonal of A⁺.
 
-    `inverse` is one (D, D) matrix for all classes, or (C, D, D), one a class (`class_blocks`).
+    `inverse` is one (D, D) matrix for all classes, or (C, D, D), one a class (`class_block_inverses`).
     """
 
     scale: Any
@@ -42,26 +43,46 @@ class Majorant(NamedTuple):
     gauge: Any
 
 
-def _rows(problem: Problem, kern: NullSpace, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, B) with (½ XᵀSX + diag(extra))⁺ = (B/scale)ᵀ(B/scale), B (rank, D), float64.
+CERTAIN = 1e3  # times what rounding may have changed: an eigenvalue so large is known to a thousandth
+
+
+def _scaled_matrix(problem: Problem, extra: np.ndarray) -> tuple[np.ndarray, float]:
+    """½ XᵀSX + diag(extra) in scaled features, and what rounding may have changed its eigenvalues by."""
+    found = moments(problem)
+    M = 0.5 * found.gram + np.diag(extra / found.scale**2)
+    return M, (found.error_bound + problem.D * float(np.finfo(float).eps)) * float(np.trace(M))
+
+
+def _rows(problem: Problem, kern: NullSpace | FreeDirections, extra: np.ndarray) -> np.ndarray:
+    """B (rank, D) with (½ XᵀSX + diag(extra))⁺ = (B/scale)ᵀ(B/scale), float64.
 
     From the eigenvalues of the Gram matrix in features scaled by powers of two, as many as the kernel says; where its
     rounding may have changed the smallest of them by a thousandth, from the singular values of the rows themselves.
     """
-    found, null = moments(problem), np.asarray(kern.null, np.float64)
-    scale, rank = found.scale, problem.D - null.shape[1]
-    M = 0.5 * found.gram + np.diag(extra / scale**2)
+    scale, null = moments(problem).scale, np.asarray(kern.null, np.float64)
+    rank = problem.D - null.shape[1]
+    M, doubt = _scaled_matrix(problem, extra)
     values, vectors = np.linalg.eigh(M)
     values, vectors = values[problem.D - rank :], vectors[:, problem.D - rank :]
-    doubt = (found.error_bound + problem.D * float(np.finfo(float).eps)) * float(np.trace(M))
-    if rank and values[0] < 1e3 * doubt:
+    if rank and values[0] < CERTAIN * doubt:
         values, vectors = _from_the_rows(problem, scale, extra, rank)
     rows = vectors.T / np.sqrt(values)[:, None]
     if null.shape[1]:
         # Between projectors on the row space a generalised inverse becomes the pseudo-inverse; in scaled features the
         # projector v -> v (I − N Nᵀ) reads v -> v Σ⁻¹(I − N Nᵀ)Σ.
         rows = rows - ((rows / scale) @ null) @ (null.T * scale)
-    return scale, rows
+    return rows
+
+
+def _certain_inverse(problem: Problem, extra: np.ndarray) -> np.ndarray | None:
+    """(½ XᵀSX + diag(extra))⁻¹ in scaled features by Cholesky, a tenth of the cost; None where rounding may matter.
+
+    1/‖M⁻¹‖_F is never above the smallest eigenvalue.
+    """
+    M, doubt = _scaled_matrix(problem, extra)
+    inverse = definite_inverse(M)
+    certain = inverse is not None and CERTAIN * doubt * float(np.linalg.norm(inverse)) <= 1
+    return inverse if certain else None
 
 
 def _from_the_rows(problem: Problem, scale: np.ndarray, extra: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,22 +95,24 @@ def _from_the_rows(problem: Problem, scale: np.ndarray, extra: np.ndarray, rank:
     return sigma[:rank] ** 2, Vt[:rank].T
 
 
-def majorant(problem: Problem, kern: NullSpace) -> Majorant:
+def majorant(problem: Problem, kern: NullSpace | FreeDirections) -> Majorant:
     """M⁺ of a concrete problem (S19, S21), computed in float64 on the host."""
     held = sum((p.curvature_bound() * columns for p, columns in holding(problem)), np.zeros(problem.D))
     extra = sum(0.5 * float(gamma) ** 2 for gamma in sample_scales(problem))
-    scale, rows = _rows(problem, kern, held + extra)
+    inverse = None if kern.null.shape[1] else _certain_inverse(problem, held + extra)
+    if inverse is None:
+        rows = _rows(problem, kern, held + extra)
+        inverse = rows.T @ rows
     gauge = np.divide(1.0, held, out=np.zeros(problem.D), where=held > 0)
-    return Majorant(*(part.astype(problem.dtype) for part in (scale, rows.T @ rows, gauge)))
+    return Majorant(*(part.astype(problem.dtype) for part in (moments(problem).scale, inverse, gauge)))
 
 
-def whitening(problem: Problem, kern: NullSpace) -> np.ndarray:
+def whitening(problem: Problem, kern: NullSpace | FreeDirections) -> np.ndarray:
     """A (rank, D) with AᵀA = (½ XᵀSX)⁺: the features X Aᵀ have ½ (XAᵀ)ᵀS(XAᵀ) = I, and W = U A maps weights back (S19).
 
     With whitened features the condition of the Hessian is at most 1/(2 min_n λ₂(S(y_n))), whatever cond(X) was.
     """
-    scale, rows = _rows(problem, kern, np.zeros(problem.D))
-    return rows / scale
+    return _rows(problem, kern, np.zeros(problem.D)) / moments(problem).scale
 
 
 def apply_inverse(M: Majorant, G: Array) -> Array:

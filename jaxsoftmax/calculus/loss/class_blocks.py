@@ -21,8 +21,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsoftmax.calculus.loss.moments import moments
+from jaxsoftmax.calculus.loss.null_space import free_directions
+from jaxsoftmax.calculus.loss.penalty_sum import penalty_class_blocks
+from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.definite_inverse import definite_inverse
-from jaxsoftmax.linalg.products import PRECISION
+from jaxsoftmax.linalg.products import PRECISION, sample_logits
+from jaxsoftmax.problem.problem import Problem
 
 Array = jax.Array
 
@@ -31,6 +36,42 @@ _OCTAVES = 64.0
 # The part of each block that is its whole curvature spread over all rows alike: directions that no drawn row has, which
 # would otherwise count as flat.
 COMPLETION = 0.1
+ROWS_A_COLUMN = 5  # rows drawn for a class block, as a multiple of D
+
+
+def rows_drawn(N: int, D: int) -> int:
+    """Rows that a class block is made of."""
+    return min(N, ROWS_A_COLUMN * D)
+
+
+def bytes_of_class_blocks(D: int, C: int, itemsize: int) -> int:
+    """What making them takes at one time: the Grams and the inverses in the compute dtype, these in float64 before."""
+    return C * D * D * (8 + 2 * itemsize)
+
+
+def class_block_inverses(problem: Problem, inner: Problem, W: Any) -> np.ndarray | None:
+    """The inverses of the class blocks at W in scaled features, (C, D, D), with projections on 𝒦⊥ on both sides.
+
+    `inner` is the problem that products are taken with, in its own dtype. None where a factorisation fails.
+    """
+    found, null, dtype = moments(problem), np.asarray(free_directions(problem).null, np.float64), inner.dtype
+    scale = jnp.asarray(found.scale, dtype)
+    grams, masses = _grams(jnp.asarray(W, dtype), inner, scale, rows_drawn(problem.N, problem.D))
+    held = np.einsum("ccd->cd", np.asarray(penalty_class_blocks(W, problem), np.float64)) / found.scale**2
+    total = float(np.sum(np.asarray(problem.sample_weight, np.float64)))
+    inverses = block_inverses(grams, masses, found.gram, total, held, np.linalg.qr(null * found.scale[:, None])[0])
+    if inverses is not None and null.size:
+        for inverse in inverses:
+            for _ in range(2):  # as S19's: v -> v (I − N Nᵀ) reads v -> v Σ⁻¹(I − N Nᵀ)Σ in scaled features
+                inverse -= ((inverse / found.scale) @ null) @ (null.T * found.scale)
+                inverse[:] = inverse.T.copy()
+    return inverses
+
+
+@partial(jax.jit, static_argnames="count")
+def _grams(W: Array, inner: Problem, scale: Array, count: int) -> tuple[Array, Array]:
+    Y = softmax_rows(sample_logits(W, inner.X))
+    return sampled_class_grams(Y, inner.X, inner.sample_weight, scale, count)
 
 
 @partial(jax.jit, static_argnames="count")
@@ -91,14 +132,14 @@ def block_inverses(
         penalties: (C, D) diagonal of the penalties' Hessian in scaled features.
         null: (D, m) orthonormal columns that span the null space of X in scaled features; it is filled.
     """
-    fill = null @ null.T
-    out = []
-    for M, mass, held in zip(np.asarray(grams, np.float64), np.asarray(masses, np.float64), penalties, strict=True):
-        M = (1 - COMPLETION) * M + (COMPLETION * mass / total) * gram
+    fill, grams, masses = null @ null.T, np.asarray(grams), np.asarray(masses, np.float64)
+    inverses = np.empty(grams.shape)
+    for c, held in enumerate(penalties):
+        M = (1 - COMPLETION) * grams[c].astype(np.float64) + (COMPLETION * masses[c] / total) * gram
         M[np.diag_indices(len(M))] += held
         size = float(np.trace(M)) / len(M)
         inverse = definite_inverse(M + size * fill if null.size else M)
         if inverse is None:
             return None
-        out.append(inverse)
-    return np.stack(out)
+        inverses[c] = inverse
+    return inverses

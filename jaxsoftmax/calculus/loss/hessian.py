@@ -20,7 +20,8 @@ from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.blocks import Placement, placement
 from jaxsoftmax.linalg.products import replicated, sample_logits
 from jaxsoftmax.problem.problem import Problem
-from jaxsoftmax.support.validation import as_weights
+from jaxsoftmax.support.memory import cannot_fit, devices_of, shortage
+from jaxsoftmax.support.validation import as_weights, is_traced
 
 Array = jax.Array
 
@@ -122,7 +123,12 @@ class HessianOperator:
         return _matvec(self.probabilities, self.W, self.problem, as_weights(V, self.problem, "V"), where)
 
     def to_dense(self) -> Array:
-        """The (C·D, C·D) matrix, by C(C-1)/2 weighted Gram products (S4)."""
+        """The (C·D, C·D) matrix, by C(C-1)/2 weighted Gram products (S4).
+
+        Raises:
+            ValueError: the memory for it is not free; said before any of it is allocated.
+        """
+        _refuse_too_large(self)
         return _dense(self.probabilities, self.W, self.problem, placement(self.problem))
 
     def blocks(self) -> Array:
@@ -175,6 +181,21 @@ class HessianOperator:
         if self.shape[0] <= _DENSE_LIMIT:
             return solve_on_complement(self.to_dense(), B, complement_projectors(self.problem, kern))
         return _solve_cg(self.probabilities, self.W, self.problem, B, placement(self.problem), kern)
+
+
+def bytes_of_dense(C: int, D: int, itemsize: int) -> int:
+    """What the (C·D, C·D) matrix takes while it is made: itself, and the Grams of the pairs of classes."""
+    return ((C * D) ** 2 + C * (C - 1) // 2 * (D * (D + 1) // 2)) * itemsize
+
+
+def _refuse_too_large(H: HessianOperator) -> None:
+    """Nothing where arrays are traced: what will be free when they are not is not known."""
+    if is_traced(H.probabilities) or is_traced(H.problem.X):
+        return
+    n, needed = H.shape[0], bytes_of_dense(H.problem.C, H.problem.D, H.dtype.itemsize)
+    if (free := shortage(needed, devices_of(H.problem.X))) is not None:
+        remedy = "use what needs no matrix: H @ V, H.quadratic_form(V), H.diagonal(), H.block(i, j), H.solve(B)"
+        raise cannot_fit("to_dense", f"the Hessian of {n:,} x {n:,} entries in {H.dtype}", needed, free, remedy)
 
 
 def _typed(V: Any, problem: Problem) -> Array:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.loss.moments import Rows, moments, rows_of, same_samples
-from jaxsoftmax.calculus.loss.penalty_sum import holding
+from jaxsoftmax.calculus.loss.penalty_sum import holding, penalised
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.validation import require_concrete
@@ -162,9 +162,10 @@ _KNOWN: weakref.WeakKeyDictionary[Problem, RowSpace] = weakref.WeakKeyDictionary
 
 
 def same_row_space(problem: Problem, other: Problem) -> None:
-    """Let `problem` have the moments and the row space of `other`, whose samples are the same numbers."""
+    """Let `problem` have the moments of `other`, with the same samples, and its row space where that matters."""
     same_samples(problem, other)
-    _KNOWN[problem] = row_space(other)
+    if not penalised(problem):
+        _KNOWN[problem] = row_space(other)
 
 
 def row_space(problem: Problem, rows: Rows | None = None) -> RowSpace:
@@ -219,6 +220,27 @@ def row_space(problem: Problem, rows: Rows | None = None) -> RowSpace:
     return known
 
 
+class FreeDirections(NamedTuple):
+    """The bases `gauge` and `null` of a `NullSpace`, without the rank of X."""
+
+    gauge: np.ndarray
+    null: np.ndarray
+
+    def dim(self, C: int) -> int:
+        """dim 𝒦 for C classes (S6)."""
+        return self.gauge.shape[1] + (C - 1) * self.null.shape[1]
+
+
+def free_directions(problem: Problem) -> FreeDirections:
+    """The bases of a concrete problem's null space (S6, S21): where a penalty holds all of W, X is not looked at."""
+    D = problem.D
+    gauge = np.eye(D)
+    for _, columns in holding(problem):
+        # Free directions are multiples of e_bias in every class; the column of ones keeps them out of null(X).
+        gauge = gauge[:, :0] if columns.all() or not gauge.shape[1] else np.eye(D)[:, D - 1 :]
+    return FreeDirections(gauge, np.zeros((D, 0)) if penalised(problem) else row_space(problem).null)
+
+
 def null_space(problem: Problem) -> NullSpace:
     """The null space of a problem's Hessian: the moves of W that the loss does not see, at any W (S6, S21).
 
@@ -238,12 +260,5 @@ def null_space(problem: Problem) -> NullSpace:
         5
     """
     require_concrete(problem)
-    D = problem.D
-    null, rank, tolerance, _ = row_space(problem)
-    gauge = np.eye(D)
-    for _, columns in holding(problem):
-        # Free directions are multiples of e_bias in every class; the column of ones keeps them out of null(X).
-        gauge = gauge[:, :0] if columns.all() or not gauge.shape[1] else np.eye(D)[:, D - 1 :]
-    if any(p.strength > 0 for p in problem.regularizer):
-        null = null[:, :0]
-    return NullSpace(gauge=gauge, null=null, C=problem.C, rank=rank, tolerance=tolerance)
+    _, rank, tolerance, _ = row_space(problem)
+    return NullSpace(*free_directions(problem), C=problem.C, rank=rank, tolerance=tolerance)

@@ -22,6 +22,11 @@ def penalised_columns(penalty: Regularizer, problem: Problem) -> np.ndarray:
     return columns
 
 
+def penalised(problem: Problem) -> bool:
+    """Whether a concrete problem has a penalty of positive strength: then X's null space is not free (S21)."""
+    return any(p.strength > 0 for p in problem.regularizer)
+
+
 def holding(problem: Problem) -> list[tuple[Any, np.ndarray]]:
     """The penalties on entries (`Entrywise`) that a concrete problem has, α > 0, each with its `penalised_columns`."""
     acting = [p for p in problem.regularizer if p.sample_scale is None and p.strength > 0]

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.loss.moments import moments
-from jaxsoftmax.calculus.loss.null_space import NullSpace
+from jaxsoftmax.calculus.loss.null_space import FreeDirections, NullSpace
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.validation import is_traced
@@ -54,7 +54,7 @@ def feature_scale(problem: Problem) -> Any:
     return jnp.where(top > 0, jnp.exp2(jnp.round(jnp.log2(jnp.where(top > 0, rms, 1.0)))), 1.0)
 
 
-def _projector(basis: Any, xp: Any) -> Any:
+def projector(basis: Any, xp: Any) -> Any:
     """Orthogonal projector on the span of independent columns, (D, D): `v @ P` projects a row.
 
     As (B⁺)ᵀ Bᵀ, entry d of `v @ P` is a combination of row d of B: rows of very different size keep their own accuracy,
@@ -62,10 +62,12 @@ def _projector(basis: Any, xp: Any) -> Any:
     """
     if basis.shape[1] == 0:
         return xp.zeros((basis.shape[0],) * 2, basis.dtype)
+    if basis.shape[0] == basis.shape[1]:
+        return xp.eye(len(basis), dtype=basis.dtype)
     return xp.linalg.pinv(basis).T @ basis.T
 
 
-def complement_projectors(problem: Problem, kern: NullSpace) -> ComplementProjectors:
+def complement_projectors(problem: Problem, kern: NullSpace | FreeDirections) -> ComplementProjectors:
     """The projectors of a problem's kernel, in its dtype; rows transform as v -> v·scale with the features."""
     scale = feature_scale(problem)
     xp = np if isinstance(scale, np.ndarray) else jnp
@@ -73,10 +75,10 @@ def complement_projectors(problem: Problem, kern: NullSpace) -> ComplementProjec
     column = scale[:, None]
     parts = (
         scale,
-        _projector(gauge, xp),
-        _projector(null, xp),
-        _projector(column * gauge, xp),
-        _projector(column * null, xp),
+        projector(gauge, xp),
+        projector(null, xp),
+        projector(column * gauge, xp),
+        projector(column * null, xp),
     )
     return ComplementProjectors(*(xp.asarray(part, dtype=problem.dtype) for part in parts))
 

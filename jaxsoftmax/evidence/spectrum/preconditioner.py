@@ -8,7 +8,7 @@ on how confident the samples are.
 
 Everything happens in features scaled by powers of two, scaled to a unit diagonal; the part of the row space's
 complement is filled by a multiple of its projector, and both sides are projected on 𝒦⊥. Where C factors would not fit
-(more than `MOST_ENTRIES` numbers) S19's one factor serves all classes.
+(more than `MOST_ENTRIES` numbers, or than the memory that is free holds) S19's one factor serves all classes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from jaxsoftmax.calculus.loss.penalty_sum import penalty_class_blocks
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors
 from jaxsoftmax.linalg.blocks import placement, whole_columns
 from jaxsoftmax.linalg.products import sum_over_samples
+from jaxsoftmax.support.memory import fits
 
 Array = jax.Array
 
@@ -139,7 +140,7 @@ def class_block_preconditioner(H: HessianOperator, kern: NullSpace) -> ClassBloc
     extra = np.asarray(penalty_class_blocks(H.W, problem), np.float64) if problem.regularizer else None
     gram = _gram_on_host if on_host else _weighted_gram
     eps = np.finfo(problem.dtype).eps
-    if problem.C * problem.D**2 > MOST_ENTRIES:
+    if problem.C * problem.D**2 > MOST_ENTRIES or not fits(8 * problem.C * problem.D**2):
         M = np.asarray(gram(X, problem.sample_weight), np.float64) / 2
         if extra is not None:
             M = M + np.diag(np.mean(np.einsum("ccd->cd", extra), axis=0))

@@ -50,6 +50,7 @@ from jaxsoftmax.linalg.enclosures import UP
 from jaxsoftmax.problem.dtypes import narrowed, widened
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.memory import cannot_fit, devices_of, fits, shortage
 from jaxsoftmax.support.validation import (
     as_weights,
     one_of,
@@ -60,6 +61,8 @@ from jaxsoftmax.support.validation import (
 
 DENSE_LIMIT = 3000
 METHODS = ("auto", "dense", "matrix-free")
+# Matrices of C·D x C·D that the dense route has at one time: H, the same scaled, a basis, eigenvectors and workspace.
+_MATRICES = 5
 
 
 def probe_convexity(
@@ -80,7 +83,7 @@ def probe_convexity(
         problem: the data, concrete. A float32 problem is widened exactly.
         W: (C, D) weights.
         method: "dense" diagonalises H (C·D <= 3000), "matrix-free" needs products with H alone; "auto" is the first
-            where it is allowed.
+            where it is allowed and its memory is free.
         dtype: what H is computed in, "float64" or "float32" (a float64 problem is rounded to it).
         key: random key for starting vectors and directions; ``jax.random.key(0)`` when None.
         progress: called with one line before and during long stages.
@@ -93,7 +96,7 @@ def probe_convexity(
 
     Raises:
         ValueError: method="dense" with C·D > 3000, W does not fit the problem or is not finite, an unknown method or
-            dtype.
+            dtype; more memory is needed than is free (said before it is allocated).
         TypeError: a traced problem, or a key that is none.
 
     Example:
@@ -109,11 +112,15 @@ def probe_convexity(
     one_of("method", method, METHODS)
     one_of("dtype", dtype, ("float64", "float32"))
     size = problem.C * problem.D
+    dense = 8 * _MATRICES * size**2
     if method == "auto":
-        method = "dense" if size <= DENSE_LIMIT else "matrix-free"
+        method = "dense" if size <= DENSE_LIMIT and fits(dense) else "matrix-free"
     if method == "dense" and size > DENSE_LIMIT:
         given = f"got 'dense', but C*D = {problem.C}*{problem.D} = {size} exceeds {DENSE_LIMIT}"
         raise WrongValue("method", given, "give 'matrix-free'")
+    if method == "dense" and (free := shortage(dense)) is not None:
+        raise cannot_fit("method", f"'dense' with {size:,} x {size:,} matrices", dense, free, "give 'matrix-free'")
+    _refuse_the_copy(problem, dtype)
     W = np.asarray(as_weights(W, problem), np.float64)
     if not np.all(np.isfinite(W)):
         bad = np.argwhere(~np.isfinite(W))[0]
@@ -175,6 +182,19 @@ def probe_convexity(
         dtype=dtype,
         resolved=found.resolved,
     )
+
+
+def _refuse_the_copy(problem: Problem, dtype: str) -> None:
+    """Refuse to convert X where the memory is not free."""
+    needed = problem.N * problem.D * np.dtype(dtype).itemsize
+    if problem.X.dtype == dtype or (free := shortage(needed, devices_of(problem.X))) is None:
+        return
+    what = f"the copy of {problem.N:,} samples and {problem.D:,} columns in {dtype}"
+    most = max(1, int(free // (problem.D * np.dtype(dtype).itemsize)))
+    remedy = f"probe a problem of at most {most:,} samples at a time (the Hessian is the sum of theirs)"
+    if dtype == "float64" and (problem.X.dtype == np.float32 or needed / 2 <= free):
+        remedy = f"give the dtype 'float32', or {remedy}"
+    raise cannot_fit("dtype", what, needed, free, remedy)
 
 
 def _dense(counted: CountedHessian, kern: NullSpace) -> Found:

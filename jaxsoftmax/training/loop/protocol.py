@@ -60,12 +60,14 @@ class InnerSolve(NamedTuple):
     `preconditioner`: "majorant", a fixed matrix above every Hessian (S19), or "class blocks", the Hessian's blocks, one
     for each class (S23). `products_dtype`: of the Hessian-vector products.
     `wasted_products`: those taken before, beyond what this choice was expected to need; they are why it was made.
+    `failed`: class blocks were to be made here, one of them had no Cholesky factor, and what there was stayed.
     """
 
     step: int
     preconditioner: str
     products_dtype: str
     wasted_products: float
+    failed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +122,10 @@ class Method(ABC):
     def suits(self, problem: Problem) -> bool:
         """Whether "auto" may take this method for the problem."""
         return True
+
+    def bytes_needed(self, N: int, D: int, C: int, itemsize: int) -> dict[str, int]:
+        """What it needs beyond the data at one time for certain, in bytes by what they are for; little: nothing."""
+        return {}
 
     def constants(self, problem: Problem, key: Any) -> Any:
         """Arrays computed once on the host from concrete data (and a random key); traced by the loop."""

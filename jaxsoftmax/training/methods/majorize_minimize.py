@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
 from jaxsoftmax.calculus.bounds.curvature import flattest_softmax_bound
-from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.null_space import free_directions
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 
@@ -32,7 +32,7 @@ class MajorizeMinimize(Method):
 
     def constants(self, problem: Problem, key: Any) -> Majorant:
         """M⁺, on the host in float64."""
-        return majorant(problem, null_space(problem))
+        return majorant(problem, free_directions(problem))
 
     def propose(self, point: Point, oracle: Oracle, constants: Majorant, state: Any) -> Proposal:
         """W − M⁺∇L(W)."""

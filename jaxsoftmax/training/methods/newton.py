@@ -12,7 +12,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from jaxsoftmax.calculus.loss.hessian import hessian
-from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.null_space import free_directions
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors, solve_on_complement
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
@@ -43,9 +43,13 @@ class Newton(Method):
         """Where the dense Hessian is small and cheap."""
         return is_dense(problem)
 
+    def bytes_needed(self, N: int, D: int, C: int, itemsize: int) -> dict[str, int]:
+        """The Hessian scaled, the same with its diagonal raised, and its factor."""
+        return {f"three matrices of {C * D:,} x {C * D:,}": 3 * (C * D) ** 2 * itemsize}
+
     def constants(self, problem: Problem, key: Any) -> ComplementProjectors:
         """Scales and kernel projectors, on the host in float64 (concrete data needed)."""
-        return complement_projectors(problem, null_space(problem))
+        return complement_projectors(problem, free_directions(problem))
 
     def propose(self, point: Point, oracle: Oracle, constants: ComplementProjectors, state: Any) -> Proposal:
         """The damped Newton step."""

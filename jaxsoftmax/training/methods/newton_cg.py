@@ -5,7 +5,7 @@ H V = −g is solved on 𝒦⊥. The first preconditioner is the fixed matrix M 
 start M is H but for a factor; in a trained classifier it is far above. The class blocks of H
 (`calculus/loss/class_blocks.py`) take its place once the products wasted, beside what blocks are expected to need
 (later: with what the last blocks needed when new), cost half of what blocks cost to make; they are made anew
-by the same rule. Where C blocks would need more memory than the data, M stays.
+by the same rule. Where C blocks would need more memory than the data, or than is free, M stays.
 
 The solve stops at ‖r‖ <= φ‖g‖ in the norm ‖r‖² = ⟨r, M⁺r⟩, with φ = (‖g‖/‖g₀‖)^½ between 0.03 and ½, g₀ the gradient at
 the start: loose far away, tighter near a minimiser (Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)). Below
@@ -26,7 +26,6 @@ Guarded by `tests/training/methods/test_methods.py`.
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -35,15 +34,12 @@ import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
-from jaxsoftmax.calculus.loss.class_blocks import block_inverses, sampled_class_grams
-from jaxsoftmax.calculus.loss.moments import moments
-from jaxsoftmax.calculus.loss.null_space import null_space, row_space
-from jaxsoftmax.calculus.loss.penalty_sum import penalty_class_blocks
-from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, remove_kernel
-from jaxsoftmax.calculus.loss.rules import softmax_rows
+from jaxsoftmax.calculus.loss.class_blocks import bytes_of_class_blocks, class_block_inverses, rows_drawn
+from jaxsoftmax.calculus.loss.null_space import free_directions, row_space
+from jaxsoftmax.calculus.loss.projected_solve import projector, remove_kernel
 from jaxsoftmax.linalg.blocks import placement
-from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support.memory import devices_of, fits
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import scaled_gradient
 from jaxsoftmax.training.methods.damping import damped_move, is_small
@@ -52,7 +48,6 @@ Array = jax.Array
 
 MOST_PRODUCTS = 1000  # a step
 LOOSEST, TIGHTEST = 0.5, 0.03
-ROWS_A_COLUMN = 5  # rows drawn for a class block, as a multiple of D
 # A step may take so many products, however cheap blocks are; with fresh ones as many as this.
 LEAST_PRODUCTS = 12
 FRESH_PRODUCTS = 60
@@ -110,15 +105,20 @@ class NewtonCG(Method):
     linear: ClassVar[bool] = False
     any_columns: ClassVar[bool] = True
 
+    def bytes_needed(self, N: int, D: int, C: int, itemsize: int) -> dict[str, int]:
+        """The probabilities, and S19's inverse with the two projectors."""
+        matrices = {f"three matrices of {D:,} x {D:,}": 3 * D * D * itemsize}
+        return matrices | {f"{N:,} x {C:,} probabilities": N * C * itemsize}
+
     def constants(self, problem: Problem, key: Any) -> Solver:
         """The preconditioner M⁺, on the host in float64; one copy for each class where class blocks will follow."""
-        kern = null_space(problem)
+        kern = free_directions(problem)
         M = majorant(problem, kern)
         patience = _patience(problem)
         if patience:
             M = M._replace(inverse=np.broadcast_to(M.inverse, (problem.C, *M.inverse.shape)))
-        kernel = complement_projectors(problem, kern)
-        return Solver(_inner(problem), M, np.int32(patience), kernel.gauge, kernel.null)
+        gauge, null = (projector(basis, np).astype(problem.dtype) for basis in kern)
+        return Solver(_inner(problem), M, np.int32(patience), gauge, null)
 
     def begin(self, point: Point, oracle: Oracle, constants: Solver) -> State:
         """⟨g₀, M⁺g₀⟩, and nothing wasted; S19's matrix is held to what class blocks are expected to give."""
@@ -142,16 +142,20 @@ class NewtonCG(Method):
         Also the products in the problem's own precision, once those in float32 led to several steps in vain.
         """
         if constants.inner.dtype != problem.dtype and int(state.idle) >= MOST_IDLE:
-            return constants._replace(inner=problem), state, solved._replace(products_dtype=str(problem.dtype))
+            return (
+                constants._replace(inner=problem),
+                state,
+                solved._replace(products_dtype=str(problem.dtype), failed=False),
+            )
         wasted = float(state.wasted)
         if not 0 < int(constants.patience) <= wasted:
             return None
-        inverse = class_blocks(problem, constants.inner, W)
+        inverse = class_block_inverses(problem, constants.inner, W)
         state = state._replace(wasted=jnp.zeros_like(state.wasted))
-        if inverse is None:  # a factorisation failed: what there is stays
-            return constants, state, solved._replace(wasted_products=wasted)
+        if inverse is None:
+            return constants, state, solved._replace(wasted_products=wasted, failed=True)
         M = constants.inverse._replace(inverse=inverse.astype(constants.inverse.inverse.dtype))
-        solved = solved._replace(preconditioner="class blocks", wasted_products=wasted)
+        solved = solved._replace(preconditioner="class blocks", wasted_products=wasted, failed=False)
         return constants._replace(inverse=M), state._replace(fresh=jnp.ones((), bool)), solved
 
     def propose(self, point: Point, oracle: Oracle, constants: Solver, state: State) -> Proposal:
@@ -183,18 +187,22 @@ class NewtonCG(Method):
 
 
 def _patience(problem: Problem) -> int:
-    """Products that cost half of what the class blocks cost; 0 where the blocks do not fit or X is sharded."""
+    """Products that cost half of what the class blocks cost; 0 where these do not fit, or X is sharded."""
     N, D, C = problem.N, problem.D, problem.C
     where = placement(problem)
     if where.axes is not None or not where.blocks or C * D * D > N * (C + D):
         return 0
-    rows = min(N, ROWS_A_COLUMN * D)
+    if not fits(bytes_of_class_blocks(D, C, problem.dtype.itemsize), devices_of(problem.X)):
+        return 0
+    rows = rows_drawn(N, D)
     return int(np.ceil(0.5 * (2 * rows * D * D + D**3) / (4 * N * D)))
 
 
 def _inner(problem: Problem) -> Problem:
-    """The problem itself, or in float32 where it is float64, large and well conditioned."""
+    """The problem itself, or in float32 where it is float64, large and well conditioned, and the copy fits."""
     if problem.dtype != np.float64 or problem.N * problem.D * problem.C < MUCH_TO_MULTIPLY:
+        return problem
+    if problem.X.dtype == np.float64 and not fits(4 * problem.N * problem.D, devices_of(problem.X)):
         return problem
     if row_space(problem).condition > WELL_CONDITIONED:
         return problem
@@ -202,31 +210,6 @@ def _inner(problem: Problem) -> Problem:
     s, penalties = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), narrow)
     X = problem.X.astype(jnp.float32) if problem.X.dtype == np.float64 else problem.X
     return Problem.tree_unflatten((problem.intercept, "float32"), (X, problem.targets, s, penalties))
-
-
-@partial(jax.jit, static_argnames="count")
-def _grams(W: Array, inner: Problem, scale: Array, count: int) -> tuple[Array, Array]:
-    Y = softmax_rows(sample_logits(W, inner.X))
-    return sampled_class_grams(Y, inner.X, inner.sample_weight, scale, count)
-
-
-def class_blocks(problem: Problem, inner: Problem, W: Any) -> np.ndarray | None:
-    """The inverses of the class blocks at W in scaled features, (C, D, D), with projections on 𝒦⊥ on both sides."""
-    found, kern = moments(problem), null_space(problem)
-    dtype = inner.dtype
-    grams, masses = _grams(
-        jnp.asarray(W, dtype), inner, jnp.asarray(found.scale, dtype), min(problem.N, ROWS_A_COLUMN * problem.D)
-    )
-    held = np.einsum("ccd->cd", np.asarray(penalty_class_blocks(W, problem), np.float64)) / found.scale**2
-    total = float(np.sum(np.asarray(problem.sample_weight, np.float64)))
-    null = np.asarray(kern.null, np.float64)
-    filled = np.linalg.qr(null * found.scale[:, None])[0]
-    inverses = block_inverses(grams, masses, found.gram, total, held, filled)
-    if inverses is not None and null.size:
-        for _ in range(2):  # as S19's: v -> v (I − N Nᵀ) reads v -> v Σ⁻¹(I − N Nᵀ)Σ in scaled features
-            inverses = inverses - ((inverses / found.scale) @ null) @ (null.T * found.scale)
-            inverses = np.swapaxes(inverses, 1, 2)
-    return inverses
 
 
 def solve(

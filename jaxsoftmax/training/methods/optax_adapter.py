@@ -47,6 +47,12 @@ class Transformation(Method):
     name: ClassVar[str] = "optax"
     patience: ClassVar[int] = 1000
 
+    def bytes_needed(self, N: int, D: int, C: int, itemsize: int) -> dict[str, int]:
+        """A batch's samples and logits; whole data are worked through in blocks."""
+        if self.batch_size is None:
+            return {}
+        return {f"batches of {self.batch_size:,} samples": self.batch_size * (D + C) * itemsize}
+
     def constants(self, problem: Problem, key: Any) -> Any:
         """The random key, where minibatches are drawn."""
         return () if self.batch_size is None else key

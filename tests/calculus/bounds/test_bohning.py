@@ -87,3 +87,21 @@ def test_a_penalty_far_below_the_data_is_seen_by_the_rows(x64):
     along = np.array([1.0, -1.0]) / np.sqrt(2) / np.asarray(M.scale)
     # σ_min = √α is known to 8·N·D eps of σ_max = √6, so its square to twice that relative.
     assert along @ np.asarray(M.inverse) @ along == pytest.approx(1 / alpha, rel=2 * 8 * 6 * EPS * np.sqrt(6 / alpha))
+
+
+@pytest.mark.parametrize("apart", [2.0**-4, 2.0**-22])
+def test_the_inverse_is_taken_by_cholesky_only_where_that_is_certain(apart, x64, monkeypatch):
+    """Columns h_0 and h_0 + δ h_1 of norm 2: (½XᵀX)⁻¹ = [[1 + δ², −1], [−1, 1]]/(2δ²), of condition 4/δ² about.
+
+    A Cholesky inverse errs by some n²·cond·eps; that from singular values of the rows by some N·cond(X)·eps.
+    """
+    h = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
+    p = js.Problem(h @ [[1.0, 1.0], [0.0, apart]], np.eye(2)[[0, 0, 1, 1]])
+    by_eigenvalues = []
+    monkeypatch.setattr(bohning, "_rows", lambda *given, rows=bohning._rows: by_eigenvalues.append(1) or rows(*given))
+    found = np.asarray(majorant(p, js.null_space(p)).inverse)
+    certain = apart > 2.0**-20
+    wanted = np.array([[1 + apart**2, -1.0], [-1.0, 1.0]]) / (2 * apart**2)
+    condition = 4 / apart**2 if certain else 16 / apart
+    np.testing.assert_allclose(found, wanted, rtol=4 * condition * EPS)
+    assert bool(by_eigenvalues) != certain

@@ -8,7 +8,6 @@ import jaxsoftmax as js
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.calculus.loss import class_blocks
 from jaxsoftmax.calculus.loss.class_blocks import COMPLETION, block_inverses, sampled_class_grams
-from jaxsoftmax.training.methods import newton_cg
 
 EPS = float(np.finfo(float).eps)
 
@@ -84,7 +83,7 @@ def test_for_two_classes_they_are_the_hessian_however_confident_it_is(x64, monke
     P⁻¹ = (1 − θ) B + θ h̄ G with B the block and h̄ G ⪰ 0, so that B ⪯ P⁻¹/(1 − θ), and P⁻¹ ⪯ (1 − θ + θ κ) B with κ the
     largest eigenvalue of h̄ G against B.
     """
-    monkeypatch.setattr(newton_cg, "ROWS_A_COLUMN", 400)  # every row
+    monkeypatch.setattr(class_blocks, "ROWS_A_COLUMN", 400)  # every row
     rng = np.random.default_rng(1)
     X = rng.normal(size=(400, 5))
     W = 2 * rng.normal(size=(2, 5))
@@ -92,7 +91,7 @@ def test_for_two_classes_they_are_the_hessian_however_confident_it_is(x64, monke
     kern = js.null_space(problem)
     H, basis = np.asarray(js.hessian(W, problem).to_dense()), kern.complement_basis()
     M = majorant(problem, kern)
-    own = M._replace(inverse=jnp.asarray(newton_cg.class_blocks(problem, problem, W)))
+    own = M._replace(inverse=jnp.asarray(class_blocks.class_block_inverses(problem, problem, W)))
 
     def condition(P):
         images = [apply_inverse(P, jnp.asarray(b.reshape(2, 5))) for b in basis.T]

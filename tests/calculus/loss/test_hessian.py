@@ -10,6 +10,7 @@ from helpers import cases, twins
 from helpers.stages import fast
 from jaxsoftmax.calculus.loss import dense_hessian as gram
 from jaxsoftmax.calculus.loss import hessian
+from jaxsoftmax.support import memory
 
 
 @jax.jit
@@ -213,3 +214,16 @@ def test_solve_under_jit_needs_the_kernel_and_then_works():
     np.testing.assert_allclose(np.asarray(inside), np.asarray(outside), atol=allowed * float(jnp.max(jnp.abs(outside))))
     with pytest.raises(TypeError, match="outside jit"):
         jax.jit(lambda w, p, b: js.hessian(w, p).solve(b))(W, problem, B)
+
+
+def test_a_matrix_that_cannot_fit_is_refused_and_products_go_on(monkeypatch):
+    """(C·D)² and C(C − 1)/2 · D(D + 1)/2 numbers: for C = 2 and D = 3, 36 and 6; under jit nothing is asked."""
+    problem = js.Problem(np.eye(3, dtype="float32"), np.eye(2, dtype="float32")[[0, 1, 1]])
+    H = js.hessian(np.zeros((2, 3)), problem)
+    monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 4 * 42)
+    assert H.to_dense().shape == (6, 6)
+    monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 4 * 42 - 1)
+    with pytest.raises(ValueError, match=r"^to_dense: the Hessian of 6 x 6 .* needs about .* are free; use .* H @ V"):
+        H.to_dense()
+    assert (H @ np.zeros((2, 3))).shape == (2, 3)
+    assert jax.jit(lambda W: js.hessian(W, problem).to_dense())(H.W).shape == (6, 6)

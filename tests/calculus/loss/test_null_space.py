@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import jaxsoftmax as js
 from helpers import cases, twins
+from jaxsoftmax.calculus.loss import null_space as null_space_module
 
 SEEDS = st.integers(0, 2**32 - 1)
 SCALES = st.sampled_from([0.0, 0.3, 1.0, 8.0])
@@ -233,3 +234,20 @@ def test_the_rank_of_few_rows_is_decided_at_columns_times_eps(x64):
     for apart, rank in ((200 * eps, 1), (4000 * eps, 2)):
         X = np.vstack([np.ones(D), 1 + apart * sign])
         assert js.null_space(js.Problem(X, np.full((2, 2), 0.5))).rank == rank
+
+
+def test_under_a_penalty_X_is_not_looked_at(monkeypatch, x64):
+    """S21: a penalty on all entries holds all directions; one that spares the intercept leaves e_bias in each class."""
+    X = np.ones((3, 4))
+    free = js.Problem(X, np.eye(3), intercept=True)
+    monkeypatch.setattr(null_space_module, "row_space", lambda problem: pytest.fail("X was factored"))
+    for penalty, gauge in (
+        (js.L2(0.1), np.eye(5)[:, 4:]),
+        (js.L2(0.1, penalize_intercept=True), np.zeros((5, 0))),
+        (js.SelfRegularizer(0.1), np.eye(5)),
+    ):
+        found = null_space_module.free_directions(free.replace(regularizer=penalty))
+        np.testing.assert_array_equal(found.gauge, gauge)
+        assert found.null.shape == (5, 0) and found.dim(3) == gauge.shape[1]
+    with pytest.raises(pytest.fail.Exception, match="X was factored"):
+        null_space_module.free_directions(free)

@@ -9,6 +9,7 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax.evidence.spectrum.dense import judge_symmetric, resolution_of
 from jaxsoftmax.evidence.spectrum.report import Convexity
+from jaxsoftmax.support import memory
 
 RNG = np.random.default_rng(20245)
 X = RNG.normal(size=(20, 3))
@@ -174,3 +175,20 @@ def test_bad_input_is_named():
         js.probe_convexity(large, np.zeros((2, 1600)), method="dense")
     with pytest.raises(TypeError, match="traced"):
         jax.jit(lambda p: js.probe_convexity(p, np.zeros((3, 4))).lambda_max)(problem)
+
+
+def test_matrices_that_cannot_fit_are_not_made(monkeypatch):
+    """C·D = 6: five matrices of 288 bytes; "auto" goes by products instead. X in float64 takes 64 bytes."""
+    problem = js.Problem.from_labels(np.arange(4, dtype=np.float32)[:, None], [0, 1, 2, 1])
+    monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 5 * 288)
+    assert js.probe_convexity(problem, np.zeros((3, 2))).method == "dense"
+    monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 5 * 288 - 1)
+    assert js.probe_convexity(problem, np.zeros((3, 2))).method == "matrix-free"
+    with pytest.raises(ValueError, match=r"^method: 'dense' with 6 x 6 matrices needs .* are free; give 'matrix-free'"):
+        js.probe_convexity(problem, np.zeros((3, 2)), method="dense")
+    monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 63)
+    words = (
+        r"^dtype: the copy of 4 samples and 2 columns in float64 needs .*; give the dtype 'float32', or .* at most 3 "
+    )
+    with pytest.raises(ValueError, match=words):
+        js.probe_convexity(problem, np.zeros((3, 2)))

@@ -12,7 +12,9 @@ import jaxsoftmax as js
 from helpers.methods import OWN_METHODS
 from helpers.stages import fast
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
+from jaxsoftmax.calculus.loss import class_blocks
 from jaxsoftmax.linalg.blocks import placement
+from jaxsoftmax.training import result as result_module
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.loop.protocol import Oracle, Point
 from jaxsoftmax.training.methods import newton_cg
@@ -190,7 +192,7 @@ def test_newton_cg_changes_its_solve_only_for_a_reason(x64):
     solver = method.constants(p, None)
     solver = solver._replace(inner=p.replace(X=np.asarray(p.X)))
     first = method.inner_solve(solver)
-    assert first == (0, "majorant", "float64", 0.0)
+    assert first == (0, "majorant", "float64", 0.0, False)
     none = newton_cg.State(*[jnp.zeros(())] * 8)
     patience = int(solver.patience)
     assert patience > 0
@@ -200,13 +202,39 @@ def test_newton_cg_changes_its_solve_only_for_a_reason(x64):
         assert (renewed is not None) == blocks
     assert renewed is not None
     constants, state, solved = renewed
-    assert solved == (4, "class blocks", "float64", patience)
+    assert solved == (4, "class blocks", "float64", patience, False)
     assert state.fresh and state.wasted == 0 and constants.inverse.inverse.shape == (3, 2, 2)
     narrow = solver._replace(inner=p.astype("float32"))
     for idle, given_up in ((newton_cg.MOST_IDLE - 1, False), (newton_cg.MOST_IDLE, True)):
         renewed = method.renew(p, np.zeros((3, 2)), narrow, none._replace(idle=jnp.asarray(idle)), first)
         assert (renewed is not None) == given_up
     assert renewed is not None and renewed[0].inner is p and renewed[2].products_dtype == "float64"
+
+
+def test_class_blocks_without_a_factor_are_not_used_and_told(x64, monkeypatch):
+    """A failed factorisation leaves M and the solve as they were; the fit says so in words, beside what it did."""
+    p = problem()
+    method = newton_cg.NewtonCG()
+    solver = method.constants(p, None)
+    state = newton_cg.State(*[jnp.zeros(())] * 8)._replace(wasted=jnp.asarray(float(solver.patience)))
+    first = method.inner_solve(solver)
+    monkeypatch.setattr(class_blocks, "definite_inverse", lambda M: None)
+    renewed = method.renew(p, np.zeros((3, 2)), solver, state, first._replace(step=7))
+    assert renewed is not None
+    constants, after, failed = renewed
+    assert constants is solver and after.wasted == 0 and not after.fresh
+    assert failed == (7, "majorant", "float64", solver.patience, True)
+    monkeypatch.undo()
+    renewed = method.renew(p, np.zeros((3, 2)), solver, state, failed._replace(step=9))
+    assert renewed is not None
+    made = renewed[2]
+    assert made == (9, "class blocks", "float64", solver.patience, False)
+    said = "at step 7 new blocks were not positive definite to rounding, and the old matrix stayed"
+    words = lambda *solves: result_module._solve_words(solves)  # noqa: E731
+    assert said in words(first, failed) and "from step" not in words(first, failed)
+    assert said in words(first, failed, made) and "from step 9 on" in words(first, failed, made)
+    assert "at step 7 (2 times in all)" in words(first, failed, failed._replace(step=8))
+    assert "positive definite" not in words(first, made)
 
 
 def test_newton_cg_solves_in_as_many_products_as_there_are_dimensions(x64):
