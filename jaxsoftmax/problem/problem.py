@@ -69,7 +69,7 @@ class Problem:
         TypeError: objects, text, complex numbers, a JAX array of another dtype, a traced value.
         ValueError: NaN or infinities, wrong shapes, rows that are no probabilities, one class, no data, negative or
             all-zero weights, integers that no double holds, numbers beyond the compute dtype, float64 while x64 is off;
-            a copy of X for which the memory is not free, before it is made.
+            too little memory for a copy of X.
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
@@ -158,8 +158,7 @@ class Problem:
 
         Raises:
             TypeError, ValueError: as for `Problem`; labels that are missing, continuous, of mixed types, beyond
-                64 bits, not among `classes`, or all the same;
-                a pandas Series whose index is not that of X.
+                64 bits, not among `classes`, or all the same; a Series with another index than X.
 
         Example:
             >>> import jaxsoftmax as js
@@ -181,12 +180,12 @@ class Problem:
 
     @classmethod
     def from_formula(cls, formula: str, frame: Any, **options: Any) -> Problem:
-        """The problem of a formula of statistics over the columns of a pandas frame (extra `formula`: formulaic).
+        """The problem of a formula over the columns of a pandas frame (extra `formula`: formulaic).
 
         Args:
             formula: a label column, "~" and features, such as ``"vote ~ age + C(region)"``: a column for each level of
                 text and of C(...) but the first, named "C(region)[T.south]". "- 1" leaves the intercept out.
-            frame: a pandas frame without missing values in these columns.
+            frame: a pandas frame, no value missing in these columns.
             options: as for `from_labels`, but for `intercept` and `feature_names`, which the formula says.
 
         Raises:
