@@ -40,13 +40,14 @@ def run_predict(call: Predict) -> int:
         probabilities = fit.probabilities(samples.X)
     classes = [str(name) for name in (range(len(fit.W)) if fit.classes is None else fit.classes)]
     codes = np.argmax(probabilities, axis=1)
+    document = _document(call, fit, samples, classes, codes)  # refuses unknown labels before anything is written
     with replacing("--output", call.output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["class", *(f"probability of {name}" for name in classes)])
         for code, row in zip(codes.tolist(), probabilities.tolist(), strict=True):
             writer.writerow([classes[code], *row])
     if not call.quiet:
-        print_document(_document(call, fit, samples, classes, codes))
+        print_document(document)
     return 0
 
 

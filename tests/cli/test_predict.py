@@ -60,6 +60,7 @@ def test_what_cannot_be_predicted_is_told_in_one_line(weights, tmp_path, capsys,
     assert cli.run(arguments) == 2
     err = " ".join(capsys.readouterr().err.split())
     assert words in err and err.startswith("jaxsoftmax: error: ")
+    assert not (tmp_path / "out.csv").exists()
 
 
 @pytest.mark.slow
