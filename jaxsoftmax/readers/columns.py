@@ -15,6 +15,7 @@ from jaxsoftmax.support.errors import WrongValue
 
 __all__ = [
     "LARGEST",
+    "TRUTH",
     "as_float64",
     "as_labels",
     "find_target",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 LARGEST = float(np.finfo(np.float64).max)
+TRUTH = {"true": "1", "false": "0"}  # what these words mean as the cells of a feature, in any case
 _MOST_CHARACTERS = 4000  # of a number
 _DECIMAL = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d+))?", re.ASCII | re.IGNORECASE)
 

@@ -17,6 +17,7 @@ import numpy as np
 from jaxsoftmax.datasets.dataset import Dataset
 from jaxsoftmax.readers.columns import (
     LARGEST,
+    TRUTH,
     find_target,
     integer_in,
     is_decimal,
@@ -108,14 +109,19 @@ def _is_number(cell: str) -> bool:
     return True
 
 
+def _is_value(cell: str) -> bool:
+    """Whether a cell is none of a header's names: it looks like a number, or is true or false."""
+    return _is_number(cell) or cell.strip().lower() in TRUTH
+
+
 def _is_header(first: list[str], second: list[str] | None, last: list[str] | None, label: int | None) -> bool:
     """Whether the first row holds names: cells that are no numbers where the next row has numbers, or is absent."""
     features = [k for k in range(len(first)) if k != label]
-    words = [k for k in features if first[k].strip() and not _is_number(first[k])]
+    words = [k for k in features if first[k].strip() and not _is_value(first[k])]
     if words:
         if second is None or len(second) != len(first) or len(words) == len(features):
             return True
-        return any(_is_number(second[k]) or not second[k].strip() for k in words)
+        return any(_is_value(second[k]) or not second[k].strip() for k in words)
     if second is None or last is None or label is None or label >= min(len(second), len(last)):
         return False
     # A frame without column names is written with the names 0, 1, 2, ... and the label's name behind them.
@@ -203,7 +209,10 @@ def read_delimited(path: Path, text: str, target: str | int | None = None, suffi
         try:
             values.extend(map(float, row))  # of what is left it reads decimals, inf and nan
         except ValueError:
+            del values[len(features) * (len(labels) - 1) :]  # the cells before the one that it could not read
+            row = [TRUTH.get(cell.strip().lower(), cell) for cell in row]
             _refuse_cell(path, line, row, features)
+            values.extend(map(float, row))
     if not labels:
         raise WrongValue(path, "has a header and no rows", "give a file with a row a sample")
     X = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features)).copy()
@@ -260,7 +269,7 @@ def _index_or_none(target: str | int, length: int) -> int | None:
 def _refuse_cell(path: Path, line: int, row: list[str], features: list[str]) -> None:
     """Refuse the first cell that is no decimal; inf and nan are left to those who know the whole column."""
     for name, cell in zip(features, row, strict=True):
-        if is_decimal(cell) or (_is_number(cell) and not any(c.isdigit() for c in cell)):
+        if is_decimal(cell) or (_is_value(cell) and not any(c.isdigit() for c in cell)):
             continue
         where = f"line {line}, column {name!r}: {cell[:40]!r}"
         if cell.strip().lower() in _MISSING:

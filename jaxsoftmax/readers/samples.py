@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.readers.columns import find_target, is_decimal, listing, missing_cell
+from jaxsoftmax.readers.columns import TRUTH, find_target, is_decimal, listing, missing_cell
 from jaxsoftmax.readers.csv_file import delimiter_of, table_records
 from jaxsoftmax.readers.read_table import is_compressed, is_text_table, read_table, table_text
 from jaxsoftmax.support.errors import WrongValue
@@ -111,6 +111,7 @@ def _used(
 
 
 def _number(path: Path, line: int, name: str, cell: str) -> float:
+    cell = TRUTH.get(cell.strip().lower(), cell)
     if not is_decimal(cell):
         where = f"line {line}, column {name!r}"
         if not cell.strip():

@@ -9,6 +9,7 @@ import pytest
 
 from jaxsoftmax.proof.checkers import check_existence
 from jaxsoftmax.readers.columns import integer_in, is_decimal
+from jaxsoftmax.readers.exact_cells import refuse_rounded_cells
 from jaxsoftmax.readers.read_table import read_table
 
 ROWS = "3.5,1,wren\n-2e1,0,crow\n0.25,7,wren\n"
@@ -218,3 +219,30 @@ def test_a_damaged_archive_is_refused(tmp_path):
 def _flipped(content):
     """The archive with one byte of its data changed: the checksum of the member no longer fits."""
     return content[:200] + bytes([content[200] ^ 255]) + content[201:]
+
+
+@pytest.mark.parametrize("head", ["", "member,size,bird\n"])
+@pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("TRUE", "false"), (" true ", "0")])
+def test_true_and_false_are_one_and_zero_as_features(tmp_path, head, yes, no):
+    """As pandas writes them; a first line of them is no header. Reader, exact reader and checker agree."""
+    content = f"{head}{yes},3.5,wren\n{no},-2e1,crow\n{yes},0.25,wren\n"
+    path = write(tmp_path, "t.csv", content)
+    table = read_table(path)
+    assert table.X.tolist() == [[1.0, 3.5], [0.0, -20.0], [1.0, 0.25]]
+    assert table.table is not None and table.table["header"] == bool(head)
+    refuse_rounded_cells(path, table.table, table.feature_names)
+    columns, labels, *_ = check_existence._read_table(path, content, table.table, True)
+    assert [Fraction(p, columns[0].denominator) for p in columns[0].integers] == [1, 0, 1]
+    assert labels == ["wren", "crow", "wren"]
+
+
+def test_a_table_of_truth_alone_has_no_header(tmp_path):
+    table = read_table(write(tmp_path, "t.csv", "True,False,wren\nFalse,False,crow\n"))
+    assert table.X.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+def test_the_checker_takes_no_line_of_truth_as_a_header(tmp_path):
+    """A certificate that left out the first sample would be about other data."""
+    text = "True,False,wren\nFalse,False,crow\nTrue,True,wren\n"
+    with pytest.raises(check_existence.RefusedCertificate, match="its first line is a sample"):
+        check_existence._read_table(tmp_path / "t.csv", text, {"delimiter": ",", "header": True, "target": 2}, True)

@@ -19,6 +19,7 @@ WANTED = [[3.5, 1.0], [-20.0, 0.0]]
         ("more.csv", "nest,length,width\na,1,3.5\nb,0,-2e1\n", None),
         ("labelled.csv", "length,width,bird\n1,3.5,wren\n0,-2e1,crow\n", "bird"),
         ("nameless.csv", "3.5,1\n-2e1,0\n", None),
+        ("truth.csv", "width,length\n3.5,TRUE\n-2e1,False\n", None),
         ("nameless_labelled.csv", "wren,3.5,1\ncrow,-2e1,0\n", "0"),
         ("tabs.tsv", "length\twidth\n1\t3.5\n0\t-2e1\n", None),
         ("blanks.txt", "length width\n1 3.5\n0 -2e1\n", None),

@@ -265,12 +265,16 @@ def _exact(number: Any, decimal: bool, cell: bool) -> tuple[int, int]:
     return (m * 10**k, 1) if k >= 0 else Fraction(m, 10**-k).as_integer_ratio()
 
 
+def _plain(cell: str) -> str:
+    return {"true": "1", "false": "0"}.get(cell.strip().lower(), cell.strip())
+
+
 def _column(values: Sequence, decimal: bool, where: Callable[[int], str], cell: bool = False) -> _Column:
     """Each distinct value is read once; `where` says where the n-th is."""
     ratios = {}
     for value in dict.fromkeys(values):
         try:
-            ratios[value] = _exact(value.strip() if cell else value, decimal, cell)
+            ratios[value] = _exact(_plain(value) if cell else value, decimal, cell)
         except (ValueError, ArithmeticError):
             place = where(values.index(value))
             raise ValueError(f"{place}: {value!r:.60} is no finite number. Correct it, or remove the row.") from None
@@ -425,7 +429,7 @@ def _read_table(path: Path, text: str, table: dict, decimal: bool) -> tuple[list
 
     cells = list(zip(*(row for _, row in records), strict=True))
     columns = [_column(cells[k], decimal, lambda n, k=k: where(n, k), True) for k in range(width) if k != target]
-    others = [cell.strip() for k, cell in enumerate(top) if k != target]
+    others = [_plain(cell) for k, cell in enumerate(top) if k != target]
     if top and all(map(_DECIMAL.fullmatch, others)) and top[target].strip() in {cell.strip() for cell in cells[target]}:
         raise RefusedCertificate(
             f"{path}: its first line is a sample like the rest, and the certificate makes it a header."
