@@ -61,7 +61,8 @@ def test_fit_prints_writes_and_its_weights_can_be_probed(table, tmp_path, capsys
     for words in ("birds.csv", "bird 0 8", "Fit by newton: GRADIENT_TOLERANCE", "S13", "Converged", "float64"):
         assert words in out
     stored = json.loads((tmp_path / "fit.json").read_text("utf-8"))
-    assert {"command", "version", "environment", "problem", "fit", "findings", "seconds"} == set(stored)
+    parts = {"fit", "inference", "confusion"}
+    assert {"command", "version", "environment", "problem", "findings", "seconds"} | parts == set(stored)
     assert stored["problem"]["features"] == ["width", "length"]
     with np.load(files["w.npz"]) as weights:
         assert weights["W"].tolist() == stored["fit"]["W"]
