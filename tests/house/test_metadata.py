@@ -94,7 +94,8 @@ def test_ci_minutes_add_up_to_less_than_sixty_five():
 
 
 @pytest.mark.slow
-def test_the_tour_of_the_readme_runs():
+def test_the_tour_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it saves a fit
     code = "\n".join(lines_of("python"))
     exec(compile(code, "README.md", "exec"), {})
 
