@@ -24,7 +24,6 @@ import numpy as np
 
 from jaxsoftmax.calculus.loss.moments import Rows, moments
 from jaxsoftmax.calculus.loss.null_space import row_space, same_row_space
-from jaxsoftmax.calculus.loss.penalty_sum import penalised
 from jaxsoftmax.problem.arrays import block_rows, float64_blocks, place_rows
 from jaxsoftmax.problem.fields import place_targets
 from jaxsoftmax.problem.label_targets import LabelTargets, stored_targets
@@ -236,10 +235,7 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
     def top() -> np.ndarray:
         return np.max([np.max(np.abs(block), axis=0, initial=0.0) for block, _ in samples()], axis=0)
 
-    rows = Rows(int(live.sum()), s[live], top, many, samples)
-    moments(frame, rows)
-    if not penalised(frame):
-        row_space(frame, rows)
+    row_space(frame, Rows(int(live.sum()), s[live], top, many, samples))
     return ExactData(frame, more)
 
 
