@@ -50,6 +50,7 @@ def series(found: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
 
 def draw(found: dict[str, Any], title: str, ax: Any) -> Any:
     """Draw a case of `solver.json` into matplotlib axes, each line and set of points labelled beside it."""
+    ends = [path[-1] for name, path in series(found).items() if path and name != "js.fit"]
     for name, path in series(found).items():
         if not path:
             continue
@@ -62,7 +63,7 @@ def draw(found: dict[str, Any], title: str, ax: Any) -> Any:
         ax.annotate(
             NAMES.get(name, name),
             (seconds[at], gaps[at]),
-            xytext=(6 if side == "left" else -6, 0),
+            xytext=(6, _apart(path[-1], ends)) if side == "left" else (-6, 0),
             textcoords="offset points",
             ha=side,
             va="center",
@@ -79,6 +80,12 @@ def draw(found: dict[str, Any], title: str, ax: Any) -> Any:
     last = max(path[-1][0] for path in series(found).values() if path)
     ax.set_xlim(min(EARLIEST, last / 10), 8 * last)  # room for the labels on the right
     return ax
+
+
+def _apart(end: tuple[float, float], ends: list[tuple[float, float]]) -> int:
+    """By how many points a label moves away from that of a path that ends nearby."""
+    near = [gap for s, gap in ends if (s, gap) != end and 0.5 < s / end[0] < 2 and 0.1 < gap / end[1] < 10]
+    return (5 if end[1] > min(near) else -5) if near else 0
 
 
 def save(results: pathlib.Path, picture: pathlib.Path, case: str) -> None:
