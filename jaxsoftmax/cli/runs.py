@@ -21,6 +21,7 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.readers.columns import refuse_continuous
 from jaxsoftmax.readers.read_table import read_table
 from jaxsoftmax.reporting.environment import environment, version
+from jaxsoftmax.support.errors import WrongArgument
 from jaxsoftmax.training.registry import check_method
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, fit_findings
@@ -95,7 +96,7 @@ def run_fit(
         settings = {"tol": tol, "max_steps": max_steps, "batch_size": batch_size, "whiten": whiten or None}
         result = _fit(call, prepared, learning_rate=learning_rate, **settings)
     found = [*prepared.notes, *fit_findings(result, prepared.problem)]
-    parts = {"fit": result} | _table(result, prepared) | _accuracy(result, prepared.problem)
+    parts = {"fit": result} | _table(result, prepared.problem, found) | _accuracy(result, prepared.problem)
     _finish(call, "fit", prepared, begin, parts, found, weights)
     if result.status.name == "INTERRUPTED":
         return INTERRUPTED
@@ -156,18 +157,22 @@ def _fit(call: Call, prepared: Prepared, **settings: Any) -> Fit:
         return result
 
 
-def _table(result: Fit, prepared: Prepared) -> dict[str, Any]:
-    """The coefficients' table of a likelihood, where it is one, and small enough to be read."""
-    problem = prepared.problem
-    if problem.C * problem.D > MOST_COEFFICIENTS or problem.regularizer or prepared.about["label_smoothing"] != "0":
+def _table(result: Fit, problem: Problem, found: list[str]) -> dict[str, Any]:
+    """The coefficients' table of a likelihood small enough to be read; where it is refused, a finding says why."""
+    targets = problem.host.targets
+    if problem.C * problem.D > MOST_COEFFICIENTS or problem.regularizer or targets.label_smoothing:
         return {}
     separated = result.existence is not None and result.existence.attained is False
-    if problem.host.targets.codes is None or not (result.converged or separated):
+    if targets.codes is None or not (result.converged or separated):
         return {}
     from jaxsoftmax.uncertainty.inference import inference  # needed only here
 
     with jax.enable_x64(True):
-        return {"inference": inference(problem, result, existence=result.existence)}
+        try:
+            return {"inference": inference(problem, result, existence=result.existence)}
+        except WrongArgument as error:  # known only once it is tried: the training is kept all the same
+            found.append(f"there is no table of standard errors. {error}")
+            return {}
 
 
 def _accuracy(result: Fit, problem: Problem) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 import zlib
@@ -22,19 +23,9 @@ __all__ = ["load_fit", "load_weights", "save_fit"]
 
 _REMEDY = "give a file that save_fit wrote"
 _SAME_DATA = "give a fit of these data, as save_fit writes it"
-_NUMBERS = (
-    "loss",
-    "loss_in_training",
-    "gradient_norm",
-    "scaled_gradient",
-    "gap_estimate",
-    "steps",
-    "rate_measured",
-    "rate_bound",
-    "rate_estimate",
-    "log_gain_bound",
-    "q_estimate",
-)
+# In arrays of their own, which any program that reads NPZ finds, or made from these; a verdict is not kept.
+_APART = ("W", "history", "has_intercept", "classes", "feature_names", "status", "inner_solves", "existence")
+_REST = tuple(field.name for field in dataclasses.fields(Fit) if field.name not in _APART)
 
 
 def save_fit(fit: Fit, path: Any) -> None:
@@ -66,8 +57,7 @@ def save_fit(fit: Fit, path: Any) -> None:
         arrays["classes"] = np.asarray(fit.classes)
     if fit.feature_names is not None:
         arrays["feature_names"] = np.array(fit.feature_names, dtype=np.str_)
-    about = {name: getattr(fit, name) for name in _NUMBERS}
-    about |= {"status": fit.status.name, "method": fit.method, "reason": fit.reason}
+    about = {name: getattr(fit, name) for name in _REST} | {"status": fit.status.name}
     about["inner_solves"] = [solve._asdict() for solve in fit.inner_solves]
     arrays["fit"] = np.array(json.dumps(about, default=lambda number: number.item()))
     arrays |= {f"history_{name}": np.asarray(values) for name, values in fit.history.items()}

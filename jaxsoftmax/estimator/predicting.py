@@ -48,6 +48,9 @@ class Predicting(ClassifierMixin, BaseEstimator):
         if isinstance(X, jax.Array):
             if reset:
                 self.n_features_in_ = X.shape[-1]
+                self.__dict__.pop("feature_names_in_", None)  # of a frame that an earlier fit was given
+            else:
+                _refuse_other_width(self, X)
             return X
         X = X.detach().cpu().numpy() if _is_torch(X) else X
         X = validate_data(self, X, accept_sparse=_SPARSE, dtype=[np.float64, np.float32], reset=reset)
@@ -66,11 +69,11 @@ class Predicting(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> Any:
         """The probabilities (N, K) of the classes; rows sum to 1."""
-        return _softmax(self.decision_function(X))
+        return _by_row("softmax", self.decision_function(X))
 
     def predict_log_proba(self, X: Any) -> Any:
         """The logarithms of the probabilities (N, K), finite also where these underflow."""
-        return _log_softmax(self.decision_function(X))
+        return _by_row("log_softmax", self.decision_function(X))
 
 
 def _is_torch(X: Any) -> bool:
@@ -78,15 +81,17 @@ def _is_torch(X: Any) -> bool:
     return type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach")
 
 
+def _refuse_other_width(model: Any, X: Any) -> None:
+    if X.ndim != 2 or X.shape[1] != model.n_features_in_:
+        given = f"shape {tuple(X.shape)}, expected (N, {model.n_features_in_})"
+        raise WrongValue("X", given, "give the features that the model was fitted on")
+
+
 def _scores(model: Any, X: Any) -> Any:
     """X times the weights plus the intercepts, (N, rows of coef_), in the library and on the device of X."""
     check_is_fitted(model)
     if isinstance(X, jax.Array) or _is_torch(X):
-        if X.ndim != 2 or X.shape[1] != model.n_features_in_:
-            expected = f"expected (N, {model.n_features_in_})"
-            raise WrongValue(
-                "X", f"shape {tuple(X.shape)}, {expected}", "give the features that the model was fitted on"
-            )
+        _refuse_other_width(model, X)
         if _is_torch(X):
             tensor: Any = X
             return X @ tensor.new_tensor(model.coef_).T + tensor.new_tensor(model.intercept_)
@@ -116,25 +121,13 @@ def _two_columns(scores: Any) -> Any:
     return library.stack([library.zeros_like(scores), scores], axis=1)
 
 
-def _softmax(scores: Any) -> Any:
-    """The probabilities (N, K)."""
+def _by_row(function: str, scores: Any) -> Any:
+    """softmax or log_softmax, by the name that each library has for it, (N, K)."""
     scores = _two_columns(scores)
     if _is_torch(scores):
-        return scores.softmax(1)
+        return getattr(scores, function)(1)
     if isinstance(scores, jax.Array):
-        return jax.nn.softmax(scores, axis=1)
-    from scipy.special import softmax as rows
+        return getattr(jax.nn, function)(scores, axis=1)
+    from scipy import special
 
-    return rows(scores, axis=1)
-
-
-def _log_softmax(scores: Any) -> Any:
-    """Their logarithms (N, K)."""
-    scores = _two_columns(scores)
-    if _is_torch(scores):
-        return scores.log_softmax(1)
-    if isinstance(scores, jax.Array):
-        return jax.nn.log_softmax(scores, axis=1)
-    from scipy.special import log_softmax as rows
-
-    return rows(scores, axis=1)
+    return getattr(special, function)(scores, axis=1)

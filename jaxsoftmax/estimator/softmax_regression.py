@@ -139,7 +139,7 @@ class SoftmaxRegression(Predicting):
         Raises:
             ValueError: no `classes` in the first call, other ones in a later call, or labels that are not among them.
         """
-        first = not hasattr(self, "classes_")
+        first = not hasattr(self, "fit_")
         if first and classes is None:
             raise WrongValue("classes", "the first call of partial_fit names no classes", "give every label")
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
@@ -195,7 +195,9 @@ class SoftmaxRegression(Predicting):
         else:
             self.classes_ = rows.classes
         count = len(self.classes_)
-        dtype = self.dtype or ("float32" if X.dtype == np.float32 else None if isinstance(X, jax.Array) else "float64")
+        dtype = self.dtype
+        if dtype is None and X.dtype in (np.float32, np.float64):  # a JAX array may be another; its Problem decides
+            dtype = str(X.dtype)
         options: dict[str, Any] = {
             "intercept": bool(self.fit_intercept),
             "sample_weight": class_weights(self.class_weight, labels, self.classes_, sample_weight),
@@ -203,7 +205,7 @@ class SoftmaxRegression(Predicting):
             "dtype": dtype,
             "feature_names": getattr(self, "feature_names_in_", None),
         }
-        with jax.enable_x64(dtype == "float64"):
+        with jax.enable_x64(str(dtype) == "float64"):
             if labels is not None:
                 return Problem.from_labels(
                     X, labels, classes=self.classes_, label_smoothing=self.label_smoothing, **options

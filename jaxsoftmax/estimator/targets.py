@@ -61,6 +61,8 @@ def class_weights(class_weight: Any, labels: np.ndarray | None, classes: np.ndar
     if labels is None:
         remedy = "use sample_weight, which weighs rows"
         raise WrongValue("class_weight", "y is a matrix of probabilities, whose rows have no class", remedy)
+    if not np.isin(labels, classes).all():
+        return sample_weight  # the problem names the label that is no class
     codes = np.searchsorted(classes, labels)
     given = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if isinstance(class_weight, str):

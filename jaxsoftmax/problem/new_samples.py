@@ -46,6 +46,9 @@ def new_samples(X: Any, names: Sequence[str] | None, width: int) -> np.ndarray:
                 more = "" if len(found) <= 5 else f" and {len(found) - 5} more"
                 raise WrongValue("X", f"{words} {', '.join(map(repr, found[:5]))}{more}", _REMEDY)
         if list(names) != columns:
+            twice = [name for name in columns if columns.count(name) > 1]
+            if twice:
+                raise WrongValue("X", f"two columns are named {twice[0]!r}", "rename one of them")
             array = array[:, [columns.index(name) for name in names]]
             columns = list(names)
     if array.shape[1] != width:

@@ -42,17 +42,16 @@ def plain_rows(
     features = [k for k in range(width) if k != label]
     X, labels, numbers = np.empty((text.count("\n") + 1, len(features))), [], []
     lines, filled = _lines(text), 0
+    front = label < width // 2  # the end of a line from which fewer cells are split off
     if header:
         next(lines, None)
     while True:
         block = []
         for number, line in lines:
-            cells = line.split(delimiter, label + 1) if label < width // 2 else None
             if "\r" in line or len(line) > _LONGEST or _cells_in(line, delimiter) != width:
                 return None
-            if cells is None:
-                cells = line.rsplit(delimiter, width - label)
-            labels.append((cells[label] if label < width // 2 else cells[label - width]).strip())
+            cells = line.split(delimiter, label + 1) if front else line.rsplit(delimiter, width - label)
+            labels.append(cells[label if front else label - width].strip())
             numbers.append(number)
             block.append(line)
             if len(block) == _ROWS:

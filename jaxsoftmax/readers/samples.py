@@ -84,12 +84,12 @@ def read_samples(path: str | Path, names: Sequence[str] | None, width: int, targ
 
 
 def _is_header(cells: list[str], names: Sequence[str] | None, target: str | None) -> bool:
-    """Whether the first line holds names: those trained on, or some cell that is no number and not the target's."""
+    """Whether the first line holds names: those trained on, the target's, or nothing that could be a value."""
     if names is not None and set(names) <= set(cells):
         return True
     if target is not None and target in cells and not is_decimal(target):
         return True
-    return all(not is_decimal(cell) for cell in cells)
+    return not any(is_decimal(cell) or cell.lower() in TRUTH for cell in cells)
 
 
 def _used(
@@ -101,6 +101,9 @@ def _used(
         if missing:
             there = listing(columns)
             raise WrongValue(path, f"lacks the columns {listing(missing)} (it has {there})", "give those trained on")
+        twice = [name for name in names if columns.count(name) > 1]
+        if twice:
+            raise WrongValue(path, f"two columns are named {twice[0]!r}", "rename one of them")
         return [columns.index(name) for name in names]
     used = [k for k in range(len(columns)) if k != label]
     if len(used) != width:

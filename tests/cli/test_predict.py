@@ -9,6 +9,7 @@ import pytest
 import jaxsoftmax as js
 from helpers.made_fit import made_fit
 from jaxsoftmax.cli import main as cli
+from jaxsoftmax.cli import runs as cli_runs
 
 TRAINING = "width,length,bird\n" + "".join(
     f"{w},{x},{bird}\n"
@@ -61,6 +62,15 @@ def test_what_cannot_be_predicted_is_told_in_one_line(weights, tmp_path, capsys,
     err = " ".join(capsys.readouterr().err.split())
     assert words in err and err.startswith("jaxsoftmax: error: ")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_table_that_cannot_be_made_loses_nothing(monkeypatch):
+    """What `inference` refuses, too few digits of a variance, say, becomes a finding beside the finished fit."""
+    problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+    found = []
+    assert cli_runs._table(made_fit(W=np.zeros((2, 2)), loss=1e9), problem, found) == {}
+    assert "there is no table of standard errors. fit: its loss is 1000000000" in found[0]
+    assert cli_runs._table(made_fit(), problem.smoothed("0.1"), found) == {} and len(found) == 1
 
 
 @pytest.mark.slow

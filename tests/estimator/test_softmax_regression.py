@@ -132,6 +132,11 @@ def test_arrays_of_jax_stay_arrays_of_jax():
         np.testing.assert_allclose(there, getattr(model, call)(X), atol=1e-4)
     with pytest.raises(ValueError, match=r"shape \(120, 4\), expected \(N, 5\)"):
         model.predict(jnp.asarray(X[:, :4]))
+    with pytest.raises(ValueError, match=r"shape \(120, 4\), expected \(N, 5\)"):
+        model.partial_fit(jnp.asarray(X[:, :4]), y)
+    with jax.enable_x64(True):
+        wide = SoftmaxRegression(C=1.0).fit(jnp.asarray(X, "float64"), y)
+    np.testing.assert_allclose(wide.coef_, SoftmaxRegression(C=1.0).fit(X.astype("float64"), y).coef_, rtol=1e-9)
 
 
 def test_tensors_of_torch_stay_tensors():
@@ -171,6 +176,8 @@ def test_parts_of_the_data_train_step_by_step():
         losses.append(model.fit_.loss)
     assert all(later < earlier for earlier, later in itertools.pairwise(losses))
     model.partial_fit(X[50:60], y[50:60])
+    with pytest.raises(ValueError, match="not among classes"):
+        SoftmaxRegression(class_weight="balanced").partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match="differ from those"):
         model.partial_fit(X, y, classes=[0, 1])
 

@@ -23,11 +23,12 @@ def test_columns_are_put_in_the_order_trained_on():
         (pd.DataFrame({"width": [1.0], "height": [1.0]}), "lacks the columns 'length'"),
         (pd.DataFrame({"width": [1.0], "length": [1.0], "id": [1.0]}), "has columns .* not given: 'id'"),
         (pd.DataFrame(np.zeros((1, 9))), "'width', 'length'"),
+        (pd.DataFrame([[1.0, 2.0, 3.0]], columns=["width", "length", "width"]), "two columns are named 'width'"),
         ([[1.0]], "has 1 columns, the weights are for 2"),
         ([1.0, 2.0], r"shape \(2,\), expected \(N, 2\); use X.reshape\(1, -1\)"),
         ([[1.0, float("nan")]], r"entry \(0, 1\) is nan"),
     ],
-    ids=["fewer", "renamed", "more", "other names", "a column less", "one sample", "not finite"],
+    ids=["fewer", "renamed", "more", "other names", "twice", "a column less", "one sample", "not finite"],
 )
 def test_other_columns_are_refused(X, words):
     with pytest.raises(ValueError, match=words):

@@ -36,6 +36,11 @@ def test_each_form_gives_the_same_samples(tmp_path, name, content, target):
     assert found.unused == (("nest",) if name == "more.csv" else ())
 
 
+def test_a_first_line_of_truth_is_a_sample(tmp_path):
+    (tmp_path / "a.csv").write_text("True,False\nFalse,False\n")
+    assert read_samples(tmp_path / "a.csv", ["column 0", "column 1"], 2).X.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
 def test_weights_without_names_take_columns_as_they_come(tmp_path):
     (tmp_path / "a.csv").write_text("length,width\n1,3.5\n")
     assert read_samples(tmp_path / "a.csv", None, 2).X.tolist() == [[1.0, 3.5]]
@@ -62,6 +67,7 @@ def test_arrays_of_numpy_need_no_labels(tmp_path):
         ("width,length\n1,1e999\n", None, "beyond the largest float64"),
         ("width,length\n1,2,3\n", None, "line 2 has 3 cells, line 1 has 2"),
         ("width,length\n", None, "no rows"),
+        ("width,length,width\n1,2,3\n", None, "two columns are named 'width'"),
         ("\n", None, "blank lines"),
     ],
 )
