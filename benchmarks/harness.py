@@ -29,6 +29,7 @@ CASES = (
     "spectrum",
     "crosscheck",
     "estimator",
+    "many",
     "reading",
     "detection",
     "foreign",

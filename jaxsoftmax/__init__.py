@@ -64,9 +64,13 @@ _NAMES_IN = {
     "estimator.softmax_regression": ("SoftmaxRegression",),
     "estimator.softmax_regression_cv": ("SoftmaxRegressionCV",),
     "training.fit": ("fit",),
+    "training.many.fit_many": ("fit_many",),
+    "training.many.fit_path": ("fit_path",),
+    "training.many.result": ("Fits",),
     "training.result": ("Fit", "Status"),
     "training.divergence": ("NoMinimizerWarning",),
     "uncertainty.inference": ("inference",),
+    "uncertainty.laplace": ("Laplace", "laplace"),
     "uncertainty.table": ("Inference",),
     "verification.report": ("VerifyReport",),
     "verification.run": ("verify",),
@@ -143,9 +147,14 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .proof.minimum.prove import NotProved as NotProved
     from .training.divergence import NoMinimizerWarning as NoMinimizerWarning
     from .training.fit import fit as fit
+    from .training.many.fit_many import fit_many as fit_many
+    from .training.many.fit_path import fit_path as fit_path
+    from .training.many.result import Fits as Fits
     from .training.result import Fit as Fit
     from .training.result import Status as Status
     from .uncertainty.inference import inference as inference
+    from .uncertainty.laplace import Laplace as Laplace
+    from .uncertainty.laplace import laplace as laplace
     from .uncertainty.table import Inference as Inference
     from .verification.report import VerifyReport as VerifyReport
     from .verification.run import verify as verify

@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SCRIPTS = sorted(HERE.glob("[0-9][0-9]_*.py"))
-NUMBER = re.compile(r"[-+−]?\b(?:\d[\d.,]*(?:e[-+]?\d+)?|inf\b|nan\b)")
+NUMBER = re.compile(r"[-+−]?\b(?:\d[\d.,]*(?:e[-+]?\d+)?|inf\b|nan\b|[A-Za-z]\w*_\d\w*)")
 
 
 def execute(script: Path):
@@ -46,7 +46,7 @@ def execute(script: Path):
 
 
 def words(cell) -> list[str]:
-    """What a cell printed and showed as text, word by word, a "#" for each number.
+    """What a cell printed and showed as text, word by word, a "#" for each number and each numbered name (pixel_0_2).
 
     How a text is cut into outputs, lines and columns depends on the time and on the numbers' lengths; it is left out.
     """

@@ -237,6 +237,7 @@ class SoftmaxRegression(Predicting):
         return found, words
 
     def _keep(self, found: Fit) -> SoftmaxRegression:
+        """The model with a fit of its data; returns itself."""
         self.fit_ = found
         W, b = found.coef, found.intercept
         two = len(W) == 2

@@ -1,18 +1,20 @@
-"""`SoftmaxRegressionCV`: the penalty chosen by cross-validation along a path, each fit begun where the last ended."""
+"""`SoftmaxRegressionCV`: the penalty chosen by cross-validation along a path, all folds in one compiled call."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 
 from jaxsoftmax.estimator.predicting import Predicting
 from jaxsoftmax.estimator.softmax_regression import SoftmaxRegression
-from jaxsoftmax.estimator.targets import labels_of, probability_rows
+from jaxsoftmax.estimator.targets import class_weights, labels_of, penalty_of, probability_rows
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import positive_int, show
+from jaxsoftmax.training.many.fit_many import fit_many
 
 __all__ = ["SoftmaxRegressionCV"]
 
@@ -22,14 +24,15 @@ _FOUND = ("coef_", "intercept_", "classes_", "n_iter_", "fit_", "existence_", "n
 class SoftmaxRegressionCV(Predicting):
     """`SoftmaxRegression` with scikit-learn's penalty C chosen by cross-validation.
 
-    In each fold the path goes from the strongest penalty to the weakest, each fit from the weights of the last. The
-    best C by mean score is then used on all samples. Folds of about the same size reuse the compiled code.
+    The path goes from the strongest penalty to the weakest; all folds are trained at once (`fit_many`), each from its
+    weights under the penalty before. The best C by mean score is then used on all samples.
 
     Args:
         Cs: strengths C > 0, or how many: then as many on a logarithmic scale from 1e-4 to 1e4, as in scikit-learn.
         cv: folds, as scikit-learn's `check_cv` takes them; None: five, stratified.
         scoring: a scorer or its name; None: accuracy.
-        fit_intercept, method, tol, max_iter, class_weight, dtype: as for `SoftmaxRegression`.
+        fit_intercept, tol, max_iter, class_weight, dtype: as for `SoftmaxRegression`.
+        method: of the last fit, on all samples; as for `SoftmaxRegression`.
 
     Attributes:
         C_: the best C.
@@ -86,15 +89,7 @@ class SoftmaxRegressionCV(Predicting):
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         folds: Any = check_cv(self.cv, labels, classifier=True)
         folds = list(folds.split(np.zeros(len(labels)), labels))
-        scores = np.empty((len(folds), len(strengths)))
-        for row, (train, test) in enumerate(folds):
-            model = self._model(strengths[0])
-            scorer: Any = check_scoring(model, scoring=self.scoring)
-            weighed = {} if weights is None else {"sample_weight": weights[test]}
-            for column, C in enumerate(strengths):
-                model.set_params(C=C)
-                model.fit(samples[train], labels[train], None if weights is None else weights[train])
-                scores[row, column] = scorer(model, samples[test], labels[test], **weighed)
+        scores = self._scores(samples, labels, weights, folds, strengths)
         self.scores_, self.Cs_ = scores, strengths
         self.C_ = float(strengths[np.argmax(scores.mean(axis=0))])
         best = self._model(self.C_).fit(X, y, sample_weight)
@@ -102,6 +97,33 @@ class SoftmaxRegressionCV(Predicting):
             if hasattr(best, name):
                 setattr(self, name, getattr(best, name))
         return self
+
+    def _scores(self, X: Any, y: np.ndarray, weights: np.ndarray | None, folds: list, strengths: np.ndarray) -> Any:
+        """(folds, strengths): the score of each fold's held-out samples under each penalty."""
+        model = self._model(strengths[0])
+        problem = model._problem(X, y, None, reset=True)
+        scorer: Any = check_scoring(model, scoring=self.scoring)
+        taken = np.zeros((len(folds), len(y)))
+        for row, (train, _) in zip(taken, folds, strict=True):
+            mine = np.ones(len(train)) if weights is None else weights[train]
+            row[train] = class_weights(self.class_weight, y[train], model.classes_, mine)
+        scores, W = np.empty((len(folds), len(strengths))), None
+        for column, C in enumerate(strengths):
+            penalty = penalty_of(C, None, None, problem.C)
+            with jax.enable_x64(problem.dtype == np.float64):
+                fits = fit_many(
+                    problem,
+                    sample_weights=taken,
+                    regularizers=[penalty] * len(folds),
+                    W0=W,
+                    tol=self.tol,
+                    max_steps=self.max_iter,
+                )
+            W = fits.W
+            for row, ((_, test), found) in enumerate(zip(folds, fits, strict=True)):
+                weighed = {} if weights is None else {"sample_weight": weights[test]}
+                scores[row, column] = scorer(model._keep(found), X[test], y[test], **weighed)
+        return scores
 
     def _strengths(self) -> np.ndarray:
         if np.ndim(self.Cs) == 0:
@@ -120,5 +142,4 @@ class SoftmaxRegressionCV(Predicting):
             max_iter=self.max_iter,
             class_weight=self.class_weight,
             dtype=self.dtype,
-            warm_start=True,
         )

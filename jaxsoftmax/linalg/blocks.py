@@ -25,7 +25,7 @@ Array = jax.Array
 
 # A block of X with what is computed from it stays in a cache up to this many bytes (`benchmarks/kernels.py`); on
 # accelerators launches are what to save.
-_CPU_BLOCK_BYTES = 2 << 20
+_CPU_BLOCK_BYTES = 4 << 20
 _ACCELERATOR_BLOCK_BYTES = 256 << 20
 # Arrays as large as the logits that a block computes and keeps at one time.
 _LOGITS_KEPT = 4

@@ -203,6 +203,15 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def reweighted(problem: Any, sample_weight: Any) -> Any:
+    """The problem with other weights (N,), its data as given kept: validated and placed as its constructor does."""
+    host, device = _weights(sample_weight, problem.N, problem.dtype, problem.X)
+    kept = {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)}
+    if problem.host is not None:
+        kept["host"] = dataclasses.replace(problem.host, sample_weight=host)
+    return set_fields(object.__new__(type(problem)), **(kept | {"sample_weight": device}))
+
+
 def smoothed_fields(problem: Any, host: HostData, eps: Any) -> dict[str, Any]:
     """Every field of `problem` with its targets smoothed by eps.
 

@@ -93,7 +93,7 @@ def _off_the_gauge(M: np.ndarray, C: int) -> np.ndarray:
     return whole.reshape((C - 1) * D, (C - 1) * D)
 
 
-def _gauge_part(problem: Problem, g: np.ndarray) -> float:
+def gauge_part(problem: Problem, g: np.ndarray) -> float:
     """Σ_d (1ᵀg_d)²/(C a_d) over the columns that L2 penalties hold, a_d their total strength; 0 elsewhere (S3)."""
     held = sum((p.curvature_bound() * columns for p, columns in holding(problem)), np.zeros(problem.D))
     sums = g.sum(axis=0)[held > 0]
@@ -109,7 +109,7 @@ def _ratio_off_the_gauge(
     # eigvalsh is backward stable: n·eps·λ_max covers it, and the rounding of the entries at the same order.
     rounding = scaled.shape[0] * np.finfo(float).eps * float(eigenvalues[-1])
     inner = (g - g.mean(axis=0)) / scale
-    norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
+    norms = np.array([np.sum(inner * inner), gauge_part(problem, g)])
     beta = max(radius_factor(part, scale) for part in _all(data))
     return existence_ratio(eigenvalues, kernel_dim, beta, norms, rounding)
 
@@ -164,7 +164,7 @@ def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: Curvature
         return end
     if curvature is not None:
         scale, inner = feature_scale(problem), (g - g.mean(axis=0)) / feature_scale(problem)
-        norms = np.array([np.sum(inner * inner), _gauge_part(problem, g)])
+        norms = np.array([np.sum(inner * inner), gauge_part(problem, g)])
         beta = max(radius_factor(part, scale) for part in _all(data))
         return end._replace(q=existence_ratio(np.array([curvature.value]), 0, beta, norms, curvature.error))
     scale, free = feature_scale(problem), free_directions(problem)

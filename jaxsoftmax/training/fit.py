@@ -65,18 +65,19 @@ def _key(key: Any) -> Any:
     raise WrongType("key", f"got {show(key)}, {kind_of(key)}", "give a JAX random key, such as jax.random.key(0)")
 
 
-def _refuse_traced(**arguments: Any) -> None:
-    """Refuse to run under a transformation of JAX, where there are no numbers to look at between two steps."""
+def refuse_traced(caller: str, **arguments: Any) -> None:
+    """Refuse to run `caller` under a transformation of JAX, where there are no numbers to look at between two steps."""
     found = [name for name, value in arguments.items() if any(map(is_traced, jax.tree.leaves(value)))]
     if found or is_traced(jax.numpy.zeros(())):  # under jit every new array is traced, whatever was closed over
         raise WrongType(
             found[0] if found else "problem",
-            "fit was called inside jit, vmap or grad, where arrays are traced and have no numbers",
-            "call fit outside of them; in a Python loop of fits only the first of each shape compiles",
+            f"{caller} was called inside jit, vmap or grad, where arrays are traced and have no numbers",
+            f"call {caller} outside of them; in a Python loop of fits only the first of each shape compiles",
         )
 
 
-def _tolerance(tol: Any, default: float) -> float:
+def tolerance_of(tol: Any, default: float) -> float:
+    """The tolerance on the scaled gradient that a user gave, or the default."""
     if tol is None:
         return default
     return float(nonnegative_real("tol", tol))
@@ -168,7 +169,7 @@ def fit(
     """
     if not isinstance(problem, Problem):
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
-    _refuse_traced(problem=problem, tol=tol, max_steps=max_steps, W0=W0, key=key, learning_rate=learning_rate)
+    refuse_traced("fit", problem=problem, tol=tol, max_steps=max_steps, W0=W0, key=key, learning_rate=learning_rate)
     require_x64("problem", problem.dtype)
     began = time.perf_counter()
     key = _key(key)
@@ -178,7 +179,7 @@ def fit(
     chosen = choose(method, problem, **settings)
     refuse_no_function("progress", progress)
     default = float(np.finfo(problem.dtype).eps) ** (2 / 3)
-    tolerance = _tolerance(tol, default)
+    tolerance = tolerance_of(tol, default)
     most = chosen.default_steps if max_steps is None else min(positive_int("max_steps", max_steps), 2**31 - 2)
     start = as_weights(np.zeros((problem.C, problem.D)) if W0 is None else W0, problem, "W0")
     kind = np.dtype(problem.dtype).type

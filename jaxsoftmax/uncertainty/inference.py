@@ -13,11 +13,9 @@ from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, one_of, show
 from jaxsoftmax.training.result import Fit, Status
 from jaxsoftmax.uncertainty.coordinates import face_coordinates, full_coordinates
-from jaxsoftmax.uncertainty.face import face_mask, sentence, signs_along
-from jaxsoftmax.uncertainty.likelihood import Likelihood, likelihood_of
-from jaxsoftmax.uncertainty.maximum import Maximum, Objective, climb, objective_of
+from jaxsoftmax.uncertainty.likelihood import Likelihood, face_mask, likelihood_of, sentence, signs_along
+from jaxsoftmax.uncertainty.maximum import Maximum, Objective, climb, objective_of, robust_covariance
 from jaxsoftmax.uncertainty.names import class_names, feature_names, gauge
-from jaxsoftmax.uncertainty.sandwich import robust_covariance
 from jaxsoftmax.uncertainty.table import Inference
 from jaxsoftmax.uncertainty.wald import as_level, chi_square_tail, wald
 

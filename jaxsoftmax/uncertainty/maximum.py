@@ -1,4 +1,4 @@
-"""The maximum of a likelihood and the observed information there, H(W*) in coordinates that the data identify (S22).
+"""The maximum of a likelihood and the covariances there, observed and robust, in what the data identify (S22).
 
 A fit ends where its tolerance says, in its own dtype; a table is about the maximum. So a few Newton steps in float64
 on the data as given go on from the fit until a step moves no log-odds by more than rounding.
@@ -18,13 +18,14 @@ from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.uncertainty.coordinates import Coordinates
 from jaxsoftmax.uncertainty.likelihood import Likelihood
 
-__all__ = ["Maximum", "Objective", "climb", "objective_of"]
+__all__ = ["Maximum", "Objective", "climb", "objective_of", "robust_covariance"]
 
 _STEPS = 60
 _DONE = 1e-10  # log-odds that a last Newton step moves: its own error is the square of that
 _QUADRATIC = 0.01  # log-odds from which Newton's steps contract surely (S8), and need no line search
 _LEAST_DIGITS = 1e-2  # a larger relative error of a variance is no standard error
 _EPS = float(np.finfo(np.float64).eps)
+_BLOCK_ENTRIES = 2**22  # of scores that are held at once
 
 
 class Objective(NamedTuple):
@@ -140,3 +141,30 @@ def _inverse(H: np.ndarray) -> tuple[np.ndarray, float]:
             "drop features that others almost determine, or that hardly vary",
         )
     return found, error
+
+
+def robust_covariance(maximum: Maximum) -> np.ndarray:
+    """(r, r) the sandwich H⁻¹ M H⁻¹ in θ (S22), valid also where the model is not the one that made the data.
+
+    An observation with label c has the score g = (y − e_c) ⊗ x (S2), and M = Σ g gᵀ over the observations (HC0).
+    Weights are frequencies: a sample of weight s_n stands for s_n observations alike. Where row n of T has shares t_n,
+    s_n t_nc of them have label c, and together they add
+
+        s_n [S(t_n) + (y_n − t_n)(y_n − t_n)ᵀ] ⊗ x_n x_nᵀ,
+
+    because Σ_c t_c (y − e_c)(y − e_c)ᵀ is the square of its mean y − t plus the covariance S(t) of e_c around it. So M
+    does not depend on whether observations are listed or counted.
+    """
+    objective = maximum.objective
+    data, space = objective.data, objective.space
+    meat = np.zeros_like(maximum.inverse)
+    if not (data.T.max(axis=1) == 1).all():
+        meat += objective.curvature(data.T.T)  # Σ s S(t) ⊗ x xᵀ, 0 for labels
+    residual = maximum.terms.residual.T / data.s[:, None]  # Y − T with the digits of dominating classes
+    C, D = residual.shape[1], data.X.shape[1]
+    many = max(1, _BLOCK_ENTRIES // (C * D))
+    for start in range(0, data.X.shape[0], many):
+        rows = slice(start, start + many)
+        scores = space.pull(residual[rows, :, None] * data.X[rows, None, :])
+        meat += scores.T @ (data.s[rows, None] * scores)
+    return maximum.inverse @ meat @ maximum.inverse

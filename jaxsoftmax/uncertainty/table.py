@@ -14,6 +14,8 @@ from jaxsoftmax.reporting.latex import latex_table
 from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.reporting.text import as_text
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import positive_int, random_generator
+from jaxsoftmax.uncertainty.bootstrap import Bootstrap, bootstrap_weights
 from jaxsoftmax.uncertainty.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from jaxsoftmax.uncertainty.marginal_effects import MarginalEffects, marginal_effects
 from jaxsoftmax.uncertainty.maximum import Maximum
@@ -159,6 +161,29 @@ class Inference(Report):
         """
         self._need_maximum("a likelihood-ratio test")
         return likelihood_ratio(self.maximum, self.features, features)
+
+    def bootstrap(self, draws: int = 1000, *, key: Any = None, level: float | None = None) -> Bootstrap:
+        """Standard errors and percentile intervals from fits to data drawn again with replacement.
+
+        Args:
+            draws: how many, at least 2; all are fitted in one compiled call.
+            key: a JAX random key; `jax.random.key(0)` when None.
+            level: the level of confidence; default that of the table.
+
+        Raises:
+            TypeError, ValueError: `draws` is no such number; fewer than two draws have a maximum; or separated data,
+                which have no maximum.
+        """
+        self._need_maximum("a bootstrap")
+        count = positive_int("draws", draws)
+        if count < 2:
+            raise WrongValue("draws", "got 1", "give at least 2, better 1000")
+        wanted = self.level if level is None else as_level(level)
+        data = self.maximum.objective.data
+        W, without = bootstrap_weights(data, self.maximum.W, count, random_generator(key))
+        shown = gauge(self.reference, class_names(data.given))
+        found = np.where(self.identified, np.einsum("kc,bcd->bkd", shown.matrix, W), np.nan)
+        return Bootstrap(self.classes, self.features, self.coefficients, found, without, wanted)
 
     def profile_interval(self, class_name: Any, feature: str, level: float | None = None) -> ProfileInterval:
         """The interval of a coefficient by the profile likelihood, which need not be symmetric.

@@ -49,5 +49,5 @@ def test_blocks_of_rows_add_up(monkeypatch):
     problem = js.Problem.from_labels(X, labels)
     fit = naive.fitted(problem)
     whole = js.inference(problem, fit, covariance="robust").covariance
-    monkeypatch.setattr("jaxsoftmax.uncertainty.sandwich._BLOCK_ENTRIES", 7 * 2 * 3)
+    monkeypatch.setattr("jaxsoftmax.uncertainty.maximum._BLOCK_ENTRIES", 7 * 2 * 3)
     np.testing.assert_allclose(js.inference(problem, fit, covariance="robust").covariance, whole, rtol=1e-12)

@@ -26,7 +26,7 @@ from jaxsoftmax.support.validation import as_weights, is_traced
 Array = jax.Array
 
 # Up to this C·D the solve factorises the dense matrix; beyond it conjugate gradients use products only.
-_DENSE_LIMIT = 3000
+DENSE_LIMIT = 3000
 
 
 def _product(Y: Array, W: Array, problem: Problem, V: Array, where: Placement) -> Array:
@@ -178,7 +178,7 @@ class HessianOperator:
         B = as_weights(B, self.problem, "B")
         kern = null_space_of(self.problem) if null_space is None else null_space
         B = kern.project(replicated(B))
-        if self.shape[0] <= _DENSE_LIMIT:
+        if self.shape[0] <= DENSE_LIMIT:
             return solve_on_complement(self.to_dense(), B, complement_projectors(self.problem, kern))
         return _solve_cg(self.probabilities, self.W, self.problem, B, placement(self.problem), kern)
 

@@ -72,7 +72,7 @@ class Limits(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """The loop's whole memory, on the device. `history` has HISTORY_ROWS rows of which the first `rows` are filled."""
+    """The loop's whole memory, on the device. Of the rows of `history` the first `rows` are filled."""
 
     W: Array
     value: Array
@@ -129,7 +129,7 @@ def _record(carry: Carry, norm: Array, step_size: Array) -> Carry:
         return c._replace(history=history, rows=c.rows // 2, stride=c.stride * 2)
 
     def write(c: Carry) -> Carry:
-        c = jax.lax.cond(c.rows >= HISTORY_ROWS, thin, lambda c: c, c)
+        c = jax.lax.cond(c.rows >= len(c.history), thin, lambda c: c, c)
         row = jnp.stack([c.value, norm, frobenius(c.W), step_size]).astype(c.history.dtype)
         # After thinning the step may no longer be due: it is then not written.
         due = c.step % c.stride == 0
@@ -139,9 +139,11 @@ def _record(carry: Carry, norm: Array, step_size: Array) -> Carry:
     return jax.lax.cond(carry.step % carry.stride == 0, write, lambda c: c, carry)
 
 
-@partial(jax.jit, static_argnames=("method", "where"))
-def start(method: Method, where: Placement, problem: Problem, W0: Array, constants: Any) -> Carry:
-    """The loop's memory before the first step, W0 (C, D) in the compute dtype."""
+@partial(jax.jit, static_argnames=("method", "where", "history_rows"))
+def start(
+    method: Method, where: Placement, problem: Problem, W0: Array, constants: Any, history_rows: int = HISTORY_ROWS
+) -> Carry:
+    """The loop's memory before the first step, W0 (C, D) in the compute dtype; `history_rows` is a power of two."""
     dtype = W0.dtype
     oracle = Oracle(problem, where, gradient_scale(problem))
     value, gradient = oracle.value_and_gradient(W0)
@@ -163,7 +165,7 @@ def start(method: Method, where: Placement, problem: Problem, W0: Array, constan
         decrement=nan,
         spread=nan,
         step_size=nan,
-        history=jnp.zeros((HISTORY_ROWS, len(HISTORY_COLUMNS)), dtype),
+        history=jnp.zeros((history_rows, len(HISTORY_COLUMNS)), dtype),
         rows=zero,
         stride=zero + 1,
         scale=oracle.scale,

@@ -158,7 +158,7 @@ def test_solve_is_the_pseudo_inverse_on_the_complement_of_the_kernel(case, branc
     gradients stop at a relative residual eps^(3/4), which the condition number amplifies.
     """
     if branch != "cholesky":
-        monkeypatch.setattr(hessian, "_DENSE_LIMIT", 0)
+        monkeypatch.setattr(hessian, "DENSE_LIMIT", 0)
     W, B, _ = cases.directions(case, "float64")
     with jax.enable_x64(True):
         problem = cases.problem(case, "float64")

@@ -1,0 +1,124 @@
+"""`fit_many`: many problems trained in one compiled call, each with what `fit` says at its end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import as_weights, positive_int, refuse_no_function, require_x64
+from jaxsoftmax.training.divergence import NoMinimizerWarning
+from jaxsoftmax.training.fit import fit, refuse_traced, tolerance_of
+from jaxsoftmax.training.loop.run import Limits
+from jaxsoftmax.training.many.batch import Batch, batch_of
+from jaxsoftmax.training.many.lanes import METHOD
+from jaxsoftmax.training.many.result import Fits
+from jaxsoftmax.training.many.run_lanes import alike, blocks_of, lanes_of, trained
+from jaxsoftmax.training.methods.newton import is_dense
+from jaxsoftmax.training.result import Fit, Status
+
+__all__ = ["fit_many"]
+
+
+def fit_many(
+    problems: Any,
+    *,
+    sample_weights: Any = None,
+    regularizers: Any = None,
+    W0: Any = None,
+    tol: float | None = None,
+    max_steps: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Fits:
+    """Train many problems at once: folds, bootstrap samples, groups, penalties.
+
+    Newton's method (S8) in float64, mapped over the problems in one compiled call; those that have ended wait for the
+    rest. What is said of each is what `fit` says. Problems too large for the dense Hessian are trained one by one.
+
+    Args:
+        problems: one `Problem`, whose fits differ by `sample_weights` or `regularizers`; or a list of problems with
+            the same columns, classes and kinds of regularisers.
+        sample_weights: (B, N) in place of the problem's weights: counts of a bootstrap, 1 and 0 for folds or groups.
+        regularizers: B regularisers in place of the problem's, all of the same kinds.
+        W0: start, (C, D) for all or (B, C, D), default zeros; for a bootstrap the problem's own fit saves steps.
+        tol: of each fit, as for `fit`.
+        max_steps: of each fit, as for `fit`.
+        progress: called with how many of the fits are done, and how many there are.
+
+    Returns:
+        `Fits`: a sequence of `Fit` whose numbers are also arrays over the fits. Rates and history are those of a few
+        steps. `existence` is None throughout: for a verdict pass ``fits.problem(i)`` to `decide_existence`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was given and what to do.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(size=(50, 2))
+        >>> problem = js.Problem.from_labels(X, X[:, 0] + rng.logistic(size=50) > 0)
+        >>> counts = rng.multinomial(50, np.full(50, 1 / 50), size=8)  # eight bootstrap samples
+        >>> fits = js.fit_many(problem, sample_weights=counts)
+        >>> fits.coef.shape, bool(fits.converged.all())
+        ((8, 2, 2), True)
+
+    Source: S8, S13.
+    """
+    given = {"sample_weights": sample_weights, "regularizers": regularizers, "W0": W0, "tol": tol}
+    refuse_traced("fit_many", problems=problems, **given)
+    batch = batch_of(problems, sample_weights, regularizers)
+    require_x64("problems", batch.first.dtype)
+    refuse_no_function("progress", progress)
+    limits, starts, tell = limits_of(tol, max_steps), _starts(W0, batch), progress or (lambda done, total: None)
+    found: dict[int, Fit] = {}
+    if all(map(is_dense, batch.several or (batch.first,))):
+        with jax.enable_x64(True):
+            for places in alike(batch):
+                lanes = lanes_of(batch, places)
+                for block in blocks_of(places, lanes.problem):
+                    found |= trained(lanes, block, starts, limits)
+                    tell(len(found), len(batch))
+    else:
+        for place in range(len(batch)):
+            found[place] = fit(batch.problem(place), W0=starts[place], tol=tol, max_steps=max_steps)
+            tell(len(found), len(batch))
+    fits = Fits(tuple(found[place] for place in range(len(batch))), batch.problem)
+    warn_of_diverging("fit_many", fits)
+    return fits
+
+
+def limits_of(tol: Any, max_steps: Any) -> Limits:
+    """The limits of the loop in float64, from what the user gave."""
+    default = float(np.finfo(np.float64).eps) ** (2 / 3)
+    most = METHOD.default_steps if max_steps is None else min(positive_int("max_steps", max_steps), 2**31 - 2)
+    return Limits(np.float64(tolerance_of(tol, default)), np.int32(most), np.float64(default))
+
+
+def warn_of_diverging(caller: str, fits: Fits) -> None:
+    """One warning for all fits that found no minimiser in sight."""
+    count = sum(one.status is Status.DIVERGING and one.existence is None for one in fits)
+    if count:
+        warnings.warn(
+            f"{caller}: in {count} of {len(fits)} fits the weights keep growing; probably no minimiser exists. For a "
+            "proof, pass fits.problem(i) of such a fit to jaxsoftmax.decide_existence.",
+            NoMinimizerWarning,
+            stacklevel=3,
+        )
+
+
+def _starts(W0: Any, batch: Batch) -> np.ndarray:
+    """(B, C, D) float64 starts from what was given."""
+    problem = batch.first
+    shape = (len(batch), problem.C, problem.D)
+    if W0 is None:
+        return np.zeros(shape)
+    if np.ndim(W0) != 3:
+        return np.broadcast_to(np.asarray(as_weights(W0, problem, "W0"), np.float64), shape)
+    if np.shape(W0) != shape:
+        given = f"shape {np.shape(W0)}, expected (C, D) = {shape[1:]} or (B, C, D) = {shape}"
+        raise WrongValue("W0", given, "give one start for all fits, or one for each")
+    return np.stack([np.asarray(as_weights(one, problem, "W0"), np.float64) for one in np.asarray(W0)])

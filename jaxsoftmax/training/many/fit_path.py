@@ -1,0 +1,95 @@
+"""`fit_path`: one problem along a path of penalties, each fit begun where the last ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsoftmax.calculus.penalties.l2 import L2
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.validation import kind_of, refuse_no_function, require_x64, show
+from jaxsoftmax.training.fit import fit, refuse_traced
+from jaxsoftmax.training.many.batch import batch_of
+from jaxsoftmax.training.many.fit_many import limits_of, warn_of_diverging
+from jaxsoftmax.training.many.result import Fits
+from jaxsoftmax.training.many.run_lanes import alike, lanes_of, trained
+from jaxsoftmax.training.methods.newton import is_dense
+from jaxsoftmax.training.result import Fit
+
+__all__ = ["fit_path"]
+
+
+def fit_path(
+    problem: Problem,
+    alphas: Any,
+    *,
+    penalty: Callable[[Any], Any] = L2,
+    tol: float | None = None,
+    max_steps: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Fits:
+    """Train one problem under penalties of many strengths, the strongest first, each fit from the last one's W.
+
+    Newton's method (S8) in float64, compiled once; where the dense Hessian is too large, `fit` for each strength.
+
+    Args:
+        problem: the data, without a regulariser.
+        alphas: strengths >= 0, in any order.
+        penalty: what makes a regulariser of a strength: `L2` (the default), `LogCosh`, or a function of yours.
+        tol: of each fit, as for `fit`.
+        max_steps: of each fit, as for `fit`.
+        progress: called with how many of the fits are done, and how many there are.
+
+    Returns:
+        `Fits`, in the order of `alphas`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was given and what to do.
+
+    Example:
+        >>> import jaxsoftmax as js, numpy as np
+        >>> X = np.random.default_rng(0).normal(size=(50, 2))
+        >>> path = js.fit_path(js.Problem.from_labels(X, X[:, 0] > 0), [0.01, 0.1, 1.0])
+        >>> sizes = np.linalg.norm(path.coef, axis=(1, 2))  # a stronger penalty, smaller weights
+        >>> bool(sizes[0] > sizes[1] > sizes[2]), path.converged.tolist()
+        (True, [True, True, True])
+
+    Source: S8, S13, S21.
+    """
+    if not isinstance(problem, Problem):
+        raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
+    refuse_traced("fit_path", problem=problem, alphas=alphas, tol=tol)
+    require_x64("problem", problem.dtype)
+    if problem.regularizer:
+        raise WrongValue("problem", "it has a regulariser already", "leave it out: the path brings its own")
+    refuse_no_function("progress", progress)
+    try:
+        strengths = np.asarray(alphas, np.float64)
+    except (TypeError, ValueError):
+        raise WrongType("alphas", f"got {show(alphas)}, {kind_of(alphas)}", "give a list of numbers >= 0") from None
+    if strengths.ndim != 1 or not strengths.size:
+        raise WrongValue("alphas", f"shape {strengths.shape}, expected (B,)", "give a list of numbers >= 0")
+    batch = batch_of(problem, None, [penalty(float(alpha)) for alpha in strengths])
+    limits, tell = limits_of(tol, max_steps), progress or (lambda done, total: None)
+    order, W = np.argsort(-strengths, kind="stable").tolist(), np.zeros((problem.C, problem.D))
+    found: dict[int, Fit] = {}
+    if is_dense(problem):
+        with jax.enable_x64(True):
+            groups = [(places, lanes_of(batch, places)) for places in alike(batch)]
+            for place in order:
+                lanes = next(lanes for places, lanes in groups if place in places)
+                found |= trained(lanes, [place], {place: W}, limits)
+                W = found[place].W
+                tell(len(found), len(batch))
+    else:
+        for place in order:
+            found[place] = fit(batch.problem(place), W0=W, tol=tol, max_steps=max_steps)
+            W = found[place].W
+            tell(len(found), len(batch))
+    fits = Fits(tuple(found[place] for place in range(len(batch))), batch.problem)
+    warn_of_diverging("fit_path", fits)
+    return fits

@@ -1,0 +1,206 @@
+"""From a batch to the arrays of its lanes, through the compiled call in blocks, and from its ends to `Fit` objects.
+
+Guarded by `tests/training/many/test_fit_many.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsoftmax.calculus.loss.null_space import free_directions
+from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors
+from jaxsoftmax.linalg.blocks import placement
+from jaxsoftmax.problem.fields import reweighted
+from jaxsoftmax.problem.label_targets import LabelTargets
+from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.regularizers import cast_strengths
+from jaxsoftmax.training.columns import Columns, ExactData, exactly_in_columns, working_columns
+from jaxsoftmax.training.end_point import EndPoint, evaluate, gauge_part, radius_factor, separates
+from jaxsoftmax.training.judge import history_table, judge
+from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, Carry, Limits, largest_ratio
+from jaxsoftmax.training.many.batch import Batch
+from jaxsoftmax.training.many.lanes import METHOD, train
+from jaxsoftmax.training.result import Fit, Status
+from jaxsoftmax.training.row_bucket import bucket, filled_up
+
+# Numbers that the lanes of one call hold at once: they stay in a cache (`benchmarks/many.py`).
+MOST_NUMBERS = 2**22
+
+
+@dataclasses.dataclass
+class Lanes:
+    """The data of some lanes of a batch in float64, in their working columns, with rows of weight 0 up to one N.
+
+    Attributes:
+        batch: where they come from.
+        problem: what all lanes share; of lanes with data of their own, the first.
+        parts: for each such lane its `Problem`; empty where they share X and the targets.
+        columns: the working columns, one for all or one a lane.
+        constants: Newton's, one for all or one a lane.
+        betas: S13's β of the samples that any lane takes, one for all or one a lane; of penalties see `beta`.
+    """
+
+    batch: Batch
+    problem: Problem
+    parts: list[Problem]
+    columns: list[Columns]
+    constants: list[ComplementProjectors]
+    betas: list[float]
+
+    def own(self, places: list[int]) -> dict[str, Any]:
+        """What replaces parts of `problem`, the lanes first."""
+        lanes = [self._own(place) for place in places]
+        return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *lanes)
+
+    def _own(self, place: int) -> dict[str, Any]:
+        penalties = cast_strengths(self.batch.penalties_of(place), np.dtype(np.float64))
+        own: dict[str, Any] = {"regularizer": penalties} if penalties else {}
+        if self.parts:
+            part = self.parts[place]
+            return own | {"X": part.X, "T": part.targets, "sample_weight": part.sample_weight}
+        if self.batch.weights is not None:
+            weights = self.batch.weights[place]
+            own["sample_weight"] = np.pad(weights, (0, self.problem.N - len(weights)))
+        return own
+
+    def beta(self, place: int) -> float:
+        """S13's β of a lane: the largest of its samples, and of those that a self-regulariser adds (S21d)."""
+        scale = float(np.min(self.constants[place if self.parts else 0].scale))
+        extra = [one.sample_scale for one in self.batch.penalties_of(place) if one.sample_scale is not None]
+        added = [math.sqrt(2.0) * abs(float(gamma)) / scale for gamma in extra]
+        return max([self.betas[place if self.parts else 0], *added])
+
+    def problem_at(self, place: int) -> Problem:
+        """The problem of a lane, in float64 and its working columns."""
+        return self.problem.replace(**self._own(place))
+
+    def columns_of(self, place: int) -> Columns:
+        """The working columns of a lane."""
+        return self.columns[place if self.parts else 0]
+
+    def constants_of(self, places: list[int]) -> ComplementProjectors:
+        """Newton's constants: one for all lanes, or the lanes first."""
+        if not self.parts:
+            return self.constants[0]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(self.constants[place] for place in places))
+
+
+def lanes_of(batch: Batch, places: list[int]) -> Lanes:
+    """The lanes of a batch, of which those at `places` will be trained: the same penalties act in all of these."""
+    if batch.shared is not None:
+        seen = batch.shared.replace(regularizer=batch.penalties_of(places[0]))
+        if batch.weights is not None:
+            seen = reweighted(seen, np.any(batch.weights[places] > 0, axis=0).astype(np.float64))
+        columns = working_columns(seen)
+        problem = exactly_in_columns(filled_up(seen), columns)
+        constants = complement_projectors(problem, free_directions(problem))
+        return Lanes(batch, problem, [], [columns], [constants], [_beta(problem, constants)])
+    columns = [working_columns(problem) for problem in batch.several]
+    parts = [exactly_in_columns(problem, own) for problem, own in zip(batch.several, columns, strict=True)]
+    if len({_label_kind(part.targets) for part in parts}) > 1:
+        parts = [part.replace(T=part.T) for part in parts]
+    constants = [complement_projectors(part, free_directions(part)) for part in parts]
+    betas = [_beta(part, mine) for part, mine in zip(parts, constants, strict=True)]
+    rows = bucket(max(part.N for part in parts))
+    parts = [_longer(part, rows - part.N) for part in parts]
+    return Lanes(batch, parts[0], parts, columns, constants, betas)
+
+
+def _beta(problem: Problem, constants: ComplementProjectors) -> float:
+    return radius_factor(problem.replace(regularizer=()), np.asarray(constants.scale))
+
+
+def _label_kind(targets: Any) -> Any:
+    return targets.codes.dtype if isinstance(targets, LabelTargets) else None
+
+
+def _longer(problem: Problem, more: int) -> Problem:
+    """The problem with so many samples of weight 0 more, each the first one again."""
+
+    def longer(part: Any) -> Any:
+        return jnp.concatenate([part, jnp.repeat(part[:1], more, axis=0)])
+
+    T = problem.targets
+    T = dataclasses.replace(T, codes=longer(T.codes)) if isinstance(T, LabelTargets) else longer(T)
+    weights = jnp.concatenate([problem.sample_weight, jnp.zeros(more, problem.sample_weight.dtype)])
+    return problem.replace(X=longer(problem.X), T=T, sample_weight=weights)
+
+
+def alike(batch: Batch) -> list[list[int]]:
+    """The places of the lanes in which the same penalties act, group by group: these share null spaces and columns."""
+    groups: dict[tuple, list[int]] = {}
+    for place in range(len(batch)):
+        acting = tuple(float(one.strength) > 0 for one in batch.penalties_of(place))
+        groups.setdefault(acting, []).append(place)
+    return list(groups.values())
+
+
+def blocks_of(places: list[int], problem: Problem) -> Iterator[list[int]]:
+    """The places in blocks of one length that one call trains; the last repeats its last place to be as long."""
+    N, D, C = problem.shape
+    most = max(1, MOST_NUMBERS // max(N * C * (C - 1) // 2, 4 * N * C, 4 * (C * D) ** 2))
+    count = -(-len(places) // most)
+    length = bucket(-(-len(places) // count))
+    for start in range(0, len(places), length):
+        block = places[start : start + length]
+        yield block + block[-1:] * (length - len(block))
+
+
+def trained(lanes: Lanes, places: list[int], starts: Any, limits: Limits) -> dict[int, Fit]:
+    """The fits of some places, trained in one compiled call; `starts`: (C, D) for each place, in the columns given."""
+    W0 = jnp.asarray(np.stack([lanes.columns_of(place).inward(starts[place]) for place in places]))
+    own, constants = lanes.own(places), lanes.constants_of(places)
+    ends = train(placement(lanes.problem), bool(lanes.parts), lanes.problem, own, W0, constants, limits)
+    ends = jax.tree.map(np.asarray, ends)
+    return {
+        place: _finished(lanes, place, jax.tree.map(lambda leaf, lane=lane: leaf[lane], ends.carry), mu, limits)
+        for lane, (place, mu) in enumerate(zip(places, ends.curvature.tolist(), strict=True))
+    }
+
+
+def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Limits) -> Fit:
+    """What is said of one lane: from the compiled call where that settles it, else evaluated as `fit` does."""
+    columns, g = lanes.columns_of(place), raw.gradient
+    end = EndPoint(float(raw.value), g, gap=max(0.0, 0.5 * float(raw.decrement)), spread=float(raw.spread))
+    penalties, given = lanes.batch.penalties_of(place), lanes.batch.first
+    if curvature > 0 and all(one.concordance is None for one in penalties):
+        scale = np.asarray(lanes.constants[place if lanes.parts else 0].scale)
+        inner = float(np.sum(((g - g.mean(axis=0)) / scale) ** 2))
+        gauge = gauge_part(lanes.problem_at(place), g) if penalties else 0.0
+        end = end._replace(q=lanes.beta(place) * math.sqrt(inner + curvature * gauge) / curvature)
+    separated = False
+    if end.q is None or not end.q < 1 or int(raw.status) != GRADIENT_TOLERANCE:
+        problem = lanes.problem_at(place)
+        data = ExactData(problem, lambda: iter(()))
+        end = evaluate(data, raw.W, EndPoint(float(raw.value), g))
+        separated = separates(data, raw.W)
+    small, history = largest_ratio(g, raw.scale), history_table(raw)
+    code, reason = judge(METHOD, raw, limits, small, end, separated, 0.0, history)
+    return Fit(
+        W=columns.outward(raw.W),
+        loss=end.loss,
+        loss_in_training=float(raw.value),
+        gradient_norm=float(np.linalg.norm(columns.gradient_outward(g))),
+        scaled_gradient=small,
+        gap_estimate=end.gap,
+        steps=int(raw.step),
+        rate_measured=None,
+        rate_bound=None,
+        rate_estimate=None,
+        log_gain_bound=None,
+        q_estimate=end.q,
+        history=history,
+        status=Status(code),
+        method=METHOD.name,
+        has_intercept=given.intercept,
+        reason=reason,
+        classes=None if given.classes is None else tuple(given.classes.tolist()),
+        feature_names=given.feature_names,
+    )

@@ -1,0 +1,196 @@
+"""`fit_many` (S8, S13): every lane of the compiled call ends where `fit` of its own problem does, and says the same.
+
+A run that ends at q < 1 is, by S13, so near the minimiser that no log-odds of a sample differs from that of the
+minimiser by more than −log(1 − q); two runs differ by no more than the sum, at most 1.2 (q + q') below 0.3.
+"""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from jaxsoftmax.training.many import fit_many as front
+from jaxsoftmax.training.many import run_lanes
+
+RNG = np.random.default_rng(7)
+N, D, C = 40, 3, 3
+X = RNG.normal(size=(N, D))
+LABELS = RNG.integers(C, size=N)
+PROBLEM = js.Problem.from_labels(X, LABELS)
+COUNTS = RNG.multinomial(N, np.full(N, 1 / N), size=3)
+EPS = float(np.finfo(np.float64).eps)
+
+
+def refused(call, name):
+    with pytest.raises((TypeError, ValueError), match=rf"^{name}: "):
+        call()
+
+
+def same(found, X, y, **options):
+    """The lane against `fit` of its problem alone, in float64."""
+    make = js.Problem.from_labels if np.ndim(y) == 1 else js.Problem
+    with jax.enable_x64(True):
+        problem = make(X, y, **options)
+        alone = js.fit(problem, "newton", tol=1e-12)
+    assert found.status is alone.status and found.converged and found.reason == alone.reason
+    gaps = found.gap_estimate + alone.gap_estimate
+    assert found.loss == pytest.approx(alone.loss, rel=1e-13, abs=1.1 * gaps)
+    apart = found.q_estimate + alone.q_estimate
+    assert apart < 0.3
+    odds, others = (fit.logits(X) - fit.logits(X)[:, :1] for fit in (found, alone))
+    rounding = 4 * EPS * np.max(np.abs(np.column_stack([X, np.ones(len(X))])) @ np.abs(alone.W.T))
+    np.testing.assert_allclose(odds, others, rtol=0, atol=1.2 * apart + rounding)
+    assert found.classes == alone.classes and found.feature_names == alone.feature_names
+    assert found.has_intercept == alone.has_intercept and found.method == alone.method
+
+
+def test_weights_make_bootstrap_samples_folds_and_groups():
+    fits = js.fit_many(PROBLEM, sample_weights=COUNTS)
+    for counts, found in zip(COUNTS, fits, strict=True):
+        same(found, X, LABELS, sample_weight=counts)
+
+
+def test_fits_differ_by_penalties_some_of_strength_zero():
+    """S21: lanes in which other penalties act have another null space (S6), and are trained apart."""
+    penalties = [js.L2(0.5), js.L2(0.0), js.L2(3.0)]
+    fits = js.fit_many(PROBLEM, regularizers=penalties)
+    for penalty, found in zip(penalties, fits, strict=True):
+        same(found, X, LABELS, regularizer=penalty)
+
+
+@pytest.mark.parametrize("made", [lambda a: js.LogCosh(a, 1.0), js.SelfRegularizer], ids=["log-cosh", "self"])
+def test_every_penalty_has_its_q(made):
+    """S13, S21b, S21d: of log-cosh the whole space counts, which only the dense evaluation does."""
+    penalties = [made(0.5), made(2.0)]
+    for penalty, found in zip(penalties, js.fit_many(PROBLEM, regularizers=penalties), strict=True):
+        same(found, X, LABELS, regularizer=penalty)
+
+
+def test_weights_and_penalties_go_together_and_a_start_may_be_given():
+    penalties = [js.L2(1.0), js.L2(2.0), js.L2(3.0)]
+    start = js.fit(PROBLEM).W
+    fits = js.fit_many(PROBLEM, sample_weights=COUNTS, regularizers=penalties, W0=start, tol=1e-13)
+    for counts, penalty, found in zip(COUNTS, penalties, fits, strict=True):
+        same(found, X, LABELS, sample_weight=counts, regularizer=penalty)
+    again = js.fit_many(PROBLEM, sample_weights=COUNTS, regularizers=penalties, W0=fits.W, tol=1e-13)
+    assert (again.steps <= 1).all() and fits.steps.min() > 1
+
+
+def test_problems_of_their_own_data_and_sizes():
+    """Labels, smoothed labels and probability rows side by side; a far offset in one of them alone."""
+    rows = RNG.dirichlet(np.ones(C), size=25)
+    options = {"intercept": True, "classes": range(C)}
+    parts = [
+        (X + np.array([1e6, 0, 0]), LABELS, options),
+        (X[:33], LABELS[:33], options | {"label_smoothing": 0.1}),
+        (X[:25], rows, options),
+    ]
+    problems = [(js.Problem.from_labels if y.ndim == 1 else js.Problem)(x, y, **more) for x, y, more in parts]
+    for (x, y, more), found in zip(parts, js.fit_many(problems, tol=1e-12), strict=True):
+        same(found, x, y, **more)
+    alike = js.fit_many(problems[:2])
+    assert alike.converged.all() and alike[1].loss == pytest.approx(js.fit(problems[1]).loss, rel=1e-6)
+
+
+def test_a_lane_without_a_minimiser_is_told_and_leaves_the_others_alone():
+    """S9: the weights of a lane that keeps two samples of different labels run away."""
+    keep = np.zeros(N)
+    keep[[np.flatnonzero(LABELS == c)[0] for c in range(C)]] = 1
+    with pytest.warns(js.NoMinimizerWarning, match=r"fit_many: in 1 of 3 fits the weights keep growing"):
+        fits = js.fit_many(PROBLEM, sample_weights=[np.ones(N), keep, COUNTS[0]])
+    assert [one.name for one in fits.status] == ["GRADIENT_TOLERANCE", "DIVERGING", "GRADIENT_TOLERANCE"]
+    assert not fits[1].converged and fits[1].existence is None
+    assert js.decide_existence(fits.problem(1)).attained is False
+    same(fits[0], X, LABELS)
+    same(fits[2], X, LABELS, sample_weight=COUNTS[0])
+
+
+def test_a_lane_whose_samples_span_less():
+    """S6: where a column vanishes under the weights, the lane's null space is larger than the batch's."""
+    tail = np.column_stack([X, np.arange(N) >= N - 15])
+    problem = js.Problem.from_labels(tail, LABELS)
+    weights = np.array([np.ones(N), np.arange(N) < N - 15])
+    for s, found in zip(weights, js.fit_many(problem, sample_weights=weights), strict=True):
+        same(found, tail, LABELS, sample_weight=s)
+
+
+def test_blocks_of_lanes_and_progress(monkeypatch):
+    """The lanes go through the compiled call in blocks of one length; the last is filled up and cut off again."""
+    fits, told = js.fit_many(PROBLEM, sample_weights=COUNTS, tol=1e-12), []
+    monkeypatch.setattr(run_lanes, "MOST_NUMBERS", 2 * 4 * (C * (D + 1)) ** 2)
+    few = js.fit_many(PROBLEM, sample_weights=COUNTS, tol=1e-12, progress=lambda *done: told.append(done))
+    assert told == [(2, 3), (3, 3)]
+    np.testing.assert_allclose(few.W, fits.W, rtol=0, atol=1e-9)
+    assert list(run_lanes.blocks_of([0, 1, 2], PROBLEM)) == [[0, 1], [2, 2]]
+
+
+def test_problems_too_large_for_the_dense_hessian_are_trained_one_by_one(monkeypatch):
+    fits = js.fit_many(PROBLEM, sample_weights=COUNTS[:2])
+    monkeypatch.setattr(front, "is_dense", lambda problem: False)
+    monkeypatch.setattr(front, "trained", None)
+    alone = js.fit_many(PROBLEM, sample_weights=COUNTS[:2], tol=1e-7)
+    np.testing.assert_allclose(alone.loss, fits.loss, rtol=1e-6)
+    assert alone.problem(-1).host.sample_weight.tolist() == COUNTS[1].tolist()
+
+
+def test_the_numbers_are_arrays_and_the_report_counts():
+    fits = js.fit_many(PROBLEM, sample_weights=COUNTS)
+    assert fits.W.shape == (3, C, D + 1) and fits.coef.shape == (3, C, D) and fits.intercept.shape == (3, C)
+    for name in ("loss", "scaled_gradient", "gap_estimate", "q_estimate", "steps", "converged"):
+        assert getattr(fits, name).tolist() == [getattr(one, name) for one in fits]
+    text = repr(fits)
+    assert "3 fits by newton" in text and "3 GRADIENT_TOLERANCE" in text and "3 of 3" in text
+    assert len(fits[:2]) == 2 and len(fits) == 3
+    with pytest.raises(IndexError):
+        fits.problem(3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({}, "problems"),
+        ({"sample_weights": np.ones(N)}, "sample_weights"),
+        ({"sample_weights": np.ones((2, N - 1))}, "sample_weights"),
+        ({"sample_weights": [np.zeros(N)]}, "sample_weights"),
+        ({"sample_weights": [-np.ones(N)]}, "sample_weights"),
+        ({"sample_weights": [np.full(N, np.nan)]}, "sample_weights"),
+        ({"sample_weights": "ones"}, "sample_weights"),
+        ({"regularizers": js.L2(1.0)}, "regularizers"),
+        ({"regularizers": []}, "regularizers"),
+        ({"regularizers": [js.L2(1.0), js.LogCosh(1.0, 1.0)]}, "regularizers"),
+        ({"regularizers": [js.L2(1.0)] * 2, "sample_weights": COUNTS}, "regularizers"),
+        ({"sample_weights": COUNTS, "W0": np.zeros((2, C, D + 1))}, "W0"),
+        ({"sample_weights": COUNTS, "max_steps": 0}, "max_steps"),
+        ({"sample_weights": COUNTS, "tol": -1.0}, "tol"),
+        ({"sample_weights": COUNTS, "progress": 3}, "progress"),
+    ],
+)
+def test_bad_input(arguments, name):
+    refused(lambda: js.fit_many(PROBLEM, **arguments), name)
+
+
+@pytest.mark.parametrize(
+    "problems",
+    [
+        [],
+        3,
+        [PROBLEM, "x"],
+        [PROBLEM, js.Problem.from_labels(X[:, :2], LABELS)],
+        [PROBLEM, js.Problem.from_labels(X, LABELS > 0)],
+        [PROBLEM, js.Problem.from_labels(X, LABELS, regularizer=js.L2(1.0))],
+    ],
+)
+def test_problems_that_are_no_batch(problems):
+    refused(lambda: js.fit_many(problems), "problems")
+
+
+def test_a_list_of_problems_takes_no_weights_beside():
+    refused(lambda: js.fit_many([PROBLEM], sample_weights=COUNTS), "sample_weights")
+
+
+def test_nothing_is_warned_of_where_all_converge():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        js.fit_many(PROBLEM, sample_weights=COUNTS)

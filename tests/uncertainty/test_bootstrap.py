@@ -1,0 +1,77 @@
+"""The bootstrap (S22): the fits of the draws are the naive fits of listed observations, drawn by the same counts."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsoftmax as js
+from helpers import naive_inference as naive
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(30, 2))
+LABELS = RNG.integers(3, size=30)
+ONES = np.column_stack([X, np.ones(30)])
+FEATURES = ("x0", "x1", "intercept")
+
+
+def table(problem, **options):
+    return js.inference(problem, naive.fitted(problem), **options)
+
+
+def test_each_draw_is_the_maximum_of_its_observations():
+    """S22: draw b lists observation n as often as its count says; class 0 is the reference."""
+    found = table(js.Problem.from_labels(X, LABELS)).bootstrap(4, key=jax.random.key(3))
+    counts = np.random.default_rng([0, 3]).multinomial(30, np.full(30, 1 / 30), size=4)
+    assert found.without_maximum == 0 and found.draws.shape == (4, 2, 3)
+    for row, draw in zip(counts, found.draws, strict=True):
+        B = naive.maximum(np.repeat(ONES, row, axis=0), np.repeat(LABELS, row), 3)
+        np.testing.assert_allclose(draw, B, rtol=0, atol=1e-7 * np.abs(B).max())
+    np.testing.assert_allclose(found.standard_errors, found.draws.std(axis=0, ddof=1))
+    assert (found.lower <= found.draws.min(axis=0) + 0.1 * np.ptp(found.draws, axis=0)).all()
+    assert found.classes == (1, 2) and found.features == FEATURES and found.level == 0.95
+
+
+def test_counts_are_observations():
+    """Rows of shares and weights are what they list: each observation is drawn as likely as another."""
+    T = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
+    s, x = np.array([4, 8, 2, 6]), np.arange(4.0)[:, None]
+    problem = js.Problem(x, T, intercept=True, sample_weight=s)
+    found = table(problem).bootstrap(3)
+    rows, codes = np.nonzero(T)
+    seen = (s[:, None] * T)[rows, codes].astype(int)
+    counts = np.random.default_rng([0, 0]).multinomial(20, seen / 20, size=3)
+    for row, draw in zip(counts, found.draws, strict=True):
+        ones = np.column_stack([x[rows], np.ones(len(rows))])
+        B = naive.maximum(np.repeat(ones, row, axis=0), np.repeat(codes, row), 2)
+        np.testing.assert_allclose(draw, B, rtol=0, atol=1e-7 * np.abs(B).max())
+
+
+def test_draws_without_a_maximum_are_left_out_and_counted():
+    """Of few observations many draws are separated (S9), and some hold no sample in which a feature varies (S6)."""
+    x = np.column_stack([[0.0, 1, 2, 3, 4, 5, 6, 7], [0, 0, 0, 1, 1, 0, 0, 0]])
+    problem = js.Problem.from_labels(x, [0, 0, 1, 0, 1, 0, 1, 1])
+    found = table(problem).bootstrap(60)
+    counts = np.random.default_rng([0, 0]).multinomial(8, np.full(8, 1 / 8), size=60)
+    attained = []
+    for row in counts:
+        drawn = js.Problem.from_labels(x, [0, 0, 1, 0, 1, 0, 1, 1], sample_weight=row)
+        spans = np.linalg.matrix_rank(np.column_stack([x, np.ones(8)])[row > 0]) == 3
+        attained.append(spans and bool(js.decide_existence(drawn).attained))
+    assert len(found.draws) == sum(attained) and found.without_maximum == 60 - sum(attained)
+    assert 0 < sum(attained) < 60
+    assert "left out" in repr(found)
+
+
+def test_the_table_and_what_is_not_identified():
+    problem = js.Problem.from_labels(np.column_stack([X, X[:, 1]]), LABELS, feature_names=["a", "b", "again"])
+    found = table(problem, reference="sum").bootstrap(5, level=0.5)
+    assert np.isfinite(found.standard_errors[:, [0, 3]]).all() and np.isnan(found.standard_errors[:, [1, 2]]).all()
+    assert "class 2" in repr(found) and "[25 %" in repr(found)
+    assert found.to_dict()["features"] == ["a", "b", "again", "intercept"]
+    assert found.to_frame().shape == (12, 4)
+
+
+@pytest.mark.parametrize("draws", [0, 1, 2.5, "many"])
+def test_bad_input(draws):
+    with pytest.raises((TypeError, ValueError), match=r"^draws: "):
+        table(js.Problem.from_labels(X, LABELS)).bootstrap(draws)
