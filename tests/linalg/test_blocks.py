@@ -125,3 +125,23 @@ def test_derivatives_of_the_fused_functions_are_the_next_statements(setup):
     np.testing.assert_allclose(value_by_inputs[3], np.sum(data.T * neg_log, axis=1), **tight)
     # d/dW ⟨H[V], U⟩ = D³L[·, V, U]; its pairing with V is D³L[U, V, V].
     np.testing.assert_allclose(np.sum(product * V), twins.third_derivative(W, data, U, V), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("shape", "blocks_are_read"),
+    [
+        ((100_000, 54, 7), False),  # narrow rows
+        ((20_000, 512, 100), False),  # many classes
+        ((60_000, 785, 10), True),  # most of the work is reading X
+        ((10_000, 54, 7), True),  # few rows: one block
+        ((1_000_000, 20, 5), True),  # logits that leave the cache
+    ],
+)
+def test_where_products_are_taken_whole(shape, blocks_are_read):
+    """On CPU, in one piece: by the shape alone, as measured (`benchmarks/kernels.py`)."""
+    rows, features, classes = shape
+    W, X = (jax.ShapeDtypeStruct(size, jnp.float32) for size in ((classes, features), (rows, features)))
+    where = blocks.Placement(True, 1 << 20)
+    assert fused._in_blocks(where, W, X) is blocks_are_read
+    assert fused._in_blocks(where._replace(cpu=False), W, X) and fused._in_blocks(where._replace(axes="x"), W, X)
+    assert not fused._in_blocks(where._replace(blocks=False), W, X)

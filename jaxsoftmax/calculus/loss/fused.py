@@ -39,11 +39,23 @@ _WIDE = 128
 # ... with the columns of a weight matrix of 4 to 16 classes padded to whole vectors of this many bytes.
 _VECTOR_BYTES = 32
 _PADDED = range(4, 16)
+# On CPU whole products are faster than blocks from this many rows on while the logits take no more than this, where a
+# row is narrow (D < _WIDE) or has many classes: most of the work is then in the logits, not in reading X.
+_WHOLE_ROWS = 1 << 14
+_WHOLE_BYTES = 8 << 20
 
 
 def _class_axis(where: Placement, C: int) -> int:
     """Where the classes stand in a block: 0 for (C, rows), 1 for (rows, C)."""
     return 1 if where.cpu and C > _CLASSES_FIRST else 0
+
+
+def _in_blocks(where: Placement, W: Array, X: Array) -> bool:
+    """Whether X is read in blocks of rows, or the products are taken whole."""
+    N, (C, D) = X.shape[0], W.shape
+    small = N >= _WHOLE_ROWS and N * C * W.dtype.itemsize <= _WHOLE_BYTES
+    whole = where.cpu and where.axes is None and small and (D < _WIDE or C > _CLASSES_FIRST)
+    return where.blocks and not whole
 
 
 def _product(W: Array, X: Array, axis: int) -> Array:
@@ -115,7 +127,7 @@ def _hvp_block_many(V: Array, X: Array, Y: Array, s: Array) -> Array:
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _value_and_gradient(where: Placement, W: Array, X: Array, T: Any, s: Array) -> tuple[Array, Array]:
     """T is `LabelTargets` or an array (N, C)."""
-    if not where.blocks:
+    if not _in_blocks(where, W, X):
         return _value_and_gradient_plain(W, X, T, s)
     out = (jax.ShapeDtypeStruct((), W.dtype), jax.ShapeDtypeStruct(W.shape, W.dtype))
     block = partial(_value_and_gradient_block, where)
@@ -143,7 +155,7 @@ def fused_value_and_gradient(W: Array, problem: Problem, where: Placement) -> tu
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _hvp(where: Placement, W: Array, V: Array, X: Array, s: Array) -> Array:
-    if not where.blocks:
+    if not _in_blocks(where, W, X):
         return _hvp_plain(W, V, X, s)
     out = jax.ShapeDtypeStruct(W.shape, W.dtype)
     block = partial(_hvp_block_at, where)
@@ -170,7 +182,7 @@ def fused_hvp(W: Array, problem: Problem, V: Array, where: Placement) -> Array:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _hvp_from_rows(where: Placement, Y: Array, V: Array, X: Array, s: Array) -> Array:
-    if not where.blocks:
+    if not _in_blocks(where, V, X):
         return _hvp_from_rows_plain(Y, V, X, s)
     out = jax.ShapeDtypeStruct(V.shape, V.dtype)
     return sum_blocks(where, partial(_hvp_block, where), (V,), (X, Y, s), out, logits=V.shape[0])
