@@ -36,8 +36,11 @@ def max_logit_range(problem: Problem, V: Any) -> Array:
         >>> float(js.max_logit_range(problem, np.array([[2, 0], [0, 1]])))
         2.0
     """
-    V = as_weights(V, problem, "V")
+    return _max_logit_range(as_weights(V, problem, "V"), problem)
 
+
+@jax.jit
+def _max_logit_range(V: Array, problem: Problem) -> Array:
     def spread(U: Array) -> Array:
         return jnp.max(U, axis=1) - jnp.min(U, axis=1)
 

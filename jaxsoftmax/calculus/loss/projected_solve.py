@@ -120,8 +120,9 @@ def solve_on_complement(H: Array, B: Array, projectors: ComplementProjectors) ->
         jitter = 100 * carry[0]
         return jitter, factor(jitter)
 
-    jitter = jnp.asarray(n * jnp.finfo(dtype).eps, dtype)
-    _, R = jax.lax.while_loop(incomplete, retry, (jitter, factor(jitter)))
+    # From a hundredth of the first shift, as if it had failed: so the factor is compiled once.
+    jitter = jnp.asarray(n * jnp.finfo(dtype).eps / 100, dtype)
+    _, R = jax.lax.while_loop(incomplete, retry, (jitter, jnp.full_like(A, jnp.nan)))
 
     def solve(v: Array) -> Array:
         return jax.scipy.linalg.cho_solve((R, True), v)

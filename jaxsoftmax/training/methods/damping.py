@@ -62,9 +62,10 @@ def damped_move(
         longer, _, value, _ = tried
         return (longer > t) & ~(value <= point.value - jnp.maximum(promise, LEAST_SLOPE * longer * a))
 
-    longest = trial(jnp.maximum(jnp.ones_like(t), t))
+    # From twice the longest, as if tried and refused: so the trial is compiled once.
+    refused = (2 * jnp.maximum(jnp.ones_like(t), t), point.W, jnp.full_like(point.value, jnp.inf), point.gradient)
     step, W, value, gradient = jax.lax.while_loop(
-        too_long, lambda tried: trial(jnp.maximum(0.5 * tried[0], t)), longest
+        too_long, lambda tried: trial(jnp.maximum(0.5 * tried[0], t)), refused
     )
     # `idle`: in low precision λ² may have a floor above that; a step that improved nothing has reached it.
     ready = is_small(0.5 * a, point.value) | (point.idle >= 1)
