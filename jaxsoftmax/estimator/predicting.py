@@ -13,7 +13,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from jaxsoftmax.problem.arrays import require_finite, to_numpy
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.validation import is_traced
 
 __all__ = ["Predicting"]
 
@@ -53,6 +55,9 @@ class Predicting(ClassifierMixin, BaseEstimator):
                 _refuse_other_width(self, X)
             return X
         X = X.detach().cpu().numpy() if _is_torch(X) else X
+        if hasattr(X, "columns"):  # a frame: what cannot be used is told by its column
+            array, columns = to_numpy(X, "X", copy=False)
+            require_finite(array, "X", columns=columns)
         X = validate_data(self, X, accept_sparse=_SPARSE, dtype=[np.float64, np.float32], reset=reset)
         return X.toarray() if hasattr(X, "toarray") else X
 
@@ -87,14 +92,23 @@ def _refuse_other_width(model: Any, X: Any) -> None:
         raise WrongValue("X", given, "give the features that the model was fitted on")
 
 
+def _refuse_not_finite(finite: bool) -> None:
+    if not finite:
+        raise WrongValue("X", "it holds NaN or infinities", "remove those samples, or fill them in")
+
+
 def _scores(model: Any, X: Any) -> Any:
     """X times the weights plus the intercepts, (N, rows of coef_), in the library and on the device of X."""
     check_is_fitted(model)
     if isinstance(X, jax.Array) or _is_torch(X):
         _refuse_other_width(model, X)
         if _is_torch(X):
-            tensor: Any = X
-            return X @ tensor.new_tensor(model.coef_).T + tensor.new_tensor(model.intercept_)
+            tensor: Any = X if X.is_floating_point() else X.double()
+            _refuse_not_finite(bool(tensor.isfinite().all()))
+            return tensor @ tensor.new_tensor(model.coef_).T + tensor.new_tensor(model.intercept_)
+        # Integers and half precisions would round the weights.
+        X = X.astype(jax.numpy.promote_types(X.dtype, np.float32))
+        _refuse_not_finite(is_traced(X) or bool(jax.numpy.isfinite(X).all()))
         return X @ model.coef_.T.astype(X.dtype) + model.intercept_.astype(X.dtype)
     X = validate_data(model, X, accept_sparse=_SPARSE, dtype=[np.float64, np.float32], reset=False)
     return safe_sparse_dot(X, model.coef_.T, dense_output=True) + model.intercept_

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from jaxsoftmax.estimator.predicting import Predicting
-from jaxsoftmax.estimator.targets import class_weights, labels_of, penalty_of, probability_rows
+from jaxsoftmax.estimator.targets import as_y, class_weights, labels_of, penalty_of, probability_rows
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import one_of, positive_int
@@ -205,7 +205,7 @@ class SoftmaxRegression(Predicting):
             "dtype": dtype,
             "feature_names": getattr(self, "feature_names_in_", None),
         }
-        with jax.enable_x64(str(dtype) == "float64"):
+        with jax.enable_x64(str(dtype) == "float64"), as_y():
             if labels is not None:
                 return Problem.from_labels(
                     X, labels, classes=self.classes_, label_smoothing=self.label_smoothing, **options

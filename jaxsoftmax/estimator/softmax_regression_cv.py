@@ -87,6 +87,8 @@ class SoftmaxRegressionCV(Predicting):
         samples = self.read(X, y, reset=True)
         labels = labels_of(y, samples.shape[0])
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        if weights is not None and not (weights >= 0).all():
+            raise WrongValue("sample_weight", "holds a weight that is negative or NaN", "give weights >= 0")
         folds: Any = check_cv(self.cv, labels, classifier=True)
         folds = list(folds.split(np.zeros(len(labels)), labels))
         scores = self._scores(samples, labels, weights, folds, strengths)

@@ -5,8 +5,10 @@ Guarded by `tests/estimator/test_softmax_regression.py`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +52,18 @@ def labels_of(y: Any, N: int) -> Any:
     return labels
 
 
+@contextlib.contextmanager
+def as_y() -> Iterator[None]:
+    """What `Problem` refuses of its T and classes is named y, as the user gave it."""
+    try:
+        yield
+    except (WrongType, WrongValue) as error:
+        if error.argument not in ("T", "classes"):
+            raise
+        remedy = error.remedy if error.argument == "T" else "give the columns of y distinct names"
+        raise type(error)("y", error.given, remedy) from None
+
+
 def class_weights(class_weight: Any, labels: np.ndarray | None, classes: np.ndarray, sample_weight: Any) -> Any:
     """The sample weights times the weight of each sample's class; "balanced" is N/(K·n_c), n_c in sample weights.
 
@@ -76,7 +90,11 @@ def class_weights(class_weight: Any, labels: np.ndarray | None, classes: np.ndar
         unknown = [label for label in class_weight if label not in classes.tolist()]
         if unknown:
             raise WrongValue("class_weight", f"{show(unknown[0])} is no class of y", "name the classes of y")
-        factors = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
+        chosen = {label: class_weight.get(label, 1.0) for label in classes.tolist()}
+        for label, weight in chosen.items():
+            if not isinstance(weight, numbers.Real) or not weight >= 0:
+                raise WrongValue("class_weight", f"that of {show(label)} is {show(weight)}", "give numbers >= 0")
+        factors = np.array(list(chosen.values()), dtype=np.float64)
     return given * factors[codes]
 
 

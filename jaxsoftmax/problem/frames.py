@@ -5,6 +5,7 @@ Guarded by `tests/problem/test_frames.py`.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def formula_columns(formula: Any, frame: Any) -> tuple[Any, Any, bool]:
     if not isinstance(formula, str):
         raise WrongType("formula", f"got {show(formula)}, {kind_of(formula)}", 'give text such as "vote ~ age"')
     if not hasattr(frame, "iloc") or not hasattr(frame, "columns"):
-        raise WrongType("frame", f"got {kind_of(frame)}", "give a pandas frame")
+        raise WrongType("frame", f"got {kind_of(frame)}", "give a pandas frame (of polars: frame.to_pandas())")
     left, tilde, right = (part.strip() for part in formula.partition("~"))
     if not tilde or not left or not right:
         raise WrongValue("formula", f"got {show(formula)}", 'write a label column, "~" and features: "vote ~ age"')
@@ -100,9 +101,10 @@ def formula_columns(formula: Any, frame: Any) -> tuple[Any, Any, bool]:
         known = ", ".join(map(str, frame.columns[:12]))
         raise WrongValue("formula", f"the frame has no column {left!r}, the label", f"name one of {known}")
     try:
-        features = formulaic.model_matrix(right, frame, na_action="raise", output="pandas")
+        others = frame.drop(columns=left)  # "." on the right side means all columns but the label
+        features = formulaic.model_matrix(right, others, na_action="raise", output="pandas")
     except Exception as error:  # formulaic's own classes, NameError of a column, ValueError of a missing value
-        words = " ".join(str(error).split())[:200]
+        words = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
         raise WrongValue(
             "formula", f"{show(right)} cannot be evaluated ({words})", "correct it, or the frame"
         ) from None

@@ -48,7 +48,7 @@ def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray]:
             )
     if len(found) < 2:
         given = f"every label is {show(found.tolist()[0])}: one class"
-        raise WrongValue("y", given, "give two or more; the argument classes names those without a sample")
+        raise WrongValue("y", given, "give labels of two classes or more, or name those without a sample (classes=...)")
     codes = codes.reshape(-1).astype(np.int64)
     codes.setflags(write=False)
     found.setflags(write=False)

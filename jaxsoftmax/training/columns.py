@@ -29,6 +29,7 @@ from jaxsoftmax.problem.fields import place_targets
 from jaxsoftmax.problem.label_targets import LabelTargets, stored_targets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
+from jaxsoftmax.support.errors import WrongValue
 
 WHOLE = 2**22  # entries of X up to which it is copied whole to float64
 SURELY_NEAR = 0.9  # of the mean square: squared means below it are less than FAR; 1/(1 + FAR⁻²) = 0.94 is the edge
@@ -125,6 +126,7 @@ def working_columns(problem: Problem) -> Columns:
     Means are far beyond FAR standard deviations (of the samples that take part). They stay where there is no intercept
     or a penalty acts on it, units where there is any penalty: it is in the units given.
     """
+    _refuse_vanishing(problem)
     acting = [p for p in problem.regularizer if p.strength > 0]
     shifts = problem.intercept and not any(p.penalize_intercept for p in acting)
     if not _in_doubt(problem, shifts, not acting):
@@ -149,10 +151,22 @@ def working_columns(problem: Problem) -> Columns:
         if not acting:
             moved = shift[:width]
             exponent = np.frexp(np.maximum(np.abs(low - moved), np.abs(high - moved)))[1]
-            # Below 2⁻¹⁰⁰⁰ no weight that a double holds would make the column matter.
-            odd = (np.abs(exponent) > jnp.finfo(problem.dtype).maxexp // 4) & (exponent >= -1000)
+            odd = np.abs(exponent) > jnp.finfo(problem.dtype).maxexp // 4
             unit[:width] = np.ldexp(1.0, np.where(odd, np.minimum(exponent, 1000), 0))
     return Columns(shift, unit)
+
+
+def _refuse_vanishing(problem: Problem) -> None:
+    """Refuse a column that is not 0 and nowhere reaches 2⁻¹⁰⁰⁰: the weights that make it matter leave the doubles."""
+    X = _given(problem)
+    doubtful = np.flatnonzero(np.diagonal(moments(problem).plain)[: X.shape[1]] == 0)
+    live = np.asarray(problem.sample_weight) > 0
+    for d in doubtful.tolist():
+        top = float(np.max(np.abs(X[live, d].astype(np.float64)), initial=0.0))
+        if 0 < top < 2.0**-1000:
+            name = d if problem.feature_names is None else repr(problem.feature_names[d])
+            given = f"column {name} of X has no entry above {top:.3g}, too small to be trained on"
+            raise WrongValue("problem", given, "give it in other units")
 
 
 def _in_doubt(problem: Problem, shifts: bool, units: bool) -> bool:

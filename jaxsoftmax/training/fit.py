@@ -47,7 +47,7 @@ from jaxsoftmax.training.methods.newton import is_dense
 from jaxsoftmax.training.methods.newton_cg import Solver
 from jaxsoftmax.training.registry import choose
 from jaxsoftmax.training.result import Fit, Status
-from jaxsoftmax.training.route import Route, route_of
+from jaxsoftmax.training.route import Route, automatic_mesh, on_explicit_mesh, route_of
 from jaxsoftmax.training.row_bucket import filled_up
 from jaxsoftmax.training.smallest_curvature import curvature_as_given
 
@@ -171,6 +171,11 @@ def fit(
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
     refuse_traced("fit", problem=problem, tol=tol, max_steps=max_steps, W0=W0, key=key, learning_rate=learning_rate)
     require_x64("problem", problem.dtype)
+    if on_explicit_mesh(problem):
+        options = {"tol": tol, "max_steps": max_steps, "W0": None if W0 is None else np.asarray(W0), "key": key}
+        options |= {"batch_size": batch_size, "learning_rate": learning_rate, "whiten": whiten, "progress": progress}
+        with automatic_mesh(problem) as placed:
+            return fit(placed, method, **options)
     began = time.perf_counter()
     key = _key(key)
     if flag("whiten", whiten) and problem.regularizer:

@@ -1,19 +1,23 @@
-"""The features that the loop runs in: those given, the working columns, or these whitened; and the way back.
+"""The features that the loop runs in: those given, the working columns, or these whitened; and the mesh of devices.
 
 Guarded by `tests/training/test_columns.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
 
 from jaxsoftmax.calculus.bounds.bohning import whitening
 from jaxsoftmax.calculus.loss.null_space import free_directions
+from jaxsoftmax.linalg.products import explicit_sharding
 from jaxsoftmax.problem.arrays import place_rows
+from jaxsoftmax.problem.fields import set_fields
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.columns import Columns, exactly_in_columns, in_columns
 
@@ -47,3 +51,24 @@ def route_of(problem: Problem, columns: Columns, anywhere: bool, whiten: bool, W
     inner = in_columns(problem, columns)
     start = W0 if inner is problem else jax.numpy.asarray(V0.astype(problem.dtype))
     return Route(inner, start, columns.outward, lambda g: g, working=True)
+
+
+def on_explicit_mesh(problem: Problem) -> bool:
+    """Whether X lies on a mesh whose axes JAX wants named in every operation."""
+    return explicit_sharding(problem.X) is not None
+
+
+@contextlib.contextmanager
+def automatic_mesh(problem: Problem) -> Iterator[Problem]:
+    """The problem on a mesh of the same devices on which XLA places what it computes; no array is moved or copied."""
+    given: Any = problem.X.sharding
+    mesh = Mesh(given.mesh.devices, given.mesh.axis_names, axis_types=(AxisType.Auto,) * len(given.mesh.axis_names))
+
+    def seen(leaf: Any) -> Any:
+        spec = leaf.sharding.spec if isinstance(leaf.sharding, NamedSharding) else jax.sharding.PartitionSpec()
+        return jax.device_put(leaf, NamedSharding(mesh, spec))
+
+    with jax.set_mesh(mesh):
+        moved = jax.tree.map(seen, problem)
+        names = {name: getattr(problem, name) for name in ("host", "classes", "feature_names")}
+        yield set_fields(moved, **names)

@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxsoftmax.calculus.loss.hessian import DENSE_LIMIT, hessian
 from jaxsoftmax.calculus.loss.null_space import null_space
+from jaxsoftmax.calculus.loss.objective import loss
 from jaxsoftmax.problem.arrays import float64_blocks
 from jaxsoftmax.problem.new_samples import new_samples
 from jaxsoftmax.problem.problem import Problem
@@ -27,6 +28,7 @@ from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, positive_int, random_generator, require_concrete, show
 from jaxsoftmax.training.columns import Columns, exactly_in_columns, working_columns
+from jaxsoftmax.training.loop.stopping import gradient_scale, loss_rounding
 from jaxsoftmax.training.result import Fit
 
 __all__ = ["Laplace", "laplace"]
@@ -40,8 +42,9 @@ class Laplace(Report):
 
     Attributes:
         fit: whose weights W* are the mean.
-        covariance: (C·D, C·D) H⁺ in the columns that the training worked in (row-major vec).
-        columns: those columns, which `logit_covariance` puts samples into.
+        covariance: (C·D, C·D) H⁺ (row-major vec) in `columns`: where these are not the columns given, only differences
+            of logits are the same in both.
+        columns: the columns that the training worked in: far offsets and odd units taken out.
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
@@ -61,7 +64,7 @@ class Laplace(Report):
         C, D = self.fit.W.shape
         H = self.covariance.reshape(C, D, C, D)
         parts = [np.einsum("nd,adbe,ne->nab", u, H, u, optimize=True) for u in self._inner(X)]
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.zeros((0, C, C))
 
     def probabilities(self, X: Any, *, samples: int = 1000, key: Any = None) -> np.ndarray:
         """(N, C) the mean of the softmax over the distribution of the logits, by `samples` draws of each sample's.
@@ -154,7 +157,18 @@ def laplace(problem: Problem, fit: Fit) -> Laplace:
     columns = working_columns(problem)
     with jax.enable_x64(True):
         exact = exactly_in_columns(problem, columns)
+        _refuse_another_loss(exact, jnp.asarray(columns.inward(fit.W)), fit)
         H, free = hessian(columns.inward(fit.W), exact), null_space(exact)
         unit = jnp.eye(C * D).reshape(C * D, C, D)
         inverse = np.asarray(jax.vmap(lambda B: H.solve(B, null_space=free))(unit)).reshape(C * D, C * D)
     return Laplace(fit, 0.5 * (inverse + inverse.T), columns)
+
+
+def _refuse_another_loss(exact: Problem, V: jax.Array, fit: Fit) -> None:
+    """Refuse a fit whose loss is not that of its weights here, to the rounding of either sum: it is of other data."""
+    here, sizes = float(loss(V, exact)), gradient_scale(exact)
+    rounding = 4 * float(loss_rounding(V, jnp.asarray(here), exact, sizes))
+    shifted = 4 * np.finfo(np.float64).eps * float(np.abs(fit.W[:, -1]).max() * exact.sample_weight.sum())
+    if not abs(here - fit.loss) <= rounding + shifted:
+        given = f"its loss is {fit.loss:.12g}, and its weights have the loss {here:.12g} on this problem"
+        raise WrongValue("fit", given, "give the fit of this problem")

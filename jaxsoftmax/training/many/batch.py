@@ -105,10 +105,14 @@ def _several(problems: Any) -> tuple[Problem, ...]:
 
 def _weights(given: Any, problem: Problem) -> np.ndarray:
     try:
-        weights = np.asarray(given, np.float64)
+        weights = np.asarray(given)
+        real = weights.dtype.kind in "biuf"
+        weights = weights.astype(np.float64) if real else weights
     except (TypeError, ValueError):
+        real = False
+    if not real:
         got = f"got {show(given)}, {kind_of(given)}"
-        raise WrongType("sample_weights", got, "give a (B, N) array of numbers") from None
+        raise WrongType("sample_weights", got, "give a (B, N) array of numbers")
     if weights.ndim != 2 or weights.shape[1] != problem.N or not len(weights):
         given = f"shape {weights.shape}, expected (B, {problem.N})"
         raise WrongValue("sample_weights", given, "give a row for each fit, with a weight for each sample")

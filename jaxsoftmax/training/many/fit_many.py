@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.support.errors import WrongValue
-from jaxsoftmax.support.validation import as_weights, positive_int, refuse_no_function, require_x64
+from jaxsoftmax.support.validation import as_weights, positive_int, refuse_no_function, require_x64, show
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit, refuse_traced, tolerance_of
 from jaxsoftmax.training.loop.run import Limits
@@ -37,7 +37,8 @@ def fit_many(
     """Train many problems at once: folds, bootstrap samples, groups, penalties.
 
     Newton's method (S8) in float64, mapped over the problems in one compiled call; those that have ended wait for the
-    rest. What is said of each is what `fit` says. Problems too large for the dense Hessian are trained one by one.
+    rest. What is said of each is what `fit` says; one that this leaves open is trained again alone. Problems too large
+    for the dense Hessian are trained one by one.
 
     Args:
         problems: one `Problem`, whose fits differ by `sample_weights` or `regularizers`; or a list of problems with
@@ -82,6 +83,10 @@ def fit_many(
                 for block in blocks_of(places, lanes.problem):
                     found |= trained(lanes, block, starts, limits)
                     tell(len(found), len(batch))
+            for place, one in found.items():
+                if _left_open(one, max_steps):
+                    alone = batch.problem(place).astype("float64")
+                    found[place] = fit(alone, METHOD.name, W0=starts[place], tol=tol, max_steps=max_steps)
     else:
         for place in range(len(batch)):
             found[place] = fit(batch.problem(place), W0=starts[place], tol=tol, max_steps=max_steps)
@@ -89,6 +94,12 @@ def fit_many(
     fits = Fits(tuple(found[place] for place in range(len(batch))), batch.problem)
     warn_of_diverging("fit_many", fits)
     return fits
+
+
+def _left_open(one: Fit, max_steps: Any) -> bool:
+    """Whether `fit` alone may say more of a lane, whose units or offsets the columns that all share do not suit."""
+    ended = one.status in (Status.GRADIENT_TOLERANCE, Status.STALLED)
+    return not one.converged and (ended or (one.status is Status.STEP_LIMIT and max_steps is None))
 
 
 def limits_of(tol: Any, max_steps: Any) -> Limits:
@@ -116,7 +127,13 @@ def _starts(W0: Any, batch: Batch) -> np.ndarray:
     shape = (len(batch), problem.C, problem.D)
     if W0 is None:
         return np.zeros(shape)
-    if np.ndim(W0) != 3:
+    try:
+        ndim = np.ndim(W0)
+    except ValueError:
+        raise WrongValue("W0", f"got {show(W0)}, rows of unequal lengths", "give (C, D) or (B, C, D)") from None
+    if not np.isfinite(np.asarray(W0, np.float64)).all():
+        raise WrongValue("W0", "it holds NaN or infinities", "give finite starts, or leave it out")
+    if ndim != 3:
         return np.broadcast_to(np.asarray(as_weights(W0, problem, "W0"), np.float64), shape)
     if np.shape(W0) != shape:
         given = f"shape {np.shape(W0)}, expected (C, D) = {shape[1:]} or (B, C, D) = {shape}"

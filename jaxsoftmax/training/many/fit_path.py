@@ -39,7 +39,8 @@ def fit_path(
     Args:
         problem: the data, without a regulariser.
         alphas: strengths >= 0, in any order.
-        penalty: what makes a regulariser of a strength: `L2` (the default), `LogCosh`, or a function of yours.
+        penalty: what makes a regulariser of a strength: `L2` (the default), `SelfRegularizer`, or a function of yours,
+            such as ``lambda alpha: LogCosh(alpha, 1.0)``.
         tol: of each fit, as for `fit`.
         max_steps: of each fit, as for `fit`.
         progress: called with how many of the fits are done, and how many there are.
@@ -67,10 +68,12 @@ def fit_path(
     if problem.regularizer:
         raise WrongValue("problem", "it has a regulariser already", "leave it out: the path brings its own")
     refuse_no_function("progress", progress)
-    try:
-        strengths = np.asarray(alphas, np.float64)
-    except (TypeError, ValueError):
-        raise WrongType("alphas", f"got {show(alphas)}, {kind_of(alphas)}", "give a list of numbers >= 0") from None
+    if not callable(penalty):
+        given = f"got {show(penalty)}, {kind_of(penalty)}"
+        raise WrongType("penalty", given, "give L2, or a function from a strength to a regulariser")
+    strengths = np.asarray(alphas)
+    if strengths.dtype.kind not in "iuf":
+        raise WrongType("alphas", f"got {show(alphas)}, {kind_of(alphas)}", "give a list of numbers >= 0")
     if strengths.ndim != 1 or not strengths.size:
         raise WrongValue("alphas", f"shape {strengths.shape}, expected (B,)", "give a list of numbers >= 0")
     batch = batch_of(problem, None, [penalty(float(alpha)) for alpha in strengths])

@@ -60,6 +60,7 @@ def test_fits_differ_by_penalties_some_of_strength_zero():
         same(found, X, LABELS, regularizer=penalty)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [lambda a: js.LogCosh(a, 1.0), js.SelfRegularizer], ids=["log-cosh", "self"])
 def test_every_penalty_has_its_q(made):
     """S13, S21b, S21d: of log-cosh the whole space counts, which only the dense evaluation does."""
@@ -78,6 +79,7 @@ def test_weights_and_penalties_go_together_and_a_start_may_be_given():
     assert (again.steps <= 1).all() and fits.steps.min() > 1
 
 
+@pytest.mark.slow
 def test_problems_of_their_own_data_and_sizes():
     """Labels, smoothed labels and probability rows side by side; a far offset in one of them alone."""
     rows = RNG.dirichlet(np.ones(C), size=25)
@@ -107,6 +109,7 @@ def test_a_lane_without_a_minimiser_is_told_and_leaves_the_others_alone():
     same(fits[2], X, LABELS, sample_weight=COUNTS[0])
 
 
+@pytest.mark.slow
 def test_a_lane_whose_samples_span_less():
     """S6: where a column vanishes under the weights, the lane's null space is larger than the batch's."""
     tail = np.column_stack([X, np.arange(N) >= N - 15])
