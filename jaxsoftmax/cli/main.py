@@ -46,6 +46,9 @@ def keep_compiled_code() -> None:
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # XLA takes hints of its compiler (prefer-no-gather) for features that the processor lacks, and writes a page to
+    # stderr for every program read back; its real errors reach Python as exceptions too.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _processor() -> str:

@@ -143,7 +143,7 @@ def test_the_module_imports_neither_typer_nor_jax():
 def test_compiled_code_is_kept_in_the_users_cache_unless_jax_is_told_otherwise(tmp_path, monkeypatch):
     """A second process compiles nothing anew; JAX's own variables rule."""
     pytest.importorskip("platformdirs")
-    names = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+    names = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "TF_CPP_MIN_LOG_LEVEL")
     for name in names:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
@@ -152,7 +152,7 @@ def test_compiled_code_is_kept_in_the_users_cache_unless_jax_is_told_otherwise(t
         cli.keep_compiled_code()
         kept = dict(cli.os.environ)
     (folder,) = (tmp_path / "cache").iterdir()
-    assert kept == dict(zip(names, (str(folder), "0"), strict=True))
+    assert kept == dict(zip(names, (str(folder), "0", "3"), strict=True))
     assert folder.name == f"compiled-{cli._processor()}" and folder.stat().st_mode & 0o777 == 0o700
     with monkeypatch.context() as patch:
         patch.setattr(cli.os, "environ", {names[0]: "elsewhere"})

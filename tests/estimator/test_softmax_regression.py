@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.made_fit import made_fit
 
 sklearn = pytest.importorskip("sklearn")
 
@@ -221,3 +222,43 @@ def test_the_table_is_that_of_inference_and_is_not_stored():
     with pytest.warns(ConvergenceWarning):
         separated = SoftmaxRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
     assert np.isinf(separated.summary().coefficients).all()
+
+
+def test_arrays_of_jax_predict_as_numpys_do():
+    """Integers and booleans must not round the weights; NaN and infinities have no class."""
+    whole = np.random.default_rng(1).integers(0, 5, size=(40, 2)).astype(np.uint8)
+    W = np.array([[0.25, -0.4], [0.5, 0.75], [-0.3, 0.1]])
+    model = SoftmaxRegression()._keep(made_fit(W=W, has_intercept=False, classes=(0, 1, 2), feature_names=None))
+    model.classes_, model.n_features_in_ = np.arange(3), 2
+    for X in (whole, whole > 2, whole.astype(np.int32), whole.astype(np.float16)):
+        np.testing.assert_allclose(model.predict_proba(jnp.asarray(X)), model.predict_proba(X.astype(float)), rtol=1e-5)
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="X: it holds NaN or infinities"):
+            model.predict(jnp.array([[0.0, bad]]))
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "words"),
+    [
+        (np.full((4, 3), 0.6), {}, "^y: row 0 sums to"),
+        ([0, 1, 2, 0], {"class_weight": {0: -1}}, "^class_weight: that of 0 is -1"),
+        ([0, 1, 2, 0], {"class_weight": {0: "a"}}, "^class_weight: that of 0 is 'a'"),
+        ([1, 1, 1, 1], {}, "^y: every label is 1"),
+    ],
+)
+def test_what_is_refused_is_named_as_it_was_given(y, options, words):
+    with pytest.raises(ValueError, match=words):
+        js.SoftmaxRegression(**options).fit(np.eye(4), y)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (["a", "b", "a", "b"], "X, column 'z': holds text.*get_dummies"),
+        ([1.0, None, 2.0, 3.0], "X, column 'z': 1 cell is missing"),
+    ],
+)
+def test_a_frames_faults_are_told_by_the_column(column, words):
+    frame = pytest.importorskip("pandas").DataFrame({"a": [0.0, 1, 2, 3], "z": column})
+    with pytest.raises((TypeError, ValueError), match=words):
+        js.SoftmaxRegression().fit(frame, [0, 1, 0, 1])

@@ -37,6 +37,8 @@ def test_rows_are_split_into_the_blocks_that_this_file_is_about():
     assert blocks._block_rows(200, 8 * D, 1, None) == 50
     assert blocks._block_rows(131, 8 * D, 1 << 30, None) == 131
     assert blocks._block_rows(131, 8 * D, 1 << 30, 100) == 100
+    one_over = blocks.sum_blocks(SMALL, lambda x: jnp.sum(x, axis=0), (), (jnp.ones((129, D)),), jnp.zeros(D))
+    np.testing.assert_array_equal(np.asarray(one_over), 129)  # two blocks of 64 rows and a single one
     seen = []
     total = blocks.sum_blocks(
         SMALL, lambda x: seen.append(x.shape) or jnp.sum(x, axis=0), (), (jnp.ones((N, D)),), jnp.zeros(D)

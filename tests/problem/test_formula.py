@@ -62,3 +62,12 @@ def test_a_missing_formulaic_is_named_by_its_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "formulaic", None)
     with pytest.raises(ImportError, match=r"pip install 'jaxsoftmax\[formula\]'"):
         js.Problem.from_formula("vote ~ age", FRAME)
+
+
+def test_a_dot_means_every_column_but_the_label():
+    frame = pd.DataFrame({"vote": ["no", "yes", "no"], "age": [20.0, 30, 50], "region": ["n", "s", "s"]})
+    assert js.Problem.from_formula("vote ~ .", frame).feature_names == ("age", "region[T.s]", "intercept")
+    with pytest.raises(ValueError, match=r"'age \+ vote' cannot be evaluated"):
+        js.Problem.from_formula("vote ~ age + vote", frame)
+    with pytest.raises(ValueError, match=r"'age \+' cannot be evaluated \(Operator[^\x1b]*\)"):
+        js.Problem.from_formula("vote ~ age +", frame)

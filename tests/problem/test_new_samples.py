@@ -12,6 +12,8 @@ NAMES = ("width", "length")
 def test_columns_are_put_in_the_order_trained_on():
     frame = pd.DataFrame({"length": [1.0, 2.0], "width": [3.0, 4.0]})
     assert new_samples(frame, NAMES, 2).tolist() == [[3.0, 1.0], [4.0, 2.0]]
+    cyclic = pd.DataFrame([[3.0, 1.0, 2.0]], columns=["c", "a", "b"])
+    assert new_samples(cyclic, ("a", "b", "c"), 3).tolist() == [[1.0, 2.0, 3.0]]
     assert new_samples(frame, None, 2).tolist() == [[1.0, 3.0], [2.0, 4.0]]
     assert new_samples(frame.to_numpy(), NAMES, 2).tolist() == [[1.0, 3.0], [2.0, 4.0]]
 

@@ -44,6 +44,8 @@ def test_a_first_line_of_truth_is_a_sample(tmp_path):
 def test_weights_without_names_take_columns_as_they_come(tmp_path):
     (tmp_path / "a.csv").write_text("length,width\n1,3.5\n")
     assert read_samples(tmp_path / "a.csv", None, 2).X.tolist() == [[1.0, 3.5]]
+    # "column 0" is a name that the reader made.
+    assert read_samples(tmp_path / "a.csv", ["column 0", "column 1"], 2).X.tolist() == [[1.0, 3.5]]
     (tmp_path / "b.csv").write_text("3.5,1\n")
     assert read_samples(tmp_path / "b.csv", ["column 0", "column 1"], 2).X.tolist() == [[3.5, 1.0]]
 

@@ -271,3 +271,26 @@ def test_separation_in_blocks_is_of_every_block(x64, monkeypatch):
         problem = js.Problem.from_labels(X, y, dtype="float32")
         data = exact_data(problem, working_columns(problem))
         assert separates(data, np.array([[-1.0, 0.0], [1.0, 0.0]])) == (wrong is None)
+
+
+def test_a_mean_of_five_standard_deviations_is_taken_out():
+    """FAR is four: (mean²)/(mean square) is 16/17 there, and 25/26 here."""
+    X = np.tile([[4.0], [6.0]], (10, 1))
+    assert working_columns(js.Problem.from_labels(X, np.arange(20) % 2)).shift.tolist() == [5.0, 0.0]
+    X = np.tile([[2.0], [4.0]], (10, 1))  # three standard deviations stay
+    assert working_columns(js.Problem.from_labels(X, np.arange(20) % 2)).as_given
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_column_that_no_weight_makes_matter_is_refused(dtype):
+    """Its products with the largest double are below 2²³; at 2⁻⁹⁹⁰ it is trained on, in other units."""
+    x = np.arange(6.0)
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", js.RoundedDataWarning)
+        make = lambda unit: js.Problem.from_labels(  # noqa: E731
+            np.column_stack([x, x * unit]), [0, 1, 0, 1, 0, 1], dtype=dtype, feature_names=["a", "b"]
+        )
+        with pytest.raises(ValueError, match=r"^problem: column 'b' of X has no entry above .* other units"):
+            working_columns(make(1e-304))
+        assert working_columns(make(1e-299)).unit[1] < 1e-290
+        assert working_columns(make(0.0)).as_given

@@ -1,5 +1,7 @@
 """S22: the coefficients' table against loops over observations, in either gauge, any dtype and any columns."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -175,3 +177,15 @@ def test_without_an_intercept_there_is_no_null_model():
     named = table_of(problem_of(X[:, :1]))
     assert bias.mcfadden == pytest.approx(named.mcfadden, rel=1e-9)
     assert bias.lr_degrees_of_freedom == 2
+
+
+def test_the_rounding_of_a_far_intercept_is_allowed_for():
+    """b − w·10⁹ is rounded to 10⁻⁷, which moves the loss by no more than n times that: no fit of other data."""
+    rng = np.random.default_rng(4)
+    x, labels = rng.normal(size=(30, 1)), rng.integers(2, size=30)
+    near = naive.fitted(js.Problem.from_labels(x, labels))
+    problem = js.Problem.from_labels(x + 1e9, labels)
+    W = near.W - np.column_stack([np.zeros(2), near.W[:, 0] * 1e9])
+    table = js.inference(problem, dataclasses.replace(near, W=W))
+    # x + 10⁹ is rounded, too, by 6·10⁻⁸.
+    np.testing.assert_allclose(table.coefficients[0, 0], near.W[1, 0] - near.W[0, 0], rtol=1e-5)

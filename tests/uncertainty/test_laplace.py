@@ -96,6 +96,10 @@ def test_what_is_refused():
         js.laplace(problem, js.fit(problem, max_steps=1))
     with pytest.raises(ValueError, match=r"^fit: its weights have the shape"):
         js.laplace(js.Problem.from_labels(X[:, :1], LABELS), fit)
+    for other in (js.Problem.from_labels(X * 2, LABELS), js.Problem.from_labels(X, LABELS, regularizer=js.L2(1.0))):
+        with pytest.raises(ValueError, match=r"^fit: its loss is"):
+            js.laplace(other, fit)
+    assert js.laplace(problem, fit).probabilities(X[:0]).shape == (0, 3)
     with pytest.raises(ValueError, match=r"^X: "):
         js.laplace(problem, fit).probabilities(X[:, :1])
     with pytest.raises(ValueError, match=r"^samples: "):

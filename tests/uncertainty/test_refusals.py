@@ -9,6 +9,7 @@ import pytest
 import jaxsoftmax as js
 from helpers import naive_inference as naive
 from jaxsoftmax.uncertainty.likelihood import LARGEST
+from jaxsoftmax.uncertainty.maximum import _inverse
 
 X = np.array([[0.0], [1.0], [2.0], [3.0], [1.5], [2.5]])
 Y = [0, 1, 0, 1, 1, 0]
@@ -134,3 +135,13 @@ def test_labels_are_compared_as_what_they_are():
     table = js.inference(problem, naive.fitted(problem), reference=True)
     assert table.classes == (False,)
     assert js.inference(PROBLEM, FIT, reference=np.int64(1)).classes == (0,)
+
+
+def test_an_inverse_without_two_digits_is_no_covariance():
+    """2·eps times the condition of [[1, r], [r, 1]], 4/(1 − r): above 1/100 it is refused, below it is told."""
+    near = lambda gap: np.array([[1.0, 1.0 - gap], [1.0 - gap, 1.0]])  # noqa: E731
+    with pytest.raises(ValueError, match="singular to working precision"):
+        _inverse(near(2.0**-46))
+    found, error = _inverse(near(2.0**-30))
+    np.testing.assert_allclose(found @ near(2.0**-30), np.eye(2), atol=error)
+    assert 1e-7 < error < 1e-5

@@ -56,3 +56,8 @@ def test_the_floor_on_a_sublevel_set_is_attained_by_one_entry():
     penalty = js.LogCosh(alpha, gamma)
     found = sum(penalty.log_floor(penalty.excess(np.array([w]))))
     np.testing.assert_allclose(np.exp(found), alpha * gamma / np.cosh(gamma * w) ** 2, rtol=1e-13)
+
+
+def test_the_floor_of_log_cosh_is_below_at_zero():
+    """S7c, S21b: sech² 0 = 1 exactly, so that every outward slack shows."""
+    assert js.LogCosh(0.5, 2.0).curvature_floor(0.0) <= 1.0

@@ -207,3 +207,11 @@ def test_a_compiled_kernel_serves_all_directions():
         found = taylor_slopes(f, [jnp.asarray(X0)], float(np.exp(X0) @ v), [jnp.asarray(v)], kernel=kernel)
         assert found.passed
     assert len(traced) == 1
+
+
+def test_a_wrong_hessian_leaves_order_two():
+    """Samples of e^t: with ⟨v, Hv⟩ = 1.01 the remainder is t²/200, of order two where three is expected."""
+    t = 0.25 ** np.arange(1, 9)
+    samples = Samples(np.array(1.0), np.exp(t), np.exp(-t), np.ones(2))
+    found = fit_slope(samples, 0.25, 1.0, 1.5)
+    assert found.passed is False and abs(found.order_fitted - 2) <= MARGIN / 2

@@ -138,7 +138,7 @@ OWN = {
 
 
 QUICK = (
-    *("mul", "div", "ninth power", "power -7", "product, complex", "contraction of one", "sum of three"),
+    *("exp2", "mul", "div", "ninth power", "power -7", "product, complex", "contraction of one", "sum of three"),
     "contraction of terms of which half repeat",
     "triangular solve, transposed",
 )

@@ -119,6 +119,18 @@ def test_a_lane_whose_samples_span_less():
         same(found, tail, LABELS, sample_weight=s)
 
 
+@pytest.mark.slow
+def test_a_lane_of_other_units_is_trained_again_alone():
+    """Groups in their own units: the columns that all share suit one of them, and `fit` settles the others."""
+    group = np.arange(N) % 2
+    mixed = X * np.where(group == 1, 1e6, 1e-6)[:, None]
+    weights = np.array([group == 0, group == 1])
+    fits = js.fit_many(js.Problem.from_labels(mixed, LABELS), sample_weights=weights)
+    for s, found in zip(weights, fits, strict=True):
+        assert found.converged
+        same(found, mixed, LABELS, sample_weight=s)
+
+
 def test_blocks_of_lanes_and_progress(monkeypatch):
     """The lanes go through the compiled call in blocks of one length; the last is filled up and cut off again."""
     fits, told = js.fit_many(PROBLEM, sample_weights=COUNTS, tol=1e-12), []
@@ -160,6 +172,9 @@ def test_the_numbers_are_arrays_and_the_report_counts():
         ({"sample_weights": [-np.ones(N)]}, "sample_weights"),
         ({"sample_weights": [np.full(N, np.nan)]}, "sample_weights"),
         ({"sample_weights": "ones"}, "sample_weights"),
+        ({"sample_weights": COUNTS * 1j}, "sample_weights"),
+        ({"sample_weights": COUNTS, "W0": [[1.0], [1.0, 2.0]]}, "W0"),
+        ({"sample_weights": COUNTS, "W0": np.full((C, D + 1), np.nan)}, "W0"),
         ({"regularizers": js.L2(1.0)}, "regularizers"),
         ({"regularizers": []}, "regularizers"),
         ({"regularizers": [js.L2(1.0), js.LogCosh(1.0, 1.0)]}, "regularizers"),

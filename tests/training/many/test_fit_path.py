@@ -57,7 +57,8 @@ def test_separable_data_are_told():
         ((js.Problem.from_labels(X, LABELS, regularizer=js.L2(1.0)), [1.0]), "problem"),
         ((PROBLEM, []), "alphas"),
         ((PROBLEM, 1.0), "alphas"),
-        ((PROBLEM, ["much"]), "alphas"),
+        ((PROBLEM, ["1.0"]), "alphas"),
+        ((PROBLEM, [True]), "alphas"),
         ((PROBLEM, [1.0, -1.0]), "alpha"),
         ((PROBLEM, [np.nan]), "alpha"),
     ],
@@ -65,3 +66,8 @@ def test_separable_data_are_told():
 def test_bad_input(arguments, name):
     with pytest.raises((TypeError, ValueError), match=rf"^{name}: "):
         js.fit_path(*arguments)
+
+
+def test_a_penalty_that_makes_none_is_refused():
+    with pytest.raises(TypeError, match=r"^penalty: got 'l2'"):
+        js.fit_path(PROBLEM, [1.0], penalty="l2")

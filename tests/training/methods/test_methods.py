@@ -18,6 +18,7 @@ from jaxsoftmax.training import result as result_module
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.loop.protocol import Oracle, Point
 from jaxsoftmax.training.methods import newton_cg
+from jaxsoftmax.training.methods.majorize_minimize import MajorizeMinimize
 from jaxsoftmax.training.result import Status
 
 RNG = np.random.default_rng(20244)
@@ -441,3 +442,12 @@ def test_whitening_needs_a_problem_without_penalty():
         js.fit(problem(regularizer=js.L2(0.1)), "gd", whiten=True)
     with pytest.raises(TypeError, match="whiten: got 'yes'"):
         js.fit(problem(), "gd", whiten="yes")
+
+
+def test_fixed_hessian_claims_no_rate_beside_a_curvature_that_varies():
+    """S19, S21b: log-cosh's curvature is not all in M; two L2 penalties are, and so are S21d's samples."""
+    W = np.zeros((3, 4))
+    make = lambda penalty: js.Problem(X, T, sample_weight=S, regularizer=penalty)  # noqa: E731
+    rate = lambda penalty: MajorizeMinimize().rate_bound(make(penalty), W[:, : X.shape[1]], 1.0)  # noqa: E731
+    assert rate(js.LogCosh(1.0, 1.0)) is None
+    assert rate((js.L2(1.0), js.SelfRegularizer(1.0))) == rate(None) < 1

@@ -7,7 +7,12 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.stages import fast
-from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
+from jaxsoftmax.calculus.loss.projected_solve import (
+    ComplementProjectors,
+    complement_projectors,
+    feature_scale,
+    solve_on_complement,
+)
 from jaxsoftmax.training.methods import damping
 from jaxsoftmax.training.result import Status
 
@@ -176,3 +181,21 @@ def test_float32_reaches_the_rounding_of_the_loss():
     result = js.fit(js.Problem.from_labels(iris.X.astype(np.float32), iris.y, label_smoothing=0.01), "newton")
     assert result.status is Status.GRADIENT_TOLERANCE and result.converged
     assert abs(result.loss / 19.7426742446 - 1) <= (8 + 150**0.5) * float(np.finfo(np.float32).eps)
+
+
+def test_the_solve_takes_the_diagonal_shift_back():
+    """S6, float32: H = (I − 11ᵀ/C) ⊗ G has V = B G⁻¹. The factor is of H + CD·eps; one refinement leaves its square."""
+    C, D, share = 4, 25, 0.96
+    G = (1 - share) * np.eye(D) + share  # unit diagonal, the smallest eigenvalue 1 − share
+    B = np.random.default_rng(2).normal(size=(C, D))
+    B -= B.mean(axis=0)
+    H = np.kron(np.eye(C) - 1 / C, G)
+    none, every = np.zeros((D, D)), np.eye(D)
+    projectors = ComplementProjectors(*(np.float32(part) for part in (np.ones(D), every, none, every, none)))
+    found = np.asarray(solve_on_complement(jnp.float32(H), jnp.float32(B), projectors))
+    exact = B @ np.linalg.inv(G)
+    eps = float(np.finfo(np.float32).eps)
+    shift = C * D * eps / (1 - share)  # what the shift moves the solution by, relative, along the flattest direction
+    rounding = 8 * D * eps  # of the products of the residual, and of the factor's refinement
+    assert shift**2 + rounding < 0.3 * shift
+    assert np.linalg.norm(found - exact) <= (shift**2 + rounding) * np.linalg.norm(exact)
