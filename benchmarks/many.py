@@ -1,7 +1,7 @@
 """Many fits at once beside loops of scikit-learn's: bootstrap samples, folds, a path of penalties, cross-validation.
 
-"first" has the compilation in it, "warm" is the median of the calls after it. Every loop of the peer's is run whole, lbfgs
-with its default of 100 iterations, after which it has often not converged: see its gaps.
+"first" has the compilation in it, "warm" is the median of the calls after it. Every loop of the peer's is run whole,
+lbfgs with its default of 100 iterations, after which it has often not converged: see its gaps.
 """
 
 from __future__ import annotations
