@@ -47,7 +47,7 @@ def _peer(solver: str, **options: Any) -> Any:
 
 def _bootstrap() -> dict[str, Any]:
     X, y = data.anes96()
-    problem = js.Problem.from_labels(X, y, dtype="float64")
+    problem = js.Problem.from_labels(X, y)
     rng = np.random.default_rng(0)
     counts = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=DRAWS)
     rows = [np.repeat(np.arange(len(y)), row) for row in counts]
@@ -93,7 +93,7 @@ def _folds() -> dict[str, Any]:
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
     X, y = _digits()
-    problem = js.Problem.from_labels(X, y, dtype="float64")
+    problem = js.Problem.from_labels(X, y)
     folds = list(StratifiedKFold(FOLDS).split(X, y))
     taken = np.array([np.isin(np.arange(len(y)), train) * 1.0 for train, _ in folds])
     before = lanes.train._cache_size()
@@ -110,7 +110,7 @@ def _folds() -> dict[str, Any]:
 
 def _path() -> dict[str, Any]:
     X, y = _digits()
-    problem = js.Problem.from_labels(X, y, dtype="float64")
+    problem = js.Problem.from_labels(X, y)
     strengths = np.logspace(-4, 4, STRENGTHS)
     calls: dict[str, Callable[[], Any]] = {"js.fit_path": lambda: js.fit_path(problem, 1 / strengths)}
     for solver in ("newton-cholesky", "lbfgs"):
