@@ -133,6 +133,26 @@ def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
     assert fired >= 2
 
 
+def test_q_with_log_cosh_counts_what_couples_the_gauge_with_the_rest(x64):
+    """S13, S21b: three classes at weights of unlike size, h = αγ sech² γw unlike between them: μ of the whole matrix.
+
+    In orthonormal class coordinates with 1/√3 last, scaled by σ, and by τ in the last row, from the dense Hessian.
+    """
+    problem = js.Problem.from_labels(X, MIXED, regularizer=js.LogCosh(3.0, 2.0, penalize_intercept=True))
+    scale = feature_scale(problem)
+    W = np.array([[1.0, 0.2, -0.5], [0.1, -0.3, 0.0], [-0.4, 0.0, 0.8]]) / scale
+    H = np.asarray(js.hessian(W, problem).to_dense())
+    turn = np.vstack([js.helmert(3), np.full((1, 3), 3**-0.5)])
+    M = np.kron(turn, np.eye(3)) @ H @ np.kron(turn, np.eye(3)).T
+    typical = np.mean(np.diag(M)[:6] / np.tile(scale, 2) ** 2)
+    tau = np.sqrt((6 / np.cosh(2 * W) ** 2).mean(axis=0) / typical)
+    weights = np.concatenate([scale, scale, tau])
+    mu = np.linalg.eigvalsh(M / np.outer(weights, weights))[0]
+    dual = np.linalg.norm((turn @ np.asarray(js.gradient(W, problem))).ravel() / weights)
+    beta = end_point.radius_factor(problem, scale, tau)
+    assert _evaluate(problem, W).q == pytest.approx(beta * dual / mu, rel=1e-6)
+
+
 def test_the_radius_factor_of_the_self_regulariser_is_in_the_smallest_scale(x64):
     """S13, S21d: β = √2 max ‖Σ⁻¹x‖ includes the samples γ e_d, of which the largest is |γ|/min σ."""
     problem = js.Problem([[1.0, 2.0]], [[0.5, 0.5]], regularizer=js.SelfRegularizer(-50.0))

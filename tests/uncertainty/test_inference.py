@@ -169,6 +169,15 @@ def test_what_others_span_is_not_identified():
     assert "not identified" in repr(table) and "green, blue, intercept" in repr(table)
 
 
+def test_nearly_dependent_columns_beside_a_spanned_one_are_identified():
+    """S22, S6: the null space of a, a + 2⁻¹⁴b, c, c is turned by eps times the condition, 2¹⁵ or so, not more."""
+    b = RNG.normal(size=60)
+    near = np.column_stack([X[:, 0], X[:, 0] + 2.0**-14 * b])
+    with jax.enable_x64(True):
+        table = table_of(js.Problem.from_labels(np.column_stack([near, X[:, 1], X[:, 1]]), LABELS), js.fit)
+    assert table.identified.tolist() == [[True, True, False, False, True]] * 2
+
+
 def test_without_an_intercept_there_is_no_null_model():
     """S22: McFadden's null model needs a bias; columns that sum to a constant are one."""
     assert table_of(problem_of(intercept=False)).mcfadden is None

@@ -161,6 +161,13 @@ def test_a_rule_counts_its_own_roundings(name):
 FOUR_E = np.array([1.0, 2.0, 3.0, 4.0])
 # name: (function, operands, their errors in units of u, the bound in units of u)
 CARRIED = {
+    # A + E has the factor L + L Φ(L⁻¹EL⁻ᵀ): of one entry √x + e/(2√x)
+    "Cholesky factor": (
+        lambda a: lax.linalg.cholesky(a, symmetrize_input=False),
+        (np.full((1, 1), X),),
+        (np.full((1, 1), 3.0),),
+        [[np.sqrt(X) + 3 / (2 * np.sqrt(X))]],
+    ),
     "quotient": (lambda x, y: x / y, (X, Y), (3.0, 5.0), 3 / Y + X / Y * 5 / Y + 2 * X / Y),
     "quotient of a small divisor": (lambda x, y: x / y, (X, 1e-3), (0.0, 1.0), X / 1e-6 + 2 * X / 1e-3),
     "Fourier transform": (
