@@ -1,5 +1,6 @@
 """S5, S6, S7: the matrix-free probe against dense eigenvalues, its kernel, its density and its lines."""
 
+import dataclasses
 import json
 
 import jax
@@ -7,8 +8,14 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.evidence.spectrum import midpoints as line_probes
-from jaxsoftmax.evidence.spectrum.problem_operator import resolution_from
+from jaxsoftmax.evidence.spectrum.problem_operator import (
+    CountedHessian,
+    _member_noise,
+    random_members,
+    resolution_from,
+)
 
 RNG = np.random.default_rng(31)
 X = np.round(RNG.normal(size=(40, 4)) * 1024) / 1024  # combinations with dyadic factors are exact
@@ -168,6 +175,26 @@ def test_the_resolution_counts_products_vectors_and_conversions():
     eps = 2.0**-23
     assert resolution_from(eps, 20.0, 3.0, 16, 0.0) == 60 * eps
     assert resolution_from(eps, 20.0, 0.0, 16, 5.0) == 160 * EPS + 10 * eps
+
+
+def test_a_direction_that_counts_as_null_may_have_the_curvature_that_the_tolerance_leaves():
+    """S6: the null vector of (a, b, a) in data (a, b, a + δc) whose smallest singular value the tolerance covers."""
+    rng = np.random.default_rng(5)
+    a, b, c = rng.normal(size=(3, 50))
+    T = np.full((50, 3), 1 / 3)
+    with jax.enable_x64(True):
+        kern = js.null_space(js.Problem(np.column_stack([a, b, a]), T))
+        near = np.column_stack([a, b, a + 1e-6 * c])
+        problem = js.Problem(near, T)
+        fine = np.exp2(np.floor(np.log2(np.linalg.norm(near, axis=0))))
+        kern = dataclasses.replace(kern, tolerance=1.01 * np.linalg.svd(near / fine)[1][-1])
+        members = random_members(kern, 3, rng)
+        scale = np.asarray(feature_scale(problem), np.float64)
+        noise = _member_noise(problem, kern, members, scale)
+        exact = _member_noise(problem, dataclasses.replace(kern, tolerance=0.0), members, scale)
+        counted = CountedHessian(np.zeros((3, 3)), problem)
+        forms = np.array([counted.form(member) for member in members.T])
+    assert (forms <= noise).all() and (forms > exact).any()
 
 
 def test_the_sizes_of_columns_are_weighted():
