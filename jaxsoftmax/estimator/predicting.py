@@ -103,7 +103,8 @@ def _scores(model: Any, X: Any) -> Any:
     if isinstance(X, jax.Array) or _is_torch(X):
         _refuse_other_width(model, X)
         if _is_torch(X):
-            tensor: Any = X if X.is_floating_point() else X.double()
+            tensor: Any = X
+            tensor = tensor if tensor.is_floating_point() else tensor.double()
             _refuse_not_finite(bool(tensor.isfinite().all()))
             return tensor @ tensor.new_tensor(model.coef_).T + tensor.new_tensor(model.intercept_)
         # Integers and half precisions would round the weights.

@@ -92,7 +92,7 @@ def class_weights(class_weight: Any, labels: np.ndarray | None, classes: np.ndar
             raise WrongValue("class_weight", f"{show(unknown[0])} is no class of y", "name the classes of y")
         chosen = {label: class_weight.get(label, 1.0) for label in classes.tolist()}
         for label, weight in chosen.items():
-            if not isinstance(weight, numbers.Real) or not weight >= 0:
+            if not isinstance(weight, numbers.Real) or not float(weight) >= 0:
                 raise WrongValue("class_weight", f"that of {show(label)} is {show(weight)}", "give numbers >= 0")
         factors = np.array(list(chosen.values()), dtype=np.float64)
     return given * factors[codes]

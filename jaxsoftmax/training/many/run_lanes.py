@@ -167,7 +167,7 @@ def trained(lanes: Lanes, places: list[int], starts: Any, limits: Limits) -> dic
 
 def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Limits) -> Fit:
     """What is said of one lane: from the compiled call where that settles it, else evaluated as `fit` does."""
-    columns, g = lanes.columns_of(place), raw.gradient
+    columns, g, W = lanes.columns_of(place), np.asarray(raw.gradient), np.asarray(raw.W)
     end = EndPoint(float(raw.value), g, gap=max(0.0, 0.5 * float(raw.decrement)), spread=float(raw.spread))
     penalties, given = lanes.batch.penalties_of(place), lanes.batch.first
     if curvature > 0 and all(one.concordance is None for one in penalties):
@@ -179,12 +179,12 @@ def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Li
     if end.q is None or not end.q < 1 or int(raw.status) != GRADIENT_TOLERANCE:
         problem = lanes.problem_at(place)
         data = ExactData(problem, lambda: iter(()))
-        end = evaluate(data, raw.W, EndPoint(float(raw.value), g))
-        separated = separates(data, raw.W)
+        end = evaluate(data, W, EndPoint(float(raw.value), g))
+        separated = separates(data, W)
     small, history = largest_ratio(g, raw.scale), history_table(raw)
     code, reason = judge(METHOD, raw, limits, small, end, separated, 0.0, history)
     return Fit(
-        W=columns.outward(raw.W),
+        W=columns.outward(W),
         loss=end.loss,
         loss_in_training=float(raw.value),
         gradient_norm=float(np.linalg.norm(columns.gradient_outward(g))),
