@@ -58,7 +58,8 @@ class Batch:
         if self.penalties is not None:
             return self.penalties[place]
         problem = self.first if self.shared is not None else self.several[place]
-        return problem.regularizer if problem.host is None else problem.host.regularizer
+        given = None if problem.host is None else problem.host.regularizer
+        return problem.regularizer if given is None else given
 
 
 def batch_of(problems: Any, sample_weights: Any, regularizers: Any) -> Batch:

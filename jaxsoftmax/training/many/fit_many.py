@@ -85,7 +85,8 @@ def fit_many(
                     tell(len(found), len(batch))
             for place, one in found.items():
                 if _left_open(one, max_steps):
-                    alone = batch.problem(place).astype("float64")
+                    alone = batch.problem(place)
+                    alone = alone if alone.host is None else alone.astype("float64")
                     found[place] = fit(alone, METHOD.name, W0=starts[place], tol=tol, max_steps=max_steps)
     else:
         for place in range(len(batch)):

@@ -22,7 +22,7 @@ from jaxsoftmax.problem.label_targets import LabelTargets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import cast_strengths
 from jaxsoftmax.training.columns import Columns, ExactData, exactly_in_columns, working_columns
-from jaxsoftmax.training.end_point import EndPoint, evaluate, gauge_part, radius_factor, separates
+from jaxsoftmax.training.end_point import EndPoint, evaluate, gauge_part, radius_factor, separates, slope_at
 from jaxsoftmax.training.judge import history_table, judge
 from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, Carry, Limits, largest_ratio
 from jaxsoftmax.training.many.batch import Batch
@@ -167,7 +167,8 @@ def trained(lanes: Lanes, places: list[int], starts: Any, limits: Limits) -> dic
 
 def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Limits) -> Fit:
     """What is said of one lane: from the compiled call where that settles it, else evaluated as `fit` does."""
-    columns, g, W = lanes.columns_of(place), np.asarray(raw.gradient), np.asarray(raw.W)
+    columns, g, V = lanes.columns_of(place), np.asarray(raw.gradient), np.asarray(raw.W)
+    W = columns.outward(V)
     end = EndPoint(float(raw.value), g, gap=max(0.0, 0.5 * float(raw.decrement)), spread=float(raw.spread))
     penalties, given = lanes.batch.penalties_of(place), lanes.batch.first
     if curvature > 0 and all(one.concordance is None for one in penalties):
@@ -175,16 +176,21 @@ def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Li
         inner = float(np.sum(((g - g.mean(axis=0)) / scale) ** 2))
         gauge = gauge_part(lanes.problem_at(place), g) if penalties else 0.0
         end = end._replace(q=lanes.beta(place) * math.sqrt(inner + curvature * gauge) / curvature)
-    separated = False
-    if end.q is None or not end.q < 1 or int(raw.status) != GRADIENT_TOLERANCE:
-        problem = lanes.problem_at(place)
-        data = ExactData(problem, lambda: iter(()))
-        end = evaluate(data, W, EndPoint(float(raw.value), g))
-        separated = separates(data, W)
+    separated, rounding = False, 0.0
+    moved = columns.shift.any()  # then the intercept was rounded on the way out, and W itself is evaluated
+    if moved or end.q is None or not end.q < 1 or int(raw.status) != GRADIENT_TOLERANCE:
+        data = ExactData(lanes.problem_at(place), lambda: iter(()))
+        end = EndPoint(float(raw.value), g)
+        if moved and np.isfinite(W).all():
+            V = columns.inward(W if penalties else W - W[:1])
+            end, rounding = slope_at(data, V), float(np.spacing(np.max(np.abs(W[:, -1]))))
+            g = end.gradient
+        end = evaluate(data, V, end)
+        separated = separates(data, V)
     small, history = largest_ratio(g, raw.scale), history_table(raw)
-    code, reason = judge(METHOD, raw, limits, small, end, separated, 0.0, history)
+    code, reason = judge(METHOD, raw, limits, small, end, separated, rounding, history)
     return Fit(
-        W=columns.outward(W),
+        W=W,
         loss=end.loss,
         loss_in_training=float(raw.value),
         gradient_norm=float(np.linalg.norm(columns.gradient_outward(g))),

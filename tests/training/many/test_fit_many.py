@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.training.columns import exact_data, working_columns
+from jaxsoftmax.training.end_point import slope_at
 from jaxsoftmax.training.many import fit_many as front
 from jaxsoftmax.training.many import run_lanes
 
@@ -117,6 +119,27 @@ def test_a_lane_whose_samples_span_less():
     weights = np.array([np.ones(N), np.arange(N) < N - 15])
     for s, found in zip(weights, js.fit_many(problem, sample_weights=weights), strict=True):
         same(found, tail, LABELS, sample_weight=s)
+
+
+@pytest.mark.slow
+def test_what_is_said_is_said_of_the_weights_returned():
+    """At offsets of 10⁹ the intercept is rounded by 10⁻⁷: loss and gradient are those after that, as in `fit`."""
+    problem = js.Problem.from_labels(X + np.array([1e9, 0, 0]), LABELS)
+    for place, found in enumerate(js.fit_many(problem, sample_weights=COUNTS[:2])):
+        with jax.enable_x64(True):
+            lane = js.Problem.from_labels(problem.host.X, LABELS, sample_weight=COUNTS[place])
+            columns = working_columns(lane)
+            end = slope_at(exact_data(lane, columns), columns.inward(found.W - found.W[:1]))
+        assert found.loss == pytest.approx(end.loss, rel=1e-13)
+        assert found.converged and found.gradient_norm > 1e-9  # what the rounding of the intercept leaves
+
+
+@pytest.mark.slow
+def test_a_problem_that_jax_has_rebuilt_is_a_batch_too():
+    """Without the data as given; the lanes are those of the stored numbers."""
+    rebuilt = jax.tree.map(lambda leaf: leaf, PROBLEM)
+    fits = js.fit_many(rebuilt, sample_weights=COUNTS)
+    np.testing.assert_allclose(fits.loss, js.fit_many(PROBLEM, sample_weights=COUNTS).loss, rtol=1e-5)
 
 
 @pytest.mark.slow
