@@ -33,6 +33,7 @@ from jaxsoftmax.support.errors import WrongValue
 
 WHOLE = 2**22  # entries of X up to which it is copied whole to float64
 SURELY_NEAR = 0.9  # of the mean square: squared means below it are less than FAR; 1/(1 + FAR⁻²) = 0.94 is the edge
+NEGLIGIBLE = 2.0**-1054  # of the entries of a column
 FAR = 4.0  # a mean of more than this many standard deviations costs more than two bits: it is taken out
 
 
@@ -157,13 +158,16 @@ def working_columns(problem: Problem) -> Columns:
 
 
 def _refuse_vanishing(problem: Problem) -> None:
-    """Refuse a column that is not 0 and nowhere reaches 2⁻¹⁰⁰⁰: the weights that make it matter leave the doubles."""
+    """Refuse a column that nowhere reaches 2⁻¹⁰⁰⁰: it is trained as one of zeros, but some double makes it matter.
+
+    One below NEGLIGIBLE stays: the largest double times its entries moves no logit by more than 2⁻³⁰.
+    """
     X = _given(problem)
     doubtful = np.flatnonzero(np.diagonal(moments(problem).plain)[: X.shape[1]] == 0)
     live = np.asarray(problem.sample_weight) > 0
     for d in doubtful.tolist():
         top = float(np.max(np.abs(X[live, d].astype(np.float64)), initial=0.0))
-        if 0 < top < 2.0**-1000:
+        if NEGLIGIBLE < top < 2.0**-1000:
             name = d if problem.feature_names is None else repr(problem.feature_names[d])
             given = f"column {name} of X has no entry above {top:.3g}, too small to be trained on"
             raise WrongValue("problem", given, "give it in other units")

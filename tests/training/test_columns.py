@@ -282,8 +282,8 @@ def test_a_mean_of_five_standard_deviations_is_taken_out():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_column_that_no_weight_makes_matter_is_refused(dtype):
-    """Its products with the largest double are below 2²³; at 2⁻⁹⁹⁰ it is trained on, in other units."""
+def test_a_column_that_only_the_largest_weights_make_matter_is_refused(dtype):
+    """Below 2⁻¹⁰⁰⁰ it would be trained as zeros; at 2⁻⁹⁹⁰ it is trained on, in other units."""
     x = np.arange(6.0)
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore", js.RoundedDataWarning)
@@ -293,4 +293,5 @@ def test_a_column_that_no_weight_makes_matter_is_refused(dtype):
         with pytest.raises(ValueError, match=r"^problem: column 'b' of X has no entry above .* other units"):
             working_columns(make(1e-304))
         assert working_columns(make(1e-299)).unit[1] < 1e-290
+        assert working_columns(make(1e-318)).as_given  # no double makes it matter
         assert working_columns(make(0.0)).as_given

@@ -347,7 +347,7 @@ def test_a_common_part_of_the_weights_costs_the_loss_no_digits(x64, monkeypatch)
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["newton", *(pytest.param(m, marks=pytest.mark.slow) for m in ("newton-cg", "mm"))])
 def test_a_column_too_small_for_any_weight_is_left_alone(method, x64):
-    """A column below 2^-1000: no double weight makes it matter, so it is trained as if it were not there."""
+    """A column below 2^-1054: no double weight makes it matter, so it is trained as if it were not there."""
     tiny = np.column_stack([X[:, 0], np.where(np.arange(len(X)) % 2, 5e-324, 0)])
     found, without = (js.fit(js.Problem.from_labels(data, MIXED), method) for data in (tiny, X[:, :1]))
     assert found.loss == pytest.approx(without.loss, rel=1e-12) and np.isfinite(found.W).all()
