@@ -152,7 +152,8 @@ def working_columns(problem: Problem) -> Columns:
         if not acting:
             moved = shift[:width]
             exponent = np.frexp(np.maximum(np.abs(low - moved), np.abs(high - moved)))[1]
-            odd = np.abs(exponent) > jnp.finfo(problem.dtype).maxexp // 4
+            # What is smaller is NEGLIGIBLE, and would have no unit that a double divides by.
+            odd = (np.abs(exponent) > jnp.finfo(problem.dtype).maxexp // 4) & (exponent >= -1000)
             unit[:width] = np.ldexp(1.0, np.where(odd, np.minimum(exponent, 1000), 0))
     return Columns(shift, unit)
 
