@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 
@@ -14,7 +16,9 @@ from jaxsoftmax.estimator.softmax_regression import SoftmaxRegression
 from jaxsoftmax.estimator.targets import class_weights, labels_of, penalty_of, probability_rows
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import positive_int, show
+from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.many.fit_many import fit_many
+from jaxsoftmax.training.result import Status
 
 __all__ = ["SoftmaxRegressionCV"]
 
@@ -112,7 +116,8 @@ class SoftmaxRegressionCV(Predicting):
         scores, W = np.empty((len(folds), len(strengths))), None
         for column, C in enumerate(strengths):
             penalty = penalty_of(C, None, None, problem.C)
-            with jax.enable_x64(problem.dtype == np.float64):
+            with jax.enable_x64(problem.dtype == np.float64), warnings.catch_warnings():
+                warnings.simplefilter("ignore", NoMinimizerWarning)
                 fits = fit_many(
                     problem,
                     sample_weights=taken,
@@ -121,7 +126,11 @@ class SoftmaxRegressionCV(Predicting):
                     tol=self.tol,
                     max_steps=self.max_iter,
                 )
-            W = fits.W
+            W, grew = fits.W, sum(status is Status.DIVERGING for status in fits.status)
+            if grew:
+                words = f"C = {C:g}: in {grew} of {len(folds)} folds the weights keep growing; probably no minimiser "
+                hint = "exists. Is a class missing from a fold? Give fewer folds, or a cv that stratifies."
+                warnings.warn(words + hint, ConvergenceWarning, stacklevel=3)
             for row, ((_, test), found) in enumerate(zip(folds, fits, strict=True)):
                 weighed = {} if weights is None else {"sample_weight": weights[test]}
                 scores[row, column] = scorer(model._keep(found), X[test], y[test], **weighed)

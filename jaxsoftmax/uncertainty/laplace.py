@@ -69,8 +69,8 @@ class Laplace(Report):
     def probabilities(self, X: Any, *, samples: int = 1000, key: Any = None) -> np.ndarray:
         """(N, C) the mean of the softmax over the distribution of the logits, by `samples` draws of each sample's.
 
-        Draws come in pairs ±ε, and the same ε serve every sample: the standard error of a mean is at most
-        0.5/√samples, that of a difference between samples far less.
+        Draws come in pairs ±ε, and the same ε serve every sample. The standard error of a mean is at most 0.5/√pairs,
+        which is 0.71/√samples.
 
         Args:
             X: as for `Fit.logits`.

@@ -8,6 +8,7 @@ import jaxsoftmax as js
 pytest.importorskip("sklearn")
 
 from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
 
 X, Y = make_classification(120, 5, n_informative=4, n_redundant=0, n_classes=3, flip_y=0.2, random_state=0)
@@ -56,3 +57,11 @@ def test_weights_and_a_scorer_are_used():
 def test_what_cannot_be_chosen_from_is_told(options, y, words):
     with pytest.raises(ValueError, match=words):
         js.SoftmaxRegressionCV(**options).fit(X, y)
+
+
+@pytest.mark.slow
+def test_a_class_missing_from_a_fold_is_told_in_scikit_learns_words():
+    """Its intercept is not penalised and runs away (S21e); what helps is the folds' business, not `fit_many`'s."""
+    folds = [(np.flatnonzero(Y != 2), np.flatnonzero(Y == 2)), (np.arange(80), np.arange(80, 120))]
+    with pytest.warns(ConvergenceWarning, match=r"C = 1: in 1 of 2 folds .* class missing from a fold"):
+        js.SoftmaxRegressionCV(Cs=[1.0], cv=folds).fit(X, Y)

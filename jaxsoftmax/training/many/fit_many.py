@@ -52,7 +52,8 @@ def fit_many(
 
     Returns:
         `Fits`: a sequence of `Fit` whose numbers are also arrays over the fits. Rates and history are those of a few
-        steps. `existence` is None throughout: for a verdict pass ``fits.problem(i)`` to `decide_existence`.
+        steps, and `existence` is None but where a problem was trained alone: for a verdict pass ``fits.problem(i)`` to
+        `decide_existence`.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what to do.
@@ -132,11 +133,10 @@ def _starts(W0: Any, batch: Batch) -> np.ndarray:
         ndim = np.ndim(W0)
     except ValueError:
         raise WrongValue("W0", f"got {show(W0)}, rows of unequal lengths", "give (C, D) or (B, C, D)") from None
-    if not np.isfinite(np.asarray(W0, np.float64)).all():
-        raise WrongValue("W0", "it holds NaN or infinities", "give finite starts, or leave it out")
-    if ndim != 3:
-        return np.broadcast_to(np.asarray(as_weights(W0, problem, "W0"), np.float64), shape)
-    if np.shape(W0) != shape:
+    if ndim == 3 and np.shape(W0) != shape:
         given = f"shape {np.shape(W0)}, expected (C, D) = {shape[1:]} or (B, C, D) = {shape}"
         raise WrongValue("W0", given, "give one start for all fits, or one for each")
-    return np.stack([np.asarray(as_weights(one, problem, "W0"), np.float64) for one in np.asarray(W0)])
+    each = np.stack([np.asarray(as_weights(one, problem, "W0"), np.float64) for one in (W0 if ndim == 3 else [W0])])
+    if not np.isfinite(each).all():
+        raise WrongValue("W0", "it holds NaN or infinities", "give finite starts, or leave it out")
+    return np.broadcast_to(each, shape)

@@ -71,7 +71,10 @@ def fit_path(
     if not callable(penalty):
         given = f"got {show(penalty)}, {kind_of(penalty)}"
         raise WrongType("penalty", given, "give L2, or a function from a strength to a regulariser")
-    strengths = np.asarray(alphas)
+    try:
+        strengths = np.asarray(alphas)
+    except ValueError:  # rows of unequal lengths
+        strengths = np.empty(0, object)
     if strengths.dtype.kind not in "iuf":
         raise WrongType("alphas", f"got {show(alphas)}, {kind_of(alphas)}", "give a list of numbers >= 0")
     if strengths.ndim != 1 or not strengths.size:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.training.columns import exact_data, working_columns
-from jaxsoftmax.training.end_point import slope_at
+from jaxsoftmax.training.end_point import evaluate, slope_at
 from jaxsoftmax.training.many import fit_many as front
 from jaxsoftmax.training.many import run_lanes
 
@@ -152,6 +153,23 @@ def test_a_lane_of_other_units_is_trained_again_alone():
     for s, found in zip(weights, fits, strict=True):
         assert found.converged
         same(found, mixed, LABELS, sample_weight=s)
+
+
+def test_q_is_that_of_the_eigenvalues_with_the_trace_of_the_inverse_for_the_smallest():
+    """S13: β‖g‖ (Σ 1/λ + D/λ̄), λ̄ their mean over all C·D directions, on the D gauge directions that A fills up."""
+    weights, n = RNG.uniform(0.5, 1.5, size=(3, N)), C * (D + 1)
+    for s, found in zip(weights, js.fit_many(PROBLEM, sample_weights=weights, tol=1e-3), strict=True):
+        with jax.enable_x64(True):
+            lane = js.Problem.from_labels(X, LABELS, sample_weight=s)
+            data = exact_data(lane, working_columns(lane))
+            exact = evaluate(data, found.W, slope_at(data, found.W)).q
+            inverse = np.tile(1 / np.asarray(feature_scale(lane)), C)
+            H = np.asarray(js.hessian(found.W, lane).to_dense()) * inverse * inverse[:, None]
+        Q = np.kron(js.helmert(C), np.eye(D + 1))
+        values = np.linalg.eigvalsh(Q @ H @ Q.T)
+        wanted = exact * values[0] * (np.sum(1 / values) + (D + 1) * n / values.sum())
+        rounded = 10 * EPS * (8 + N**0.5) * N / found.gradient_norm  # of the gradient, relative
+        assert found.q_estimate == pytest.approx(wanted, rel=rounded) and rounded < 1e-3
 
 
 def test_blocks_of_lanes_and_progress(monkeypatch):

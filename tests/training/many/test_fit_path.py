@@ -59,6 +59,7 @@ def test_separable_data_are_told():
         ((PROBLEM, 1.0), "alphas"),
         ((PROBLEM, ["1.0"]), "alphas"),
         ((PROBLEM, [True]), "alphas"),
+        ((PROBLEM, [[1.0], [1.0, 2.0]]), "alphas"),
         ((PROBLEM, [1.0, -1.0]), "alpha"),
         ((PROBLEM, [np.nan]), "alpha"),
     ],

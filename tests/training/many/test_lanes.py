@@ -7,7 +7,7 @@ import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.calculus.loss.null_space import null_space
-from jaxsoftmax.calculus.loss.projected_solve import complement_projectors
+from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors
 from jaxsoftmax.training.many.lanes import smallest_curvature
 
 EPS = float(np.finfo(np.float64).eps)
@@ -63,3 +63,14 @@ def test_a_curvature_below_the_rounding_is_not_resolved():
         alike = problem.replace(X=jnp.ones_like(problem.X))
         found = float(smallest_curvature(js.hessian(np.zeros((2, 2)), alike).to_dense(), constants, 2))
     assert not found > 0
+
+
+def test_a_smallest_eigenvalue_within_the_rounding_is_not_claimed():
+    """(I − 11ᵀ/2) ⊗ diag(1, 4·10⁻¹⁶): the rounding of its entries and factor is 2·CD·eps·‖A‖, more than that."""
+    ones = np.ones(2)
+    none = np.zeros((2, 2))
+    constants = ComplementProjectors(ones, np.eye(2), none, np.eye(2), none)
+    with jax.enable_x64(True):
+        for least, resolved in ((4e-16, False), (1e-12, True)):
+            H = np.kron(np.eye(2) - 0.5, np.diag([1.0, least]))
+            assert (float(smallest_curvature(jnp.asarray(H), constants, 2)) > 0) is resolved
