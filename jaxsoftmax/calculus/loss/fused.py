@@ -148,6 +148,27 @@ def _value_and_gradient_jvp(where: Placement, primals: Any, tangents: Any) -> An
     return _value_and_gradient(where, *primals), jax.jvp(_value_and_gradient_plain, primals, tangents)[1]
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _probabilities(where: Placement, W: Array, X: Array) -> Array:
+    if not where.blocks or where.axes is not None or not where.cpu or W.shape[0] > _CLASSES_FIRST:
+        return _probabilities_plain(W, X)
+    return terms_probabilities(softmax_terms(_block_logits(where, W, X, 0), 0)).T
+
+
+def _probabilities_plain(W: Array, X: Array) -> Array:
+    return softmax_rows(sample_logits(W, X))
+
+
+@_probabilities.defjvp
+def _probabilities_jvp(where: Placement, primals: Any, tangents: Any) -> Any:
+    return _probabilities(where, *primals), jax.jvp(_probabilities_plain, primals, tangents)[1]
+
+
+def fused_probabilities(W: Array, problem: Problem, where: Placement) -> Array:
+    """softmax(X Wᵀ), (N, C), of few classes as the transpose of (C, N) (S1)."""
+    return _probabilities(where, W, problem.X)
+
+
 def fused_value_and_gradient(W: Array, problem: Problem, where: Placement) -> tuple[Array, Array]:
     """(Σ_n s_n CE_n, (Y - T)ᵀ diag(s) X) without penalties, X read once (S1, S2)."""
     return _value_and_gradient(where, W, problem.X, problem.targets, problem.sample_weight)

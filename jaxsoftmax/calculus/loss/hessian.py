@@ -11,14 +11,13 @@ import jax.numpy as jnp
 
 from jaxsoftmax.calculus.loss.dense_hessian import dense_hessian, hessian_block, hessian_diagonal
 from jaxsoftmax.calculus.loss.derivatives import quadratic_form_on_arrays
-from jaxsoftmax.calculus.loss.fused import fused_hvp_from_probabilities, fused_hvp_many
+from jaxsoftmax.calculus.loss.fused import fused_hvp_from_probabilities, fused_hvp_many, fused_probabilities
 from jaxsoftmax.calculus.loss.null_space import NullSpace
 from jaxsoftmax.calculus.loss.null_space import null_space as null_space_of
 from jaxsoftmax.calculus.loss.penalty_sum import penalty_hvp
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, solve_on_complement
-from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.blocks import Placement, placement
-from jaxsoftmax.linalg.products import replicated, sample_logits
+from jaxsoftmax.linalg.products import replicated
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.memory import cannot_fit, devices_of, shortage
 from jaxsoftmax.support.validation import as_weights, is_traced
@@ -33,11 +32,7 @@ def _product(Y: Array, W: Array, problem: Problem, V: Array, where: Placement) -
     return fused_hvp_from_probabilities(Y, problem, V, where) + penalty_hvp(W, problem, V)
 
 
-@jax.jit
-def _probabilities(W: Array, problem: Problem) -> Array:
-    return softmax_rows(sample_logits(W, problem.X))
-
-
+_probabilities = jax.jit(fused_probabilities, static_argnums=2)
 _matvec = jax.jit(_product, static_argnums=4)
 _dense = jax.jit(dense_hessian, static_argnums=3)
 _block = jax.jit(hessian_block, static_argnums=(3, 4))
@@ -227,4 +222,4 @@ def hessian(W: Any, problem: Problem) -> HessianOperator:
         [0.25, 0.25, 0.25, 0.25]
     """
     W = as_weights(W, problem)
-    return HessianOperator(W, problem, _probabilities(W, problem))
+    return HessianOperator(W, problem, _probabilities(W, problem, placement(problem)))

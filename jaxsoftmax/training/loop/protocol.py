@@ -15,12 +15,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 
-from jaxsoftmax.calculus.loss.fused import fused_hvp_from_probabilities, fused_value_and_gradient
+from jaxsoftmax.calculus.loss.fused import (
+    fused_hvp_from_probabilities,
+    fused_probabilities,
+    fused_value_and_gradient,
+)
 from jaxsoftmax.calculus.loss.objective import loss_on_arrays
 from jaxsoftmax.calculus.loss.penalty_sum import penalty_gradient, penalty_hvp, penalty_value
-from jaxsoftmax.calculus.loss.rules import softmax_rows
 from jaxsoftmax.linalg.blocks import Placement
-from jaxsoftmax.linalg.products import sample_logits
 from jaxsoftmax.problem.problem import Problem
 
 Array = jax.Array
@@ -96,7 +98,7 @@ class Oracle:
 
     def hessian_at(self, W: Array) -> Callable[[Array], Array]:
         """V -> H(W) V with the probabilities at W computed once (S4, S21)."""
-        Y = softmax_rows(sample_logits(W, self.problem.X))
+        Y = fused_probabilities(W, self.problem, self.where)
 
         def product(V: Array) -> Array:
             return fused_hvp_from_probabilities(Y, self.problem, V, self.where) + penalty_hvp(W, self.problem, V)

@@ -25,8 +25,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsoftmax.calculus.bounds.steps import max_logit_range
-from jaxsoftmax.calculus.loss.derivatives import quadratic_form
 from jaxsoftmax.training.loop.protocol import Oracle, Point, Proposal
 
 Array = jax.Array
@@ -40,17 +38,14 @@ RELATIVE_GAP = 1e-12
 PART_OF_ROUNDING = 1e-3
 
 
-def damped_move(
-    point: Point, oracle: Oracle, V: Array, state: Any, along: tuple[Array, Array] | None = None
-) -> Proposal:
+def damped_move(point: Point, oracle: Oracle, V: Array, state: Any, curvature: Array, spread: Array) -> Proposal:
     """W + tV with the longest t of 1, 1/2, … that keeps S8's promise, for a descent direction V (C, D).
 
-    `along` is (b, ρ), where the method has them already.
+    `curvature` is b and `spread` ρ. For a direction of Newton's b = a but for the error of the solve: less than half
+    of a is rounding.
     """
     a = -jnp.sum(point.gradient * V)
-    if along is None:
-        along = quadratic_form(point.W, oracle.problem, V), jnp.asarray(max_logit_range(oracle.problem, V))
-    b, rho = (part.astype(V.dtype) for part in along)
+    b, rho = jnp.maximum(curvature.astype(V.dtype), 0.5 * a), spread.astype(V.dtype)
     t = damped_step(rho, a, b)
     promise = guaranteed_decrease(rho, a, b, t)
 

@@ -11,15 +11,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
+
+from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import free_directions
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors, solve_on_complement
+from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.damping import damped_move
 
 DENSE_LIMIT = 1500  # C·D
-DENSE_WORK = 2**33  # N·(C·D)², half of the operations of the Gram products
+DENSE_WORK = 2**31  # N·(C·D)², half of the operations of the Gram products: beyond it newton-cg is faster
 
 
 def is_dense(problem: Problem) -> bool:
@@ -54,4 +58,6 @@ class Newton(Method):
     def propose(self, point: Point, oracle: Oracle, constants: ComplementProjectors, state: Any) -> Proposal:
         """The damped Newton step."""
         H = hessian(point.W, oracle.problem).to_dense()
-        return damped_move(point, oracle, -solve_on_complement(H, point.gradient, constants), state)
+        V = -solve_on_complement(H, point.gradient, constants)
+        curvature = jnp.vdot(V.ravel(), H @ V.ravel(), precision=PRECISION)
+        return damped_move(point, oracle, V, state, curvature, jnp.asarray(max_logit_range(oracle.problem, V)))

@@ -26,6 +26,7 @@ Guarded by `tests/training/methods/test_methods.py`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -173,7 +174,8 @@ class NewtonCG(Method):
         known = jnp.where(state.fresh, FRESH_PRODUCTS, expected + constants.patience - state.wasted)
         most = jnp.clip(known, LEAST_PRODUCTS, MOST_PRODUCTS)
         most = jnp.where(constants.patience > 0, most, MOST_PRODUCTS).astype(jnp.int32)
-        V, along, left, count = solve(constants.inner, oracle, M, point, target, most)
+        inner = jax.tree.map(lambda leaf: leaf.astype(constants.inner.dtype), M)
+        V, along, left, count = solve(constants.inner, oracle, lambda G: apply_inverse(inner, G), point, target, most)
         V = remove_kernel(V, constants.gauge, constants.null)
         rate = 0.5 * jnp.log(square / left) / count
         best = jnp.where(state.fresh, jnp.maximum(rate, SLOWEST_RATE), state.best)
@@ -182,7 +184,7 @@ class NewtonCG(Method):
         never = jnp.zeros((), bool)
         gain = -jnp.sum(point.gradient * V) / square
         after = State(state.first, gain, jnp.minimum(size, state.lowest), never, idle, best, wasted, never)
-        proposal = damped_move(point, oracle, V, after, along)
+        proposal = damped_move(point, oracle, V, after, *along)
         return proposal._replace(state=after._replace(whole=proposal.step_size >= 1))
 
 
@@ -213,12 +215,19 @@ def _inner(problem: Problem) -> Problem:
 
 
 def solve(
-    inner: Problem, oracle: Oracle, M: Majorant, point: Point, target: Array, most: Array
+    inner: Problem,
+    oracle: Oracle,
+    precondition: Callable[[Array], Array],
+    point: Point,
+    target: Array,
+    most: Array,
 ) -> tuple[Array, tuple[Array, Array], Array, Array]:
-    """(V, (⟨V, HV⟩, ρ(V)), ⟨r, M⁺r⟩, products) for r = −g − HV, by conjugate gradients from V = 0 (S6, S19)."""
+    """(V, (⟨V, HV⟩, ρ(V)), ⟨r, M⁺r⟩, products) for r = −g − HV, by conjugate gradients from V = 0 (S6, S19).
+
+    Products are taken with `inner`; `precondition` is M⁺, from its dtype to its dtype.
+    """
     dtype = inner.dtype
     product = Oracle(inner, oracle.where, oracle.scale).hessian_at(point.W.astype(dtype))
-    M = jax.tree.map(lambda leaf: leaf.astype(dtype), M)
     g = point.gradient.astype(dtype)
 
     def goes_on(carry: tuple[Array, ...]) -> Array:
@@ -232,15 +241,14 @@ def solve(
         healthy = curvature > 0  # else p has left what this precision resolves; V is good so far
         alpha = jnp.where(healthy, square / jnp.where(healthy, curvature, 1), 0)
         V, r = V + alpha * p, r - alpha * Hp
-        z = apply_inverse(M, r)
+        z = precondition(r)
         after = jnp.sum(r * z)
         return V, r, z + after / square * p, after, count + 1, healthy
 
-    z = apply_inverse(M, -g)
+    z = precondition(-g)
     start = (jnp.zeros_like(g), -g, z, jnp.sum(-g * z), jnp.zeros((), jnp.int32), jnp.ones((), bool))
     V, r, _, square, count, _ = jax.lax.while_loop(goes_on, step, start)
-    # HV = −g − r; r is orthogonal to V but for rounding, so that ⟨V, HV⟩ is −⟨g, V⟩: much less than that is rounding.
-    curvature = jnp.maximum(jnp.sum(V * (-g - r)), -0.5 * jnp.sum(V * g))
+    curvature = jnp.sum(V * (-g - r))  # HV = −g − r
     spread = jnp.asarray(max_logit_range(inner, V))
     out = point.W.dtype
     along = curvature.astype(out), spread.astype(out)

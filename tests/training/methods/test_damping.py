@@ -6,7 +6,6 @@ import mpmath
 import numpy as np
 import pytest
 
-import jaxsoftmax as js
 from helpers.oracles import oracle, point
 from jaxsoftmax.training.methods import damping
 
@@ -32,12 +31,13 @@ def test_the_guaranteed_decrease_on_both_sides_of_its_branch(x, t, a, b):
 # D²L of `helpers.oracles.PROBLEM` at W = 0, samples e_1 and e_2: Σ_n ¼ (v_1n − v_2n)². Here a = 4, b = 2, ρ = 2.
 V = np.float32([[-1, -1], [1, 1]])
 GRADIENT = ((1.0, 1.0), (-1.0, -1.0))
+ALONG = jnp.float32(2), jnp.float32(2)
 SAFE = float(np.log1p(2 * 4 / 2) / 2)
 PROMISE = 4 * SAFE - 2 * (np.expm1(2 * SAFE) - 2 * SAFE) / 4
 
 
 def moved(loss, **more):
-    return damping.damped_move(point(10.0, GRADIENT, **more), oracle(loss), jnp.asarray(V), ())
+    return damping.damped_move(point(10.0, GRADIENT, **more), oracle(loss), jnp.asarray(V), (), *ALONG)
 
 
 def length(W):
@@ -66,20 +66,28 @@ def test_the_full_step_is_taken_where_the_loss_falls_by_what_was_promised():
 
 def test_a_quarter_of_the_slope_is_asked_for_where_that_is_more():
     """An outlying sample (ρ = 200 in these units) makes S8's promise small; a t/4 decides, and halves are tried."""
-    far = js.Problem(np.float32([[100, 0], [0, 1]]), np.eye(2, dtype=np.float32))
     said = oracle(lambda W: 10 - jnp.where(length(W) > 0.6, 0.9, jnp.where(length(W) > 0.3, 0.51, 0.0)))
-    said.problem = far
-    made = damping.damped_move(point(10.0, GRADIENT), said, jnp.asarray(V), ())
-    assert float(made.spread) == 200.0
+    far = jnp.float32(2), jnp.float32(200)
+    made = damping.damped_move(point(10.0, GRADIENT), said, jnp.asarray(V), (), *far)
     assert float(made.step_size) == 0.5  # 0.9 < 1 is refused, 0.51 >= 0.5 taken; the promise is far below both
     assert float(made.evaluated[0]) == pytest.approx(10 - 0.51, rel=1e-6)
+
+
+def test_a_curvature_lost_in_rounding_counts_as_half_the_slope():
+    """Newton's direction has b = a = 4: with b = 0 the step would be the longest of all, with 2 it is SAFE."""
+    lost = damping.damped_move(
+        point(10.0, GRADIENT), oracle(lambda W: 10.0), jnp.asarray(V), (), 0 * ALONG[0], ALONG[1]
+    )
+    assert float(lost.step_size) == pytest.approx(SAFE, rel=1e-6)
 
 
 def test_newton_is_ready_where_the_gap_is_small_or_a_step_improved_nothing():
     """λ²/2 = 2 is no part in 10¹² of the loss; a step without progress says that rounding has been reached."""
     assert not bool(moved(lambda W: 10.0).ready)
     assert bool(moved(lambda W: 10.0, idle=1).ready)
-    done = damping.damped_move(point(10.0, np.float32(1e-12) * np.float32(GRADIENT)), oracle(lambda W: 10.0), V, ())
+    done = damping.damped_move(
+        point(10.0, np.float32(1e-12) * np.float32(GRADIENT)), oracle(lambda W: 10.0), V, (), *ALONG
+    )
     assert bool(done.ready)
 
 
