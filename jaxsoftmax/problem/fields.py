@@ -34,6 +34,7 @@ class HostData:
         targets: exact targets (`ExactTargets`); read them with ``problem.exact_targets()``.
         regularizer: the regularisers as given, before the cast to the compute dtype; None if a strength was traced.
         dtype_reason: why the compute dtype is what it is, in words.
+        formula: what made X of a frame (`frames.Formula`), or None.
     """
 
     X: np.ndarray
@@ -41,6 +42,7 @@ class HostData:
     targets: _targets.ExactTargets
     regularizer: tuple | None
     dtype_reason: str
+    formula: Any = None
 
 
 def strengths(regularizer: Any, dtype: np.dtype) -> tuple[tuple, tuple | None]:
@@ -231,3 +233,8 @@ def set_fields(problem: Any, **fields: Any) -> Any:
     for name, value in fields.items():
         object.__setattr__(problem, name, value)
     return problem
+
+
+def with_formula(problem: Any, formula: Any) -> Any:
+    """The `problem` itself, whose X the formula made: only for one that nobody else has seen yet."""
+    return set_fields(problem, host=dataclasses.replace(problem.host, formula=formula))

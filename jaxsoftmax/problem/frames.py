@@ -5,7 +5,11 @@ Guarded by `tests/problem/test_frames.py`.
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,7 @@ import numpy as np
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, show
 
-__all__ = ["formula_columns", "frame_columns", "is_frame", "refuse_container"]
+__all__ = ["Formula", "formula_columns", "frame_columns", "is_frame", "refuse_container"]
 
 _ENCODE = "encode it as numbers, such as by pandas.get_dummies or scikit-learn's OneHotEncoder"
 
@@ -40,6 +44,9 @@ def frame_columns(frame: Any, name: str) -> tuple[list[str], list[np.ndarray]]:
             given = f"{missing} {cells} missing"
             raise WrongValue(f"{name}, column {label!r}", given, "fill them in, or drop these samples")
         array = np.asarray(column.to_numpy())
+        if array.dtype.kind in "mM":
+            hint = "give numbers, such as days since a date"
+            raise WrongType(f"{name}, column {label!r}", f"holds dates or times, such as {array[:1]}", hint)
         if array.dtype.kind in "OUT" and len(array) and isinstance(array[0], str):
             raise WrongType(f"{name}, column {label!r}", f"holds text, such as {array[0]!r:.40}", _ENCODE)
         arrays.append(array)
@@ -74,8 +81,46 @@ def refuse_container(value: Any, name: str) -> None:
             raise WrongType(name, f"got a torch tensor on {value.device}", f"use {name}.cpu()")
 
 
-def formula_columns(formula: Any, frame: Any) -> tuple[Any, Any, bool]:
-    """(features, labels, intercept): a frame of the right side's columns without the intercept, and the left column.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Formula:
+    """The right side of a formula as it was applied once: its levels, means and knots are those of that frame.
+
+    Attributes:
+        text: as written.
+        spec: formulaic's `ModelSpec`.
+    """
+
+    text: str
+    spec: Any
+
+    def columns(self, frame: Any) -> Any:
+        """The frame of features of another frame, without the intercept.
+
+        Raises:
+            ValueError: a column or a level that is not there or new, or a missing value.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # formulaic only warns of new levels, and makes them zeros
+            features = _evaluated(lambda: self.spec.get_model_matrix(frame, na_action="raise"), "X", self.text)
+        return _without_intercept(features)
+
+
+def _evaluated(make: Callable[[], Any], name: str, text: str) -> Any:
+    try:
+        return make()
+    except Exception as error:  # formulaic's own classes, NameError of a column, ValueError of a missing value
+        words = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
+        raise WrongValue(name, f"{show(text)} cannot be evaluated ({words})", "correct it, or the frame") from None
+
+
+def _without_intercept(features: Any) -> Any:
+    return features.drop(columns="Intercept", errors="ignore").astype(float)
+
+
+def formula_columns(formula: Any, frame: Any) -> tuple[Any, Any, bool, Formula]:
+    """(features, labels, intercept, formula): the right side's columns without the intercept, and the left column.
+
+    The last makes the same columns of new samples.
 
     A text column and C(column) become a column for each level but the first, named by the level: "C(region)[T.south]".
     "- 1" or "0 +" on the right side leaves the intercept out.
@@ -100,14 +145,8 @@ def formula_columns(formula: Any, frame: Any) -> tuple[Any, Any, bool]:
     if left not in frame.columns:
         known = ", ".join(map(str, frame.columns[:12]))
         raise WrongValue("formula", f"the frame has no column {left!r}, the label", f"name one of {known}")
-    try:
-        others = frame.drop(columns=left)  # "." on the right side means all columns but the label
-        features = formulaic.model_matrix(right, others, na_action="raise", output="pandas")
-    except Exception as error:  # formulaic's own classes, NameError of a column, ValueError of a missing value
-        words = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
-        raise WrongValue(
-            "formula", f"{show(right)} cannot be evaluated ({words})", "correct it, or the frame"
-        ) from None
+    others = frame.drop(columns=left)  # "." on the right side means all columns but the label
+    whole = partial(formulaic.model_matrix, right, others, na_action="raise", output="pandas")
+    features = _evaluated(whole, "formula", right)
     intercept = "Intercept" in features.columns
-    features = features.drop(columns="Intercept") if intercept else features
-    return features.astype(float), frame[left], intercept
+    return _without_intercept(features), frame[left], intercept, Formula(right, features.model_spec)

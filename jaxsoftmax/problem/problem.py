@@ -20,6 +20,7 @@ from jaxsoftmax.problem.fields import (
     replaced_fields,
     set_fields,
     smoothed_fields,
+    with_formula,
 )
 from jaxsoftmax.problem.frames import formula_columns
 from jaxsoftmax.problem.label_targets import given_targets
@@ -183,10 +184,10 @@ class Problem:
         """The problem of a formula over the columns of a pandas frame (extra `formula`: formulaic).
 
         Args:
-            formula: a label column, "~" and features, such as ``"vote ~ age + C(region)"``: a column for each level of
-                text and of C(...) but the first, named "C(region)[T.south]". "- 1" leaves the intercept out.
-            frame: a pandas frame, no value missing in these columns.
-            options: as for `from_labels`, but for `intercept` and `feature_names`, which the formula says.
+            formula: a label column, "~" and features: a column for each level of text and of C(...) but the first,
+                named "C(region)[T.south]". "- 1" leaves the intercept out.
+            frame: a pandas frame without missing values.
+            options: as for `from_labels`, but for `intercept` and `feature_names`.
 
         Raises:
             ImportError: formulaic is not installed.
@@ -198,8 +199,8 @@ class Problem:
             >>> js.Problem.from_formula("vote ~ age + region", frame).feature_names
             ('age', 'region[T.s]', 'intercept')
         """
-        features, labels, intercept = formula_columns(formula, frame)
-        return cls.from_labels(features, labels, intercept=intercept, **options)
+        features, labels, intercept, applied = formula_columns(formula, frame)
+        return with_formula(cls.from_labels(features, labels, intercept=intercept, **options), applied)
 
     # shapes
     @property
@@ -264,7 +265,7 @@ class Problem:
         return set_fields(object.__new__(Problem), **smoothed_fields(self, self._need_host("smoothed"), eps))
 
     def astype(self, dtype: Any) -> Problem:
-        """The same data in another compute dtype; the data as given are unchanged.
+        """The same data in another compute dtype.
 
         Raises:
             TypeError, ValueError: as for `Problem`; the host data were dropped by JAX, or a strength was traced.
@@ -279,7 +280,8 @@ class Problem:
         h, given = self._need_host("astype"), self.feature_names
         names = None if given is None else given[: h.X.shape[1]]
         fields = (self.intercept, h.sample_weight, h.regularizer, dtype, names, self.classes)
-        return set_fields(object.__new__(Problem), **problem_fields(h.X, None, h.targets, *fields))
+        new = set_fields(object.__new__(Problem), **problem_fields(h.X, None, h.targets, *fields))
+        return with_formula(new, h.formula)
 
     # exact forms
     def exact_targets(self) -> tuple[np.ndarray, list[int]]:

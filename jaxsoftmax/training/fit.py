@@ -117,7 +117,7 @@ def fit(
     =============== =================================================================================================
 
     An optax transformation of your own (`optax.adam(1e-2)`, a chain) is used as it is. Keep the object and pass it
-    again: the second fit then compiles nothing.
+    again: the second fit then compiles nothing. The first fit of a method and shape compiles for some seconds.
 
     Args:
         problem: the data, concrete (not traced).
@@ -289,4 +289,5 @@ def _finish(
         inner_solves=solves,
         classes=None if given.classes is None else tuple(given.classes.tolist()),
         feature_names=given.feature_names,
+        formula=None if given.host is None else given.host.formula,
     )

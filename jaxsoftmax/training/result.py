@@ -67,7 +67,17 @@ _DATA = (
     "q_estimate",
     "history",
 )
-_META = ("status", "method", "has_intercept", "reason", "existence", "inner_solves", "classes", "feature_names")
+_META = (
+    "status",
+    "method",
+    "has_intercept",
+    "reason",
+    "existence",
+    "inner_solves",
+    "classes",
+    "feature_names",
+    "formula",
+)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=_DATA, meta_fields=_META)
@@ -108,6 +118,8 @@ class Fit(Report):
             `wasted_products`; `failed` where blocks were to be made, could not be, and what there was stayed.
         classes: the problem's labels, one for each row of W; None where it had none.
         feature_names: a name for each column of W, "intercept" last where there is one; None where it had none.
+        formula: what made the columns of a frame, for a problem from a formula: new frames then need only the columns
+            that the formula names. Not kept by `save_fit`.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -142,6 +154,7 @@ class Fit(Report):
     inner_solves: tuple[loop.InnerSolve, ...] = ()
     classes: tuple | None = None
     feature_names: tuple[str, ...] | None = None
+    formula: Any = None
 
     @property
     def converged(self) -> bool:
@@ -167,13 +180,16 @@ class Fit(Report):
         """The logits of new samples, (N, C) float64: X (N, columns trained on) times W, plus the intercept.
 
         X is what `Problem` takes. Columns of a frame are matched by name where the training data had names, and put in
-        their order; otherwise they are taken in the order given.
+        their order; otherwise they are taken in the order given. Of a problem from a formula a pandas frame holds what
+        the formula names; its levels, means and the like are those of the training data.
 
         Raises:
             TypeError, ValueError: no real numbers, NaN or infinities, missing, unknown or another number of columns.
         """
         names = self.feature_names
         given = names[: self.coef.shape[1]] if names is not None else None
+        if self.formula is not None and hasattr(X, "iloc") and list(X.columns) != list(given or ()):
+            X = self.formula.columns(X)
         samples = new_samples(X, given, self.coef.shape[1])
         out = np.empty((len(samples), len(self.W)))
         for rows, block in float64_blocks(samples):

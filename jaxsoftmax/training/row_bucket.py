@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.problem.arrays import place_rows
-from jaxsoftmax.problem.fields import HostData, set_fields
+from jaxsoftmax.problem.fields import set_fields
 from jaxsoftmax.problem.label_targets import LabelTargets
 from jaxsoftmax.problem.problem import Problem
 
@@ -65,5 +65,5 @@ def filled_up(problem: Problem) -> Problem:
             rows=None if exact.rows is None else longer(exact.rows),
         )
         weight = np.ones(problem.N, problem.dtype) if host.sample_weight is None else host.sample_weight
-        host = HostData(longer(host.X), unweighted(weight), exact, host.regularizer, host.dtype_reason)
+        host = dataclasses.replace(host, X=longer(host.X), sample_weight=unweighted(weight), targets=exact)
     return set_fields(filled, host=host)

@@ -1,5 +1,6 @@
 """A formula becomes named columns: levels against the first one, the intercept last, nothing dropped silently."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -71,3 +72,42 @@ def test_a_dot_means_every_column_but_the_label():
         js.Problem.from_formula("vote ~ age + vote", frame)
     with pytest.raises(ValueError, match=r"'age \+' cannot be evaluated \(Operator[^\x1b]*\)"):
         js.Problem.from_formula("vote ~ age +", frame)
+
+
+NEW = pd.DataFrame({"region": ["west", "north"], "age": [25.0, 35.0]})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_fit_predicts_from_the_frame_that_the_formula_is_about(dtype):
+    """The levels and the mean are those of the training data, also where the new frame has other ones."""
+    rows = pd.DataFrame({"vote": list("yynnyn"), "age": [20, 30, 50, 40, 60, 35], "region": list("nswnsw")})
+    rows["region"] = rows.region.map({"n": "north", "s": "south", "w": "west"})
+    with jax.enable_x64(dtype == "float64"):
+        problem = js.Problem.from_formula("vote ~ center(age) + region", rows, regularizer=js.L2(1.0), dtype=dtype)
+        fit = js.fit(problem)
+    age = (NEW.age - rows.age.mean()).to_numpy()
+    coded = np.column_stack([age, [0, 0], [1, 0]])
+    plain = coded @ fit.coef.T + fit.intercept
+    np.testing.assert_allclose(fit.logits(NEW), plain, rtol=1e-12)
+    np.testing.assert_allclose(fit.logits(pd.DataFrame(coded, columns=problem.feature_names[:3])), plain, rtol=1e-12)
+    np.testing.assert_array_equal(fit.logits(coded), fit.logits(NEW))
+    with jax.enable_x64(dtype == "float64"):
+        many = js.fit_many(problem, regularizers=[js.L2(1.0)])
+        again = js.fit(problem.astype(dtype))
+    for other in (many[0], again):
+        np.testing.assert_allclose(other.logits(NEW), plain, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (NEW.assign(region=["west", "east"]), "east"),
+        (NEW.drop(columns="age"), "age"),
+        (NEW.assign(age=[1.0, None]), "missing|null|NaN"),
+    ],
+    ids=["a new level", "a column that is not there", "a missing value"],
+)
+def test_new_samples_that_the_formula_cannot_read(frame, words):
+    fit = js.fit(js.Problem.from_formula("vote ~ age + region", FRAME, regularizer=js.L2(1.0)))
+    with pytest.raises(ValueError, match=f"X: 'age . region' cannot be evaluated .*({words})"):
+        fit.predict(frame)
