@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import jax
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
@@ -14,10 +13,11 @@ from sklearn.model_selection import check_cv
 from jaxsoftmax.estimator.predicting import Predicting
 from jaxsoftmax.estimator.softmax_regression import SoftmaxRegression
 from jaxsoftmax.estimator.targets import class_weights, labels_of, penalty_of, probability_rows
+from jaxsoftmax.problem.regularizers import as_regularizers
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import positive_int, show
 from jaxsoftmax.training.divergence import NoMinimizerWarning
-from jaxsoftmax.training.many.fit_many import fit_many
+from jaxsoftmax.training.many.fit_path import walk
 from jaxsoftmax.training.result import Status
 
 __all__ = ["SoftmaxRegressionCV"]
@@ -28,7 +28,7 @@ _FOUND = ("coef_", "intercept_", "classes_", "n_iter_", "fit_", "existence_", "n
 class SoftmaxRegressionCV(Predicting):
     """`SoftmaxRegression` with scikit-learn's penalty C chosen by cross-validation.
 
-    The path goes from the strongest penalty to the weakest; all folds are trained at once (`fit_many`), each from its
+    The path goes from the strongest penalty to the weakest; all folds are trained at once, each from its
     weights under the penalty before. The best C by mean score is then used on all samples.
 
     Args:
@@ -91,8 +91,8 @@ class SoftmaxRegressionCV(Predicting):
         samples = self.read(X, y, reset=True)
         labels = labels_of(y, samples.shape[0])
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        if weights is not None and not (weights >= 0).all():
-            raise WrongValue("sample_weight", "holds a weight that is negative or NaN", "give weights >= 0")
+        if weights is not None and not (np.isfinite(weights) & (weights >= 0)).all():
+            raise WrongValue("sample_weight", "holds a weight that is negative or not finite", "give weights >= 0")
         folds: Any = check_cv(self.cv, labels, classifier=True)
         folds = list(folds.split(np.zeros(len(labels)), labels))
         scores = self._scores(samples, labels, weights, folds, strengths)
@@ -113,27 +113,25 @@ class SoftmaxRegressionCV(Predicting):
         for row, (train, _) in zip(taken, folds, strict=True):
             mine = np.ones(len(train)) if weights is None else weights[train]
             row[train] = class_weights(self.class_weight, y[train], model.classes_, mine)
-        scores, W = np.empty((len(folds), len(strengths))), None
-        for column, C in enumerate(strengths):
-            penalty = penalty_of(C, None, None, problem.C)
-            with jax.enable_x64(problem.dtype == np.float64), warnings.catch_warnings():
-                warnings.simplefilter("ignore", NoMinimizerWarning)
-                fits = fit_many(
-                    problem,
-                    sample_weights=taken,
-                    regularizers=[penalty] * len(folds),
-                    W0=W,
-                    tol=self.tol,
-                    max_steps=self.max_iter,
-                )
-            W, grew = fits.W, sum(status is Status.DIVERGING for status in fits.status)
-            if grew:
-                words = f"C = {C:g}: in {grew} of {len(folds)} folds the weights keep growing; probably no minimiser "
-                hint = "exists. Is a class missing from a fold? Give fewer folds, or a cv that stratifies."
-                warnings.warn(words + hint, ConvergenceWarning, stacklevel=3)
-            for row, ((_, test), found) in enumerate(zip(folds, fits, strict=True)):
-                weighed = {} if weights is None else {"sample_weight": weights[test]}
-                scores[row, column] = scorer(model._keep(found), X[test], y[test], **weighed)
+        empty = np.flatnonzero(~taken.any(axis=1))
+        if empty.size:
+            given = f"is 0 for all samples that fold {empty[0]} is trained on"
+            raise WrongValue("sample_weight", given, "give other weights, or fewer folds")
+        scores = np.empty((len(folds), len(strengths)))
+        penalties = [as_regularizers(penalty_of(C, None, None, problem.C)) for C in strengths]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoMinimizerWarning)  # said below in words of this class
+            for column, fits in enumerate(walk(problem, penalties, taken, self.tol, self.max_iter)):
+                C, grew = strengths[column], sum(one.status is Status.DIVERGING for one in fits)
+                if grew:
+                    words = (
+                        f"C = {C:g}: in {grew} of {len(folds)} folds the weights keep growing; probably no minimiser "
+                    )
+                    hint = "exists. Is a class missing from a fold? Give fewer folds, or a cv that stratifies."
+                    warnings.warn(words + hint, ConvergenceWarning, stacklevel=3)
+                for row, ((_, test), found) in enumerate(zip(folds, fits, strict=True)):
+                    weighed = {} if weights is None else {"sample_weight": weights[test]}
+                    scores[row, column] = scorer(model._keep(found), X[test], y[test], **weighed)
         return scores
 
     def _strengths(self) -> np.ndarray:

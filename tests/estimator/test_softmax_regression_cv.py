@@ -59,6 +59,19 @@ def test_what_cannot_be_chosen_from_is_told(options, y, words):
         js.SoftmaxRegressionCV(**options).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (np.where(np.arange(120) < 40, 1.0, 0.0), "sample_weight: is 0 for all samples that fold 0"),
+        ([np.inf] * 120, "not finite"),
+    ],
+)
+def test_weights_that_no_fold_can_use_are_named_as_given(weights, words):
+    folds = [(np.arange(40, 120), np.arange(40)), (np.arange(80), np.arange(80, 120))]
+    with pytest.raises(ValueError, match=words):
+        js.SoftmaxRegressionCV(Cs=[1.0], cv=folds).fit(X, Y, weights)
+
+
 @pytest.mark.slow
 def test_a_class_missing_from_a_fold_is_told_in_scikit_learns_words():
     """Its intercept is not penalised and runs away (S21e); what helps is the folds' business, not `fit_many`'s."""

@@ -82,13 +82,9 @@ def fit_many(
             for places in alike(batch):
                 lanes = lanes_of(batch, places)
                 for block in blocks_of(places, lanes.problem):
-                    found |= trained(lanes, block, starts, limits)
+                    found |= trained(lanes, block, starts, limits)[0]
                     tell(len(found), len(batch))
-            for place, one in found.items():
-                if _left_open(one, max_steps):
-                    alone = batch.problem(place)
-                    alone = alone if alone.host is None else alone.astype("float64")
-                    found[place] = fit(alone, METHOD.name, W0=starts[place], tol=tol, max_steps=max_steps)
+            found = settled(batch, found, starts, tol, max_steps)
     else:
         for place in range(len(batch)):
             found[place] = fit(batch.problem(place), W0=starts[place], tol=tol, max_steps=max_steps)
@@ -96,6 +92,17 @@ def fit_many(
     fits = Fits(tuple(found[place] for place in range(len(batch))), batch.problem)
     warn_of_diverging("fit_many", fits)
     return fits
+
+
+def settled(batch: Batch, found: dict[int, Fit], starts: Any, tol: Any, max_steps: Any) -> dict[int, Fit]:
+    """The fits of some places; those that the batch leaves open are trained again alone."""
+    after = dict(found)
+    for place, one in found.items():
+        if _left_open(one, max_steps):
+            alone = batch.problem(place)
+            alone = alone if alone.host is None else alone.astype("float64")
+            after[place] = fit(alone, METHOD.name, W0=starts[place], tol=tol, max_steps=max_steps)
+    return after
 
 
 def _left_open(one: Fit, max_steps: Any) -> bool:

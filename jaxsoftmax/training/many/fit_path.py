@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -10,13 +11,14 @@ import numpy as np
 
 from jaxsoftmax.calculus.penalties.l2 import L2
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.regularizers import as_regularizers
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, refuse_no_function, require_x64, show
 from jaxsoftmax.training.fit import fit, refuse_traced
 from jaxsoftmax.training.many.batch import batch_of
-from jaxsoftmax.training.many.fit_many import limits_of, warn_of_diverging
+from jaxsoftmax.training.many.fit_many import limits_of, settled, warn_of_diverging
 from jaxsoftmax.training.many.result import Fits
-from jaxsoftmax.training.many.run_lanes import alike, lanes_of, trained
+from jaxsoftmax.training.many.run_lanes import lanes_of, trained
 from jaxsoftmax.training.methods.newton import is_dense
 from jaxsoftmax.training.result import Fit
 
@@ -79,23 +81,41 @@ def fit_path(
         raise WrongType("alphas", f"got {show(alphas)}, {kind_of(alphas)}", "give a list of numbers >= 0")
     if strengths.ndim != 1 or not strengths.size:
         raise WrongValue("alphas", f"shape {strengths.shape}, expected (B,)", "give a list of numbers >= 0")
-    batch = batch_of(problem, None, [penalty(float(alpha)) for alpha in strengths])
-    limits, tell = limits_of(tol, max_steps), progress or (lambda done, total: None)
-    order, W = np.argsort(-strengths, kind="stable").tolist(), np.zeros((problem.C, problem.D))
-    found: dict[int, Fit] = {}
-    if is_dense(problem):
-        with jax.enable_x64(True):
-            groups = [(places, lanes_of(batch, places)) for places in alike(batch)]
-            for place in order:
-                lanes = next(lanes for places, lanes in groups if place in places)
-                found |= trained(lanes, [place], {place: W}, limits)
-                W = found[place].W
-                tell(len(found), len(batch))
-    else:
-        for place in order:
-            found[place] = fit(batch.problem(place), W0=W, tol=tol, max_steps=max_steps)
-            W = found[place].W
-            tell(len(found), len(batch))
+    penalties = [as_regularizers(penalty(float(alpha))) for alpha in strengths]
+    order, found = np.argsort(-strengths, kind="stable").tolist(), {}
+    for place, fits in zip(
+        order, walk(problem, [penalties[place] for place in order], None, tol, max_steps), strict=True
+    ):
+        found[place] = fits[0]
+        if progress is not None:
+            progress(len(found), len(order))
+    batch = batch_of(problem, None, penalties)
     fits = Fits(tuple(found[place] for place in range(len(batch))), batch.problem)
     warn_of_diverging("fit_path", fits)
     return fits
+
+
+def walk(
+    problem: Problem, penalties: list[tuple], weights: np.ndarray | None, tol: Any, max_steps: Any
+) -> Iterator[list[Fit]]:
+    """The fits under one penalty after the other, each from where the last ended: one for each row of weights (B, N).
+
+    Without weights there is one, with those of the problem. What the penalties share is computed once.
+    """
+    limits, count = limits_of(tol, max_steps), 1 if weights is None else len(weights)
+    batches = [batch_of(problem, weights, [one] * count) for one in penalties]
+    W = np.zeros((count, problem.C, problem.D))
+    places, shared, ground, dense = list(range(count)), {}, None, is_dense(problem)
+    for batch in batches:
+        acting = tuple(float(one.strength) > 0 for one in batch.penalties_of(0))
+        with jax.enable_x64(dense or problem.dtype == np.float64):
+            if dense and acting not in shared:
+                shared[acting], ground = lanes_of(batch, places), None
+            if dense:
+                lanes = dataclasses.replace(shared[acting], batch=batch)
+                found, ground = trained(lanes, places, W, limits, ground)
+                found = settled(batch, found, W, tol, max_steps)
+            else:
+                found = {row: fit(batch.problem(row), W0=W[row], tol=tol, max_steps=max_steps) for row in places}
+        W = np.stack([found[row].W for row in places])
+        yield [found[row] for row in places]

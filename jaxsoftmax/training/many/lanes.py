@@ -1,15 +1,11 @@
-"""The compiled call behind `fit_many`: Newton's loop mapped over lanes, and what is evaluated where each ends.
+"""The compiled calls behind `fit_many`: Newton's loop mapped over lanes, and what is evaluated where each ends.
 
-A lane is one problem of the batch. All lanes run the loop of `training/loop/run.py` by Newton's method until the last
-has ended; one that has ended is masked and changes no more. Everything is in float64. Where the lanes share X, their
-products with it are one product of matrices, which is why a batch is faster than its fits one by one.
+A lane is one problem of the batch. All lanes run the loop of `training/loop/run.py` by a method of Newton's until the
+last has ended; one that has ended is masked and changes no more. Everything is in float64. Where the lanes share X,
+their products with it are one product of matrices, which is why a batch is faster than its fits one by one.
 
-At the end point S13 needs a lower bound μ on the Hessian's curvature on {1ᵀV = 0}, off its null space. With A that
-Hessian in scaled features plus a multiple of the projector on the null space,
-
-    1/μ = λ_max(A⁻¹) <= tr(A⁻¹) = ‖L⁻¹‖_F²,    A = L Lᵀ,
-
-which costs a Cholesky factor, not eigenvalues, and is at most C·D times too large: near a minimiser ‖g‖ is far smaller.
+At the end point S13 needs a lower bound on the Hessian's curvature: from the Hessian there (`train`), or carried along
+from where it was last evaluated (`train_kept`, kept.py).
 
 Guarded by `tests/training/many/test_fit_many.py`.
 """
@@ -22,16 +18,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors
 from jaxsoftmax.linalg.blocks import Placement
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.run import Carry, Limits, advance, start
+from jaxsoftmax.training.many.kept import Kept, KeptNewton, inverse_and_curvature
 from jaxsoftmax.training.methods.newton import Newton
 
 Array = jax.Array
 
 METHOD = Newton()
+KEPT = KeptNewton()
 HISTORY_ROWS = 4
 
 
@@ -40,6 +39,14 @@ class Ends(NamedTuple):
 
     carry: Carry
     curvature: Array
+
+
+class KeptEnds(NamedTuple):
+    """Where the lanes stand: the loop's memory, products taken (B,), and ρ (B,) of the move since the ground (S8)."""
+
+    carry: Carry
+    products: Array
+    rho: Array
 
 
 @partial(jax.jit, static_argnames=("where", "own_data"))
@@ -62,27 +69,41 @@ def train(
         carry = start(METHOD, where, mine, W0, constants, HISTORY_ROWS)
         carry = advance(METHOD, where, mine, carry, constants, limits.max_steps + 1, limits)
         H = hessian(carry.W, mine).to_dense()
-        return Ends(carry._replace(state=()), smallest_curvature(H, constants, mine.C))
+        return Ends(carry._replace(state=()), inverse_and_curvature(H, constants, mine.C)[1])
 
     return jax.vmap(lane, in_axes=(0, 0, 0 if own_data else None))(own, W0, constants)
 
 
-def smallest_curvature(H: Array, constants: ComplementProjectors, C: int) -> Array:
-    """A lower bound on H (CD, CD) off its null space on {1ᵀV = 0}, in features scaled by `constants.scale`.
+@partial(jax.jit, static_argnames="where")
+def train_kept(
+    where: Placement,
+    problem: Problem,
+    own: dict[str, Any],
+    W0: Array,
+    there: Array,
+    inverses: Array,
+    constants: ComplementProjectors,
+    limits: Limits,
+) -> KeptEnds:
+    """Train every lane by conjugate gradients with its inverse kept; `there` (B, C, D) is where that was made."""
 
-    Less the rounding of the entries and of the factor, CD·eps·‖A‖ each: exact but for rounding of a higher order.
-    """
-    n = H.shape[0]
-    inverse = jnp.tile(1 / constants.scale, C)
-    A = H * inverse[:, None] * inverse[None, :]
-    A = A.reshape(C, n // C, C, n // C)
-    A = A - jnp.mean(A, axis=0, keepdims=True)
-    A = (A - jnp.mean(A, axis=2, keepdims=True)).reshape(n, n)
-    J = jnp.full((C, C), 1 / C, H.dtype)
-    typical = jnp.trace(A) / n
-    free = jnp.kron(J, jnp.eye(n // C, dtype=H.dtype)) + jnp.kron(jnp.eye(C) - J, constants.null_scaled)
-    A = A + typical * free
-    L = jnp.linalg.cholesky(A, symmetrize_input=False)
-    inverted = jax.scipy.linalg.solve_triangular(L, jnp.eye(n, dtype=H.dtype), lower=True)
-    rounding = 2 * n * jnp.finfo(H.dtype).eps * jnp.linalg.norm(A)
-    return 1 / jnp.sum(inverted**2) - rounding
+    def lane(own: dict[str, Any], W0: Array, there: Array, inverse: Array) -> KeptEnds:
+        mine, kept = problem.replace(**own), Kept(inverse, constants)
+        carry = start(KEPT, where, mine, W0, kept, HISTORY_ROWS)
+        carry = advance(KEPT, where, mine, carry, kept, limits.max_steps + 1, limits)
+        rho = jnp.asarray(max_logit_range(mine, carry.W - there))
+        return KeptEnds(carry._replace(state=()), carry.state.products, rho)
+
+    return jax.vmap(lane)(own, W0, there, inverses)
+
+
+@jax.jit
+def evaluate_ground(
+    problem: Problem, own: dict[str, Any], W: Array, constants: ComplementProjectors
+) -> tuple[Array, Array]:
+    """The inverses (B, CD, CD) of the Hessians at W (B, C, D), and the curvatures (B,)."""
+
+    def lane(own: dict[str, Any], W: Array) -> tuple[Array, Array]:
+        return inverse_and_curvature(hessian(W, problem.replace(**own)).to_dense(), constants, problem.C)
+
+    return jax.vmap(lane)(own, W)

@@ -24,9 +24,11 @@ from jaxsoftmax.problem.regularizers import cast_strengths
 from jaxsoftmax.training.columns import Columns, ExactData, exactly_in_columns, working_columns
 from jaxsoftmax.training.end_point import EndPoint, evaluate, gauge_part, radius_factor, separates, slope_at
 from jaxsoftmax.training.judge import history_table, judge
-from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, Carry, Limits, largest_ratio
+from jaxsoftmax.training.loop.protocol import Method
+from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, STEP_LIMIT, Carry, Limits, largest_ratio
 from jaxsoftmax.training.many.batch import Batch
-from jaxsoftmax.training.many.lanes import METHOD, train
+from jaxsoftmax.training.many.kept import CHUNK, EXPECTED, SMALLEST, Ground
+from jaxsoftmax.training.many.lanes import KEPT, METHOD, evaluate_ground, train, train_kept
 from jaxsoftmax.training.result import Fit, Status
 from jaxsoftmax.training.row_bucket import bucket, filled_up
 
@@ -153,29 +155,110 @@ def blocks_of(places: list[int], problem: Problem) -> Iterator[list[int]]:
         yield block + block[-1:] * (length - len(block))
 
 
-def trained(lanes: Lanes, places: list[int], starts: Any, limits: Limits) -> dict[int, Fit]:
-    """The fits of some places, trained in one compiled call; `starts`: (C, D) for each place, in the columns given."""
-    W0 = jnp.asarray(np.stack([lanes.columns_of(place).inward(starts[place]) for place in places]))
+def trained(
+    lanes: Lanes, places: list[int], starts: Any, limits: Limits, ground: Ground | None = None
+) -> tuple[dict[int, Fit], Ground | None]:
+    """The fits of some places, trained in one compiled call; `starts`: (C, D) for each place, in the columns given.
+
+    `ground` is what the call before left for the same lanes under other penalties, None at first; with it comes what is
+    left for the next.
+    """
+    W0 = np.stack([lanes.columns_of(place).inward(starts[place]) for place in places])
     own, constants = lanes.own(places), lanes.constants_of(places)
-    ends = train(placement(lanes.problem), bool(lanes.parts), lanes.problem, own, W0, constants, limits)
+    if _keeps(lanes, places):
+        run = _trained_with_ground(lanes, places, own, W0, limits, ground)
+        if run is not None:
+            carry, curvatures, ground = run
+            return _all_finished(lanes, places, KEPT, carry, curvatures, limits), ground
+    ends = train(placement(lanes.problem), bool(lanes.parts), lanes.problem, own, jnp.asarray(W0), constants, limits)
     ends = jax.tree.map(np.asarray, ends)
+    return _all_finished(lanes, places, METHOD, ends.carry, ends.curvature, limits), None
+
+
+def _keeps(lanes: Lanes, places: list[int]) -> bool:
+    """Whether inverses are kept: where they pay, and the curvature can be carried along."""
+    if lanes.parts or lanes.problem.C * lanes.problem.D < SMALLEST:
+        return False
+    return all(one.concordance is None for one in lanes.batch.penalties_of(places[0]))
+
+
+def _trained_with_ground(
+    lanes: Lanes, places: list[int], own: Any, W0: np.ndarray, limits: Limits, ground: Ground | None
+) -> tuple[Carry, np.ndarray, Ground] | None:
+    """The ends and curvatures of lanes trained with an inverse that is kept; None where Newton's own way has to do it.
+
+    That is where a Hessian has no factor, or a lane did not reach the tolerance.
+    """
+    penalties, constants = [lanes.batch.penalties_of(place) for place in places], lanes.constants_of(places)
+
+    def made(W: np.ndarray) -> Ground | None:
+        inverses, curvatures = evaluate_ground(lanes.problem, own, jnp.asarray(W), constants)
+        known = np.asarray(curvatures)
+        return Ground(W, penalties, known, inverses) if np.isfinite(known).all() else None
+
+    W, where, taken = W0, placement(lanes.problem), np.zeros(len(places), np.int32)
+    ground = made(W) if ground is None or ground.is_worn(lanes.problem) else ground
+    while ground is not None:
+        some = limits._replace(max_steps=np.int32(min(CHUNK, limits.max_steps - taken.max())))
+        given = (jnp.asarray(W), jnp.asarray(ground.W), ground.inverses, constants)
+        ends = train_kept(where, lanes.problem, own, *given, some)
+        ends = jax.tree.map(np.asarray, ends)
+        W, taken = ends.carry.W, taken + ends.carry.step
+        ground.wasted += max(0, int(np.max(ends.products - EXPECTED * ends.carry.step))) * len(places)
+        if (ends.carry.status == GRADIENT_TOLERANCE).all():
+            return _with_curvatures(lanes, places, ends.carry._replace(step=taken), ends.rho, ground, made)
+        if not np.isin(ends.carry.status, (GRADIENT_TOLERANCE, STEP_LIMIT)).all() or taken.max() >= limits.max_steps:
+            return None
+        ground = made(W) if ground.is_worn(lanes.problem) else ground
+    return None
+
+
+def _with_curvatures(
+    lanes: Lanes, places: list[int], carry: Carry, rho: np.ndarray, ground: Ground, made: Any
+) -> tuple[Carry, np.ndarray, Ground] | None:
+    """Curvatures at the end, carried along where that leaves q < 1 (S13), else evaluated: the ground is then new."""
+
+    def proves(lane: int, mu: float) -> bool:
+        q = _ratio(lanes, places[lane], carry.gradient[lane], mu)
+        return q is not None and q < 1
+
+    moved = zip(map(lanes.batch.penalties_of, places), rho.tolist(), strict=True)
+    curvatures = np.array([ground.curvature_at(lane, now, one) for lane, (now, one) in enumerate(moved)])
+    if not all(map(proves, range(len(places)), curvatures)):
+        ground = made(carry.W)
+        if ground is None:
+            return None
+        curvatures = ground.curvatures
+    return carry, curvatures, ground
+
+
+def _all_finished(
+    lanes: Lanes, places: list[int], method: Method, carry: Carry, curvatures: np.ndarray, limits: Limits
+) -> dict[int, Fit]:
     return {
-        place: _finished(lanes, place, jax.tree.map(lambda leaf, lane=lane: leaf[lane], ends.carry), mu, limits)
-        for lane, (place, mu) in enumerate(zip(places, ends.curvature.tolist(), strict=True))
+        place: _finished(lanes, place, method, jax.tree.map(lambda leaf, lane=lane: leaf[lane], carry), mu, limits)
+        for lane, (place, mu) in enumerate(zip(places, curvatures.tolist(), strict=True))
     }
 
 
-def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Limits) -> Fit:
+def _ratio(lanes: Lanes, place: int, g: np.ndarray, curvature: float) -> float | None:
+    """S13's q of a lane with this gradient; None where its curvature is not known."""
+    penalties = lanes.batch.penalties_of(place)
+    if not curvature > 0 or any(one.concordance is not None for one in penalties):
+        return None
+    scale = np.asarray(lanes.constants[place if lanes.parts else 0].scale)
+    inner = float(np.sum(((g - g.mean(axis=0)) / scale) ** 2))
+    gauge = gauge_part(lanes.problem_at(place), g) if penalties else 0.0
+    return lanes.beta(place) * math.sqrt(inner + curvature * gauge) / curvature
+
+
+def _finished(lanes: Lanes, place: int, method: Method, raw: Carry, curvature: float, limits: Limits) -> Fit:
     """What is said of one lane: from the compiled call where that settles it, else evaluated as `fit` does."""
     columns, g, V = lanes.columns_of(place), np.asarray(raw.gradient), np.asarray(raw.W)
     W = columns.outward(V)
     end = EndPoint(float(raw.value), g, gap=max(0.0, 0.5 * float(raw.decrement)), spread=float(raw.spread))
+    end = end._replace(q=_ratio(lanes, place, g, curvature))
     penalties, given = lanes.batch.penalties_of(place), lanes.batch.first
-    if curvature > 0 and all(one.concordance is None for one in penalties):
-        scale = np.asarray(lanes.constants[place if lanes.parts else 0].scale)
-        inner = float(np.sum(((g - g.mean(axis=0)) / scale) ** 2))
-        gauge = gauge_part(lanes.problem_at(place), g) if penalties else 0.0
-        end = end._replace(q=lanes.beta(place) * math.sqrt(inner + curvature * gauge) / curvature)
     separated, rounding = False, 0.0
     moved = columns.shift.any()  # then the intercept was rounded on the way out, and W itself is evaluated
     if moved or end.q is None or not end.q < 1 or int(raw.status) != GRADIENT_TOLERANCE:
@@ -188,7 +271,7 @@ def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Li
         end = evaluate(data, V, end)
         separated = separates(data, V)
     small, history = largest_ratio(g, raw.scale), history_table(raw)
-    code, reason = judge(METHOD, raw, limits, small, end, separated, rounding, history)
+    code, reason = judge(method, raw, limits, small, end, separated, rounding, history)
     return Fit(
         W=W,
         loss=end.loss,
@@ -204,9 +287,10 @@ def _finished(lanes: Lanes, place: int, raw: Carry, curvature: float, limits: Li
         q_estimate=end.q,
         history=history,
         status=Status(code),
-        method=METHOD.name,
+        method=method.name,
         has_intercept=given.intercept,
         reason=reason,
         classes=None if given.classes is None else tuple(given.classes.tolist()),
         feature_names=given.feature_names,
+        formula=None if given.host is None else given.host.formula,
     )
