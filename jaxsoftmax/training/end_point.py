@@ -7,6 +7,7 @@ an allowance. Whatever the loop computed in, the problem here is in float64 and 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -22,10 +23,12 @@ from jaxsoftmax.calculus.loss.null_space import free_directions, helmert
 from jaxsoftmax.calculus.loss.penalty_sum import holding, penalty_gradient, penalty_hvp, sample_scales
 from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
 from jaxsoftmax.problem.arrays import block_rows
-from jaxsoftmax.problem.label_targets import dense_targets
+from jaxsoftmax.problem.label_targets import LabelTargets
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.columns import ExactData
 from jaxsoftmax.training.smallest_curvature import CurvatureEstimate
+
+FIRST_ROWS = 256
 
 
 class EndPoint(NamedTuple):
@@ -202,16 +205,27 @@ def _separated(problem: Problem, W: np.ndarray) -> bool:
     targets, weights = jax.tree.map(np.asarray, (problem.targets, problem.sample_weight))
     W, X = np.asarray(W, problem.dtype), np.asarray(problem.X)
     slack = 2 * problem.D * float(np.finfo(problem.dtype).eps)
-    for start in range(0, problem.N, block_rows(problem.C + problem.D)):
-        rows = slice(start, start + block_rows(problem.C + problem.D))
+    most = block_rows(problem.C + problem.D)
+    # One sample on the wrong side settles it: a short block first.
+    for start, stop in itertools.pairwise([0, *range(min(FIRST_ROWS, problem.N), problem.N, most), problem.N]):
+        rows = slice(start, stop)
         live = weights[rows] > 0
-        T, x = np.asarray(dense_targets(targets[rows]))[live], X[rows][live].astype(problem.dtype)
-        if not np.all(np.count_nonzero(T, axis=1) == 1):
+        own, x = _own_classes(targets[rows], live), X[rows][live].astype(problem.dtype)
+        if own is None:
             return False
-        Z, own = x @ W.T, np.argmax(T, axis=1)[:, None]
+        Z, own = x @ W.T, own[:, None]
         mine = np.take_along_axis(Z, own, axis=1)[:, 0]
         np.put_along_axis(Z, own, -np.inf, axis=1)
         size = np.max(np.abs(x) @ np.abs(W.T), axis=1, initial=0.0)
         if not np.all(mine - Z.max(axis=1, initial=-np.inf) > slack * size):
             return False
     return True
+
+
+def _own_classes(targets: Any, live: np.ndarray) -> np.ndarray | None:
+    """The class of each sample that counts where its target is one class alone; None where one's is not."""
+    if isinstance(targets, LabelTargets):
+        rest, own = targets.values.tolist()
+        return targets.codes[live] if rest == 0 and own > 0 else None
+    T = targets[live]
+    return np.argmax(T, axis=1) if np.all(np.count_nonzero(T, axis=1) == 1) else None

@@ -372,6 +372,7 @@ def test_digits_beyond_memory_are_refused_before_anything_is_computed(monkeypatc
     As many count as free where nothing is known.
     """
     monkeypatch.setattr(memory, "free_bytes", lambda devices=(): known)
+    monkeypatch.setattr(memory, "ALWAYS_FREE", 0)
     wide = js.Problem.from_labels(np.zeros((60_000, 1), np.float32), np.arange(60_000) % 50, dtype="float32")
     with pytest.raises(ValueError, match=r"3000 for probabilities of 60000 x 50 needs .* GB .* give at most 2065\."):
         js.certify(wide, digits=3000)

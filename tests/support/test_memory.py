@@ -56,6 +56,8 @@ def test_accelerators_say_it_themselves_together(system):
 
 def test_a_shortage_is_what_is_free_where_that_is_less(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 100)
+    assert memory.shortage(2**26) == 100 and memory.shortage(2**26 - 1) is None  # so little is not looked for
+    monkeypatch.setattr(memory, "ALWAYS_FREE", 0)
     assert memory.shortage(100) is None and memory.fits(100)
     assert memory.shortage(101) == 100 and not memory.fits(101)
     monkeypatch.setattr(memory, "free_bytes", lambda devices=(): None)

@@ -247,4 +247,21 @@ def test_large_problems_are_not_diagonalised():
     wide = np.zeros((2, 800), np.float32)
     assert not is_dense(js.Problem(wide, np.eye(2, dtype=np.float32)))
     assert is_dense(js.Problem(wide[:, :700], np.eye(2, dtype=np.float32)))
-    assert not is_dense(SimpleNamespace(N=2**20, D=60, C=2)) and is_dense(SimpleNamespace(N=2**19, D=60, C=2))
+    assert not is_dense(SimpleNamespace(N=2**18, D=60, C=2)) and is_dense(SimpleNamespace(N=2**17, D=60, C=2))
+
+
+def test_a_sample_in_any_block_decides_and_one_without_weight_does_not(monkeypatch):
+    """Blocks of 2, then 3 rows: each row of ten is looked at once, and rows of weight 0 never count."""
+    monkeypatch.setattr(end_point, "FIRST_ROWS", 2)
+    monkeypatch.setattr(end_point, "block_rows", lambda width: 3)
+    x, W = np.arange(1.0, 11.0)[:, None], np.array([[-1.0], [1.0]])
+    for wrong in range(10):
+        labels, s = np.arange(10) != wrong, (np.arange(10) != wrong).astype(float)
+        for weights, separated in ((None, False), (s, True)):
+            problem = js.Problem.from_labels(x, labels, classes=[False, True], intercept=False, sample_weight=weights)
+            assert _separates(problem, W) is separated
+        soft = js.Problem(x, np.where((np.arange(10) == wrong)[:, None], [[0.5, 0.5]], [[0.0, 1.0]]))
+        assert not _separates(soft, W)
+    hard = js.Problem(x, np.tile([[0.0, 1.0]], (10, 1)))
+    assert _separates(hard, W)
+    assert not _separates(js.Problem.from_labels(x, labels, intercept=False, label_smoothing=0.1), 9 * W)

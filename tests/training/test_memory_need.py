@@ -25,6 +25,7 @@ GRAMS = 3 * 8 * 6 * 6  # three float64 matrices of D x D, D = 6 with the interce
 
 def free(monkeypatch, count):
     monkeypatch.setattr(memory, "free_bytes", lambda devices=(): count)
+    monkeypatch.setattr(memory, "ALWAYS_FREE", 0)
 
 
 @pytest.fixture
