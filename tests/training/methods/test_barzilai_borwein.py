@@ -72,6 +72,13 @@ def test_the_decrease_asked_for_is_a_ten_thousandth_of_the_slope():
     assert float(proposed(lambda W: jnp.where(along(W) > 5, 1.0 - 3.1e-3, 0.5)).step_size) == 4.0
 
 
+def test_a_loss_above_the_guard_by_its_own_rounding_is_admitted():
+    """Up to 2 (8 + √2) eps L = 2.2·10⁻⁶ above the guard is no rise that could be seen; a half more is one."""
+    guard = 1.0 - 3.2e-3
+    assert float(proposed(lambda W: guard + 1.9e-6).step_size) == 8.0
+    assert float(proposed(lambda W: jnp.where(along(W) > 5, guard + 3.3e-6, 0.5)).step_size) == 4.0
+
+
 def test_the_longest_of_the_halves_that_is_admitted_is_taken():
     """8 and 4 are refused, 2 is taken, with the loss and the gradient found there."""
     made = proposed(lambda W: jnp.where(along(W) > 3, 5.0, 0.25))
