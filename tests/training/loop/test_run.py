@@ -233,12 +233,32 @@ DOWN, FLAT = (8 - 0.5 * np.arange(LONG + 1)).astype(np.float32), np.full(LONG + 
 ONE_CLASS = np.eye(3, dtype=np.float32)[[0] * 12]  # no theorem says that a minimiser exists; the loss at 0 is above 13
 
 
-def told(values=DOWN, norms=FLAT, spread=0.0, ready=True, tolerance=-1.0, runaway_below=-1.0, targets=ONE_CLASS):
+@dataclasses.dataclass(frozen=True)
+class Promised(Told):
+    """The same of a method that promises descent, and whose weights leave the numbers where it is ready."""
+
+    monotone: ClassVar[bool] = True
+
+    def propose(self, point, oracle, constants, state):
+        made = super().propose(point, oracle, constants, state)
+        return made._replace(W=jnp.where(made.ready, jnp.inf, made.W), ready=None)
+
+
+def told(
+    values=DOWN,
+    norms=FLAT,
+    spread=0.0,
+    ready=True,
+    tolerance=-1.0,
+    runaway_below=-1.0,
+    targets=ONE_CLASS,
+    method=Told(),  # noqa: B008
+):
     """(status, steps) of a story; the gradient's norms are hundredths, below the one at W = 0."""
     problem = js.Problem(X, targets)
     story = Script(values, norms / 100, *(np.broadcast_to(v, LONG + 1) for v in (np.float32(spread), ready)))
     limits = loop.Limits(np.float32(tolerance), np.int32(LONG), np.float32(runaway_below))
-    raw = loop.run(Told(), placement(problem), problem, jnp.zeros((3, 3)), limits, story)[0]
+    raw = loop.run(method, placement(problem), problem, jnp.zeros((3, 3)), limits, story)[0]
     return int(raw.status), int(raw.step)
 
 
@@ -250,6 +270,19 @@ def test_a_step_is_idle_only_where_neither_loss_nor_gradient_improves():
     assert told(DOWN[::-1].copy(), FLAT) == (loop.STALLED, 1 + Told.patience)
     again = np.where(np.arange(LONG + 1) >= 4, np.float32(7), FLAT)  # one record in between
     assert told(again, FLAT) == (loop.STALLED, 5 + Told.patience)
+
+
+def test_a_rise_breaks_a_promise_of_descent_beyond_twice_the_loss_rounding():
+    """S16: at W = 0 the loss 8 of N = 12 samples errs by eps (8 + √12) 8 at most, and so does the one after it."""
+    unit = float(np.finfo(np.float32).eps) * (8 + 12**0.5) * 8
+    for factor, ending in ((1.95, (loop.STEP_LIMIT, LONG)), (2.05, (loop.STALLED, 1))):
+        rising = (8 + factor * unit * np.arange(LONG + 1)).astype(np.float32)
+        assert told(rising, DOWN, ready=False, method=Promised()) == ending
+
+
+def test_infinite_weights_are_no_step_whatever_loss_is_said():
+    """A method may hand over a finite loss with weights that left the numbers: the last good point stays."""
+    assert told(ready=np.arange(LONG + 1) >= 4, method=Promised()) == (loop.NONFINITE, 4)
 
 
 def test_running_away_is_three_long_steps_in_a_row_below_the_tolerance():

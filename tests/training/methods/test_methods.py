@@ -1,6 +1,7 @@
 """Each method against a naive NumPy twin, what it promises, and how often it is traced (S16, S17, S19)."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -251,6 +252,17 @@ def test_newton_cg_solves_in_as_many_products_as_there_are_dimensions(x64):
     values = np.sort(np.linalg.eigvals(steps).real)[2:]
     assert int(products) == 4 and 1.5 * values[0] < values[-1] < 100 * values[0]
     agree(np.asarray(V).reshape(-1), -np.linalg.pinv(H, rcond=1e-10, hermitian=True) @ gradient.reshape(-1), 4, 100)
+
+
+def test_a_direction_without_curvature_ends_a_solve(monkeypatch, x64):
+    """S6: H = diag(2, −1), as rounding may leave it: V = (2, 2) after one product, and then ⟨p, Hp⟩ = −72: V stays."""
+    H = jnp.asarray([[2.0, 0.0], [0.0, -1.0]])
+    monkeypatch.setattr(newton_cg, "Oracle", lambda *_: SimpleNamespace(hessian_at=lambda W: lambda p: p @ H))
+    at = Point(jnp.zeros((2, 2)), jnp.asarray(1.0), jnp.asarray([[-1.0, -1.0], [0.0, 0.0]]), jnp.int32(0))
+    inner, blank = js.Problem(np.eye(2), np.eye(2)), SimpleNamespace(where=None, scale=None)
+    V, *_, products = newton_cg.solve(inner, blank, lambda r: r, at, jnp.asarray(0.0), jnp.int32(5))
+    np.testing.assert_array_equal(V, [[2.0, 2.0], [0.0, 0.0]])
+    assert int(products) == 2
 
 
 @pytest.mark.parametrize(("apart", "dtype"), [(2.0**-7, "float32"), (2.0**-11, "float64")])
