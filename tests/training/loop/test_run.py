@@ -252,7 +252,7 @@ def told(
     tolerance=-1.0,
     runaway_below=-1.0,
     targets=ONE_CLASS,
-    method=Told(),  # noqa: B008
+    method=Told(),
 ):
     """(status, steps) of a story; the gradient's norms are hundredths, below the one at W = 0."""
     problem = js.Problem(X, targets)
