@@ -341,7 +341,6 @@ def errors_of(fun, *args, input_errors=None, **arithmetic):
         return [None if e is None else np.asarray(e) for e in errors], generic
 
 
-@pytest.mark.slow
 def test_what_is_exact_carries_no_error():
     """None for inputs, structure, powers of two, selections and integers; also through scan, while and cond."""
     x = np.arange(1.0, 5.0)
@@ -383,7 +382,13 @@ def test_underflow_costs_the_smallest_normal():
         assert [0.0 if e is None else float(e) for e in errors] == [cost, cost, 0.0, 0.0]
 
 
-@pytest.mark.slow
+def test_a_number_beyond_the_working_dtype_has_no_bound():
+    """huge: 1.75 · 40000 is no float16, whose largest number is 65504; 1.5 · 40000 is, e^40000 is infinite in both."""
+    half = {"digits": 11, "huge": 65504.0}
+    (beyond, within, infinite), _ = errors_of(lambda a: (1.75 * a, 1.5 * a, jnp.exp(a)), 40000.0, **half)
+    assert (beyond, within, infinite) == (np.inf, 60000, 0)
+
+
 def test_rounded_factors_widen_a_matrix_product_only():
     """matmul_units: TF32's 2^13 counts twice a term in products, not in sums."""
     a = np.full((1, 4), 1.5)
@@ -474,7 +479,6 @@ LOOSE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CARRIED)
 def test_what_is_carried_is_what_the_worst_signs_reach(name):
     """The propagated part is at least Σ |∂f/∂v| e, which the worst signs of the operands' errors reach, and near it."""
@@ -492,7 +496,6 @@ def test_what_is_carried_is_what_the_worst_signs_reach(name):
     assert np.max(carried) <= LOOSE.get(name, 2) * np.max(reached)
 
 
-@pytest.mark.slow
 def test_infinite_slopes_at_exact_zeros_and_masked_branches_stay_finite():
     """times, slope_times: sqrt at an exact 0 errs by 0; a masked logsumexp has no NaN among its errors."""
     (root,), _ = errors_of(jnp.sqrt, 0.0)
