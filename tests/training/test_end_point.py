@@ -190,15 +190,15 @@ def test_existence_ratio_makes_an_allowance_for_rounding():
     assert end_point.existence_ratio(values, 2, 3.0, np.array([0.25, 1.0]), 0.5) == pytest.approx(2 * math.sqrt(1.75))
 
 
-def test_what_eigenvalues_may_be_wrong_by_is_taken_off_under_log_cosh(x64, monkeypatch):
-    """S13, S21b: n eps λ_max of the (C·D, C·D) matrix: an eigenvalue of noise below that is no curvature, q is inf."""
+@pytest.mark.parametrize(("penalty", "size"), [(js.LogCosh(0.5, 1.0), 9), (None, 6)], ids=["log-cosh", "none"])
+def test_what_eigenvalues_may_be_wrong_by_is_taken_off(x64, monkeypatch, penalty, size):
+    """S13, S21b: n eps λ_max, n = C·D: an eigenvalue of noise below that is no curvature, q is inf."""
     seen = []
     monkeypatch.setattr(end_point, "existence_ratio", lambda *given: seen.append(given) or math.inf)
-    problem = js.Problem.from_labels(X, MIXED, regularizer=js.LogCosh(0.5, 1.0))
-    _evaluate(problem, np.zeros((3, 3)))
+    _evaluate(js.Problem.from_labels(X, MIXED, regularizer=penalty), np.zeros((3, 3)))
     ((eigenvalues, *_, rounding),) = seen
-    assert eigenvalues.shape == (9,)
-    assert rounding == pytest.approx(9 * np.finfo(float).eps * eigenvalues[-1], rel=1e-12)
+    assert eigenvalues.shape == (size,)
+    assert rounding == pytest.approx(9 * np.finfo(float).eps * eigenvalues[-1], rel=1e-12, abs=0)
 
 
 def test_separation_needs_every_margin_beyond_rounding(x64):

@@ -329,6 +329,77 @@ def test_a_kink_is_one_at_the_point_only_below_all_steps(distance):
         assert found.evaluations == (19 if distance == 0.5 else 38)
 
 
+def line(f, h0=2.0**-4, levels=8):
+    """The samples of a function of NumPy's along a line through 1, an ulp to each side included."""
+    h = h0 * 0.5 ** np.arange(levels)
+    sampled = [np.asarray(f(1 + part)) for part in (np.zeros(()), h, -h, 2.0**-52 * np.array([1.0, -1.0]))]
+    return extrapolate(Samples(*sampled), h0)
+
+
+@pytest.mark.parametrize(
+    ("f", "shape"),
+    [
+        (lambda x: abs(x - 1) + x**2, Shape.KINK),
+        (lambda x: np.sqrt(abs(x - 1)), Shape.KINK),
+        (lambda x: np.where(x > 1, 1.0, 0.0), Shape.KINK),
+        (lambda x: abs(x - 1 - 2.0**-9) + x**2, Shape.KINK_NEARBY),
+        (lambda x: np.where(abs(x - 1) < 2.0**-10, 2.0**9 * (x - 1) ** 2, abs(x - 1) - 2.0**-11), Shape.KINK_NEARBY),
+        (lambda x: abs(x - 1) ** 1.5 + x, Shape.KINK_NEARBY),
+        (lambda x: np.exp(x), Shape.SMOOTH),
+        (lambda x: np.sin(20 * x), Shape.SMOOTH),
+        (lambda x: 0.1 * x, Shape.SMOOTH),
+        (lambda x: np.ones_like(x), Shape.SMOOTH),
+    ],
+    ids=["abs", "root", "jump", "abs beside", "even", "no second derivative", "exp", "sine", "line", "constant"],
+)
+def test_the_shape_of_a_function_shows_in_its_samples(f, shape):
+    """The module's table: three steps of a steady jump, or of differences that do not settle; rounding is neither."""
+    assert kink(line(f)).shape is shape
+
+
+@pytest.mark.parametrize(("units", "shape"), [(100, Shape.SMOOTH), (600, Shape.KINK_NEARBY), (4096, Shape.KINK)])
+def test_a_bend_counts_from_eight_times_its_rounding_on(units, shape):
+    """1 ± h + a h: s = J = 2a, a h₀ in units of u; noise is 4.25u a sample.
+
+    At three steps, h₀/h <= 4, s counts where 2a h₀ > 8·4·4.25·4 = 544 units, and J where 2a h₀ > 544·(4 + 1) = 2720.
+    """
+    h = 2.0**-4 * 0.5 ** np.arange(8)
+    bend = units * 2.0**-53 * h / h[0]
+    samples = Samples(np.array(1.0), 1 + h + bend, 1 - h + bend, np.ones(2))
+    assert kink(extrapolate(samples, float(h[0]))).shape is shape
+
+
+def drawn_line(s, c=1.0, moved=1.0):
+    """Samples around f = 1 whose second difference quotients are s and whose central ones are c, h from 1/16 on."""
+    h = 2.0**-4 * 0.5 ** np.arange(8)
+    odd, even = np.broadcast_to(c, 8) * h, np.broadcast_to(s, 8) * h / 2
+    return extrapolate(Samples(np.array(1.0), 1 + odd + even, 1 - odd + even, np.array([moved, 1.0])), float(h[0]))
+
+
+def test_a_kink_has_one_sign_and_three_steady_steps():
+    """s = 1 at all steps is |x|; s in turns ±1/3 has J = ∓1; a J halved two steps ago is not steady."""
+    assert kink(drawn_line(1.0)).shape is Shape.KINK
+    assert kink(drawn_line((-1.0) ** np.arange(8) / 3)).shape is Shape.SMOOTH
+    assert kink(drawn_line([1, 1, 1, 1, 1, 1, 0.75, 0.625])).shape is Shape.KINK_NEARBY
+
+
+def test_central_differences_settle_slowly_only_over_four_steps_beyond_rounding():
+    """Changes of 1 and 0.6 and no more are no slope of one; changes of 3 · 4.25u/h each, which grow, are rounding."""
+    settling = np.array([2.6, 1.6, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    halving = 1 + 0.5 ** np.arange(8)  # first order: the last change counted is 2⁻⁶ of the largest, not less
+    h = 2.0**-4 * 0.5 ** np.arange(8)
+    rough = 1 - np.concatenate([[0.0], np.cumsum(51 * 2.0**-53 / h[:-1])])
+    assert kink(drawn_line(0.0, settling)).shape is Shape.SMOOTH
+    assert kink(drawn_line(0.0, rough)).shape is Shape.SMOOTH
+    assert kink(drawn_line(0.0, halving + 1e-3 * (halving - 1) ** 0.5)).shape is Shape.KINK_NEARBY
+
+
+def test_a_jump_is_flat_on_both_sides():
+    """An ulp of x moves f by 10⁻⁵: a jump where f stands still beside it, a badly conditioned f where it does not."""
+    assert kink(drawn_line(0.0, 0.0, 1 + 1e-5)).shape is Shape.KINK
+    assert kink(drawn_line(0.0, 1.0, 1 + 1e-5)).shape is Shape.SMOOTH
+
+
 def test_a_function_below_its_own_rounding_is_noise():
     """1e20 + sin: steps of size 1e-1 change it by less than half an ulp, 8192, save where a sum turns over."""
     samples = Samples(np.float64(1e20), np.full(8, 1e20), np.full(8, 1e20), np.full(2, 1e20))

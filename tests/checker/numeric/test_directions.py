@@ -194,6 +194,7 @@ def test_the_escape_of_many_basis_vectors_is_summed_in_logarithms():
     exact = math.comb(n - d, m) * 10**20 // math.comb(n, m) / 10**20
     assert escape_entries(n, d, m) == pytest.approx(exact, rel=1000 * 2.0**-52)
     assert escape_entries(10, 6, 5) == 0.0
+    assert escape_entries(10, 6, 4) == pytest.approx(1 / 210, rel=1e-14)  # the four right ones, and no others
     assert escape_entries(200, 100, 150) == 0.0  # 150 of 200 entries hold one of 100, whatever the product's form
 
 

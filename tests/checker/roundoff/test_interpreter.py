@@ -18,6 +18,7 @@ from jax import lax
 from jaxsoftmax.checker.roundoff import interpreter as rounding
 from jaxsoftmax.checker.roundoff.calls import Arithmetic, Call, sum_growth
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
+from jaxsoftmax.checker.roundoff.linalg import backward_size
 
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
@@ -511,6 +512,18 @@ def test_a_primitive_without_a_derivative_gets_infinity_and_its_name():
 
     (error,), generic = errors_of(fun, 0.5)
     assert error == np.inf and generic == ("pure_callback",)
+
+
+def test_a_factorization_errs_by_four_responses_and_eight_units():
+    """generic_rule: the eigenvalue of (x) moves as x does, by its error e and (4 + 1)x backwards: 4 (5x + e) + 8x."""
+    fun = lambda a: lax.linalg.eigh(a, symmetrize_input=False)[1]  # noqa: E731
+    for e in (0.0, 3.0):
+        (error,), generic = errors_of(fun, [[1.1]], input_errors=[np.full((1, 1), e)])
+        assert generic == ("eigh",)
+        np.testing.assert_allclose(error, [4 * (5 * 1.1 + e) + 8 * 1.1], rtol=1e-14)
+    sizes = backward_size(np.array([[3.0, 0.0], [0.0, 4.0]]), None), backward_size(np.array([3.0, -4.0]), 1.0)
+    np.testing.assert_allclose(sizes[0], np.full((2, 2), (4 + 2**0.5) * (25 / 2) ** 0.5), rtol=1e-6)
+    np.testing.assert_allclose(sizes[1], [25.0, 33.0], rtol=1e-6)
 
 
 def test_the_growth_of_a_sum_is_the_smaller_of_worst_case_and_square_root():

@@ -7,15 +7,20 @@ minimiser by more than −log(1 − q); two runs differ by no more than the sum,
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.calculus.loss.projected_solve import feature_scale
+from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.training.columns import exact_data, working_columns
 from jaxsoftmax.training.end_point import evaluate, slope_at
+from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, start
 from jaxsoftmax.training.many import fit_many as front
 from jaxsoftmax.training.many import run_lanes
+from jaxsoftmax.training.many.batch import batch_of
+from jaxsoftmax.training.many.lanes import METHOD
 
 RNG = np.random.default_rng(7)
 N, D, C = 40, 3, 3
@@ -70,6 +75,24 @@ def test_every_penalty_has_its_q(made):
     penalties = [made(0.5), made(2.0)]
     for penalty, found in zip(penalties, js.fit_many(PROBLEM, regularizers=penalties), strict=True):
         same(found, X, LABELS, regularizer=penalty)
+
+
+def test_what_a_penalty_leaves_of_the_gauge_is_in_q(x64):
+    """S3, S13: where a run ends off the gauge, its part Σ_d (1ᵀg_d)²/(C a_d), here C α v² for v = 1, is beside ‖g‖²."""
+    batch, alpha, curvature = batch_of(PROBLEM, None, [js.L2(0.5)]), 0.5, 1e4
+    lanes = run_lanes.lanes_of(batch, [0])
+    problem = lanes.problem_at(0)
+    at = np.ones((C, D + 1)) * [1, 1, 1, 0]
+    raw = start(METHOD, placement(problem), problem, jnp.asarray(at), lanes.constants[0], 4)
+    raw = raw._replace(status=np.int32(GRADIENT_TOLERANCE), decrement=np.float64(0), spread=np.float64(0))
+    limits = front.limits_of(None, None)
+    found = run_lanes._finished(lanes, 0, jax.tree.map(np.asarray, raw._replace(state=())), curvature, limits)
+    g = np.asarray(js.gradient(at, problem))
+    inner = np.sum(((g - g.mean(axis=0)) / np.asarray(lanes.constants[0].scale)) ** 2)
+    gauge = C * alpha * D
+    assert curvature * gauge > 0.1 * inner
+    assert found.q_estimate == pytest.approx(lanes.beta(0) * (inner + curvature * gauge) ** 0.5 / curvature, rel=1e-12)
+    assert found.q_estimate < 1  # else it would be evaluated once more
 
 
 def test_weights_and_penalties_go_together_and_a_start_may_be_given():
