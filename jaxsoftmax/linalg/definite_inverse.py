@@ -25,17 +25,18 @@ def definite_inverse(M: np.ndarray) -> np.ndarray | None:
 
     factorise, invert = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)
     diagonal = np.diagonal(M)
-    if not (np.isfinite(M).all() and (diagonal > 0).all()):
+    if not (diagonal > 0).all():
         return None
     unit = 1 / np.sqrt(diagonal)
-    units = unit * unit[:, None]
-    # LAPACK wants columns in a row: the transpose has them, and is the same matrix.
-    factor, failed = factorise((M * units).T, lower=1, clean=1, overwrite_a=1)
-    if not failed:
-        factor, failed = invert(factor, lower=1, overwrite_c=1)
-    if failed or not np.isfinite(factor).all():
-        return None
-    whole = factor + factor.T  # above the diagonal there are zeros
-    np.fill_diagonal(whole, np.diagonal(factor))
-    whole *= units
-    return whole
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves the doubles is refused at the end
+        units = unit * unit[:, None]
+        # LAPACK wants columns in a row: the transpose has them, and is the same matrix.
+        factor, failed = factorise((M * units).T, lower=1, clean=1, overwrite_a=1)
+        if not failed:
+            factor, failed = invert(factor, lower=1, overwrite_c=1)
+        if failed:
+            return None
+        whole = factor + factor.T  # above the diagonal there are zeros
+        np.fill_diagonal(whole, np.diagonal(factor))
+        whole *= units
+    return whole if np.isfinite(whole).all() else None

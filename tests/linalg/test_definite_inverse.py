@@ -25,3 +25,11 @@ def test_it_is_the_inverse_whatever_the_units(decades):
 @pytest.mark.parametrize("M", [[[1.0, 2.0], [2.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]], [[np.nan, 0.0], [0.0, 1.0]]])
 def test_what_is_not_definite_has_none(M):
     assert definite_inverse(np.array(M)) is None
+
+
+@pytest.mark.parametrize(
+    "M", [[[1e-310, 0.0], [0.0, 1.0]], [[1.0, np.nan], [np.nan, 1.0]], [[1.0, np.inf], [np.inf, 1.0]]]
+)
+def test_an_inverse_that_is_no_matrix_of_doubles_is_none(M):
+    """1/10^-310 is no double; and what is not finite has no inverse, wherever it stands."""
+    assert definite_inverse(np.array(M)) is None

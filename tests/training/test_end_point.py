@@ -187,6 +187,8 @@ def test_existence_ratio_makes_an_allowance_for_rounding():
     assert end_point.existence_ratio(values, 2, 3.0, g, 0.5) == 1.0
     assert end_point.existence_ratio(values, 1, 3.0, g, 1e-15) == math.inf
     assert end_point.existence_ratio(values, 4, 3.0, 0 * g, 1e-15) == 0.0
+    assert end_point.existence_ratio(values, 4, 3.0, g, 1e-15) == math.inf  # a gradient, and no curvature at all
+    assert end_point.existence_ratio(values, 4, 3.0, g[::-1], 1e-15) == math.inf
     assert end_point.existence_ratio(values, 2, 3.0, np.array([0.25, 1.0]), 0.5) == pytest.approx(2 * math.sqrt(1.75))
 
 
@@ -217,6 +219,13 @@ def test_separation_needs_every_margin_beyond_rounding(x64):
     wrong[0] = (wrong[0] + 1) % 3
     assert not _separates(js.Problem.from_labels(X, wrong), W)
     assert _separates(js.Problem.from_labels(X, wrong, sample_weight=s), W)
+
+
+@pytest.mark.parametrize(("units", "separated"), [(2, False), (3, True)])
+def test_a_margin_counts_beyond_twice_the_rounding_of_a_logit(x64, units, separated):
+    """S9: x = 1 and weights 1 and 1 + k eps: each of the two logits may err by D eps |x||w|, so 2 are too few."""
+    problem = js.Problem(np.ones((1, 1)), np.array([[1.0, 0.0]]))
+    assert _separates(problem, np.array([[1 + units * 2.0**-52], [1.0]])) is separated
 
 
 def test_a_margin_of_terms_that_cancel_is_no_certificate(x64):

@@ -1,11 +1,14 @@
 """The bootstrap (S22): the fits of the draws are the naive fits of listed observations, drawn by the same counts."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
 from helpers import naive_inference as naive
+from jaxsoftmax.uncertainty.bootstrap import _of_full_rank
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(30, 2))
@@ -77,3 +80,17 @@ def test_the_table_and_what_is_not_identified():
 def test_bad_input(draws):
     with pytest.raises((TypeError, ValueError), match=r"^draws: "):
         table(js.Problem.from_labels(X, LABELS)).bootstrap(draws)
+
+
+def test_draws_that_do_not_span_what_the_data_do_are_left_out():
+    """Six rows of rank 2 but for rounding, of either sign in their Gram matrix, and a seventh that has the rank 3."""
+    for seed in range(12):
+        A = np.random.default_rng(seed).normal(size=(7, 2))
+        third = 0.3 * A[:, 0] + 0.7 * A[:, 1]
+        third[6] += 1
+        drawn = np.ones((2, 7))
+        drawn[0, 6] = 0
+        ones = SimpleNamespace(s=np.ones(7), T=np.eye(2)[[0] * 7], X=np.column_stack([A, third]))
+        assert _of_full_rank(ones, drawn).tolist() == [False, True]
+        flat = SimpleNamespace(s=np.ones(7), T=ones.T, X=np.column_stack([A, A[:, 0]]))  # the data have no more
+        assert _of_full_rank(flat, drawn).tolist() == [True, True]

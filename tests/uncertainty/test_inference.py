@@ -9,6 +9,7 @@ from scipy import stats
 
 import jaxsoftmax as js
 from helpers import naive_inference as naive
+from jaxsoftmax.uncertainty.coordinates import Coordinates
 
 RNG = np.random.default_rng(22)
 X = RNG.normal(size=(60, 2))
@@ -198,3 +199,10 @@ def test_the_rounding_of_a_far_intercept_is_allowed_for():
     table = js.inference(problem, dataclasses.replace(near, W=W))
     # x + 10⁹ is rounded, too, by 6·10⁻⁸.
     np.testing.assert_allclose(table.coefficients[0, 0], near.W[1, 0] - near.W[0, 0], rtol=1e-5)
+
+
+def test_what_the_data_see_is_relative_to_the_length_of_a_functional():
+    """S6: a part 10⁻⁵ outside the basis is not identified and one of 10⁻²⁰ is, however small or large the units."""
+    space = Coordinates(2, 0, np.ones(2), np.array([[1.0], [0.0]]), 1e-10, 1)
+    features = np.array([[1e-30, 1e-35], [1e30, 1e10], [1.0, 1e-5], [1.0, 1e-20]])
+    assert space.seen(np.array([[-1.0, 1.0]]), features).tolist() == [False, True, False, True]

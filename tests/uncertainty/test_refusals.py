@@ -1,6 +1,8 @@
 """S22: what is no likelihood, or no maximum of one, is refused in one sentence with its remedy."""
 
+import contextlib
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers import naive_inference as naive
-from jaxsoftmax.uncertainty.likelihood import LARGEST
+from jaxsoftmax.uncertainty.likelihood import LARGEST, _refuse_what_is_not_counted
 from jaxsoftmax.uncertainty.maximum import _inverse
 
 X = np.array([[0.0], [1.0], [2.0], [3.0], [1.5], [2.5]])
@@ -66,6 +68,33 @@ def test_the_fit_of_another_problem_is_refused():
     other = js.Problem.from_labels(X + 0.001, Y)
     with pytest.raises(ValueError, match=r"^fit: its loss is .* on this problem; give the fit of this problem"):
         js.inference(other, FIT)
+
+
+@pytest.mark.parametrize("where", ["inference", "laplace"])
+def test_a_loss_may_differ_by_its_rounding_and_no_more(where):
+    """Sums of n samples and C classes, logits of D terms, and the intercept, which may have been rounded once."""
+    ones, eps = np.column_stack([X, np.ones(6)]), 2.0**-52
+    V, last, L = FIT.W - FIT.W[:1], np.abs(FIT.W[:, -1]).max(), FIT.loss
+    if where == "inference":
+        spread = np.abs(ones) @ np.abs(V).max(axis=0)
+        allowed = 4 * eps * ((6 + 2) * L + 2 * (2 + 4) * np.sum(spread + last))
+    else:
+        logits = 2 * 2 * np.abs(ones).sum(axis=0) @ np.abs(FIT.W).max(axis=0)
+        allowed = 4 * eps * ((8 + 6**0.5) * L + logits + 6 * last)
+    call = getattr(js, where)
+    call(PROBLEM, dataclasses.replace(FIT, loss=L + 0.95 * allowed))
+    with pytest.raises(ValueError, match=r"^fit: its loss is"):
+        call(PROBLEM, dataclasses.replace(FIT, loss=L + 1.05 * allowed))
+
+
+def test_counts_of_rounded_shares_are_known_to_eight_roundings_a_class():
+    """A row of float32 shares is off by 8·eps·C before it is refused; times its count of 1000."""
+    host = SimpleNamespace(targets=SimpleNamespace(codes=None, rows=np.zeros((1, 4), np.float32)))
+    for share, good in ((0.95, True), (1.05, False)):
+        off = share * 8 * 2.0**-23 * 4
+        T = np.array([[0.25 + off, 0.25 - off, 0.25, 0.25]])
+        with contextlib.nullcontext() if good else pytest.raises(ValueError, match=r"which are no counts"):
+            _refuse_what_is_not_counted(host, np.array([1000.0]), T)
 
 
 def test_a_fit_that_has_not_converged_is_refused():
