@@ -6,12 +6,13 @@ random ones; what is found may not exceed the tolerance, and a stated share of i
 """
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.evidence.crosscheck import tolerances
+from jaxsoftmax.evidence.crosscheck import first_order, reference, tolerances
 from jaxsoftmax.evidence.crosscheck.entrywise import Entrywise
 from jaxsoftmax.evidence.crosscheck.reference import PlainProblem
 from jaxsoftmax.evidence.crosscheck.tolerances import model, sum_constant
@@ -125,6 +126,52 @@ def test_the_input_gradient_has_the_tolerance_of_its_residual():
     data = PlainProblem(X, np.array([[1.0, 0.0]]), np.ones(1), ())
     allowed = tolerances.input_gradient_tolerance(W, data, dtype=np.float32)[0, 0]
     assert 0.5 * allowed <= found <= allowed
+
+
+def test_a_residual_without_logits_errs_by_its_own_evaluation_and_the_sum_over_classes():
+    """S2 seen from X: x = 0, so z = 0: eps (8 + √4 + 4 log₂ 2) = 14 eps, which is more than 4 eps (1 + log₂ 4)."""
+    data = PlainProblem(np.zeros((1, 2)), np.eye(4)[:1], np.ones(1), ())
+    found = tolerances.input_gradient_tolerance(np.full((4, 2), 3.0), data, dtype=np.float32)
+    np.testing.assert_allclose(found, 14 * EPS * 3 * (0.75 + 3 * 0.25), rtol=1e-9)
+
+
+def test_plain_logarithms_err_by_the_difference_of_their_logits():
+    """S1: z = (1000, 0): γ₁ 1000 of the first logit, and u 1000 of the difference that a plain formula forms."""
+    data, u = PlainProblem(np.ones((1, 1)), np.eye(2)[:1], np.ones(1), ()), EPS / 2
+    for compensated, own in ((True, 0.0), (False, 1000 * u)):
+        (r,) = model(np.array([[1000.0], [0.0]]), data, np.float32, compensated).blocks()
+        assert r.dlog[0, 1] == pytest.approx(1000 * u / (1 - u) + own, rel=1e-9, abs=0)
+
+
+def test_a_gauge_direction_has_the_rounding_of_all_that_it_moves(monkeypatch, x64):
+    """S3: W + 1vᵀ is rounded by E, so that logits move by |E x|; beside it sums of C terms, and of penalties."""
+    problem = js.Problem(
+        np.array([[3.0, 0.0], [0.0, 5.0]]),
+        np.full((2, 2), 0.5),
+        sample_weight=np.array([2.0, 1.0]),
+        regularizer=js.L2(4.0) + js.SelfRegularizer(7.0),
+    )
+    W, v, G, eps = (
+        np.array([[1.0, 0.5], [2.0, -1.0]]),
+        np.array([0.25, 8.0]),
+        np.array([[6.0, 1.0], [-2.0, 3.0]]),
+        2.0**-52,
+    )
+    none = lambda name, W=None: np.zeros((2, 2)) if name == "gradient" else 0.0  # noqa: E731
+    rules = SimpleNamespace(gradient=lambda W, p: G, loss=lambda W, p: 40.0)
+    data = reference.plain(problem)
+    k = SimpleNamespace(W=W, C=2, D=2, dtype=np.float64, problem=problem, data=data, gauge_direction=v, block_rows=2)
+    k.hand, k.tolerance, k.at_feature = lambda call: np.asarray(call()), none, None
+    k.ours, k.blocks = SimpleNamespace(derivatives=rules, objective=rules), lambda rows: [(slice(0, 2), data)]
+    monkeypatch.setattr(first_order, "compare", lambda *given, **options: (given, options))
+    (_, sums), (given, _) = first_order.compare_gauge(k)
+    np.testing.assert_allclose(
+        sums["own_tolerance"], 2 * eps * (np.abs(G).sum(axis=0) + 4 * np.abs(W).sum(axis=0)), rtol=1e-14
+    )
+    E = eps * (np.abs(W + v) + np.abs(W) + np.abs(v))
+    samples = 2 * (2 * 3 * E[:, 0].max() + 5 * E[:, 1].max()) + 2 * 7 * E.max(axis=0).sum()
+    penalties = 2 * np.sum((np.abs(W + v) + np.abs(W)) ** 2)
+    assert given[-1] == pytest.approx(samples + 4 * eps * 80 + 4 * eps * penalties, rel=1e-12, abs=0)
 
 
 def test_one_row_of_many_classes_moves_the_form_by_twice_its_deviation():

@@ -1,6 +1,7 @@
 """S1, S11: the fit of a face against sums written out, closed forms and data that have no minimiser."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,6 +131,15 @@ def test_conjugate_gradients_end_where_the_dense_steps_do(monkeypatch):
     free = fit_face(A, support, targets, weights, ~support)
     assert free.converged and free.loss == pytest.approx(dense.loss, rel=1e-12)
     np.testing.assert_allclose(free.residual, dense.residual, rtol=0, atol=1e-9)
+
+
+def test_no_step_for_a_gradient_is_no_convergence():
+    """Conjugate gradients that broke down hand over V = 0: it moves nothing, and says nothing about the minimum."""
+    X = np.array([[1.0], [2.0]])
+    search = face_fit._Search(X, FaceLoss(np.eye(2), np.ones(2), np.ones((2, 2), bool)), np.inf)
+    search.systems = SimpleNamespace(at=lambda Y, moved: lambda g: 0 * g, tolerance=0.0)
+    search.run()
+    assert not (search.converged or search.diverging) and search.steps == 0
 
 
 def test_conjugate_gradients_survive_rare_columns(monkeypatch):
