@@ -1,5 +1,7 @@
 """S5: arbitrary operators: planted negative curvature is witnessed, dense and matrix-free; bad input is named."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.stages import fast
+from jaxsoftmax.evidence.spectrum.any_operator import _Counted, _require_symmetric
+from jaxsoftmax.evidence.spectrum.matrix_free import _members
 from jaxsoftmax.evidence.spectrum.preconditioner import class_block_preconditioner
 
 RNG = np.random.default_rng(99)
@@ -69,6 +73,44 @@ def test_a_negative_curvature_below_the_resolution_refutes_nothing(dense_limit):
     values = np.concatenate([[-1e-17], np.linspace(1, 2, 20)])
     report = js.probe_operator(lambda v: values * v, 21, dense_limit=dense_limit)
     assert (report.verdict.value, report.witness) == ("UNRESOLVED", None)
+    assert not report.resolved
+
+
+@pytest.mark.parametrize("dense_limit", [1000, 1], ids=["dense", "matrix-free"])
+def test_the_resolution_is_relative_to_the_largest_magnitude(dense_limit):
+    """S5: products wrong by 10⁻³ of the norm, 100, which a negative eigenvalue has: 0.1, not 10⁻³ of the largest, 2."""
+    values = np.concatenate([[-100.0], np.linspace(1, 2, 20)])
+    report = js.probe_operator(lambda v: values * v, 21, dense_limit=dense_limit, product_error=1e-3)
+    assert report.resolution == pytest.approx(0.1, rel=1e-9)
+    assert report.verdict.value == "REFUTED"
+    rounded = js.probe_operator(lambda v: values * v, 21, dense_limit=dense_limit)
+    assert rounded.resolution == pytest.approx(EPS * (16 + 21**0.5) * 100, rel=1e-9, abs=0)
+
+
+def test_a_member_of_the_kernel_may_have_the_rounding_of_the_norm():
+    """S6: products wrong by 10⁻⁶ of 200: 5·10⁻⁵ along the kernel is no curvature; ±1 beside 0.1 are."""
+    values = np.concatenate([[5e-5], np.linspace(100, 200, 20)])
+    report = js.probe_operator(
+        lambda v: values * v, 21, kernel_basis=np.eye(21)[:, :1], dense_limit=1, product_error=1e-6
+    )
+    assert (report.verdict.value, report.kernel_dim) == ("CONSISTENT", 1)
+    forms = np.array([-1.0, 0.05, 1.0])
+    found = _members(SimpleNamespace(members=np.eye(3), member_noise=np.full(3, 0.1), form=lambda v: forms @ v))
+    assert (found.tried, found.lost, found.lowest) == (3, 2, -1.0) and found.witness.tolist() == [1, 0, 0]
+
+
+def test_an_asymmetry_shows_beyond_the_rounding_of_two_products():
+    """⟨u, Av⟩ = 1 + d against ⟨v, Au⟩ = 1: n = 4 entries of products wrong by r of their norms, √4 r (1 + d + 1)."""
+    u, v, r = np.eye(4)[0], np.eye(4)[1], 1e-6
+    rng = SimpleNamespace(standard_normal=lambda shape: np.stack([u, v]))
+
+    def asked(d):
+        A = np.array([[0.0, 1 + d, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        _require_symmetric(_Counted(lambda w: A @ w, 4), rng, r)
+
+    asked(3.9 * r)
+    with pytest.raises(ValueError, match="not symmetric"):
+        asked(4.1 * r)
 
 
 @pytest.mark.parametrize("dense_limit", [1000, 1], ids=["dense", "matrix-free"])
@@ -132,6 +174,8 @@ def test_bad_input_is_named():
         js.probe_operator(fine, 4, kernel_basis=np.ones((3, 1)))
     with pytest.raises(ValueError, match=r"kernel_basis: its columns are dependent"):
         js.probe_operator(fine, 4, kernel_basis=np.ones((4, 2)))
+    with pytest.raises(ValueError, match=r"kernel_basis: its columns are dependent"):
+        js.probe_operator(fine, 4, kernel_basis=np.ones((4, 2)) + 2 * EPS * np.eye(4)[:, :2])
     with pytest.raises(TypeError, match=r"key: got"):
         js.probe_operator(fine, 4, key="zero")
     with pytest.raises(ValueError, match=r"product_error: got -1"):
