@@ -262,3 +262,11 @@ def test_a_frames_faults_are_told_by_the_column(column, words):
     frame = pytest.importorskip("pandas").DataFrame({"a": [0.0, 1, 2, 3], "z": column})
     with pytest.raises((TypeError, ValueError), match=words):
         js.SoftmaxRegression().fit(frame, [0, 1, 0, 1])
+
+
+def test_of_two_classes_equally_probable_the_first_is_predicted():
+    """As for more classes, whose first largest score counts."""
+    X, y = data(2)
+    model = SoftmaxRegression(C=1.0).fit(X, y)
+    model.coef_, model.intercept_ = np.zeros((1, 5)), np.zeros(1)
+    assert model.predict(X[:1]).tolist() == [model.classes_[0]]

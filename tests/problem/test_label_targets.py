@@ -114,6 +114,16 @@ def test_memory_beyond_the_data(C):
         assert used <= (max(block, 3 * 4 * N * C) if C <= 32 else block), (function.__name__, used)
 
 
+@pytest.mark.parametrize(("dtype", "digits"), [(np.float64, 53), (np.float32, 24), (np.longdouble, 53)])
+def test_a_float_label_that_two_integers_round_to_is_refused(dtype, digits):
+    """2^53 is what 2^53 + 1 is rounded to, and so is −2^53; one less is itself."""
+    for sign in (1, -1):
+        with pytest.raises(ValueError, match=f"names no single integer|from 2\\*\\*{digits} on"):
+            js.Problem.from_labels(np.zeros((2, 1)), np.array([sign * 2**digits, 1], dtype))
+        known = js.Problem.from_labels(np.zeros((2, 1)), np.array([sign * (2**digits - 1), 1], dtype)).classes
+        assert sign * (2**digits - 1) in known.tolist()
+
+
 def test_bytes_are_read_as_numbers():
     problem, _ = _problem(3, bytes_=True)
     assert "X in uint8" in repr(problem)

@@ -63,8 +63,8 @@ class BarzilaiBorwein(Method):
         moved, turned = point.W - state.W, point.gradient - state.gradient
         both, long, short = jnp.sum(moved * turned), jnp.sum(moved * moved), jnp.sum(turned * turned)
         up, down = jnp.where(state.step % 2 == 0, long, both), jnp.where(state.step % 2 == 0, both, short)
-        # Rounding may leave ⟨ΔW, ΔG⟩ <= 0, and the first step has no last one.
-        usable = (up > 0) & (down > 0) & jnp.isfinite(up / jnp.where(down > 0, down, 1))
+        # Rounding may leave ⟨ΔW, ΔG⟩ <= 0, and the first step has no last one; a quotient below 1/Λ is raised to it.
+        usable = (down > 0) & jnp.isfinite(up / jnp.where(down > 0, down, 1))
         step = jnp.maximum(jnp.where(usable, up / jnp.where(down > 0, down, 1), constants), constants)
         losses = state.losses.at[state.step % MEMORY].set(point.value)
         square = jnp.sum(point.gradient * point.gradient)

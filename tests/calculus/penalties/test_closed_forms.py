@@ -20,6 +20,13 @@ def test_the_third_derivative_of_log_cosh_is_linear_in_its_first_direction(x64):
     np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
+def test_the_excess_of_log_cosh_keeps_its_digits_near_zero():
+    """S18, S21b: (α/γ) log cosh γw is αγw²/2 for γw = 3·10⁻⁹, where cosh is 1; far out it is α|w| − (α/γ) log 2."""
+    penalty, w = js.LogCosh(2.0, 3.0), np.array([1e-9, 1e-9])
+    np.testing.assert_allclose(penalty.excess(w), 2 * 3.0 * 1e-18, rtol=1e-14)
+    np.testing.assert_allclose(penalty.excess(np.array([100.0])), 200 - 2 / 3 * np.log(2), rtol=1e-14)
+
+
 def test_the_third_derivative_of_a_self_regulariser_has_the_cube_of_its_scale(x64):
     """S8, S21d: γ³ E[(v − v̄)(u − ū)²] under softmax(γw); within rounding of its two terms."""
     third = jax.jit(lambda penalty: penalty.third_derivative(W, np.ones(1), V, U))
