@@ -72,6 +72,13 @@ def test_weights_that_no_fold_can_use_are_named_as_given(weights, words):
         js.SoftmaxRegressionCV(Cs=[1.0], cv=folds).fit(X, Y, weights)
 
 
+@pytest.mark.parametrize("wrong", [-1.0, np.nan])
+def test_a_weight_that_is_none_is_told(wrong):
+    s = np.where(np.arange(120) == 3, wrong, 1.0)
+    with pytest.raises(ValueError, match=r"sample_weight: holds a weight that is negative or not finite"):
+        js.SoftmaxRegressionCV(Cs=[1.0]).fit(X, Y, s)
+
+
 @pytest.mark.slow
 def test_a_class_missing_from_a_fold_is_told_in_scikit_learns_words():
     """Its intercept is not penalised and runs away (S21e); what helps is the folds' business, not `fit_many`'s."""

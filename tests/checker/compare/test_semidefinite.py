@@ -1,12 +1,20 @@
-"""psd=True: what the eigensolver itself may err by is allowed for, also where the Hessian is known exactly."""
+"""What comparisons of second order and along directions allow for, each formula written out once more.
+
+psd=True: what the eigensolver itself may err by is allowed for, also where the Hessian is known exactly.
+"""
 
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from jaxsoftmax.checker.compare import second_order
-from jaxsoftmax.checker.compare.curvature import Curvature, check_semidefinite
+from jaxsoftmax.checker.compare import as_run, directional, first_order, routes, second_order
+from jaxsoftmax.checker.compare.autodiff import dot, dot_tolerance
+from jaxsoftmax.checker.compare.curvature import Curvature, _smallest_form, check_semidefinite
 from jaxsoftmax.checker.inputs.context import U64
+from jaxsoftmax.checker.numeric.second_differences import SecondDifference
+from jaxsoftmax.checker.report.verdict import Says
 
 
 def found_and_allowed(matrix, units):
@@ -50,3 +58,129 @@ def test_symmetry_allows_for_what_the_products_may_err_by(monkeypatch):
     sums = np.array([[5.0, 11.0], [5.5, 11.5]]) * (4 + 2 * np.sqrt(2)) * U64
     one = np.array([[0.25, 17.0], [0.125, 32.5]]) + sums
     np.testing.assert_allclose(allowed, one + one.T, rtol=1e-15)
+
+
+def test_the_smallest_form_is_the_least_but_for_its_rounding():
+    """v'Hv / v'v of the vector for which it is least even so: u Σ|v| (e + (4 + 2√n)|Hv|) / v'v may be wrong."""
+    H, units, n = np.diag([-3.0, 2.0]), 5.0, 2
+    products = SimpleNamespace(values=lambda V: V @ H, measure=lambda V: (V @ H, np.full(V.shape, units)))
+    session = SimpleNamespace(normal=lambda count: np.ones((count, n)))
+    form, allowed = _smallest_form(session, Curvature(products, None, None, ""), n)
+    assert form == -3.0
+    np.testing.assert_allclose(allowed, U64 * (units + (4 + 2 * np.sqrt(2)) * 3), rtol=1e-14)
+
+
+def captured(monkeypatch, module):
+    """The (ours, theirs, tolerance, own) that are handed to `compare_matrices`."""
+    seen = []
+    monkeypatch.setattr(module, "compare_matrices", lambda *given, **_: seen.append(given[4:8]))
+    return seen
+
+
+def test_linearity_allows_for_the_products_and_for_two_sums(monkeypatch):
+    """hvp(−3v + w) = −3 hvp(v) + hvp(w), hvp(−8v) = −8 hvp(v): each product's error by its factor; four roundings."""
+    seen = captured(monkeypatch, second_order)
+    given, units = np.array([[1.0, -2.0], [3.0, 5.0]]), np.array([[1.0, 2.0], [4.0, 8.0], [16.0, 32.0], [64.0, 128.0]])
+    session = SimpleNamespace(
+        smooth=lambda V: V, point=SimpleNamespace(size=2), rng=SimpleNamespace(integers=lambda *_: given)
+    )
+    second_order._check_linear(session, SimpleNamespace(measure=lambda V: (2 * V, units)))
+    ((ours, theirs, allowed, own),) = seen
+    v, w = given
+    np.testing.assert_array_equal(ours, [2 * (w - 3 * v), -16 * v])
+    np.testing.assert_array_equal(theirs, ours)
+    sums = 4 * np.array([6 * np.abs(v) + 2 * np.abs(w), 16 * np.abs(v)])
+    wanted = np.array([units[0] + 3 * units[2] + units[3], units[1] + 8 * units[2]]) + sums
+    np.testing.assert_allclose(allowed, U64 * wanted, rtol=1e-15)
+    assert own == 0
+
+
+def test_a_probed_hessian_allows_for_its_own_product(monkeypatch):
+    """Three times what the products beside it may err by, and (4 + 2√n) u Σ|v||h| of the product made here."""
+    seen = captured(monkeypatch, second_order)
+    probes, H = np.array([[1.0, -2.0]]), np.array([[3.0, 1.0], [1.0, -4.0]])
+    monkeypatch.setattr(second_order, "structured_probes", lambda *_: (probes, ["one"]))
+    monkeypatch.setattr(second_order, "EntryNames", lambda session: None)
+    session = SimpleNamespace(point=SimpleNamespace(size=2, paths=[""]), wide=list, values=lambda *_: (H,))
+    products = SimpleNamespace(measure=lambda V: (V @ H, np.full(V.shape, 7.0)))
+    second_order._probe_hessian(session, None, None, Curvature(products, None, None, ""))
+    ((_, _, allowed, own),) = seen
+    np.testing.assert_allclose(allowed, U64 * (21 + (4 + 2 * np.sqrt(2)) * np.array([[5.0, 9.0]])), rtol=1e-15)
+    np.testing.assert_array_equal(own, np.full((1, 2), 7 * U64))
+
+
+def test_a_rule_as_it_runs_allows_for_its_dtype_and_for_the_truth(monkeypatch):
+    """u of the working dtype times the rule's units, and float64's times those of the truth."""
+    seen, leaves = captured(monkeypatch, as_run), [jnp.ones(2)]
+    session = SimpleNamespace(
+        u=2.0**-24,
+        point=SimpleNamespace(leaves=leaves, dtype="float32"),
+        like_point=lambda probe: [jnp.asarray(probe)],
+        clock=SimpleNamespace(evaluations=0),
+    )
+    traced = SimpleNamespace(as_run=lambda leaves, parts: [2 * parts[0]])
+    probes, own, units = np.array([[1.0, -2.0]]), np.array([[3.0, 5.0]]) * 2.0**40, np.array([[7.0, 11.0]])
+    hand = SimpleNamespace(inputs=leaves)
+    as_run.check_as_run(session, "", "", "", traced, hand, None, probes, 2 * probes, own, units, str, str)
+    ((ours, _, allowed, known),) = seen
+    np.testing.assert_array_equal(ours, [[2.0], [-4.0]])
+    np.testing.assert_allclose(allowed, (2.0**-24 * units + U64 * own).T, rtol=1e-15)
+    np.testing.assert_allclose(known, (U64 * own).T, rtol=1e-15)
+
+
+@pytest.mark.parametrize("iterative", [False, True])
+def test_second_differences_allow_for_half_of_the_digits_and_ten_times_their_doubt(monkeypatch, iterative):
+    """√u Σ|v Hv| of the rule, a hundredth more in a loop that stops at a tolerance, and ten estimates of the error.
+
+    An estimate of a half of the value says nothing.
+    """
+    added, notes = [], []
+    session = SimpleNamespace(
+        findings=[], quick=False, iterative=iterative, split=lambda v: v, note=notes.append,
+        normal=lambda count: np.array([[1.0, 1.0], [1.0, 1.0]]), add=lambda *given, **_: added.append(given),
+    )  # fmt: skip
+    errors = iter([0.01, 0.3])
+    found = SimpleNamespace(lean=False, second=lambda direction: SecondDifference(1.0, next(errors), 0.0))
+    monkeypatch.setattr(second_order, "routes_of", lambda session: found)
+    monkeypatch.setattr(second_order, "together", lambda says: Says.SUSPECTS)
+    second_order.check_values(session, "hvp", lambda V: V * [-2.0, 3.0])
+    ((*_, mine, theirs, limits),) = added
+    assert (float(mine[0][0]), float(theirs[0][0])) == (1.0, 1.0)
+    np.testing.assert_allclose(limits, [[(np.sqrt(U64) + 0.01 * iterative) * 5 + 0.1]], rtol=1e-14)
+    assert len(notes) == 1 and "left out along random 1" in notes[0]
+
+
+def test_a_loop_that_stops_early_has_the_doubt_of_going_on(monkeypatch):
+    """The second difference of the loop as it is, and how far the one of the loop that goes on lies from it."""
+    monkeypatch.setattr(routes, "stops_at_a_tolerance", lambda jaxpr: True)
+    found = iter([SecondDifference(5.0, 0.25, 0.0), SecondDifference(5.5, 0.125, 0.0)])
+    monkeypatch.setattr(routes, "second_difference", lambda *_: next(found))
+    session = SimpleNamespace(wide=list, clock=SimpleNamespace(evaluations=0))
+    stand_in = SimpleNamespace(
+        session=session, value=SimpleNamespace(jaxpr=None), later=None, _kernel=lambda *_: None, _batch=None
+    )
+    assert routes.Routes.second(stand_in, []) == SecondDifference(5.0, 0.25 + 0.5 + 0.125, 0.0)
+
+
+def test_a_slope_may_err_by_its_gradient_and_by_the_sum():
+    """Σ t|v| of the gradient's tolerances, and (4 + 2√n) u Σ|g v|; a route's own bound beside it."""
+    g, v, t = ([np.array([1.0, -2.0]), np.array([3.0])], [np.array([4.0, 5.0]), np.array([-6.0])], [0.5, 0.25])
+    assert dot(g, v) == -24.0
+    np.testing.assert_allclose(dot_tolerance(g, v, t), 0.5 * 9 + 0.25 * 6 + U64 * (4 + 2 * np.sqrt(3)) * 32, rtol=1e-15)
+    rows = []
+    session = SimpleNamespace(add=lambda *given, **_: rows.append(given[3:]))
+    directional._add(session, "", "", [1.0, 2.0], [1.5, 2.5], [0.25, 0.5], [8.0, 16.0], ["a", "b"])
+    ((_, _, tolerance, bounds),) = rows
+    assert np.ravel(tolerance).tolist() == [8.25, 16.5] and np.ravel(bounds).tolist() == [8.0, 16.0]
+
+
+def test_code_that_nobody_sees_into_has_twice_the_bound_of_the_truth():
+    """2 t + 4 |v| where nothing is known, the value's first; where a bound is known it stays."""
+    session, truth = (
+        SimpleNamespace(note=lambda text: None),
+        SimpleNamespace(value=3.0, value_units=0.5, gradient=[np.array([-2.0, 5.0])], units=[np.array([7.0, 11.0])]),
+    )
+    gradient = np.array([np.inf, 1.0])
+    found = first_order._foreign_units(session, [np.array(np.inf), gradient], truth, True)
+    assert float(found[0]) == 2 * 0.5 + 4 * 3 and found[1].tolist() == [2 * 7 + 4 * 2, 1.0]
+    assert first_order._foreign_units(session, [gradient], truth, False)[0].tolist() == [22.0, 1.0]

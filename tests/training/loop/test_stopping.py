@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxsoftmax as js
 from jaxsoftmax.problem.dtypes import widened
@@ -46,6 +47,8 @@ def test_loss_rounding_covers_logits_that_are_long_sums():
     eps = float(np.finfo(np.float32).eps)
     without_D = eps * 9 * truth + 2 * eps * float(np.sum(scale * np.abs(W).max(axis=0)))
     assert without_D < abs(float(value) - truth) <= bound
+    logits = 2 * 10**5 * eps * float(np.sum(scale * np.abs(W).max(axis=0)))  # each of a difference of two
+    assert bound == pytest.approx(eps * 9 * float(value) + logits, rel=1e-5)
 
 
 def test_loss_rounding_covers_a_sum_of_many_terms():
