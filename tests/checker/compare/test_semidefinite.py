@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsoftmax.checker.compare import as_run, directional, first_order, routes, second_order
+from jaxsoftmax.checker.compare import as_run, autodiff, directional, first_order, routes, second_order, witnesses
 from jaxsoftmax.checker.compare.autodiff import dot, dot_tolerance
 from jaxsoftmax.checker.compare.curvature import Curvature, _smallest_form, check_semidefinite
 from jaxsoftmax.checker.inputs.context import U64
+from jaxsoftmax.checker.numeric.kinks import Shape
 from jaxsoftmax.checker.numeric.second_differences import SecondDifference
 from jaxsoftmax.checker.report.verdict import Says
 
@@ -184,3 +185,106 @@ def test_code_that_nobody_sees_into_has_twice_the_bound_of_the_truth():
     found = first_order._foreign_units(session, [np.array(np.inf), gradient], truth, True)
     assert float(found[0]) == 2 * 0.5 + 4 * 3 and found[1].tolist() == [2 * 7 + 4 * 2, 1.0]
     assert first_order._foreign_units(session, [gradient], truth, False)[0].tolist() == [22.0, 1.0]
+
+
+def test_routes_along_a_direction_have_their_bounds(monkeypatch):
+    """Forward mode's bound, four times it for a complex step; samples are noisy by what the value may err by."""
+    added, noises, differences = [], [], []
+    probe = SimpleNamespace(name="one", leaves=[np.array([2.0])])
+    found = SimpleNamespace(
+        lean=False,
+        complex_refusal=lambda: None,
+        complex_step=lambda leaves: 6.0,
+        difference=lambda leaves, noise: noises.append(noise),
+    )
+    session = SimpleNamespace(
+        quick=False, branched=False, note=lambda text: None, add=lambda *given, **_: added.append(given[2:])
+    )
+    monkeypatch.setattr(directional, "routes_of", lambda session: found)
+    monkeypatch.setattr(directional, "probe_directions", lambda *_: [probe])
+    monkeypatch.setattr(directional, "_forward", lambda *_: (6.0, 0.5))
+    monkeypatch.setattr(directional, "check_differences", lambda *given: differences.append(given))
+    for units in (3.0, np.inf):
+        truth = SimpleNamespace(
+            route=directional.REVERSE, gradient=[np.array([3.0])], tolerance=[np.array([0.25])], value_units=units
+        )
+        directional.check_along(session, [], truth)
+    own = 0.25 * 2 + U64 * 6 * 6
+    limits = {route: float(tolerance[0][0]) for route, _, _, tolerance, _ in added}
+    assert limits == {directional.FORWARD: own + 0.5, "complex step (float64)": own + 4 * 0.5}
+    assert noises == [3 * U64, 0.0] and [given[-1] for given in differences] == noises
+
+
+def test_differences_allow_for_ten_times_their_estimate(monkeypatch):
+    """A slope whose own error has no bound is held to half of the digits, and not to none."""
+    rows = []
+    session = SimpleNamespace(add=lambda *given, **_: rows.append(given[3:6]))
+    found = [SimpleNamespace(value=2.0, error_estimate=0.25), SimpleNamespace(value=-3.0, error_estimate=0.25)]
+    probes = [SimpleNamespace(name=name, leaves=None) for name in "ab"]
+    directional.check_differences(session, None, "rule", [2.0, -3.0], [0.5, np.inf], found, probes, 0.0)
+    ((ours, _, tolerance),) = rows
+    assert np.ravel(ours).tolist() == [2.0, -3.0]
+    np.testing.assert_allclose(np.ravel(tolerance), [0.5 + 2.5, 3 * U64**0.5 + 2.5], rtol=1e-15)
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_a_gradient_by_differences_has_ten_times_their_estimate(monkeypatch, opaque):
+    """Foreign code rounds its values to the dtype that it was traced with: four roundings of the value."""
+    noises = []
+
+    def difference(direction, noise):
+        noises.append(noise)
+        return SimpleNamespace(value=5.0, error_estimate=0.25)
+
+    monkeypatch.setattr(autodiff, "routes_of", lambda s: SimpleNamespace(value=None, difference=difference))
+    session = SimpleNamespace(
+        u=2.0**-24, point=SimpleNamespace(size=2), fun=SimpleNamespace(replay=SimpleNamespace(opaque=opaque)),
+        note=lambda text: None, values=lambda *_: [-3.0], wide=list, basis=lambda i: None, split=lambda v: [v],
+    )  # fmt: skip
+    truth = autodiff._by_differences(session)
+    rounding = 12 * 2.0**-24 if opaque else 0.0
+    assert noises == [rounding] * 2 and truth.value_units == rounding / U64
+    assert truth.gradient[0].tolist() == [5.0, 5.0] and truth.units[0].tolist() == [2.5 / U64] * 2
+
+
+def test_values_reject_a_slope_only_where_they_see_no_kink(monkeypatch):
+    """Remainders fall too slowly with the slope and its error, and not so with the difference and ten of that."""
+    asked = []
+
+    def taylor(direction, slope, bend, noise, doubt):
+        asked.append((slope, noise, doubt))
+        return SimpleNamespace(passed=slope == 2.0)
+
+    found, values = SimpleNamespace(value=2.0, error_estimate=0.25), SimpleNamespace(taylor=taylor)
+    for shape, error, believed in (
+        (Shape.SMOOTH, 0.25, True),
+        (Shape.KINK, 0.25, False),
+        (Shape.NOISE, 0.25, False),
+        (Shape.SMOOTH, np.inf, False),
+    ):
+        monkeypatch.setattr(witnesses, "kink", lambda found, shape=shape: SimpleNamespace(shape=shape))
+        found.error_estimate = error
+        assert witnesses.credible(values, None, found, 3.0, 0.5, 0.125) is believed
+    assert asked == [(2.0, 0.125, 2.5), (3.0, 0.125, 0.5)]
+
+
+def test_rounded_data_excuse_what_their_bounds_add_and_nothing_unknown(monkeypatch):
+    """What rounding the data once adds to the bounds of formula and truth; what is unknown is nothing."""
+    seen = []
+    monkeypatch.setattr(first_order, "primitives", lambda jaxpr: set())
+    monkeypatch.setattr(
+        first_order, "leafwise",
+        lambda *given: seen.append(given[5]) or SimpleNamespace(check=SimpleNamespace(passed=False)),
+    )  # fmt: skip
+    bounds = {True: np.array([5.0, np.inf, 1.0]), False: np.array([2.0, np.inf, 3.0])}
+    code = SimpleNamespace(jaxpr=None)
+    session = SimpleNamespace(
+        u=2.0**-24, wide=list, point=SimpleNamespace(paths=[""]),
+        measure=lambda program, wide, data=False: SimpleNamespace(errors=[np.array(0.0), bounds[data]]),
+    )  # fmt: skip
+    judged = SimpleNamespace(target=[np.zeros(3)], tolerance=[np.array([0.5, 0.25, 0.125])])
+    check = SimpleNamespace(quantity="", route="")
+    truth = SimpleNamespace(gradient=[np.zeros(3)], program=code)
+    first_order._excused(session, SimpleNamespace(check=check), code, None, judged, truth, True)
+    ((tolerance,),) = seen
+    np.testing.assert_array_equal(tolerance, np.array([0.5, 0.25, 0.125]) + 2.0**-24 * np.array([6.0, 0.0, 0.0]))
