@@ -288,3 +288,36 @@ def test_rounded_data_excuse_what_their_bounds_add_and_nothing_unknown(monkeypat
     first_order._excused(session, SimpleNamespace(check=check), code, None, judged, truth, True)
     ((tolerance,),) = seen
     np.testing.assert_array_equal(tolerance, np.array([0.5, 0.25, 0.125]) + 2.0**-24 * np.array([6.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize(("units", "jumps"), [(920, False), (936, True)])
+def test_a_function_jumps_where_it_moves_more_than_its_slope_and_its_rounding_explain(monkeypatch, units, jumps):
+    """Eight times the steepest slope times the step, four roundings of the value, and 2⁻⁴⁴ of it.
+
+    At 1, along 2, the step is 2⁻⁴⁰: 8 · 20 · 2⁻⁴¹, four times 2⁻³⁵ and 2⁻⁴⁴ · 2¹² are 160 + 256 + 512 units of 2⁻⁴¹.
+    """
+    found = SimpleNamespace(value=0.0, error_estimate=0.0, left=-1.0, right=1.0)
+    values = SimpleNamespace(lean=False, difference=lambda probe, noise: found)
+    monkeypatch.setattr(witnesses, "routes_of", lambda session: values)
+    monkeypatch.setattr(witnesses, "credible", lambda *_: False)
+    session = SimpleNamespace(
+        split=lambda v: [v], normal=lambda count: np.array([[2.0]]), like_point=lambda x: x, note=lambda text: None,
+        point=SimpleNamespace(leaves=[np.array([1.0])]), iterative=False, contradicted=False,
+        values=lambda program, x: [4096 + units * 2.0**-41, np.array([10.0])],
+    )  # fmt: skip
+    truth = SimpleNamespace(
+        route="", gradient=[np.array([10.0])], tolerance=[np.array([0.0])], value=4096.0, value_units=2.0**18,
+        program=None,
+    )  # fmt: skip
+    assert witnesses.settle(session, truth) is truth
+    assert session.contradicted is jumps
+
+
+def test_gradients_on_both_sides_may_differ_by_their_step():
+    """Just beside the point the gradient is known to |right − left| and 2⁻³⁶ of its largest entry."""
+    truth = SimpleNamespace(gradient=[np.array([1024 + 0.9 * 2.0**-26, 0.4])], tolerance=[np.zeros(2)])
+    sides = [np.array([1024.0, 0.0]), np.array([1024.0, 0.5])]
+    known = SimpleNamespace()  # nothing is asked of the check where the point's own gradient is near enough
+    for share, near in ((0.9, True), (1.1, False)):
+        found = witnesses._beside(known, truth, sides, np.array([1.0, 0.0]), 1024 + share * 2.0**-26, 0.0)
+        assert (found is truth) is near and (found is None) is not near
