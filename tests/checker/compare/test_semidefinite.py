@@ -12,6 +12,7 @@ import pytest
 from jaxsoftmax.checker.compare import as_run, autodiff, directional, first_order, routes, second_order, witnesses
 from jaxsoftmax.checker.compare.autodiff import dot, dot_tolerance
 from jaxsoftmax.checker.compare.curvature import Curvature, _smallest_form, check_semidefinite
+from jaxsoftmax.checker.inputs import context, linear_maps
 from jaxsoftmax.checker.inputs.context import U64
 from jaxsoftmax.checker.numeric.kinks import Shape
 from jaxsoftmax.checker.numeric.second_differences import SecondDifference
@@ -321,3 +322,31 @@ def test_gradients_on_both_sides_may_differ_by_their_step():
     for share, near in ((0.9, True), (1.1, False)):
         found = witnesses._beside(known, truth, sides, np.array([1.0, 0.0]), 1024 + share * 2.0**-26, 0.0)
         assert (found is truth) is near and (found is None) is not near
+
+
+def test_a_bound_that_leaves_less_than_six_bits_is_given_up():
+    """u e of a leaf's largest entry beside a 64th of it; zeros and what is not finite give nothing up."""
+    hopeless, u = context._hopeless, 2.0**-24
+    value = np.array([1.0, -64.0])
+    for share, given_up in ((1.0, False), (1.01, True), (np.inf, True)):
+        assert hopeless([value], [np.array([np.inf, share / u])], u) is given_up
+    assert not hopeless([np.zeros(2), np.array([np.nan, 1.0])], [np.full(2, np.inf)] * 2, u)
+    assert hopeless([np.zeros(2), value], [np.full(2, np.inf)] * 2, u)
+
+
+def test_a_quick_check_is_held_to_half_of_the_digits():
+    """√u of the largest entry, u that of the working dtype, and no more."""
+    session = SimpleNamespace(u=2.0**-24)
+    found = context.Session.capped(session, np.array([1.0, 1e-9]), np.array([3.0, -8.0]))
+    np.testing.assert_array_equal(found, [8 * 2.0**-12, 1e-9])
+
+
+def test_bounds_of_columns_that_were_not_analysed_are_those_of_a_sample_in_proportion(monkeypatch):
+    """A row's largest bound relative to the size of its column, carried over; the largest column is in the sample."""
+    monkeypatch.setattr(linear_maps, "ANALYSED", 2)
+    matrix = np.array([[1.0, 2.0, 0.0, 8.0], [4.0, -1.0, 0.5, 2.0]])
+    found = np.array([[2.0, 8.0], [16.0, 4.0]])  # of columns 0 and 3, whose sizes are 4 and 8
+    source = SimpleNamespace(width=4, matrix=lambda: matrix, columns=lambda picked: (matrix[:, picked], found))
+    bounds = linear_maps.Bounds.of(source, SimpleNamespace(choice=lambda *_, **__: np.array([0])))
+    assert bounds.done == {0, 3}
+    np.testing.assert_array_equal(bounds.units, [[2.0, 2.0, 0.5, 8.0], [16.0, 8.0, 2.0, 4.0]])

@@ -118,6 +118,11 @@ OWN = {
         (np.full((1, 1), X), np.full((1, 1), Y)),
         [[2 * Y / X]],
     ),
+    "triangular solve, complex": (
+        lambda a, b: lax.linalg.triangular_solve(a, b, left_side=True, lower=True),
+        (np.full((1, 1), 2 * Z), np.full((1, 1), Z)),
+        [[4 * 2 * 2 * 0.5 / 2]],
+    ),
     # |T⁻ᵀ| 3 |Tᵀ||x| with x = (1, 1): (1, ½; 0, ¼) · 3 (1 + 2, 4)
     "triangular solve, transposed": (
         lambda a, b: lax.linalg.triangular_solve(a, b, left_side=True, lower=True, transpose_a=True),
