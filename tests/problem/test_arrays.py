@@ -160,6 +160,8 @@ def test_pandas_frames_and_categoricals():
         Problem.from_labels(frame.assign(a=[1, 2, 2**53 + 1]), y)
     with pytest.raises(ValueError, match=r"column 'd'.*9007199254740993"):  # among integers too
         Problem.from_labels(pd.DataFrame({"a": [1, 2, 3], "d": [1, 2, 2**53 + 1]}), y)
+    with pytest.raises(ValueError, match=r"column 'a'.*-9007199254740993"):
+        Problem.from_labels(frame.assign(a=[1, 2, -(2**53) - 1]), y)
     with pytest.raises(ValueError, match=r"X, column 'b': 1 cell is missing"):
         Problem.from_labels(frame.assign(b=[1.0, 2.0, np.nan]), y)
     with pytest.raises(TypeError, match="column 'a'"):

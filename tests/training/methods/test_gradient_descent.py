@@ -1,5 +1,7 @@
 """Gradient descent at the step of S16: descent, the invariant kernel part (S3, S6), the rate of S17 (and S7d)."""
 
+from fractions import Fraction
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import jaxsoftmax as js
 from helpers.stages import fast
 from jaxsoftmax.calculus.bounds.curvature import samplewise_curvature_bound
 from jaxsoftmax.training.measured_rate import measured_rate
+from jaxsoftmax.training.methods import gradient_descent
 from jaxsoftmax.training.methods.gradient_descent import GradientDescent, descent_rate_estimate, rounded_down
 from jaxsoftmax.training.result import Status
 
@@ -175,6 +178,16 @@ def test_the_step_is_rounded_towards_zero():
                 step.dtype == dtype and 0 < float(step) <= 1 / bound < float(np.nextafter(step, dtype(np.inf))) * 1.0001
             )
     assert rounded_down(np.inf, np.float32) == 0
+
+
+def test_the_rate_is_rounded_up(monkeypatch):
+    """S17: 1 − ημ of the doubles as they are, from above, whichever way product and difference round."""
+    pairs = np.random.default_rng(4).uniform(0.1, 1, size=(100, 2)).tolist()
+    pairs += [[step, (1 - 1e-9) / step] for step, _ in pairs]  # the product's rounding is of 1, the rate is 10⁻⁹
+    for step, mu in pairs:
+        monkeypatch.setattr(gradient_descent, "samplewise_curvature_bound", lambda *_, mu=mu: mu)
+        found, exact = Fraction(GradientDescent().rate_bound(None, None, step)), 1 - Fraction(step) * Fraction(mu)
+        assert exact <= found <= exact + Fraction(40 * 2.0**-53)
 
 
 def test_no_contraction_is_stated_where_none_is_proved():
