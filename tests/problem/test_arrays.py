@@ -292,6 +292,7 @@ def test_a_failed_dump_leaves_the_old_file_and_no_new_one(tmp_path, monkeypatch)
 
 
 def _free(monkeypatch, count):
+    monkeypatch.setattr(memory, "ALWAYS_FREE", 0)
     monkeypatch.setattr(memory, "free_bytes", lambda devices=(): count)
 
 

@@ -45,7 +45,8 @@ def fit_many(
             the same columns, classes and kinds of regularisers.
         sample_weights: (B, N) in place of the problem's weights: counts of a bootstrap, 1 and 0 for folds or groups.
         regularizers: B regularisers in place of the problem's, all of the same kinds.
-        W0: start, (C, D) for all or (B, C, D), default zeros; for a bootstrap the problem's own fit saves steps.
+        W0: start, (C, D) for all or (B, C, D); for a bootstrap the problem's own fit saves steps. By default the first
+            fits start at 0, and of large problems later ones at the mean of those before.
         tol: of each fit, as for `fit`.
         max_steps: of each fit, as for `fit`.
         progress: called with how many of the fits are done, and how many there are.
@@ -80,10 +81,14 @@ def fit_many(
     if all(map(is_dense, batch.several or (batch.first,))):
         with jax.enable_x64(True):
             for places in alike(batch):
-                lanes = lanes_of(batch, places)
+                lanes, ground = lanes_of(batch, places), None
                 for block in blocks_of(places, lanes.problem):
-                    found |= trained(lanes, block, starts, limits)[0]
+                    fits, ground = trained(lanes, block, starts, limits, ground)
+                    found |= fits
                     tell(len(found), len(batch))
+                    if ground is not None:
+                        ground = ground.for_others()
+                        starts = starts if W0 is not None else np.broadcast_to(_middle(fits), starts.shape)
             found = settled(batch, found, starts, tol, max_steps)
     else:
         for place in range(len(batch)):
@@ -92,6 +97,11 @@ def fit_many(
     fits = Fits(tuple(found[place] for place in range(len(batch))), batch.problem)
     warn_of_diverging("fit_many", fits)
     return fits
+
+
+def _middle(fits: dict[int, Fit]) -> np.ndarray:
+    """The mean of the weights, from which other fits of much the same data have less far to go than from 0."""
+    return np.mean([one.W for one in fits.values()], axis=0)
 
 
 def settled(batch: Batch, found: dict[int, Fit], starts: Any, tol: Any, max_steps: Any) -> dict[int, Fit]:

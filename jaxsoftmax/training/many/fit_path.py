@@ -1,4 +1,4 @@
-"""`fit_path`: one problem along a path of penalties, each fit begun where the last ended."""
+"""`fit_path`: one problem along a path of penalties, each fit begun where the last two point to."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def fit_path(
     max_steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fits:
-    """Train one problem under penalties of many strengths, the strongest first, each fit from the last one's W.
+    """Train one problem under penalties of many strengths, the strongest first, each begun where the last two point to.
 
-    Newton's method (S8) in float64, compiled once; where the dense Hessian is too large, `fit` for each strength.
+    Newton's method (S8) in float64, compiled once, with inverses of the Hessian that are kept from one penalty to the
+    next; where the dense Hessian is too large, `fit` for each strength.
 
     Args:
         problem: the data, without a regulariser.
@@ -98,15 +99,18 @@ def fit_path(
 def walk(
     problem: Problem, penalties: list[tuple], weights: np.ndarray | None, tol: Any, max_steps: Any
 ) -> Iterator[list[Fit]]:
-    """The fits under one penalty after the other, each from where the last ended: one for each row of weights (B, N).
+    """The fits under one penalty after the other: one for each row of weights (B, N).
 
-    Without weights there is one, with those of the problem. What the penalties share is computed once.
+    Without weights there is one, with those of the problem. Each begins where the last two point to: on the secant of W
+    in the logarithm of the strength. What the penalties share is computed once.
     """
     limits, count = limits_of(tol, max_steps), 1 if weights is None else len(weights)
     batches = [batch_of(problem, weights, [one] * count) for one in penalties]
-    W = np.zeros((count, problem.C, problem.D))
+    W = last = np.zeros((count, problem.C, problem.D))
     places, shared, ground, dense = list(range(count)), {}, None, is_dense(problem)
-    for batch in batches:
+    for step, batch in enumerate(batches):
+        ahead = _secant(penalties[max(0, step - 2) : step + 1])
+        W, last = W + ahead * (W - last), W
         acting = tuple(float(one.strength) > 0 for one in batch.penalties_of(0))
         with jax.enable_x64(dense or problem.dtype == np.float64):
             if dense and acting not in shared:
@@ -119,3 +123,12 @@ def walk(
                 found = {row: fit(batch.problem(row), W0=W[row], tol=tol, max_steps=max_steps) for row in places}
         W = np.stack([found[row].W for row in places])
         yield [found[row] for row in places]
+
+
+def _secant(penalties: list[tuple]) -> float:
+    """How far the third penalty is from the second, by the distance of the first two; 0 where no line is known."""
+    strengths = [float(one.strength) for mine in penalties for one in mine]
+    if len(strengths) != 3 or not min(strengths) > 0 or strengths[0] == strengths[1]:
+        return 0.0
+    first, second, third = np.log(strengths)
+    return float(np.clip((third - second) / (second - first), 0.0, 2.0))

@@ -36,6 +36,8 @@ SMALLEST = 128
 # A step solves to ‖r‖ <= φ‖g‖, φ = ‖g‖/‖g₀‖ between these: with a good inverse each product gains a digit.
 TIGHTEST, LOOSEST = 1e-3, 0.1
 MOST_PRODUCTS = 300
+# An operation of a product takes this many times as long as one of the products of matrices that make an inverse.
+DEARER = 3
 # Products a step that a good inverse needs, and steps after which a new one may be made.
 EXPECTED, CHUNK = 4, 4
 
@@ -133,12 +135,16 @@ class Ground:
     inverses: Array
     wasted: float = 0.0
 
+    def for_others(self) -> Ground:
+        """The same for other lanes of much the same data: the inverses serve them, the curvatures are not theirs."""
+        return dataclasses.replace(self, curvatures=np.zeros_like(self.curvatures), wasted=0.0)
+
     def is_worn(self, problem: Problem) -> bool:
         """Whether the products wasted have cost as much as the Hessians and inverses of all lanes."""
         N, D, C = problem.shape
         size, lanes = C * D, len(self.W)
         making = lanes * (N * size**2 / 2 + 2 * size**3)
-        return self.wasted * 4 * N * size >= making
+        return self.wasted * DEARER * 4 * N * size >= making
 
     def curvature_at(self, lane: int, penalties: tuple, rho: float) -> float:
         """S8's bound for a lane whose logits have moved by ρ since, under other strengths of its penalties."""

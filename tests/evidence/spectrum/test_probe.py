@@ -180,6 +180,7 @@ def test_bad_input_is_named():
 def test_matrices_that_cannot_fit_are_not_made(monkeypatch):
     """C·D = 6: five matrices of 288 bytes; "auto" goes by products instead. X in float64 takes 64 bytes."""
     problem = js.Problem.from_labels(np.arange(4, dtype=np.float32)[:, None], [0, 1, 2, 1])
+    monkeypatch.setattr(memory, "ALWAYS_FREE", 0)
     monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 5 * 288)
     assert js.probe_convexity(problem, np.zeros((3, 2))).method == "dense"
     monkeypatch.setattr(memory, "free_bytes", lambda devices=(): 5 * 288 - 1)

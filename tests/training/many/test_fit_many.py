@@ -86,7 +86,7 @@ def test_what_a_penalty_leaves_of_the_gauge_is_in_q(x64):
     raw = start(METHOD, placement(problem), problem, jnp.asarray(at), lanes.constants[0], 4)
     raw = raw._replace(status=np.int32(GRADIENT_TOLERANCE), decrement=np.float64(0), spread=np.float64(0))
     limits = front.limits_of(None, None)
-    found = run_lanes._finished(lanes, 0, jax.tree.map(np.asarray, raw._replace(state=())), curvature, limits)
+    found = run_lanes._finished(lanes, 0, METHOD, jax.tree.map(np.asarray, raw._replace(state=())), curvature, limits)
     g = np.asarray(js.gradient(at, problem))
     inner = np.sum(((g - g.mean(axis=0)) / np.asarray(lanes.constants[0].scale)) ** 2)
     gauge = C * alpha * D

@@ -1,4 +1,4 @@
-"""`fit_path` (S21): the fits of a path are those of `fit` one by one, begun where the last ended."""
+"""`fit_path` (S21): the fits of a path are those of `fit` one by one, begun where the last two point to."""
 
 import jax
 import numpy as np
@@ -34,6 +34,39 @@ def test_each_begins_where_the_stronger_penalty_ended():
     cold = js.fit_many(PROBLEM, regularizers=[js.L2(alpha) for alpha in alphas])
     assert path[0].steps == cold[0].steps and (path.steps[1:] < cold.steps[1:]).all()
     np.testing.assert_allclose(path.loss, cold.loss, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "ahead"),
+    [
+        ([4.0, 2.0, 1.0], 1.0),
+        ([16.0, 4.0, 2.0], 0.5),
+        ([4.0, 2.0, 0.01], 2.0),
+        ([4.0, 2.0, 0.0], 0.0),
+        ([4.0, 2.0], 0.0),
+    ],
+)
+def test_the_secant_is_in_the_logarithm_of_the_strength(strengths, ahead):
+    """At most twice as far as the last two are apart; where a strength is 0, and at the start, there is no line."""
+    assert path_module._secant([(js.L2(strength),) for strength in strengths]) == pytest.approx(ahead)
+    assert path_module._secant([(js.L2(1.0), js.SelfRegularizer(2.0))] * 3) == 0.0
+
+
+def test_a_start_on_the_secant_saves_steps(monkeypatch):
+    """From the second penalty on the start is W + a (W − the one before): nearer than W alone."""
+    starts, trained = [], path_module.trained
+
+    def told(lanes, places, W, limits, ground):
+        starts.append(W[0])
+        return trained(lanes, places, W, limits, ground)
+
+    monkeypatch.setattr(path_module, "trained", told)
+    path = js.fit_path(PROBLEM, [4.0, 2.0, 1.0, 0.5])
+    np.testing.assert_array_equal(starts[1], path[0].W)
+    for place in (2, 3):
+        np.testing.assert_allclose(starts[place], 2 * path[place - 1].W - path[place - 2].W, rtol=0, atol=1e-15)
+        gaps = [np.linalg.norm(start - path[place].W) for start in (starts[place], path[place - 1].W)]
+        assert gaps[0] < gaps[1]
 
 
 def test_problems_too_large_for_the_dense_hessian(monkeypatch):

@@ -13,6 +13,7 @@ from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.training.loop.protocol import Oracle, Point
+from jaxsoftmax.training.many import fit_many as fit_many_module
 from jaxsoftmax.training.many import run_lanes
 from jaxsoftmax.training.many.fit_path import walk
 from jaxsoftmax.training.many.kept import Ground, Kept, KeptNewton, inverse_and_curvature
@@ -183,12 +184,44 @@ def test_another_self_regulariser_has_other_samples():
     assert ground.curvature_at(0, (js.SelfRegularizer(1.0),), 0.0) == 0.0
 
 
+def test_other_lanes_take_the_inverses_and_no_curvature():
+    ground = scalar_ground(1.0)
+    ground.wasted = 9.0
+    left = ground.for_others()
+    assert left.wasted == 0 and left.inverses is ground.inverses and left.curvature_at(0, (js.L2(1.0),), 0.0) == 0.0
+    assert ground.curvature_at(0, (js.L2(1.0),), 0.0) == 1.5
+
+
+def test_later_blocks_begin_at_the_mean_of_the_block_before_unless_a_start_was_given(keeps, monkeypatch):
+    """Folds of one problem, two at a time: every one is that of `fit`, and only the first block starts at 0."""
+    monkeypatch.setattr(run_lanes, "MOST_NUMBERS", 2 * 4 * 15**2)
+    starts, trained = [], fit_many_module.trained
+
+    def told(lanes, places, begun, limits, ground):
+        starts.append(np.array([begun[place] for place in places]))
+        return trained(lanes, places, begun, limits, ground)
+
+    monkeypatch.setattr(fit_many_module, "trained", told)
+    weights = np.array([np.arange(60) % 6 != fold for fold in range(6)], float)
+    problem = js.Problem.from_labels(X, LABELS, regularizer=js.L2(0.1))
+    found = js.fit_many(problem, sample_weights=weights)
+    assert [len(block) for block in starts] == [2, 2, 2] and not starts[0].any() and keeps["train"] == 0
+    np.testing.assert_allclose(starts[1], np.broadcast_to(found.W[:2].mean(axis=0), (2, 3, 5)), rtol=0, atol=1e-15)
+    for s, one in zip(weights, found, strict=True):
+        with jax.enable_x64(True):
+            alone = js.fit(js.Problem.from_labels(X, LABELS, sample_weight=s, regularizer=js.L2(0.1)), "newton")
+        assert one.converged and one.loss == pytest.approx(alone.loss, rel=1e-12)
+    starts.clear()
+    js.fit_many(problem, sample_weights=weights, W0=np.ones((3, 5)))
+    assert np.all(np.concatenate(starts) == 1)
+
+
 def test_inverses_are_worn_when_the_products_wasted_have_cost_as_much():
-    """N = 60, C·D = 15: two lanes cost 2 (N·15²/2 + 2·15³) = 27,000 operations, a product 4·60·15 = 3,600."""
+    """N = 60, C·D = 15: two lanes cost 2 (N·15²/2 + 2·15³) = 27,000 operations, a product 3·4·60·15 = 10,800."""
     problem = js.Problem.from_labels(X, LABELS)
-    ground = Ground(np.zeros((2, 3, 5)), [], np.ones(2), None, wasted=7.0)
+    ground = Ground(np.zeros((2, 3, 5)), [], np.ones(2), None, wasted=2.4)
     assert not ground.is_worn(problem)
-    ground.wasted = 7.5
+    ground.wasted = 2.5
     assert ground.is_worn(problem)
 
 
