@@ -96,7 +96,8 @@ def _folds() -> dict[str, Any]:
     problem = js.Problem.from_labels(X, y)
     folds = list(StratifiedKFold(FOLDS).split(X, y))
     taken = np.array([np.isin(np.arange(len(y)), train) * 1.0 for train, _ in folds])
-    before = lanes.train._cache_size()
+    programs = (lanes.train, lanes.train_kept, lanes.evaluate_ground)
+    before = [program._cache_size() for program in programs]
     calls: dict[str, Callable[[], Any]] = {
         "js.fit_many": lambda: js.fit_many(problem, sample_weights=taken, regularizers=[js.L2(1.0)] * FOLDS),
         "cross_val_score of js.SoftmaxRegression": lambda: cross_val_score(js.SoftmaxRegression(C=1.0), X, y, cv=FOLDS),
@@ -104,8 +105,8 @@ def _folds() -> dict[str, Any]:
     for solver in ("newton-cholesky", "lbfgs"):
         calls[f"cross_val_score of {solver}"] = lambda solver=solver: cross_val_score(_peer(solver), X, y, cv=FOLDS)
     times = _timed(calls, 3)
-    compiled = lanes.train._cache_size() - before
-    return {"times": times, "compiled programs": compiled}
+    compiled = [program._cache_size() - count for program, count in zip(programs, before, strict=True)]
+    return {"times": times, "most times that a program was compiled": max(compiled)}
 
 
 def _path() -> dict[str, Any]:
@@ -141,6 +142,7 @@ def run(options: Any) -> dict[str, Any]:
             f"{STRENGTHS} penalties on digits": _path(),
             f"{STRENGTHS} penalties on digits, 5 folds": _cross_validated(),
         }
+    compiled = found[f"{FOLDS} folds of digits, C = 1"]["most times that a program was compiled"]
     bootstrap, folds, path, chosen = (part["times"] for part in found.values())
 
     def faster(times: dict[str, dict[str, float]], ours: str, ours_at: str = "warm_s") -> float:
@@ -149,7 +151,7 @@ def run(options: Any) -> dict[str, Any]:
 
     targets = [
         harness.target("bootstrap: best loop over js.fit_many", faster(bootstrap, "js.fit_many"), 50, at_least=True),
-        harness.target("folds: programs compiled", found[f"{FOLDS} folds of digits, C = 1"]["compiled programs"], 1),
+        harness.target("folds: most times that a program was compiled", compiled, 1),
         harness.target(
             "folds: best cross_val_score over js.fit_many with its compilation",
             faster(folds, "js.fit_many", "first_s"),
