@@ -219,7 +219,7 @@ def _with_curvatures(
     """Curvatures at the end, carried along where that leaves q < 1 (S13), else evaluated: the ground is then new."""
 
     def proves(lane: int, mu: float) -> bool:
-        q = _ratio(lanes, places[lane], carry.gradient[lane], mu)
+        q = _ratio(lanes, places[lane], np.asarray(carry.gradient[lane]), mu)
         return q is not None and q < 1
 
     moved = zip(map(lanes.batch.penalties_of, places), rho.tolist(), strict=True)

@@ -7,6 +7,7 @@ random ones; what is found may not exceed the tolerance, and a stated share of i
 
 import itertools
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,7 +165,8 @@ def test_a_gauge_direction_has_the_rounding_of_all_that_it_moves(monkeypatch, x6
     k.hand, k.tolerance, k.at_feature = lambda call: np.asarray(call()), none, None
     k.ours, k.blocks = SimpleNamespace(derivatives=rules, objective=rules), lambda rows: [(slice(0, 2), data)]
     monkeypatch.setattr(first_order, "compare", lambda *given, **options: (given, options))
-    (_, sums), (given, _) = first_order.compare_gauge(k)
+    found: Any = first_order.compare_gauge(k)  # what the stub above makes of it
+    (_, sums), (given, _) = found
     np.testing.assert_allclose(
         sums["own_tolerance"], 2 * eps * (np.abs(G).sum(axis=0) + 4 * np.abs(W).sum(axis=0)), rtol=1e-14
     )
