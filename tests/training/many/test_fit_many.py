@@ -60,6 +60,7 @@ def test_weights_make_bootstrap_samples_folds_and_groups():
         same(found, X, LABELS, sample_weight=counts)
 
 
+@pytest.mark.slow
 def test_fits_differ_by_penalties_some_of_strength_zero():
     """S21: lanes in which other penalties act have another null space (S6), and are trained apart."""
     penalties = [js.L2(0.5), js.L2(0.0), js.L2(3.0)]

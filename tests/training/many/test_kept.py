@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.stages import fast
 from jaxsoftmax.calculus.loss.null_space import null_space
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors
 from jaxsoftmax.linalg.blocks import placement
@@ -108,8 +109,11 @@ def keeps(monkeypatch):
     return counts
 
 
-@pytest.mark.parametrize("twice", [False, True], ids=["full rank", "a column twice"])
-@pytest.mark.parametrize("penalty", [js.L2, js.SelfRegularizer])
+@pytest.mark.parametrize(
+    ("penalty", "twice"),
+    fast([(js.L2, False), (js.L2, True), (js.SelfRegularizer, False), (js.SelfRegularizer, True)], 0),
+    ids=["L2", "L2, a column twice", "self-regulariser", "self-regulariser, a column twice"],
+)
 def test_a_path_with_inverses_kept_ends_where_fit_does(keeps, penalty, twice):
     """S8, S13: the same minimisers, each with q < 1, from fewer Hessians than steps."""
     samples = np.column_stack([X, X[:, :1]]) if twice else X
@@ -225,6 +229,7 @@ def test_inverses_are_worn_when_the_products_wasted_have_cost_as_much():
     assert ground.is_worn(problem)
 
 
+@pytest.mark.slow
 def test_with_the_inverse_of_the_hessian_at_hand_the_step_is_newtons():
     """S8: conjugate gradients preconditioned by H⁻¹ itself end after one product."""
     with jax.enable_x64(True):
@@ -243,6 +248,7 @@ def test_with_the_inverse_of_the_hessian_at_hand_the_step_is_newtons():
     assert float(made.decrement) == pytest.approx(float(exact.decrement), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_where_inverses_do_not_serve_newtons_own_way_does_it(keeps, monkeypatch):
     """Separable data without a penalty: no end is reached, and the verdict is that of `fit_many`."""
     with pytest.warns(js.NoMinimizerWarning):
