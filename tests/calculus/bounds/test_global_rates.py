@@ -213,6 +213,16 @@ def test_where_nothing_is_promised_the_bound_says_so():
     assert js.descent_rate_bound(ridge) == pytest.approx(1 - 0.5 / js.curvature_bound(ridge), rel=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [1e-6, 1e6])
+def test_beside_a_free_intercept_the_smaller_of_the_two_curvatures_is_promised(alpha, x64):
+    """S18, S21a: along the intercept only the data have curvature, along directions without data only the penalty."""
+    bare, problem = problem_of(None), problem_of(js.L2(alpha))
+    promised = js.log_descent_gain_bound(problem) + math.log(js.curvature_bound(problem))
+    of_data = js.log_descent_gain_bound(bare) + math.log(js.curvature_bound(bare))
+    assert promised <= min(of_data, math.log(alpha)) + 1e-9
+    assert promised >= min(of_data, math.log(alpha)) - 1e-9
+
+
 def test_the_logarithm_tells_what_the_rate_cannot():
     """S18: with smoothing 0.001 δ is far below the smallest double; the rate is 1.0 and its logarithm finite."""
     with jax.enable_x64(True):

@@ -39,6 +39,15 @@ def test_the_third_derivative_of_a_self_regulariser_has_the_cube_of_its_scale(x6
         np.testing.assert_allclose(found, gamma**3 * np.sum(y * v * u**2), rtol=0, atol=allowed)
 
 
+def test_the_curvature_of_a_self_regulariser_has_the_square_of_its_scale(x64):
+    """S4, S21d: γ² Var(v) under softmax(γw), here of two classes: γ² y₁y₂ (v₁ − v₂)²."""
+    for gamma in (0.5, -3.0):
+        y = np.exp(gamma * W) / np.exp(gamma * W).sum()
+        expected = gamma**2 * y[0, 0] * y[1, 0] * (V[0, 0] - V[1, 0]) ** 2
+        found = js.SelfRegularizer(gamma).quadratic_form(W, np.ones(1), V)
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
 def test_the_blocks_of_a_self_regulariser_are_at_its_own_logits(x64):
     """S21d: γ² S(softmax(γ w_d)); the strength is a leaf, so that one compiled function serves both."""
     w = np.array([[0.3, 2.0], [-0.7, 0.1], [1.0, -1.0]])

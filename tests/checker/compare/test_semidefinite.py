@@ -9,7 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsoftmax.checker.compare import as_run, autodiff, directional, first_order, routes, second_order, witnesses
+from jaxsoftmax.checker.compare import (
+    as_run,
+    autodiff,
+    directional,
+    first_order,
+    jacobian,
+    routes,
+    second_order,
+    witnesses,
+)
 from jaxsoftmax.checker.compare.autodiff import dot, dot_tolerance
 from jaxsoftmax.checker.compare.curvature import Curvature, _smallest_form, check_semidefinite
 from jaxsoftmax.checker.inputs import context, linear_maps
@@ -350,3 +359,32 @@ def test_bounds_of_columns_that_were_not_analysed_are_those_of_a_sample_in_propo
     bounds = linear_maps.Bounds.of(source, SimpleNamespace(choice=lambda *_, **__: np.array([0])))
     assert bounds.done == {0, 3}
     np.testing.assert_array_equal(bounds.units, [[2.0, 2.0, 0.5, 8.0], [16.0, 8.0, 2.0, 4.0]])
+
+
+def test_one_negative_direction_of_many_is_found_by_lanczos():
+    """psd=True, matrix free: of 70 eigenvalues the smallest, −0.01, which no random vector shows."""
+    n = 70
+    H = np.diag([*np.ones(n - 1), -0.01])
+    products = SimpleNamespace(values=lambda V: V @ H, measure=lambda V: (V @ H, np.zeros(V.shape)))
+    rng = np.random.default_rng(3)
+    form, allowed = _smallest_form(
+        SimpleNamespace(normal=lambda count: rng.normal(size=(count, n))), Curvature(products, None, None, ""), n
+    )
+    assert form == pytest.approx(-0.01, rel=1e-9) and allowed < 1e-12
+
+
+def test_the_duality_of_two_rules_allows_for_the_products_of_both(monkeypatch):
+    """<ct, Jv> = <ct J, v>: each product's error by the other vector, and the two sums."""
+    seen = captured(monkeypatch, jacobian)
+    monkeypatch.setattr(jacobian, "excused", lambda session, traced, name, ours, theirs, allowed, coarse: allowed)
+    probes, duals = np.array([[1.0, -2.0], [0.5, 4.0]]), np.array([[3.0, 1.0], [-1.0, 2.0]])
+    push, pull = np.full((2, 2), 5.0), np.full((2, 2), 7.0)
+    forward = SimpleNamespace(probes=lambda k: probes, measure=lambda V: (2 * V, push), width=2)
+    reverse = SimpleNamespace(probes=lambda k: duals, measure=lambda V: (2 * V, pull), width=2)
+    session = SimpleNamespace(smooth=lambda V: V, u=2.0**-24)
+    jacobian.check_dual(session, forward, reverse, [SimpleNamespace(name="jvp")])
+    ((ours, theirs, allowed, own),) = seen
+    np.testing.assert_array_equal(ours, theirs)
+    sums = U64 * (4 + 2 * np.sqrt(2)) * np.abs(duals) @ np.abs(2 * probes).T
+    np.testing.assert_allclose(own, sums + U64 * 7 * np.abs(probes).sum(axis=1), rtol=1e-14)
+    np.testing.assert_allclose(allowed, own + sums + U64 * 5 * np.abs(duals).sum(axis=1)[:, None], rtol=1e-14)

@@ -342,6 +342,15 @@ def errors_of(fun, *args, input_errors=None, **arithmetic):
         return [None if e is None else np.asarray(e) for e in errors], generic
 
 
+@pytest.mark.parametrize("cumulative", [lax.cummin, lax.cummax])
+def test_a_running_extreme_carries_the_largest_error_so_far(cumulative):
+    """An exact first entry hides nothing of the later ones: the errors are 0, then those of y², growing."""
+    y = np.array([0.3, 0.7, 1.1])
+    (squares,), _ = errors_of(lambda v: jnp.square(v), y)
+    (errors,), _ = errors_of(lambda v: cumulative(jnp.concatenate([jnp.ones(1), jnp.square(v)])), y)
+    np.testing.assert_array_equal(errors, [0.0, *np.maximum.accumulate(squares)])
+
+
 def test_what_is_exact_carries_no_error():
     """None for inputs, structure, powers of two, selections and integers; also through scan, while and cond."""
     x = np.arange(1.0, 5.0)

@@ -10,6 +10,7 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.evidence.spectrum import midpoints as line_probes
+from jaxsoftmax.evidence.spectrum.density import density_of_values
 from jaxsoftmax.evidence.spectrum.problem_operator import (
     CountedHessian,
     _member_noise,
@@ -274,3 +275,8 @@ def test_on_a_gpu_the_two_methods_agree(dtype):
     assert free.kernel_dim == free.kernel_dim_predicted
     assert free.lambda_min == pytest.approx(dense.lambda_min, rel=1e-3, abs=free.resolution)
     assert free.lambda_max == pytest.approx(dense.lambda_max, rel=1e-6)
+
+
+def test_the_mass_below_an_eigenvalue_has_the_eigenvalue_in_it():
+    """ "At most": two of the four eigenvalues are at most 1."""
+    assert density_of_values(np.array([0.5, 1.0, 2.0, 4.0])).mass_below(1.0) == 0.5

@@ -193,3 +193,24 @@ def test_columns_that_cancel_take_the_whole_sum_of_a_row():
     samples = check_samples.SampleIntegers([0, 1, 2, 3], columns, 1, [], [1] * 4, 1, [Fraction(0)] * 3, Fraction(3))
     assert check_curvature.is_above_curvature(Fraction(4), samples, [0, 0, 4])
     assert not check_curvature.is_above_curvature(Fraction(399, 100), samples, [0, 0, 4])
+
+
+def test_a_claim_of_many_digits_is_not_rounded_down_to_what_can_be_proved():
+    """S14: a claim is rounded up to 64 bits and that is proved: so the largest that is taken has no more bits."""
+    sample = check_samples.SampleIntegers([0], [[1]], 1, [([1, 1], 2)], [1], 1, [Fraction(0)], Fraction(1))
+
+    def proves(mu):
+        stated = {"method": "full", "pairs": None, "weight_bits": 128, "mu": mu}
+        Y = [[2**63 + 12345, 2**63 - 12345]]
+        try:
+            check_curvature.check_curvature(stated, lambda text, _: Fraction(text), sample, [0], [0], Y, 64)
+        except check_samples.RefusedCertificate:
+            return False
+        return True
+
+    low, high = Fraction(1, 4), Fraction(5, 4)  # the largest that is proved is near 2 y₁ y₂ = ½
+    assert proves(low) and not proves(high)
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if proves(middle) else (low, middle)
+    assert (low * 2**66).denominator == 1

@@ -56,3 +56,12 @@ def test_unequal_factors_at_their_bounds(a, b):
     for K in (1, 5, 70_000):
         A, B = np.full((1, K), 2**a - 1, dtype=object), np.full((K, 1), 1 - 2**b, dtype=object)
         assert int(integer_product(as_smallest(A), as_smallest(B))[0, 0]) == -K * (2**a - 1) * (2**b - 1)
+
+
+@pytest.mark.parametrize("bits", range(50, 58))
+def test_the_largest_integers_of_each_length_keep_their_last_bit(bits):
+    """Section 7.7: (2^a − 1)(2^b − 1) ends in 1, and from 54 bits on no double holds it."""
+    a = bits // 2
+    for K in (1, 2, 3):
+        A, B = np.full((1, K), 2**a - 1), np.full((K, 1), 2 ** (bits - a) - 1)
+        assert integer_product(A, B).tolist() == [[K * (2**a - 1) * (2 ** (bits - a) - 1)]]

@@ -159,6 +159,18 @@ def test_what_is_said_is_said_of_the_weights_returned():
         assert found.converged and found.gradient_norm > 1e-9  # what the rounding of the intercept leaves
 
 
+def test_far_features_are_judged_at_the_weights_returned_with_what_rounding_their_intercept_leaves():
+    """S3, S13: at an offset of 10¹² no intercept in doubles has a smaller gradient; a penalty is that of W itself."""
+    far = js.Problem.from_labels(X + np.array([1e12, 0, 0]), LABELS)
+    free, held = js.fit_many(far, regularizers=[js.L2(0.0), js.L2(0.3)])
+    assert [one.status.name for one in (free, held)] == ["GRADIENT_TOLERANCE"] * 2
+    with jax.enable_x64(True):
+        lane = js.Problem.from_labels(far.host.X, LABELS, regularizer=js.L2(0.3))
+        columns = working_columns(lane)
+        end = slope_at(exact_data(lane, columns), columns.inward(held.W))
+    assert held.loss == pytest.approx(end.loss, rel=1e-13)
+
+
 @pytest.mark.slow
 def test_a_problem_that_jax_has_rebuilt_is_a_batch_too():
     """Without the data as given; the lanes are those of the stored numbers."""
