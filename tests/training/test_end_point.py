@@ -274,3 +274,13 @@ def test_a_sample_in_any_block_decides_and_one_without_weight_does_not(monkeypat
     hard = js.Problem(x, np.tile([[0.0, 1.0]], (10, 1)))
     assert _separates(hard, W)
     assert not _separates(js.Problem.from_labels(x, labels, intercept=False, label_smoothing=0.1), 9 * W)
+
+
+def test_a_repeated_column_is_in_the_kernel_once_for_each_class_but_one(x64):
+    """S6, S13: of three classes the kernel on {1ᵀV = 0} has two dimensions, and μ is the eigenvalue after them."""
+    x = np.arange(12.0)
+    labels = np.array([0, 1, 2, 1, 0, 2, 0, 1, 2, 2, 1, 0])
+    once, twice = (js.Problem.from_labels(np.column_stack([x] * k) - 5, labels) for k in (1, 2))
+    W = js.fit(once, "newton").W
+    ends = _evaluate(once, W), _evaluate(twice, np.column_stack([W[:, :1] / 2, W[:, :1] / 2, W[:, 1:]]))
+    assert 0 < ends[0].q < 1e-6 and 0 < ends[1].q < 1e-6

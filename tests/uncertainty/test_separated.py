@@ -1,12 +1,14 @@
 """S22, S11: separated data: what runs to infinity, and what is finite with the numbers of the samples left."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
 from helpers import naive_inference as naive
+from jaxsoftmax.uncertainty import coordinates
 
 # Classes a and b overlap in x; c lies beyond them.
 X = np.array([[0.0], [1], [2], [3], [1.5], [2.5], [0.5], [6], [7]])
@@ -115,3 +117,19 @@ def test_iris_read_as_decimals():
     expected = js.inference(pair, js.fit(pair, "newton"), reference="versicolor")
     np.testing.assert_allclose(table.standard_errors[row], expected.standard_errors[0], rtol=1e-8)
     np.testing.assert_allclose(table.coefficients[row], expected.coefficients[0], rtol=1e-8)
+
+
+@pytest.mark.parametrize(("smallest", "rank"), [(8 * 2.0**-52, 3), (10 * 2.0**-52, 4)])
+def test_what_rounding_may_leave_of_a_singular_value_is_no_direction(monkeypatch, x64, smallest, rank):
+    """S11: of nine samples a singular value is known to 9 eps of the largest; the stub returns one on either side."""
+    problem = js.Problem.from_labels(X, np.arange(9) % 3)
+    data = SimpleNamespace(problem=problem, X=np.asarray(problem.X), T=np.asarray(problem.T), s=np.ones(9))
+    mask = np.arange(3) <= 1  # one comparison a sample: nine rows
+    sigma, plain = np.array([1.0, 0.5, 0.25, smallest]), np.linalg.svd
+
+    def svd(a, *given, **more):
+        return (np.eye(4), sigma, np.eye(4)) if a.shape == (4, 4) else plain(a, *given, **more)
+
+    monkeypatch.setattr(np.linalg, "svd", svd)
+    found = coordinates.face_coordinates(data, np.tile(mask, (9, 1)))
+    assert found.basis.shape[1] == rank
