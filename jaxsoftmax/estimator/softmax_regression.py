@@ -29,7 +29,7 @@ SMOOTHING = "0.01"  # of on_separation="smooth": every probability then stays ab
 class SoftmaxRegression(Predicting):
     """Multi-class logistic regression, without a penalty unless one is asked for (S1, S21).
 
-    The first fit of each shape compiles for some seconds, later ones take milliseconds.
+    The first fit of each shape compiles for some seconds; later ones compile nothing.
 
     On separable data no maximum-likelihood fit exists: the weights would grow for ever. Then `fit` warns, in words that
     name the classes and features, and `existence_` holds the verdict (S9).

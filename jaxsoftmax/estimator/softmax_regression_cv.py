@@ -1,4 +1,4 @@
-"""`SoftmaxRegressionCV`: the penalty chosen by cross-validation along a path, all folds in one compiled call."""
+"""`SoftmaxRegressionCV`: the penalty chosen by cross-validation along a path, all folds at once."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _FOUND = ("coef_", "intercept_", "classes_", "n_iter_", "fit_", "existence_", "n
 class SoftmaxRegressionCV(Predicting):
     """`SoftmaxRegression` with scikit-learn's penalty C chosen by cross-validation.
 
-    The path goes from the strongest penalty to the weakest; all folds are trained at once, each from its
-    weights under the penalty before. The best C by mean score is then used on all samples.
+    The path goes from the strongest penalty to the weakest; all folds are trained at once, each begun where
+    its weights under the last two penalties point to. The best C by mean score is then used on all samples.
 
     Args:
         Cs: strengths C > 0, or how many: then as many on a logarithmic scale from 1e-4 to 1e4, as in scikit-learn.

@@ -86,7 +86,7 @@ class Formula:
     """The right side of a formula as it was applied once: its levels, means and knots are those of that frame.
 
     Attributes:
-        text: as written.
+        text: the right side, as written.
         spec: formulaic's `ModelSpec`.
     """
 
@@ -99,8 +99,10 @@ class Formula:
         Raises:
             ValueError: a column or a level that is not there or new, or a missing value.
         """
+        from formulaic.errors import DataMismatchWarning
+
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # formulaic only warns of new levels, and makes them zeros
+            warnings.simplefilter("error", DataMismatchWarning)  # new levels, which formulaic makes zeros
             features = _evaluated(lambda: self.spec.get_model_matrix(frame, na_action="raise"), "X", self.text)
         return _without_intercept(features)
 

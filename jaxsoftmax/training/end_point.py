@@ -28,7 +28,7 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.columns import ExactData
 from jaxsoftmax.training.smallest_curvature import CurvatureEstimate
 
-FIRST_ROWS = 256
+FIRST_ROWS = 256  # of the samples that `separates` looks at before the others
 
 
 class EndPoint(NamedTuple):

@@ -1,10 +1,14 @@
 """A formula becomes named columns: levels against the first one, the intercept last, nothing dropped silently."""
 
+import warnings
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.problem.frames import Formula
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("formulaic")
@@ -111,3 +115,15 @@ def test_new_samples_that_the_formula_cannot_read(frame, words):
     fit = js.fit(js.Problem.from_formula("vote ~ age + region", FRAME, regularizer=js.L2(1.0)))
     with pytest.raises(ValueError, match=f"X: 'age . region' cannot be evaluated .*({words})"):
         fit.predict(frame)
+
+
+def test_a_warning_that_says_nothing_of_the_data_refuses_no_sample():
+    """Only formulaic's own warning of new levels does; one of another library goes on to the user."""
+
+    def model_matrix(frame, na_action):
+        warnings.warn("this will change", FutureWarning, stacklevel=2)
+        return frame
+
+    with pytest.warns(FutureWarning, match="this will change"):
+        features = Formula("age", SimpleNamespace(get_model_matrix=model_matrix)).columns(NEW[["age"]])
+    assert features["age"].tolist() == [25.0, 35.0]

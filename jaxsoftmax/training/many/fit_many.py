@@ -37,8 +37,9 @@ def fit_many(
     """Train many problems at once: folds, bootstrap samples, groups, penalties.
 
     Newton's method (S8) in float64, mapped over the problems in one compiled call; those that have ended wait for the
-    rest. What is said of each is what `fit` says; one that this leaves open is trained again alone. Problems too large
-    for the dense Hessian are trained one by one.
+    rest. Where the problems share X and C·D is 128 or more, the inverses of their Hessians serve several steps. What is
+    said of each is what `fit` says; one that this leaves open is trained again alone. Problems too large for the dense
+    Hessian are trained one by one.
 
     Args:
         problems: one `Problem`, whose fits differ by `sample_weights` or `regularizers`; or a list of problems with

@@ -158,7 +158,7 @@ def blocks_of(places: list[int], problem: Problem) -> Iterator[list[int]]:
 def trained(
     lanes: Lanes, places: list[int], starts: Any, limits: Limits, ground: Ground | None = None
 ) -> tuple[dict[int, Fit], Ground | None]:
-    """The fits of some places, trained in one compiled call; `starts`: (C, D) for each place, in the columns given.
+    """The fits of some places, trained together; `starts`: (C, D) for each place, in the columns given.
 
     `ground` is what the call before left for the same lanes under other penalties, None at first; with it comes what is
     left for the next.
@@ -185,7 +185,7 @@ def _keeps(lanes: Lanes, places: list[int]) -> bool:
 def _trained_with_ground(
     lanes: Lanes, places: list[int], own: Any, W0: np.ndarray, limits: Limits, ground: Ground | None
 ) -> tuple[Carry, np.ndarray, Ground] | None:
-    """The ends and curvatures of lanes trained with an inverse that is kept; None where Newton's own way has to do it.
+    """The ends and curvatures of lanes trained with inverses that are kept; None where Newton's own way has to do it.
 
     That is where a Hessian has no factor, or a lane did not reach the tolerance.
     """
