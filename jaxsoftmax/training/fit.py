@@ -99,8 +99,8 @@ def fit(
     """Minimise the loss of a problem over its (C, D) weights (S1, S21), and say how the run ended.
 
     =============== =================================================================================================
-    "auto"          "newton" where the dense Hessian is small (C·D <= 1500), cheap, and fits into the memory that is
-                    free; "newton-cg" otherwise
+    "auto"          "newton" where the dense Hessian is small (C·D <= 1500), fits into the memory that is free, and is
+                    cheap, or X is ill-conditioned; "newton-cg" otherwise
     "newton"        Newton's method with the dense Hessian; each step lowers the loss by a promised amount (S8)
     "newton-cg"     the same from Hessian-vector products alone, by conjugate gradients, preconditioned by the matrix
                     of S19 and, once that is worth its cost, by the blocks of each class from few rows (S23)
@@ -252,12 +252,14 @@ def _finish(
             small = largest_ratio(route.gradient(end.gradient), raw.scale)
             norm = float(np.linalg.norm(columns.gradient_outward(end.gradient)))
             separated = separates(exact, V)
-            if is_dense(problem) and fits(bytes_of_dense(problem.C, problem.D, 8), devices_of(problem.X)):
-                end = evaluate(exact, V, end)
-            elif not separated and int(raw.status) in (GRADIENT_TOLERANCE, STALLED):
+            dense = is_dense(problem) and fits(bytes_of_dense(problem.C, problem.D, 8), devices_of(problem.X))
+            solver = last if isinstance(last, Solver) else None
+            ended = not separated and int(raw.status) in (GRADIENT_TOLERANCE, STALLED)
+            if ended and (solver is not None or not dense):  # from products, where these served the training too
                 working = route.problem if route.working else in_columns(problem, columns)
-                solver = last if isinstance(last, Solver) else None
                 end = evaluate(exact, V, end, curvature_as_given(working, exact, V, solver))
+            if dense and (end.q is None or end.q >= 1):
+                end = evaluate(exact, V, end)
     except KeyboardInterrupt:
         cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     # A shift of all logits of a class by δ moves a probability by δ/2 at most: what rounding the intercept can do.

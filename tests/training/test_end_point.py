@@ -11,7 +11,7 @@ from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.training import end_point
 from jaxsoftmax.training.columns import ExactData
 from jaxsoftmax.training.methods.gradient_descent import descent_rate_estimate
-from jaxsoftmax.training.methods.newton import is_dense
+from jaxsoftmax.training.methods.newton import Newton, is_dense
 
 RNG = np.random.default_rng(20244)
 X = RNG.normal(size=(20, 2)) * [1.0, 100.0]
@@ -257,6 +257,16 @@ def test_large_problems_are_not_diagonalised():
     assert not is_dense(js.Problem(wide, np.eye(2, dtype=np.float32)))
     assert is_dense(js.Problem(wide[:, :700], np.eye(2, dtype=np.float32)))
     assert not is_dense(SimpleNamespace(N=2**18, D=60, C=2)) and is_dense(SimpleNamespace(N=2**17, D=60, C=2))
+
+
+def test_newton_cg_serves_what_is_well_conditioned_and_no_longer_cheap():
+    """Beyond 2^29 operations products are cheaper, but where X is ill-conditioned the dense Hessian is still taken."""
+    rng = np.random.default_rng(0)
+    for N, spread, dense in ((20_000, 1.0, True), (60_000, 1.0, False), (60_000, 1e-4, True)):
+        X = rng.standard_normal((N, 24), np.float32)
+        X[:, 1] = X[:, 0] + np.float32(spread) * X[:, 1]
+        problem = js.Problem.from_labels(X, np.arange(N) % 4)
+        assert is_dense(problem) and Newton().suits(problem) == dense
 
 
 def test_a_sample_in_any_block_decides_and_one_without_weight_does_not(monkeypatch):

@@ -18,6 +18,7 @@ from jaxsoftmax.training import fit as fit_module
 from jaxsoftmax.training.columns import working_columns
 from jaxsoftmax.training.end_point import EndPoint
 from jaxsoftmax.training.result import Status
+from jaxsoftmax.training.smallest_curvature import CurvatureEstimate
 
 RNG = np.random.default_rng(20243)
 X = RNG.normal(size=(20, 2))
@@ -282,7 +283,7 @@ def test_without_a_dense_hessian_the_gap_is_half_the_squared_decrement(decrement
     """S6, S13: λ² = gᵀH⁺g of the method's last direction; the quadratic model falls by λ²/2 to its minimum."""
     problem = js.Problem(np.zeros((1, 1), np.float32), np.float32([[0.5, 0.5]]))
     W = np.zeros((2, 1))
-    raw = SimpleNamespace(W=W, value=0.7, gradient=W, step=3, scale=np.ones(1), decrement=decrement)
+    raw = SimpleNamespace(W=W, value=0.7, gradient=W, step=3, scale=np.ones(1), decrement=decrement, status=2)
     route = SimpleNamespace(weights=lambda W: W, gradient=lambda g: g)
     monkeypatch.setattr(fit_module, "evaluate", lambda *_: EndPoint(0.7, W))
     monkeypatch.setattr(fit_module, "judge", lambda *_: (Status.STEP_LIMIT, ""))
@@ -293,6 +294,22 @@ def test_without_a_dense_hessian_the_gap_is_half_the_squared_decrement(decrement
     columns = working_columns(problem)
     result = fit_module._finish(problem, problem, columns, route, method, raw, {}, None, rates, 0.0, None, None, ())
     assert result.gap_estimate == gap
+
+
+def test_newton_cg_looks_at_the_dense_hessian_only_where_its_own_products_show_nothing(monkeypatch):
+    """S13: the curvature comes from products, and from the dense Hessian where it is small and q from these is >= 1."""
+    problem = js.Problem.from_labels(np.float32([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1])
+    asked, evaluate = [], fit_module.evaluate
+
+    def told(*given):
+        asked.append(len(given))
+        return evaluate(*given)
+
+    monkeypatch.setattr(fit_module, "evaluate", told)
+    assert js.fit(problem, "newton-cg").converged and js.fit(problem, "newton").converged
+    assert asked == [4, 3]
+    monkeypatch.setattr(fit_module, "curvature_as_given", lambda *_: CurvatureEstimate(1.0, np.inf))
+    assert js.fit(problem, "newton-cg").converged and asked == [4, 3, 4, 3]
 
 
 def test_ctrl_c_after_the_loop_keeps_the_finished_training(monkeypatch):

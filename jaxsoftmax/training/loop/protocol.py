@@ -137,6 +137,10 @@ class Method(ABC):
         """How the first linear systems are solved; None for a method without any."""
         return None
 
+    def is_worn(self, constants: Any, state: Any) -> Any:
+        """Whether the loop should come back to the host for `renew`; inside jit, a boolean scalar."""
+        return False
+
     def renew(
         self, problem: Problem, W: Any, constants: Any, state: Any, solved: InnerSolve
     ) -> tuple[Any, Any, InnerSolve] | None:

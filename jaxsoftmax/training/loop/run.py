@@ -177,12 +177,14 @@ def start(
 def advance(
     method: Method, where: Placement, problem: Problem, carry: Carry, constants: Any, until: Array, limits: Limits
 ) -> Carry:
-    """Take steps until one of the endings, or until step number `until`."""
+    """Take steps until one of the endings, until step number `until`, or until the method's constants are worn out."""
     oracle = Oracle(problem, where, carry.scale)
-    dtype = carry.W.dtype
+    dtype, first = carry.W.dtype, carry.step
 
     def proceed(carry: Carry) -> Array:
-        return (carry.status == RUNNING) & (carry.step < until)
+        # One step at least, lest a method that renews nothing stand still.
+        worn = (carry.step > first) & method.is_worn(constants, carry.state)
+        return (carry.status == RUNNING) & (carry.step < until) & ~worn
 
     def move(carry: Carry, proposal: Proposal) -> Carry:
         if proposal.evaluated is None:
@@ -253,7 +255,7 @@ def run(
     began = time.perf_counter()
     carry = start(method, where, problem, W0, constants)
     # One step more than the limit: the last pass through the loop takes no step, it sees that the limit is reached.
-    last, done, status, interrupted = int(limits.max_steps) + 1, 0, RUNNING, False
+    last, done, made, status, interrupted = int(limits.max_steps) + 1, 0, 0, RUNNING, False
     first = size = int(np.clip(FIRST_CHUNK_WORK / (problem.N * problem.D * problem.C), 1, FIRST_CHUNK))
     first_solve = method.inner_solve(constants)
     solves = [] if first_solve is None else [first_solve]
@@ -261,8 +263,8 @@ def run(
         before = time.perf_counter()
         try:
             after = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
-            status, done = int(after.status), int(after.step)  # waits for the chunk
-            carry = after
+            status, made = int(after.status), int(after.step) - done  # waits for the chunk
+            carry, done = after, done + made
             if status == RUNNING and solves:
                 renewed = method.renew(problem, carry.W, constants, carry.state, solves[-1]._replace(step=done))
                 if renewed is not None:
@@ -276,7 +278,7 @@ def run(
             break
         # Compilation makes the first chunk look slow, so a chunk never gets smaller than the first one.
         elapsed = max(time.perf_counter() - before, 1e-6)
-        size = int(min(8 * size, max(first, size * CHUNK_SECONDS / elapsed)))
+        size = int(min(8 * size, max(first, made * CHUNK_SECONDS / elapsed)))
     carry = jax.tree.map(np.asarray, carry._replace(state=()))
     if int(carry.status) == RUNNING:
         carry = carry._replace(status=np.int32(INTERRUPTED))

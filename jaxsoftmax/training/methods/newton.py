@@ -15,15 +15,17 @@ import jax.numpy as jnp
 
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.hessian import hessian
-from jaxsoftmax.calculus.loss.null_space import free_directions
+from jaxsoftmax.calculus.loss.null_space import free_directions, row_space
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors, solve_on_complement
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
 from jaxsoftmax.training.methods.damping import damped_move
+from jaxsoftmax.training.methods.newton_cg import WELL_CONDITIONED
 
 DENSE_LIMIT = 1500  # C·D
-DENSE_WORK = 2**31  # N·(C·D)², half of the operations of the Gram products: beyond it newton-cg is faster
+DENSE_WORK = 2**31  # N·(C·D)², half of the operations of the Gram products
+CHEAP_WORK = 2**29  # beyond it "newton-cg" is faster where X is well conditioned: few products are needed
 
 
 def is_dense(problem: Problem) -> bool:
@@ -44,8 +46,11 @@ class Newton(Method):
     any_columns: ClassVar[bool] = True
 
     def suits(self, problem: Problem) -> bool:
-        """Where the dense Hessian is small and cheap."""
-        return is_dense(problem)
+        """Where the dense Hessian is small, and cheap or needed for what an ill-conditioned X asks."""
+        if not is_dense(problem):
+            return False
+        cheap = problem.N * (problem.C * problem.D) ** 2 <= CHEAP_WORK
+        return cheap or row_space(problem).condition > WELL_CONDITIONED
 
     def bytes_needed(self, N: int, D: int, C: int, itemsize: int) -> dict[str, int]:
         """The Hessian scaled, the same with its diagonal raised, and its factor."""

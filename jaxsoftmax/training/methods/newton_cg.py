@@ -135,6 +135,10 @@ class NewtonCG(Method):
         """By S19's matrix."""
         return InnerSolve(0, "majorant", str(constants.inner.dtype), 0.0)
 
+    def is_worn(self, constants: Solver, state: State) -> Array:
+        """Once the products wasted for want of class blocks cost half of what these cost."""
+        return (constants.patience > 0) & (state.wasted >= constants.patience)
+
     def renew(
         self, problem: Problem, W: Any, constants: Solver, state: State, solved: InnerSolve
     ) -> tuple[Solver, State, InnerSolve] | None:
@@ -149,7 +153,7 @@ class NewtonCG(Method):
                 solved._replace(products_dtype=str(problem.dtype), failed=False),
             )
         wasted = float(state.wasted)
-        if not 0 < int(constants.patience) <= wasted:
+        if not self.is_worn(constants, state):
             return None
         inverse = class_block_inverses(problem, constants.inner, W)
         state = state._replace(wasted=jnp.zeros_like(state.wasted))

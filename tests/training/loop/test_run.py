@@ -15,7 +15,7 @@ from jaxsoftmax.problem.dtypes import widened
 from jaxsoftmax.training.judge import history_table
 from jaxsoftmax.training.loop import run as loop
 from jaxsoftmax.training.loop import stopping
-from jaxsoftmax.training.loop.protocol import Method, Proposal
+from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Proposal
 
 RNG = np.random.default_rng(20240)
 X = RNG.normal(size=(12, 3)).astype(np.float32)
@@ -320,6 +320,32 @@ def test_chunks_change_no_number():
     last = seen[-1]
     assert last.max_steps == 300 and last.loss == whole.value and last.seconds > 0
     assert last.scaled_gradient == pytest.approx(loop.largest_ratio(whole.gradient, whole.scale), rel=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wearing(Scripted):
+    """Its constants are worn out at every third step; the host renews them, or does not."""
+
+    renews: bool = True
+
+    def inner_solve(self, constants):
+        return InnerSolve(0, "majorant", "float32", 0.0)
+
+    def is_worn(self, constants, state):
+        return state >= 3
+
+    def renew(self, problem, W, constants, state, solved):
+        return (constants, jnp.zeros_like(state), solved) if self.renews and int(state) >= 3 else None
+
+
+def test_worn_constants_are_renewed_at_once_and_not_at_the_end_of_a_chunk():
+    """The loop comes back to the host as soon as the method asks; where nothing is renewed, it still goes on."""
+    problem = js.Problem(X, T)
+    for renews, steps in ((True, (0, 3, 6, 9)), (False, (0,))):
+        method = Wearing(renews=renews)
+        limits, start = loop.Limits(np.float32(-1), np.int32(11), np.float32(0)), jnp.zeros((3, 3))
+        raw, _, solves = loop.run(method, placement(problem), problem, start, limits, method.constants(problem, None))
+        assert raw.step == 11 and tuple(solve.step for solve in solves) == steps
 
 
 def test_ctrl_c_keeps_what_is_done():
