@@ -30,6 +30,7 @@ CASES = (
     "crosscheck",
     "estimator",
     "many",
+    "kills",
     "reading",
     "detection",
     "foreign",

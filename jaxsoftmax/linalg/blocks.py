@@ -1,4 +1,4 @@
-"""Sums over samples, block by block of rows, inside each shard of a sharded X.
+"""Sums over samples and rows of samples, block by block of rows, inside each shard of a sharded X.
 
 Products that use a block of rows twice find it in cache the second time, and intermediates stay small. When X is
 sharded over rows the blocks run inside each shard and one psum joins the shards; where the sharding cannot be seen (a
@@ -104,6 +104,22 @@ def _over_blocks(block: Any, init: Any, rows: int, arrays: tuple[Array, ...]) ->
     if count * rows < n:
         total = jax.tree.map(jnp.add, total, block(*(a[count * rows :] for a in arrays)))
     return total
+
+
+def rows_of_blocks(where: Placement, block: Callable[[Array], Array], X: Array, width: int, dtype: Any) -> Array:
+    """block(X), (N, width), taken a block of rows at a time; for an X that is not sharded."""
+    n, d = X.shape
+    rows = _block_rows(n, (d + _LOGITS_KEPT * width) * jnp.dtype(dtype).itemsize, where.block_bytes, None)
+    if rows >= n:
+        return block(X)
+
+    def fill(start: Any, out: Array, count: int = rows) -> Array:
+        part = block(jax.lax.dynamic_slice_in_dim(X, start, count))
+        return jax.lax.dynamic_update_slice_in_dim(out, part, start, 0)
+
+    whole = n // rows
+    out = jax.lax.fori_loop(0, whole, lambda i, out: fill(i * rows, out), jnp.zeros((n, width), dtype))
+    return out if whole * rows == n else fill(whole * rows, out, n - whole * rows)
 
 
 def sum_blocks(

@@ -29,10 +29,10 @@ from jaxsoftmax.training.columns import Columns, exact_data, in_columns, working
 from jaxsoftmax.training.divergence import verdict_on_divergence
 from jaxsoftmax.training.end_point import EndPoint, evaluate, separates, slope_at
 from jaxsoftmax.training.judge import history_table, judge
+from jaxsoftmax.training.loop.checkpoints import Checkpoints, digest
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method
 from jaxsoftmax.training.loop.run import (
     GRADIENT_TOLERANCE,
-    NONFINITE,
     STALLED,
     Carry,
     Limits,
@@ -41,7 +41,7 @@ from jaxsoftmax.training.loop.run import (
     run,
     told,
 )
-from jaxsoftmax.training.measured_rate import measured_rate
+from jaxsoftmax.training.measured_rate import rates_of
 from jaxsoftmax.training.memory_need import copy_of, refuse_what_cannot_fit
 from jaxsoftmax.training.methods.newton import is_dense
 from jaxsoftmax.training.methods.newton_cg import Solver
@@ -95,6 +95,7 @@ def fit(
     learning_rate: float | None = None,
     whiten: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    checkpoints: Any = None,
 ) -> Fit:
     """Minimise the loss of a problem over its (C, D) weights (S1, S21), and say how the run ended.
 
@@ -138,6 +139,9 @@ def fit(
             and the rates are in the whitened ones. Not with a regulariser.
         progress: called about four times a second with an object of fields step, max_steps, loss, scaled_gradient and
             seconds.
+        checkpoints: a folder in which orbax (extra `checkpoints`) keeps the run about twice a minute. After a kill the
+            same call goes on from the last whole checkpoint and ends in the same bits; `tol` and `max_steps` may
+            differ. For one process. A transformation of your own is not compared: pass the same.
 
     Returns:
         A `Fit`. `fit.converged` is True only where the test of S13 (q < 1) shows that a minimiser exists near W. Ctrl-C
@@ -174,6 +178,7 @@ def fit(
     if on_explicit_mesh(problem):
         options = {"tol": tol, "max_steps": max_steps, "W0": None if W0 is None else np.asarray(W0), "key": key}
         options |= {"batch_size": batch_size, "learning_rate": learning_rate, "whiten": whiten, "progress": progress}
+        options |= {"checkpoints": checkpoints}
         with automatic_mesh(problem) as placed:
             return fit(placed, method, **options)
     began = time.perf_counter()
@@ -195,29 +200,19 @@ def fit(
     refuse_what_cannot_fit(chosen, problem, copy_of(problem, columns, chosen, bool(whiten)))
     route = route_of(problem, columns, bool(whiten) or chosen.any_columns, bool(whiten), start)
     inner, U0 = route.problem, route.start
-    raw, last, solves = run(chosen, placement(inner), inner, U0, limits, chosen.constants(inner, key), progress)
+    store = None
+    if checkpoints is not None:
+        said = f"{chosen.name}, {learning_rate=}, {batch_size=}, {whiten=}"
+        store = Checkpoints(
+            checkpoints, {"data": digest(given), "W0": digest(start), "key": digest(key), "method": said}
+        )
+    constants = chosen.constants(inner, key)
+    raw, last, solves = run(chosen, placement(inner), inner, U0, limits, constants, progress, store)
+    if store is not None:
+        store.close()
     history = history_table(raw)
-    rates = _rates(inner, chosen, raw, history, U0)
+    rates = rates_of(inner, chosen, raw, history, U0)
     return _finish(given, problem, columns, route, chosen, raw, history, limits, rates, began, progress, last, solves)
-
-
-def _rates(
-    problem: Problem, method: Method, raw: Carry, history: dict[str, np.ndarray], W0: Any
-) -> dict[str, float | None]:
-    """The fields of `Fit` on the contraction a step, seen and by the theory, in the features that were trained in."""
-    rates: dict[str, float | None] = dict.fromkeys(("rate_measured", "rate_bound", "rate_estimate", "log_gain_bound"))
-    if int(raw.status) == NONFINITE:
-        return rates
-    if method.linear:
-        # The gradient's rounding: eps times its terms' absolute sum, at most a_d an entry.
-        floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
-        rates["rate_measured"] = measured_rate(history["step"], history["gradient_norm"], floor)
-    step = float(raw.step_size)
-    rates["rate_estimate"] = method.rate_estimate(problem, raw.W, step, W0)
-    bound, gain = method.rate_bound(problem, raw.W, step), method.log_gain_bound(problem, W0)
-    rates["rate_bound"] = bound if bound is not None and bound < 1.0 else None
-    rates["log_gain_bound"] = gain if gain is not None and np.isfinite(gain) else None
-    return rates
 
 
 def _finish(

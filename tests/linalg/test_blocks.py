@@ -47,6 +47,23 @@ def test_rows_are_split_into_the_blocks_that_this_file_is_about():
     assert set(seen) == {(64, D), (3, D)}
 
 
+@pytest.mark.parametrize("n", [128, N, 60])
+def test_probabilities_by_blocks_are_those_of_each_sample(setup, n):
+    """S1: blocks of 64 rows, with a remainder and without, and one block alone; each row is its sample's."""
+    problem, W, _, data = setup
+    with jax.enable_x64(True):
+        part = js.Problem(data.X[:n], data.T[:n])
+        Y = np.asarray(jax.jit(fused.fused_probabilities, static_argnums=2)(jnp.asarray(W), part, SMALL))
+        assert Y.dtype == np.float64
+    # A logit is off by D eps Σ|x||w| on either side, its probability by twice that, relatively, and by a few eps.
+    rtol = 4 * (D * np.max(np.abs(data.X) @ np.abs(W.T)) + 8) * twins.EPS64
+    np.testing.assert_allclose(Y, [twins.softmax(z) for z in twins.logits(W, data.X[:n])], rtol=rtol)
+    seen = []
+    whole = blocks.rows_of_blocks(SMALL, lambda x: seen.append(x.shape) or 2 * x, jnp.ones((n, D)), D, jnp.float32)
+    np.testing.assert_array_equal(np.asarray(whole), 2)
+    assert set(seen) == {128: {(64, D)}, N: {(64, D), (3, D)}, 60: {(60, D)}}[n]
+
+
 @pytest.mark.parametrize("where", [SMALL, WHOLE], ids=["blocks", "whole"])
 def test_fused_sums_are_S1_S2_S4(setup, where):
     """S1, S2, S4: value, gradient and products, one and many, by blocks and whole, with and without probabilities."""

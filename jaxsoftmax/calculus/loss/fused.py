@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsoftmax.calculus.loss.rules import cross_entropy_rows, residual_rows, softmax_rows
-from jaxsoftmax.linalg.blocks import Placement, sum_blocks
+from jaxsoftmax.linalg.blocks import Placement, rows_of_blocks, sum_blocks
 from jaxsoftmax.linalg.products import PRECISION, sample_logits, sum_over_samples
 from jaxsoftmax.linalg.stable_softmax import (
     centred,
@@ -152,7 +152,11 @@ def _value_and_gradient_jvp(where: Placement, primals: Any, tangents: Any) -> An
 def _probabilities(where: Placement, W: Array, X: Array) -> Array:
     if not where.blocks or where.axes is not None or not where.cpu or W.shape[0] > _CLASSES_FIRST:
         return _probabilities_plain(W, X)
-    return terms_probabilities(softmax_terms(_block_logits(where, W, X, 0), 0)).T
+
+    def block(x: Array) -> Array:
+        return terms_probabilities(softmax_terms(_block_logits(where, W, x, 0), 0)).T
+
+    return block(X) if W.shape[1] >= _WIDE else rows_of_blocks(where, block, X, W.shape[0], W.dtype)
 
 
 def _probabilities_plain(W: Array, X: Array) -> Array:
@@ -165,7 +169,7 @@ def _probabilities_jvp(where: Placement, primals: Any, tangents: Any) -> Any:
 
 
 def fused_probabilities(W: Array, problem: Problem, where: Placement) -> Array:
-    """softmax(X Wᵀ), (N, C), of few classes as the transpose of (C, N) (S1)."""
+    """softmax(X Wᵀ), (N, C), of few classes in blocks of (C, rows) where rows are narrow (S1)."""
     return _probabilities(where, W, problem.X)
 
 

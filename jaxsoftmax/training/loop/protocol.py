@@ -150,6 +150,14 @@ class Method(ABC):
         """
         return None
 
+    def kept(self, constants: Any) -> Any:
+        """The arrays of the constants that `renew` makes: what a checkpoint holds beside the state."""
+        return ()
+
+    def with_kept(self, problem: Problem, constants: Any, kept: Any, solved: InnerSolve) -> Any:
+        """The constants of a run's beginning with what was kept of them at a checkpoint, where `solved` was in use."""
+        return constants
+
     def begin(self, point: Point, oracle: Oracle, constants: Any) -> Any:
         """The method's state at the start (a pytree of arrays)."""
         return ()

@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxsoftmax.linalg.blocks import Placement
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.loop.checkpoints import Checkpoints
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import (
     attains_for_certain,
@@ -246,11 +247,13 @@ def run(
     limits: Limits,
     constants: Any,
     progress: Callable[[Progress], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[Carry, Any, tuple[InnerSolve, ...]]:
     """Run `method` from W0 until one of the endings: the carry as NumPy arrays, the constants at the end, the solves.
 
     Ctrl-C (KeyboardInterrupt, also one that `progress` raises) ends the run with status INTERRUPTED and what was done
-    up to the last whole chunk. `progress` is called after each chunk, in the thread of the caller.
+    up to the last whole chunk. `progress` is called after each chunk, in the thread of the caller. Where `checkpoints`
+    has one, the run goes on from there; neither it nor the chunks change a number.
     """
     began = time.perf_counter()
     carry = start(method, where, problem, W0, constants)
@@ -259,6 +262,11 @@ def run(
     first = size = int(np.clip(FIRST_CHUNK_WORK / (problem.N * problem.D * problem.C), 1, FIRST_CHUNK))
     first_solve = method.inner_solve(constants)
     solves = [] if first_solve is None else [first_solve]
+    found = None if checkpoints is None else checkpoints.load((carry, method.kept(constants)))
+    if found is not None:
+        (carry, kept), notes = found
+        solves, done = [InnerSolve(*row) for row in notes], int(carry.step)
+        constants = method.with_kept(problem, constants, kept, solves[-1]) if solves else constants
     while True:
         before = time.perf_counter()
         try:
@@ -270,6 +278,8 @@ def run(
                 if renewed is not None:
                     constants, carry = renewed[0], carry._replace(state=renewed[1])
                     solves.append(renewed[2])
+            if status == RUNNING and checkpoints is not None:
+                checkpoints.save(done, (carry, method.kept(constants)), [list(solve) for solve in solves])
             if progress is not None:
                 progress(told(carry, limits, began))
         except KeyboardInterrupt:

@@ -136,8 +136,9 @@ class NewtonCG(Method):
         return InnerSolve(0, "majorant", str(constants.inner.dtype), 0.0)
 
     def is_worn(self, constants: Solver, state: State) -> Array:
-        """Once the products wasted for want of class blocks cost half of what these cost."""
-        return (constants.patience > 0) & (state.wasted >= constants.patience)
+        """Once class blocks pay, or float32 products have led to several steps in vain."""
+        vain = (state.idle >= MOST_IDLE) & (constants.inner.dtype != state.first.dtype)
+        return _blocks_pay(constants, state) | vain
 
     def renew(
         self, problem: Problem, W: Any, constants: Solver, state: State, solved: InnerSolve
@@ -153,7 +154,7 @@ class NewtonCG(Method):
                 solved._replace(products_dtype=str(problem.dtype), failed=False),
             )
         wasted = float(state.wasted)
-        if not self.is_worn(constants, state):
+        if not _blocks_pay(constants, state):
             return None
         inverse = class_block_inverses(problem, constants.inner, W)
         state = state._replace(wasted=jnp.zeros_like(state.wasted))
@@ -162,6 +163,15 @@ class NewtonCG(Method):
         M = constants.inverse._replace(inverse=inverse.astype(constants.inverse.inverse.dtype))
         solved = solved._replace(preconditioner="class blocks", wasted_products=wasted, failed=False)
         return constants._replace(inverse=M), state._replace(fresh=jnp.ones((), bool)), solved
+
+    def kept(self, constants: Solver) -> Any:
+        """The preconditioner."""
+        return constants.inverse.inverse
+
+    def with_kept(self, problem: Problem, constants: Solver, kept: Any, solved: InnerSolve) -> Solver:
+        """The same preconditioner, and products in the precision that the last solve took."""
+        inner = constants.inner if solved.products_dtype == str(constants.inner.dtype) else problem
+        return constants._replace(inner=inner, inverse=constants.inverse._replace(inverse=kept))
 
     def propose(self, point: Point, oracle: Oracle, constants: Solver, state: State) -> Proposal:
         """The damped step along the direction that conjugate gradients reached."""
@@ -190,6 +200,11 @@ class NewtonCG(Method):
         after = State(state.first, gain, jnp.minimum(size, state.lowest), never, idle, best, wasted, never)
         proposal = damped_move(point, oracle, V, after, *along)
         return proposal._replace(state=after._replace(whole=proposal.step_size >= 1))
+
+
+def _blocks_pay(constants: Solver, state: State) -> Array:
+    """Whether the products wasted for want of class blocks cost half of what these cost."""
+    return (constants.patience > 0) & (state.wasted >= constants.patience)
 
 
 def _patience(problem: Problem) -> int:
