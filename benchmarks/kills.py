@@ -1,7 +1,7 @@
 """kill -9 at random moments of a run with checkpoints: the process that goes on must end in the same bits.
 
-`python -m benchmarks kills` starts each run in a process of its own, kills it at a random moment, starts it again until it
-ends, and compares a digest of weights and history with that of a run that nobody disturbed. `--run METHOD FOLDER` is
+`python -m benchmarks kills` starts each run in a process of its own, kills it at a random moment, starts it again until
+it ends, and compares a digest of weights and history with that of a run that nobody disturbed. `--run METHOD FOLDER` is
 that process: it prints a line after each chunk of steps, and the digest.
 """
 

@@ -50,7 +50,7 @@ def test_rows_are_split_into_the_blocks_that_this_file_is_about():
 @pytest.mark.parametrize("n", [128, N, 60])
 def test_probabilities_by_blocks_are_those_of_each_sample(setup, n):
     """S1: blocks of 64 rows, with a remainder and without, and one block alone; each row is its sample's."""
-    problem, W, _, data = setup
+    _, W, _, data = setup
     with jax.enable_x64(True):
         part = js.Problem(data.X[:n], data.T[:n])
         Y = np.asarray(jax.jit(fused.fused_probabilities, static_argnums=2)(jnp.asarray(W), part, SMALL))
