@@ -324,4 +324,32 @@ def test_the_last_roundings_of_the_lower_bound_are_taken_off():
     """G = K = 1: F is γ₅ and λ_max(K) 1 + γ₃ + γ₅ by their derivations, and the quotient of both is rounded down."""
     quotient = (1 - Fraction(gamma(5))) / (1 + Fraction(gamma(3)) + Fraction(gamma(5)))
     found = Fraction(enclosures._from_scaled_gram(np.eye(1), np.zeros(1, int), 0.0))
-    assert quotient * (1 - Fraction(100 * 2.0**-53)) <= found**2 <= quotient * (1 - Fraction(16 * 2.0**-53))
+    # Of 16 u for what is rounded on the way, 2·8 u for the root, 8 u for λ_max and 4 u of its own all 44 u are taken
+    # off, each once: the roundings themselves give back 4 u at most.
+    assert quotient * (1 - Fraction(100 * 2.0**-53)) <= found**2 <= quotient * (1 - Fraction(40 * 2.0**-53))
+
+
+@pytest.mark.parametrize("k", [1, 100, 10**5, 10**9])
+def test_gamma_is_rounded_up(k):
+    """γ_k = k u/(1 − k u): from k = 10 on the denominator is more than the factor UP."""
+    exact = k * Fraction(2.0**-53) / (1 - k * Fraction(2.0**-53))
+    assert exact <= Fraction(gamma(k)) <= exact * (1 + Fraction(16 * 2.0**-53))
+
+
+def test_fewer_samples_than_columns_have_no_full_column_rank():
+    """S7: σ_min⁺ of two independent samples in three columns is proved, and that no column depends on others is not."""
+    low, _, full = nonzero_singular_value_bounds(np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]]), np.ones(2))
+    assert low > 0
+    assert not full
+
+
+@pytest.mark.parametrize(("n", "value"), [(64, 0.7), (150, 1 / 3)])
+def test_the_rounding_of_the_vectors_lengths_is_counted(monkeypatch, n, value):
+    """‖v‖² of n equal entries is 12 u and 21 u short here: γ_{n+4} Σ|d|‖v‖² is of the exact lengths, rounded up.
+
+    The last value is 0 and the residual is 0, so that nothing else is left of the upper bound.
+    """
+    V, values = np.full((n, n), value), np.append(-np.ones(n - 1), 0.0)
+    _, high = claimed(monkeypatch, (V * values) @ V.T, values, V)
+    exact = Fraction(gamma(n + 4)) * (n - 1) * n * Fraction(value) ** 2
+    assert exact * (1 + Fraction(8 * 2.0**-53)) <= Fraction(high) <= exact * (1 + Fraction(4 * gamma(n + 4)))

@@ -1,6 +1,7 @@
 """S7: every bound is sound on random problems and tight on its worst cases."""
 
 import math
+from fractions import Fraction
 
 import jax
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 import jaxsoftmax as js
 from helpers import cases, twins
-from jaxsoftmax.calculus.bounds.curvature import samplewise_curvature_bound
+from jaxsoftmax.calculus.bounds.curvature import flattest_softmax_bound, samplewise_curvature_bound
+from jaxsoftmax.linalg.enclosures import gamma
 
 EPS = twins.EPS64
 SEEDS = st.integers(0, 2**32 - 1)
@@ -255,3 +257,12 @@ def test_bounds_refuse_traced_problems_and_other_numbers_of_classes():
             jax.jit(lambda p, bound=bound: bound(p))(problem)
     with pytest.raises(ValueError, match="3 classes"):
         js.condition_bound_two_classes(W, problem)
+
+
+def test_the_rounding_of_a_logit_grows_with_its_terms(x64):
+    """S7b: 1000 terms of size 2 that cancel: a logit of 0 may be off by γ_D Σ|x||w|, and a probability by twice that."""
+    D, size = 1000, 2.0
+    problem = js.Problem(np.ones((1, D)), np.full((1, 3), 1 / 3))
+    found = Fraction(flattest_softmax_bound(size * np.tile([1.0, -1.0], (3, D // 2)), problem))
+    off = 2 * Fraction(gamma(D)) * int(D * size)
+    assert (1 - 2 * off) / 3 <= found <= (1 - off) / 3
