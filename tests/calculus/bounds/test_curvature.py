@@ -260,7 +260,7 @@ def test_bounds_refuse_traced_problems_and_other_numbers_of_classes():
 
 
 def test_the_rounding_of_a_logit_grows_with_its_terms(x64):
-    """S7b: 1000 terms of size 2 that cancel: a logit of 0 may be off by γ_D Σ|x||w|, and a probability by twice that."""
+    """S7b: 1000 terms of size 2 that cancel: a logit of 0 may be off by γ_D Σ|x||w|, a probability by twice that."""
     D, size = 1000, 2.0
     problem = js.Problem(np.ones((1, D)), np.full((1, 3), 1 / 3))
     found = Fraction(flattest_softmax_bound(size * np.tile([1.0, -1.0], (3, D // 2)), problem))
