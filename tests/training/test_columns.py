@@ -295,3 +295,19 @@ def test_a_column_that_only_the_largest_weights_make_matter_is_refused(dtype):
         assert working_columns(make(1e-299)).unit[1] < 1e-290
         assert working_columns(make(1e-318)).unit.tolist() == [1, 1, 1]  # no double makes it matter
         assert working_columns(make(0.0)).as_given
+
+
+def test_a_constant_column_is_shifted_to_zeros():
+    """S6: its mean is its one number, though sums of tenths are rounded: what is left would count as a direction."""
+    rounded = 0
+    for N in range(3, 40):
+        x = np.full((N, 1), 0.1)
+        rounded += bool(x.sum(axis=0)[0] / N != 0.1)
+        assert working_columns(js.Problem.from_labels(x, np.arange(N) % 2)).shift.tolist() == [0.1, 0.0]
+    assert rounded
+
+
+def test_the_largest_doubles_have_a_unit(x64):
+    """2¹⁰²⁴ is no double: from 2¹⁰⁰⁰ on the unit is that."""
+    x = np.array([[1.5 * 2.0**1023], [0.0], [1.0], [0.0]])
+    assert working_columns(js.Problem.from_labels(x, [0, 1, 0, 1], intercept=False)).unit.tolist() == [2.0**1000]

@@ -12,6 +12,7 @@ from jaxsoftmax.training import end_point
 from jaxsoftmax.training.columns import ExactData
 from jaxsoftmax.training.methods.gradient_descent import descent_rate_estimate
 from jaxsoftmax.training.methods.newton import Newton, is_dense
+from jaxsoftmax.training.smallest_curvature import CurvatureEstimate
 
 RNG = np.random.default_rng(20244)
 X = RNG.normal(size=(20, 2)) * [1.0, 100.0]
@@ -294,3 +295,13 @@ def test_a_repeated_column_is_in_the_kernel_once_for_each_class_but_one(x64):
     W = js.fit(once, "newton").W
     ends = _evaluate(once, W), _evaluate(twice, np.column_stack([W[:, :1] / 2, W[:, :1] / 2, W[:, 1:]]))
     assert 0 < ends[0].q < 1e-6 and 0 < ends[1].q < 1e-6
+
+
+def test_q_of_a_curvature_that_was_estimated_takes_its_error_off_and_the_samples_of_every_block(x64):
+    """S13 by hand: x = 2 and, in another block, 20; σ = 2: β = √2·10, ‖gΣ⁻¹‖ = 0.1√2, μ = 0.5 − 0.1: q = 5."""
+    problem, far = js.Problem([[2.0]], [[0.6, 0.4]]), js.Problem([[20.0]], [[0.5, 0.5]])
+    end = end_point.EndPoint(0.0, np.array([[-0.2], [0.2]]))
+    data = ExactData(problem, lambda: iter((far,)))
+    found = end_point.evaluate(data, np.zeros((2, 1)), end, CurvatureEstimate(0.5, 0.1))
+    assert found.q == pytest.approx(5.0, rel=1e-12)
+    assert end_point.evaluate(data, np.zeros((2, 1)), end, CurvatureEstimate(0.5, 0.5)).q == math.inf

@@ -94,3 +94,11 @@ def test_draws_that_do_not_span_what_the_data_do_are_left_out():
         assert _of_full_rank(ones, drawn).tolist() == [False, True]
         flat = SimpleNamespace(s=np.ones(7), T=ones.T, X=np.column_stack([A, A[:, 0]]))  # the data have no more
         assert _of_full_rank(flat, drawn).tolist() == [True, True]
+
+
+def test_whether_a_draw_spans_the_data_does_not_depend_on_units():
+    """S6: a column of 10⁻²⁰ beside the intercept: two different samples span what all do, one does not."""
+    x = np.column_stack([np.ones(6), 1e-20 * np.arange(6)])
+    data = SimpleNamespace(s=np.ones(6), T=np.eye(2)[[0] * 6], X=x)
+    drawn = np.array([[6, 0, 0, 0, 0, 0], [5, 1, 0, 0, 0, 0]])
+    assert _of_full_rank(data, drawn).tolist() == [False, True]

@@ -9,7 +9,10 @@ from scipy import stats
 
 import jaxsoftmax as js
 from helpers import naive_inference as naive
-from jaxsoftmax.uncertainty.coordinates import Coordinates
+from jaxsoftmax.calculus.loss.null_space import row_space
+from jaxsoftmax.uncertainty.coordinates import Coordinates, full_coordinates
+from jaxsoftmax.uncertainty.likelihood import likelihood_of
+from jaxsoftmax.uncertainty.maximum import _inverse
 
 RNG = np.random.default_rng(22)
 X = RNG.normal(size=(60, 2))
@@ -206,3 +209,47 @@ def test_what_the_data_see_is_relative_to_the_length_of_a_functional():
     space = Coordinates(2, 0, np.ones(2), np.array([[1.0], [0.0]]), 1e-10, 1)
     features = np.array([[1e-30, 1e-35], [1e30, 1e10], [1.0, 1e-5], [1.0, 1e-20]])
     assert space.seen(np.array([[-1.0, 1.0]]), features).tolist() == [False, True, False, True]
+
+
+def test_a_loss_of_other_data_is_one_beyond_the_rounding_of_both():
+    """S1: n + C units of the loss and, for each sample, 2 (D + 4) of its logits' terms and of the intercept; 4 eps."""
+    problem = problem_of()
+    fit = naive.fitted(problem)
+    V, ones = fit.W - fit.W[:1], np.column_stack([X, np.ones(60)])
+    here = naive.loss(V[1:], ones, LABELS)
+    logits = np.abs(ones) @ np.abs(V).max(axis=0) + np.abs(fit.W[:, -1]).max()
+    allowed = 4 * naive.EPS * ((60 + 3) * here + 2 * (3 + 4) * logits.sum())
+    js.inference(problem, dataclasses.replace(fit, loss=here + 0.99 * allowed))
+    with pytest.raises(ValueError, match=r"^fit: its loss is"):
+        js.inference(problem, dataclasses.replace(fit, loss=here + 1.01 * allowed))
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.0**-40])
+def test_the_error_of_a_covariance_is_eps_times_the_condition_in_any_units(unit):
+    """S22: H = [[1, c], [c, 1]] has the condition (1 + c)/(1 − c) in the 1-norm; beyond 10⁻² it is refused."""
+    for apart, known in ((2.0**-20, True), (2.0**-42, True), (2.0**-46, False)):
+        H = np.array([[1.0, (1 - apart) * unit], [(1 - apart) * unit, unit**2]])
+        if known:
+            # The inverse itself is known to the error told.
+            assert _inverse(H)[1] == pytest.approx(2 * naive.EPS * (2 - apart) / apart, rel=1e-2)
+        else:
+            with pytest.raises(ValueError, match=r"^problem: its information matrix is singular"):
+                _inverse(H)
+
+
+def test_what_counts_as_seen_grows_with_the_samples_and_their_condition():
+    """S6: max(n, D) eps times the condition of the row space, by which its null space may be turned."""
+    near = np.column_stack([X[:, 0], X[:, 0] + 2.0**-14 * X.prod(axis=1), X[:, 1], X[:, 1]])
+    data = likelihood_of(js.Problem.from_labels(near, LABELS))
+    condition = row_space(data.problem).condition
+    assert condition > 1e4
+    assert full_coordinates(data).tolerance == pytest.approx(60 * naive.EPS * condition, rel=1e-12)
+
+
+def test_separated_data_have_infinite_coefficients_in_their_direction():
+    """S11: the larger x, the more likely class b: against a its slope runs to +inf, and a's against b to -inf."""
+    problem = js.Problem.from_labels(np.arange(4.0)[:, None], ["a", "a", "b", "b"])
+    fit = naive.fitted(problem)
+    for reference, slope in (("a", np.inf), ("b", -np.inf)):
+        table = js.inference(problem, fit, reference=reference)
+        assert table.coefficients.tolist() == [[slope, -slope]] and not table.attained

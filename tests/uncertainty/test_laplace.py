@@ -64,6 +64,9 @@ def test_blocks_of_samples(monkeypatch):
     whole = posterior.probabilities(NEW, samples=10)
     monkeypatch.setattr("jaxsoftmax.uncertainty.laplace._NUMBERS", 3 * 5 * 3)
     np.testing.assert_allclose(posterior.probabilities(NEW, samples=10), whole, rtol=1e-14)
+    # Draws come in pairs: nine are ten.
+    np.testing.assert_allclose(posterior.probabilities(NEW, samples=9), whole, rtol=1e-14)
+    np.testing.assert_array_equal(posterior.covariance, posterior.covariance.T)
     assert "standard deviations" in repr(posterior)
 
 

@@ -105,3 +105,15 @@ def test_the_inverse_is_taken_by_cholesky_only_where_that_is_certain(apart, x64,
     condition = 4 / apart**2 if certain else 16 / apart
     np.testing.assert_allclose(found, wanted, rtol=4 * condition * EPS)
     assert bool(by_eigenvalues) != certain
+
+
+def test_blocks_for_each_class_leave_no_mean_over_the_classes(x64):
+    """S3, S6: with an inverse for each class the part of V = M⁺G in the gauge comes from A⁺ alone, here 0 and 2."""
+    rng = np.random.default_rng(23)
+    A = rng.normal(size=(3, 2, 2))
+    found = bohning.Majorant(jnp.array([1.0, 2.0]), jnp.asarray(A @ A.transpose(0, 2, 1)), jnp.array([0.0, 2.0]))
+    G = rng.normal(size=(3, 2))
+    V = np.asarray(apply_inverse(found, jnp.asarray(G)))
+    assert np.abs(V).max() > 0.1
+    # A few roundings of numbers below 10.
+    np.testing.assert_allclose(V.mean(axis=0), [0.0, 2.0] * G.mean(axis=0), rtol=0, atol=10 * 8 * EPS)

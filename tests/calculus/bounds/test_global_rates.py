@@ -1,6 +1,7 @@
 """S18: the rate known before training: sound step by step, exact on cases done by hand, never better than the truth."""
 
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import jax
@@ -11,6 +12,8 @@ import pytest
 import jaxsoftmax as js
 from helpers import cases, twins
 from helpers.stages import fast
+from jaxsoftmax.calculus.bounds import global_rates
+from jaxsoftmax.linalg.enclosures import EXP_SLACK, UNIT_ROUNDOFF, gamma
 
 flint = pytest.importorskip("flint")
 
@@ -179,6 +182,105 @@ def test_the_floor_of_log_cosh_is_below_the_curvature_on_the_sublevel_set(weight
     # W = W₀ itself attains it: Δ = 0, the other entry is at 0.
     assert log_floor == pytest.approx(math.log(alpha * gamma / math.cosh(gamma * weight) ** 2), abs=1e-9)
     assert log_floor <= math.log(alpha * gamma / math.cosh(gamma * weight) ** 2)
+
+
+def test_the_samples_of_the_self_regulariser_take_part_as_scaled(x64):
+    """S18, S21d: x = 0 and γ = 2: z = (2, 0) against (½, ½), KL = log(1 + e²) − 1 − log 2; and σ_min = 2."""
+    problem = js.Problem(np.zeros((1, 1)), np.array([[0.5, 0.5]]), regularizer=js.SelfRegularizer(2.0))
+    W0 = np.array([[1.0], [0.0]])
+    log_delta = 2 * math.log(0.5) - 2 * (math.log1p(math.exp(2)) - 1 - math.log(2))
+    assert js.log_probability_bound(problem, W0) == pytest.approx(log_delta, abs=1e-10)
+    # μ = δ γ² over Λ = γ²/2
+    assert js.log_descent_gain_bound(problem, W0) == pytest.approx(log_delta + math.log(2), abs=1e-10)
+
+
+def test_of_two_penalties_on_all_columns_the_stronger_is_promised(x64):
+    """S18, S21a: μ >= 4 of L2(4) + L2(1), whose Λ is 5."""
+    problem = js.Problem(np.zeros((1, 1)), np.array([[0.5, 0.5]]), regularizer=js.L2(4.0) + js.L2(1.0))
+    assert js.log_descent_gain_bound(problem) == pytest.approx(math.log(4 / 5), abs=1e-10)
+
+
+def test_a_target_next_to_one_has_a_bound(x64):
+    """S18: t = (1, 2^-60) leaves 1 − p = 2^-60 to the first class, though p is 1 as a double; Δ is log 2."""
+    problem = js.Problem(np.array([[1.0]]), np.array([[1.0, 2.0**-60]]))
+    assert js.log_probability_bound(problem) == pytest.approx(-math.log(2) * 2.0**60, rel=1e-9)
+
+
+def test_the_divergence_counts_the_rounding_of_logits_of_many_terms(x64):
+    """S18: 1000 terms of size 2 that cancel: −log y may be off by 2 γ_D Σ|x||w|; log δ is 2 log ½ less twice that."""
+    D, size = 1000, 2.0
+    problem = js.Problem(np.ones((1, D)), np.array([[0.5, 0.5]]))
+    found = js.log_probability_bound(problem, size * np.tile([1.0, -1.0], (2, D // 2)))
+    off = 2 * 2 * gamma(D) * D * size
+    # Of 2^-40 and C + 4 = 6 units of rounding in a few terms of size 2 there are less than a hundred.
+    assert 2 * math.log(0.5) - 1.01 * off - 100 * EXP_SLACK <= found <= 2 * math.log(0.5) - off
+
+
+def test_the_divergence_has_each_allowance_once():
+    """S18: p = y = 1/C: 2^-40 and 8 (C + 4) u for logarithms of size 2 log C + 1, and γ_{C+4} for the sum of them."""
+    C = 2**16
+    P, nothing = np.full((1, C), 1 / C), np.zeros((1, 1))
+    size = 2 * math.log(C) + 1
+    allowed = (EXP_SLACK + 8 * (C + 4) * UNIT_ROUNDOFF + gamma(C + 4)) * size
+    found = global_rates._divergence(nothing, P, np.ones(1), np.zeros((C, 1)))
+    # The terms themselves cancel to some 40 u of log C; the sum of many sums is another γ_5.
+    assert allowed * (1 - 1e-3) <= found <= allowed * (1 + 1e-3)
+
+
+def test_a_sum_over_many_samples_may_be_rounded_in_any_order():
+    """S18: N = 2^20 samples with KL = ¾ log 3/2 + ¼ log ½ each: γ_N of 2^-33 is added, whatever NumPy's order loses."""
+    N = 2**20
+    kl = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    found = global_rates._divergence(np.zeros((N, 1)), np.tile([0.75, 0.25], (N, 1)), np.ones(N), np.zeros((2, 1)))
+    # 2^-40 of logarithms of size 3 at most, relative to KL = 0.13, is below 2^-35.
+    assert N * kl * (1 + gamma(N)) <= found <= N * kl * (1 + gamma(N) + 2.0**-35)
+
+
+def test_what_penalties_add_has_each_allowance_once(x64):
+    """S18, S21a: ½ Σ w² of n = 2^17 ones, with γ_{n+8} for their sum and four allowances of a logarithm."""
+    D = 2**16
+    problem = js.Problem(np.zeros((1, D)), np.array([[0.5, 0.5]]), regularizer=js.L2(1.0))
+    found = Fraction(global_rates._penalty_excess(np.ones((2, D)), problem))
+    exact = D * (1 + Fraction(gamma(2 * D + 8))) * (1 + Fraction(4 * EXP_SLACK))
+    assert exact <= found <= exact * (1 + Fraction(20 * UNIT_ROUNDOFF))
+
+
+@pytest.mark.parametrize("excess", [0.0, 512.0])
+def test_a_logarithm_of_probability_has_each_allowance_once(excess):
+    """S18: p = ½ and s = 1: log p + entropy − 2E, less 2^-40 + 8 (C + 4) u of each term's size, then rounded down.
+
+    The roundings are those of some six operations, less than the 8 u that the last one takes off; half of them remain.
+    """
+    one = global_rates._Start(np.zeros((1, 1)), np.full((1, 2), 0.5), np.ones(1), np.zeros((2, 1)), excess)
+    slack = Fraction(EXP_SLACK) + 48 * Fraction(UNIT_ROUNDOFF)
+    log_half = Fraction(math.log(0.5))  # within u/2
+    exact = 2 * log_half - 2 * Fraction(excess) - slack * (-log_half + 1 + 2 * Fraction(excess))
+    found = Fraction(global_rates._log_probability(one))
+    assert exact * (1 + Fraction(16 * UNIT_ROUNDOFF)) <= found <= exact * (1 + Fraction(4 * UNIT_ROUNDOFF))
+
+
+def test_logarithms_of_curvature_have_an_allowance_of_their_own(x64):
+    """S18: 2 log σ with σ = 2^100 may be wrong by 2^-40 of itself, whatever is taken off afterwards for log Λ."""
+    problem = js.Problem(np.array([[2.0**100]]), np.array([[0.5, 0.5]]))
+    start = global_rates._start(problem, None)
+    log_delta, log_square = global_rates._log_probability(start), 200 * math.log(2)
+    found = global_rates._log_data_curvature(start, problem)
+    allowed = EXP_SLACK * (abs(log_delta) + log_square + 1)
+    assert log_delta + log_square - 1.01 * allowed <= found <= log_delta + log_square - 0.99 * allowed
+
+
+def test_the_rate_is_rounded_up(monkeypatch):
+    """S18: 1 − g for gains g of some 2^-20, half of which round down; and exp may be wrong by half its allowance."""
+    exp = math.exp
+    for gain in np.random.default_rng(18).uniform(1, 2, 20) * 2.0**-20:
+        log_gain = math.log(gain)
+        monkeypatch.setattr(global_rates, "log_descent_gain_bound", lambda problem, W0, found=log_gain: found)
+        with localcontext(prec=60):
+            exact = 1 - Decimal(log_gain).exp()
+        assert exact <= Decimal(js.descent_rate_bound(None)) <= exact + Decimal(20 * UNIT_ROUNDOFF)
+    monkeypatch.setattr(global_rates, "log_descent_gain_bound", lambda problem, W0: -0.5)
+    monkeypatch.setattr(math, "exp", lambda x: exp(x) * (1 + EXP_SLACK / 2))
+    assert js.descent_rate_bound(None) >= 1 - exp(-0.5)
 
 
 def test_the_rate_is_monotone_in_the_start_and_the_smoothing():

@@ -75,6 +75,19 @@ def test_samples_of_weight_zero_do_not_count_for_the_range():
     assert float(js.max_logit_range(problem.replace(regularizer=js.SelfRegularizer(-2.0)), V)) == 8.0
 
 
+def test_log_cosh_counts_twice_gamma_times_the_largest_entry_that_it_holds():
+    """S8, S21b: 2γ max |v_cd| with γ = 1.5, the free intercept left out; nothing where the strength is 0."""
+    X, T = np.full((1, 1), 1e-3, np.float32), np.eye(2, dtype=np.float32)[:1]
+    V = np.array([[2.0, 4.0], [-3.0, 4.0]], np.float32)  # the logits' range is 5e-3
+    for penalty, rho in (
+        (js.LogCosh(0.5, 1.5), 9.0),
+        (js.LogCosh(0.5, 1.5, penalize_intercept=True), 12.0),
+        (js.LogCosh(0.0, 1.5), 5e-3),
+    ):
+        problem = js.Problem(X, T, intercept=True, regularizer=penalty)
+        assert float(js.max_logit_range(problem, V)) == pytest.approx(rho, rel=1e-3)
+
+
 @given(seed=SEEDS, scale=SCALES, case=st.sampled_from([PLAIN, BOTH]), part=st.sampled_from([0.1, 1.0, 1.5, 2.0]))
 def test_a_step_decreases_the_loss_by_what_the_descent_lemma_promises(seed, scale, case, part):
     """S16: L(W - η∇L) ≤ L(W) - η(1 - ηΛ/2)‖∇L‖²; (η/2)‖∇L‖² at η = 1/Λ; no increase up to 2/Λ."""

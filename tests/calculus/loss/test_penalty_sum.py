@@ -1,5 +1,9 @@
 """S21 a, b, d: the regularisers' place in every derivative, from their definitions."""
 
+import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -193,3 +197,34 @@ def test_a_penalty_of_strength_zero_holds_nothing():
     with_it = problem.replace(regularizer=js.L2(0.0) + js.LogCosh(0.0, 2.0))
     assert holding(with_it) == []
     assert js.null_space(with_it).dim == js.null_space(problem).dim == 2
+
+
+def test_what_the_host_knows_of_l2():
+    """S7, S18, S21a: r″ is α everywhere, R(w) − R(0) = (α/2) Σ w²."""
+    penalty = js.L2(0.3)
+    assert penalty.curvature_bound() == penalty.curvature_floor(9.0) == 0.3 and penalty.concordance is None
+    assert penalty.excess(np.array([1.0, 2.0])) == pytest.approx(0.75, rel=4 * EPS)
+    assert penalty.log_floor(5.0) == [math.log(0.3)]
+
+
+def test_what_the_host_knows_of_log_cosh():
+    """S7, S8, S18, S21b: r″ <= αγ, r″ = αγ sech² γw from below, |r‴| <= 2γ r″, R by log cosh, r″ >= αγ e^(−2γE/α)."""
+    alpha, gamma = 0.1, 3.0  # their product rounds up
+    penalty = js.LogCosh(alpha, gamma)
+    assert penalty.curvature_bound() == pytest.approx(0.3, rel=4 * EPS) and penalty.concordance == 6.0
+    assert Fraction(penalty.curvature_floor(0.0)) <= Fraction(alpha) * 3
+    w = np.array([0.2, 1.0, 100.0])
+    for one in w.tolist():
+        with localcontext(prec=60):
+            e = (-6 * Decimal(one)).exp()
+            exact = 3 * Decimal(alpha) * 4 * e / (1 + e) ** 2
+        assert exact * (1 - 3 * Decimal(2) ** -40) <= Decimal(penalty.curvature_floor(one)) <= exact
+    # log cosh x = x − log 2 to all digits at 300.
+    expected = alpha / gamma * (np.log(np.cosh(gamma * w[:2])).sum() + 300 - np.log(2))
+    assert penalty.excess(w) == pytest.approx(expected, rel=1e-14)
+    assert sum(penalty.log_floor(0.25)) == pytest.approx(math.log(0.3) - 15, rel=1e-14)
+
+
+def test_the_strength_of_a_self_regulariser_is_the_size_of_its_scale():
+    """S21d: γ = −2 has samples γ e_d, and gradients of |γ| at most."""
+    assert (js.SelfRegularizer(-2.0).strength, js.SelfRegularizer(-2.0).sample_scale) == (2.0, -2.0)

@@ -265,3 +265,16 @@ def test_a_limit_of_steps_holds(keeps):
     assert path.status[0].name == "STEP_LIMIT" and path[0].steps == 2
     whole = js.fit_path(js.Problem.from_labels(X, LABELS), [1e-3])
     assert whole.converged.all() and whole[0].steps > 4
+
+
+def test_the_rounding_of_entries_and_of_the_factor_are_both_taken_off():
+    """(I − 11ᵀ/2) ⊗ I: A has the eigenvalues 1, 1, ½, ½, so 1/tr(A⁻¹) = 1/6, and CD·eps·‖A‖ is taken off twice.
+
+    The factor of so good a matrix errs by an eps or two itself.
+    """
+    none = np.zeros((2, 2))
+    with jax.enable_x64(True):
+        H = jnp.asarray(np.kron(np.eye(2) - 0.5, np.eye(2)))
+        constants = ComplementProjectors(np.ones(2), np.eye(2), none, np.eye(2), none)
+        found = float(inverse_and_curvature(H, constants, 2)[1])
+    assert found == pytest.approx(1 / 6 - 2 * 4 * EPS * np.sqrt(2.5), rel=0, abs=2 * EPS)
