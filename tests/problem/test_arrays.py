@@ -335,3 +335,10 @@ def test_copies_on_the_host_are_refused_too(monkeypatch):
             Problem(given, [[1, 0], [0, 1]])
         _free(monkeypatch, 16)
         assert Problem(given, [[1, 0], [0, 1]]).N == 2
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_a_number_beyond_the_dtype_is_named_with_an_intercept_and_without(intercept):
+    """Section 0: where ones are appended the conversion is another one; neither makes an infinity of 10³⁰⁰."""
+    with pytest.raises(ValueError, match=r"^X: entry \(1, 0\) is 1e\+300, beyond the largest float32"):
+        Problem([[1.0], [1e300]], [[1, 0], [0, 1]], intercept=intercept, dtype="float32")

@@ -12,7 +12,7 @@ from helpers import naive_inference as naive
 from jaxsoftmax.calculus.loss.null_space import row_space
 from jaxsoftmax.uncertainty.coordinates import Coordinates, full_coordinates
 from jaxsoftmax.uncertainty.likelihood import likelihood_of
-from jaxsoftmax.uncertainty.maximum import _inverse
+from jaxsoftmax.uncertainty.maximum import _inverse, climb
 
 RNG = np.random.default_rng(22)
 X = RNG.normal(size=(60, 2))
@@ -158,6 +158,8 @@ def test_counts_are_their_observations():
     assert first.classes == second.classes == (1, 2) and first.features == ("x0", "x1", "intercept")
     for field in ("coefficients", "standard_errors", "log_likelihood", "aic"):
         np.testing.assert_allclose(getattr(first, field), getattr(second, field), rtol=1e-10)
+    counted_robust, listed_robust = (table_of(p, covariance="robust").covariance for p in (counted, one_by_one))
+    np.testing.assert_allclose(counted_robust, listed_robust, rtol=1e-8, atol=1e-10 * np.abs(listed_robust).max())
 
 
 def test_what_others_span_is_not_identified():
@@ -253,3 +255,16 @@ def test_separated_data_have_infinite_coefficients_in_their_direction():
     for reference, slope in (("a", np.inf), ("b", -np.inf)):
         table = js.inference(problem, fit, reference=reference)
         assert table.coefficients.tolist() == [[slope, -slope]] and not table.attained
+
+
+def test_a_climb_along_a_constraint_keeps_it_and_ends_where_the_gradient_is_its_multiple():
+    """S22: with a·θ held the maximum has ∇ = λ a; from a point off it, and the functional stays what it was there."""
+    maximum = table_of(problem_of()).maximum
+    a, start = np.array([1.0, -2.0, 0.5, 0.0, 1.0, 3.0]), maximum.theta + 0.1
+    held = climb(maximum.objective, start, a)
+    assert a @ held.theta == pytest.approx(a @ start, rel=1e-12)
+    gradient = maximum.objective.gradient(held.terms)
+    multiple = gradient @ a / (a @ a)
+    assert abs(multiple) > 1e-3
+    # A last step below 10⁻¹⁰ log-odds leaves a gradient of rounding: eps times some hundred terms of size 2.
+    np.testing.assert_allclose(gradient, multiple * a, rtol=0, atol=1e-11)

@@ -12,7 +12,7 @@ import pytest
 import jaxsoftmax as js
 from helpers import cases, twins
 from helpers.stages import fast
-from jaxsoftmax.calculus.loss.penalty_sum import holding
+from jaxsoftmax.calculus.loss.penalty_sum import holding, penalised
 
 EPS = twins.EPS64
 PLAIN = cases.Case("plain", 6, 4, 3, intercept=True)
@@ -195,7 +195,7 @@ def test_a_penalty_of_strength_zero_holds_nothing():
     """S21: it leaves the null space and every bound as they are without it."""
     problem = js.Problem(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))
     with_it = problem.replace(regularizer=js.L2(0.0) + js.LogCosh(0.0, 2.0))
-    assert holding(with_it) == []
+    assert holding(with_it) == [] and not penalised(with_it) and penalised(problem.replace(regularizer=js.L2(0.1)))
     assert js.null_space(with_it).dim == js.null_space(problem).dim == 2
 
 
