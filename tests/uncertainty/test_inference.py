@@ -10,7 +10,7 @@ from scipy import stats
 import jaxsoftmax as js
 from helpers import naive_inference as naive
 from jaxsoftmax.calculus.loss.null_space import row_space
-from jaxsoftmax.uncertainty.coordinates import Coordinates, full_coordinates
+from jaxsoftmax.uncertainty.coordinates import Coordinates, face_coordinates, full_coordinates
 from jaxsoftmax.uncertainty.likelihood import likelihood_of
 from jaxsoftmax.uncertainty.maximum import _inverse, climb
 
@@ -240,12 +240,15 @@ def test_the_error_of_a_covariance_is_eps_times_the_condition_in_any_units(unit)
 
 
 def test_what_counts_as_seen_grows_with_the_samples_and_their_condition():
-    """S6: max(n, D) eps times the condition of the row space, by which its null space may be turned."""
-    near = np.column_stack([X[:, 0], X[:, 0] + 2.0**-14 * X.prod(axis=1), X[:, 1], X[:, 1]])
-    data = likelihood_of(js.Problem.from_labels(near, LABELS))
-    condition = row_space(data.problem).condition
-    assert condition > 1e4
-    assert full_coordinates(data).tolerance == pytest.approx(60 * naive.EPS * condition, rel=1e-12)
+    """S6: max(n, D) eps times the condition of the row space, by which its null space may be turned; 10⁻³ at most."""
+    for apart, least in ((2.0**-14, 1e4), (2.0**-42, 1e12)):
+        near = np.column_stack([X[:, 0], X[:, 0] + apart * X.prod(axis=1), X[:, 1], X[:, 1]])
+        with jax.enable_x64(True):
+            data = likelihood_of(js.Problem.from_labels(near, LABELS))
+            condition = row_space(data.problem).condition
+            found = full_coordinates(data).tolerance
+        assert condition > least
+        assert found == pytest.approx(min(60 * naive.EPS * condition, 1e-3), rel=1e-12)
 
 
 def test_separated_data_have_infinite_coefficients_in_their_direction():
@@ -268,3 +271,22 @@ def test_a_climb_along_a_constraint_keeps_it_and_ends_where_the_gradient_is_its_
     assert abs(multiple) > 1e-3
     # A last step below 10⁻¹⁰ log-odds leaves a gradient of rounding: eps times some hundred terms of size 2.
     np.testing.assert_allclose(gradient, multiple * a, rtol=0, atol=1e-11)
+
+
+def test_coordinates_know_nothing_of_the_gauge():
+    """S3: θ of W and of W + 1vᵀ are one; θ of the weights of θ is θ, class 1 having none."""
+    space, theta = Coordinates(3, 1, np.array([2.0, 0.5]), None, 0.0, 2), np.array([1.0, -2.0, 3.0, 0.5])
+    W = space.weights(theta)
+    assert W[1].tolist() == [0.0, 0.0]
+    assert space.of(W).tolist() == space.of(W + [4.0, -8.0]).tolist() == theta.tolist()
+
+
+def test_what_counts_as_seen_on_a_face_grows_with_its_condition():
+    """S6, S11: where no class is left out the face is everything; of two classes its rows are those of X/σ."""
+    near = np.column_stack([X[:, 0], X[:, 0] + 2.0**-14 * X.prod(axis=1)])
+    with jax.enable_x64(True):
+        data = likelihood_of(js.Problem.from_labels(near, LABELS > 0))
+        space = face_coordinates(data, np.ones((60, 2), bool))
+    sigma = np.linalg.svd(data.X / space.scale, compute_uv=False)
+    assert sigma[0] > 1e4 * sigma[2] and space.size == 3
+    assert space.tolerance == pytest.approx(60 * naive.EPS * sigma[0] / sigma[2], rel=1e-6)
