@@ -147,8 +147,8 @@ def test_float32_targets_are_rounded_once(side):
 
 def test_rows_within_the_stated_tolerance_are_normalised_and_no_further():
     """The allowance is 8·eps·C of T's own dtype: at it accepted and normalised, beyond it an error."""
-    for dtype in (np.float64, np.float32):
-        off = 8 * np.finfo(dtype).eps * 2
+    for dtype in (np.float64, np.float32, jnp.bfloat16):
+        off = 8 * float(jnp.finfo(dtype).eps) * 2
         accepted = Problem(X, np.array([[1, 0], [0.5, 0.5 + off], [0, 1]], dtype))
         half = Fraction(1, 2)
         assert fractions_of(accepted)[1] == [half / (1 + Fraction(float(off))), 1 - half / (1 + Fraction(float(off)))]

@@ -278,7 +278,7 @@ def test_coordinates_know_nothing_of_the_gauge():
     space, theta = Coordinates(3, 1, np.array([2.0, 0.5]), None, 0.0, 2), np.array([1.0, -2.0, 3.0, 0.5])
     W = space.weights(theta)
     assert W[1].tolist() == [0.0, 0.0]
-    assert space.of(W).tolist() == space.of(W + [4.0, -8.0]).tolist() == theta.tolist()
+    assert space.of(W).tolist() == space.of(W + np.array([4.0, -8.0])).tolist() == theta.tolist()
 
 
 def test_what_counts_as_seen_on_a_face_grows_with_its_condition():
