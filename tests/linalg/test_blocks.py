@@ -164,3 +164,18 @@ def test_where_products_are_taken_whole(shape, blocks_are_read):
     assert fused._in_blocks(where, W, X) is blocks_are_read
     assert fused._in_blocks(where._replace(cpu=False), W, X) and fused._in_blocks(where._replace(axes="x"), W, X)
     assert not fused._in_blocks(where._replace(blocks=False), W, X)
+
+
+@pytest.mark.parametrize("where", [SMALL, WHOLE], ids=["blocks", "whole"])
+def test_an_infinite_loss_of_weight_zero_takes_no_part(where):
+    """Section 0, S1: logits of ±10⁶⁰ are infinite in float32 and so is the loss of the wrong label; 0·∞ is 0 here."""
+    X = np.full((2, 1), 1.0, np.float32)
+    X[1] = 1e30
+    problem = js.Problem(X, np.float32([[0.5, 0.5], [1, 0]]), sample_weight=np.float32([2, 0]))
+    W = jnp.asarray([[-1e30], [1e30]], jnp.float32)
+    alone = js.Problem(X[:1], np.float32([[0.5, 0.5]]), sample_weight=np.float32([2]))
+    (value, gradient), (expected, slope) = (_value_and_gradient(W, p, where) for p in (problem, alone))
+    assert np.isfinite(float(value)) and float(value) == float(expected)
+    np.testing.assert_array_equal(gradient, slope)
+    counted = problem.replace(sample_weight=np.float32([2, 1]))
+    assert float(_value_and_gradient(W, counted, where)[0]) == np.inf

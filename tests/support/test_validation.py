@@ -185,6 +185,12 @@ BAD_OPTIONS = [
         ValueError,
         ["sample_weight: entry 1 is -1.0", ">= 0", "remove"],
     ),
+    (
+        "subnormal weight",
+        {"sample_weight": [1, 1e-40, 1]},
+        ValueError,
+        ["sample_weight: entry 1 is 1e-40", "smallest normal float32", "rescale"],
+    ),
     ("zero weights", {"sample_weight": [0, 0, 0]}, ValueError, ["sample_weight: every weight is zero", "positive"]),
     ("nan weight", {"sample_weight": [1, 1, np.nan]}, ValueError, ["sample_weight: entry 2 is nan", "finite"]),
     ("infinite weight", {"sample_weight": [1, 1, np.inf]}, ValueError, ["sample_weight: entry 2 is inf", "finite"]),
@@ -428,3 +434,21 @@ def test_no_key_is_the_key_0():
     """No key is made for it: that would compile a program."""
     drawn = [_checks.random_generator(key).random(4).tolist() for key in (None, jax.random.key(0))]
     assert drawn[0] == drawn[1]
+
+
+def test_what_replace_keeps_is_about_the_numbers_that_are_left():
+    """The data as given stay beside another penalty only; names stay where there are as many columns and classes."""
+    problem = Problem.from_labels(X, y, feature_names=["u", "v"])
+    assert problem.replace(regularizer=L2(1.0)).host.X is problem.host.X
+    same = problem.replace(X=np.ones((2, 3)), T=np.eye(2), sample_weight=np.ones(2))
+    assert same.host is None and same.feature_names == ("u", "v", "intercept") and list(same.classes) == ["a", "b"]
+    other = problem.replace(X=np.ones((2, 4)), T=np.eye(3)[:2], sample_weight=np.ones(2))
+    assert other.feature_names is None and other.classes is None
+
+
+def test_a_device_T_is_replaced_where_it_is_not_its_exact_meaning():
+    """A row that sums to 1 + 4 eps means itself over its sum; one that is right already is kept as it is."""
+    off = jnp.asarray([[0.5 + 2.0**-22] * 2, [1.0, 0.0]], jnp.float32)
+    assert Problem(X[:2], off).T[0].tolist() == [0.5, 0.5]
+    kept = jnp.asarray([[0.25, 0.75], [1.0, 0.0]], jnp.float32)
+    assert Problem(X[:2], kept).targets is kept

@@ -290,3 +290,11 @@ def test_what_counts_as_seen_on_a_face_grows_with_its_condition():
     sigma = np.linalg.svd(data.X / space.scale, compute_uv=False)
     assert sigma[0] > 1e4 * sigma[2] and space.size == 3
     assert space.tolerance == pytest.approx(60 * naive.EPS * sigma[0] / sigma[2], rel=1e-6)
+
+
+def test_a_class_without_a_sample_has_no_part_in_the_null_model():
+    """S22, S11: 0·log 0 is 0; the class's own coefficients run to infinity, and the others are theirs."""
+    problem = js.Problem.from_labels(np.arange(4.0)[:, None], ["a", "b", "a", "b"], classes=["a", "b", "c"])
+    table = js.inference(problem, naive.fitted(problem))
+    assert table.log_likelihood_null == pytest.approx(4 * np.log(0.5), rel=1e-14)
+    assert np.isfinite(table.standard_errors[0]).all() and not table.attained
