@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 KILLS = 20
-SETTINGS: dict[str, dict[str, Any]] = {"gd": {"max_steps": 3000, "tol": 0.0}, "newton-cg": {}}
+SETTINGS: dict[str, dict[str, Any]] = {"gd": {"max_steps": 800, "tol": 0.0}, "newton-cg": {}}
 
 
 def train(method: str, folder: str) -> None:

@@ -273,6 +273,9 @@ def run(
             after = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
             status, made = int(after.status), int(after.step) - done  # waits for the chunk
             carry, done = after, done + made
+            # Compilation makes the first chunk look slow, so a chunk never gets smaller than the first one.
+            elapsed = max(time.perf_counter() - before, 1e-6)
+            size = int(min(8 * size, max(first, made * CHUNK_SECONDS / elapsed)))
             if status == RUNNING and solves:
                 renewed = method.renew(problem, carry.W, constants, carry.state, solves[-1]._replace(step=done))
                 if renewed is not None:
@@ -286,9 +289,6 @@ def run(
             interrupted = True
         if status != RUNNING or interrupted:
             break
-        # Compilation makes the first chunk look slow, so a chunk never gets smaller than the first one.
-        elapsed = max(time.perf_counter() - before, 1e-6)
-        size = int(min(8 * size, max(first, made * CHUNK_SECONDS / elapsed)))
     carry = jax.tree.map(np.asarray, carry._replace(state=()))
     if int(carry.status) == RUNNING:
         carry = carry._replace(status=np.int32(INTERRUPTED))
