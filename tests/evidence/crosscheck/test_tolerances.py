@@ -248,3 +248,109 @@ def test_log_cosh_keeps_the_digits_of_a_curvature_that_plain_formulas_lose():
     np.testing.assert_allclose(ours, exact * (K + 2 * eps * 20), rtol=1e-4)
     assert (tolerances.hessian_diagonal_tolerance(W, problem, compensated=False)[:, 0] > 1e-7).all()
     assert (tolerances.hessian_diagonal_tolerance(W, problem)[:, -1] <= np.finfo(np.float32).tiny).all()
+
+
+def written_out(W, problem, V, U, eps, tiny, compensated):
+    """Every tolerance from the docstrings, one row, class and entry after the other; small errors, moderate logits."""
+    X, T, s = (np.asarray(a).astype(np.float64) for a in (problem.X, problem.T, problem.sample_weight))
+    n_samples, (C, D) = len(X), W.shape
+    l2, logcosh, own_samples = problem.regularizer
+    X = np.concatenate([X, float(own_samples.gamma) * np.eye(D)])
+    T, s = np.concatenate([T, np.full((D, C), 1 / C)]), np.concatenate([s, np.ones(D)])
+    sum_constant = lambda n: 8 + n**0.5 + 4 * max(0.0, np.log2(C / 2))  # noqa: E731
+    K, K_input, entries = eps * sum_constant(len(X)), eps * sum_constant(C), eps * (8 + (C * D) ** 0.5)
+    own = eps * (4 * (1 + np.log2(C)) + (0 if compensated else C))
+    rows = {name: [] for name in ("probability", "log_probability", "input_gradient")}
+    loss = quadratic = third = tiny
+    gradient, hvp, diagonal = (np.full((C, D), tiny) for _ in range(3))
+    hessian = np.full((C, D, C, D), tiny)
+    for n, (x, t, weight) in enumerate(zip(X, T, s, strict=True)):
+        k = np.count_nonzero(x)
+        gamma = k * eps / 2 / (1 - k * eps / 2)
+        z, u, v = W @ x, U @ x, V @ x
+        du, dv = (gamma * (abs(Q) @ abs(x)) for Q in (U, V))
+        delta = gamma * (abs(W) @ abs(x)) + (0 if compensated else eps / 2 * (z.max() - z))
+        E = delta + delta.max()
+        y = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+        q = np.array([y.sum() - y[c] for c in range(C)])  # 1 - y, to 1e-16: the smallest here is 1e-2
+        dy, dlog = y * q * np.expm1(E) + tiny, np.minimum(E, q * np.expm1(E)) + tiny
+        log_size = -np.log(y) if compensated else 2 * abs(z) - np.log(y) + np.log(C)
+        residual = np.maximum(y, t)
+        if compensated and np.count_nonzero(t) == 1:
+            residual = np.where(t > 0, t * q, y)
+        top = z.argmax()
+
+        def moments(m, dm, y=y, dy=dy, top=top):
+            shifted = m - m[top]
+            centred, base = abs(m - y @ m), abs(shifted if compensated else m)
+            return centred, base + y @ base, dm + dy @ centred + (y + dy) @ dm
+
+        (a, size_a, da), (b, size_b, db) = moments(v, dv), moments(u, du)
+        if n < n_samples:
+            rows["probability"].append(dy + own * y)
+            rows["log_probability"].append(dlog + own * log_size)
+            rows["input_gradient"].append(weight * (dy + max(own, K_input) * residual) @ abs(W) + C * tiny)
+        loss += weight * sum(t[c] * (K * log_size[c] + dlog[c]) for c in range(C) if t[c] > 0)
+        gradient += weight * np.outer(K * residual + dy, abs(x))
+        hvp += weight * np.outer(K * y * size_a + dy * (a + da) + y * da, abs(x))
+        quadratic += weight * (K * y * a * size_a + dy * a**2 + 2 * y * a * da + (y + dy) * da**2).sum()
+        A, B, wider = a + da, b + db, y + dy
+        var, cov = wider @ B**2, wider @ (A * B)
+        rounding = K * y * size_a * size_b * (b if compensated else size_b)
+        moved = dy * (A * B**2 + A * var + 2 * B * cov) + wider * dv * (B**2 + var)
+        third += weight * (rounding + moved + 2 * wider * du * (A * B + cov)).sum()
+        for i, j in itertools.product(range(C), repeat=2):
+            if i == j:
+                pair = K * y[i] * (q[i] if compensated else 1) + dy[i] * (abs(q[i] - y[i]) + dy[i])
+            else:
+                pair = K * y[i] * y[j] + dy[i] * y[j] + dy[j] * y[i] + dy[i] * dy[j]
+            hessian[i, :, j] += weight * pair * np.outer(abs(x), abs(x))
+    alpha, beta, g = float(l2.alpha), float(logcosh.alpha), float(logcosh.gamma)
+    for c, d in itertools.product(range(C), range(D)):
+        free, w = d == D - 1, abs(W[c, d])  # neither penalty takes the intercept
+        if free:
+            continue
+        sech2, tanh, spread = 1 / np.cosh(g * w) ** 2, np.tanh(g * w), np.expm1(2 * eps * g * w)
+        loss += entries * (alpha / 2 * w**2 + beta / g * np.log(2 * np.cosh(g * w)))
+        gradient[c, d] += K * (alpha * w + (beta * tanh if compensated else beta))
+
+        def curvature(K, sech2=sech2, spread=spread):
+            size = sech2 if compensated else 1
+            return K * alpha + beta * g * (K * size + spread * sech2 + 4 * tiny)
+
+        hvp[c, d] += curvature(K) * abs(V[c, d])
+        hessian[c, d, c, d] += curvature(K)
+        quadratic += curvature(entries) * V[c, d] ** 2
+        size, limit = 2 * beta * g**2 * tanh * sech2, 2 * beta * g**2
+        cubic = entries * (size if compensated else 3 * limit) + spread * size + 4 * limit * tiny
+        third += cubic * abs(V[c, d]) * U[c, d] ** 2
+    diagonal = np.einsum("cdcd->cd", hessian)
+    found = {name: np.array(value) for name, value in rows.items()}
+    return found | {
+        "loss": loss,
+        "gradient": gradient,
+        "hvp": hvp,
+        "quadratic_form": quadratic,
+        "third_derivative": third,
+        "hessian": hessian.reshape(C * D, C * D),
+        "hessian_diagonal": diagonal,
+    }
+
+
+@pytest.mark.parametrize("compensated", [True, False])
+def test_every_tolerance_is_the_formula_of_its_docstring(compensated):
+    """S1, S2, S4, S8, S21: all terms, weights and penalties, of both sides, against loops over rows and entries."""
+    rng = np.random.default_rng(5)
+    X, T = rng.normal(size=(4, D - 1)), np.concatenate([np.eye(C)[:2], rng.dirichlet(np.ones(C), size=2)])
+    X[:2, 0] = 0.0
+    penalties = js.L2(0.3) + js.LogCosh(0.4, 1.5) + js.SelfRegularizer(0.7)
+    problem = js.Problem(X, T, intercept=True, sample_weight=[0.2, 3.0, 1.0, 0.5], regularizer=penalties)
+    # Of a coarse precision, where terms of second order and the smallest normal show beside the rest.
+    eps, tiny = float(np.finfo(np.float16).eps), float(np.finfo(np.float16).tiny)
+    W, V, U = rng.normal(size=(3, C, D)) / 2
+    m = model(W, problem, np.float16, compensated)
+    directions = {"hvp": (V,), "quadratic_form": (V,), "third_derivative": (V, U)}
+    for name, expected in written_out(W, problem, V, U, eps, tiny, compensated).items():
+        found = getattr(tolerances, f"{name}_tolerance")(W, m, *directions.get(name, ()))
+        # Sums of some hundred nonnegative float64 terms; 1 - y costs 1e-16 of 1e-2.
+        np.testing.assert_allclose(found, expected, rtol=1e-12, err_msg=name)
