@@ -64,7 +64,7 @@ STRUCTURAL = (
     "transpose", "unstack",
 )  # fmt: skip
 EXACT = (
-    "sign", "floor", "ceil", "round", "is_finite", "argmax", "argmin", "iota", "empty", "empty2", "eq", "ne", "lt",
+    "sign", "floor", "ceil", "round", "is_finite", "argmax", "argmin", "empty", "empty2", "eq", "ne", "lt",
     "le", "gt", "ge", "eq_to", "le_to", "lt_to", "and", "or", "not", "xor", "random_bits", "random_wrap",
     "random_unwrap", "random_seed", "random_split", "random_fold_in", "random_gamma", "rng_uniform",
     "rng_bit_generator", "bitcast_convert_type", "population_count", "clz", "shift_left", "shift_right_logical",
@@ -225,6 +225,14 @@ def exact_rule(call: Call, outs: list[Any]) -> Errors:
     return [None] * len(outs)
 
 
+def iota_rule(call: Call, outs: list[Any]) -> Errors:
+    """iota: rounded where the digits, if they are known, do not hold the index."""
+    out, digits = outs[0], call.arithmetic.digits
+    if not is_float(out) or digits is None or call.params["shape"][call.params["dimension"]] <= 2**digits:
+        return [None]
+    return [jnp.where(jax.lax.reduce_precision(out, 11, digits - 1) == out, 0.0, jnp.abs(out))]
+
+
 def convert_rule(call: Call, outs: list[Any]) -> Errors:
     """Float to float: the widened replay keeps the value. From integers: rounded where the digits do not hold it."""
     value, out = call.values[0], outs[0]
@@ -291,6 +299,7 @@ ELEMENTWISE: dict[str, Rule] = {
     "complex": complex_rule,
     "convert_element_type": convert_rule,
     "gather": gather_rule,
+    "iota": iota_rule,
     "sort": sort_rule,
     "top_k": top_k_rule,
 }

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.extend import core
 
 from jaxsoftmax.checker.jaxprs.equations import advance, body_of, evaluate, scan_counts
@@ -104,7 +105,7 @@ class Run:
         """Interpret a closed or an open jaxpr."""
 
         def constant(value: Any) -> tuple[Any, Any]:
-            return value, constant_error(value, self.arithmetic)
+            return value, self.checked(value, constant_error(value, self.arithmetic))
 
         def equation(eqn: Any, given: list[Any]) -> list[Any]:
             found = self.equation(eqn, [value for value, _ in given], [error for _, error in given])
@@ -137,13 +138,16 @@ class Run:
         return outs, [self.checked(out, error) for out, error in zip(outs, found, strict=True)]
 
     def checked(self, out: Any, error: Any) -> Any:
-        """The error of a float, inf where the working dtype overflows; None for what is no float."""
-        if error is None or not is_float(out):
+        """The error of a float, inf where the working dtype overflows, however exact; None for what is no float."""
+        if not is_float(out):
             return None
         if math.isinf(self.arithmetic.huge):
             return error
-        beyond = (jnp.abs(out) > self.arithmetic.huge) & jnp.isfinite(jnp.abs(out))
-        return jnp.where(beyond, jnp.inf, error)
+        size = np.abs(out) if isinstance(out, np.ndarray) else jnp.abs(out)
+        beyond = (size > self.arithmetic.huge) & (size < math.inf)
+        if error is None and not isinstance(beyond, Tracer) and not beyond.any():
+            return None
+        return jnp.where(beyond, jnp.inf, zeros(out) if error is None else error)
 
     def inexact_after(self, body: Callable[[list[Any], Errors], Errors], values: list[Any], errors: Errors) -> Errors:
         """Which outputs of `body` carry errors, found by tracing it once: a list of true or None."""

@@ -65,7 +65,7 @@ def cholesky_rule(call: Call, outs: list[Any]) -> Errors:
 
     The computed factor is that of A + dA with |dA| <= K u |L||L^T| (Higham, Theorem 10.3); dL = L Phi(L^-1 dA L^-T).
     """
-    factor, error = outs[0], call.errors[0]
+    factor, error = jnp.tril(outs[0]), call.errors[0]  # the primitive leaves the operand's entries above
     n = factor.shape[-1]
     eye = jnp.broadcast_to(jnp.eye(n, dtype=factor.dtype), factor.shape)
     inverse = jnp.abs(lax.linalg.triangular_solve(factor, eye, left_side=True, lower=True))

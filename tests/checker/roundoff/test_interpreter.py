@@ -399,6 +399,22 @@ def test_a_number_beyond_the_working_dtype_has_no_bound():
     assert (beyond, within, infinite) == (np.inf, 60000, 0)
 
 
+def test_an_exact_number_beyond_the_working_dtype_has_no_bound_either():
+    """huge: 2 · 40000, 40000 / 0.5 and the constant 2^17 round nothing and are no float16; 2 · 30000 is one."""
+    half = {"digits": 11, "huge": 65504.0}
+    fun = lambda a, b: (2 * a, a / 0.5, jnp.where(a > 0, 2.0**17, a), 2 * b, lax.cond(a > 0, lambda: 2 * a, lambda: a))  # noqa: E731
+    errors, _ = errors_of(fun, 40000.0, 30000.0, **half)
+    assert [0.0 if e is None else float(e) for e in errors] == [np.inf, np.inf, np.inf, 0, np.inf]
+
+
+def test_an_index_that_the_digits_do_not_hold_carries_its_rounding():
+    """iota_rule: of 0 to 9 as floats, 3 digits hold all but 9, and 4 digits hold every one."""
+    count = lambda: lax.iota(np.float64, 10)  # noqa: E731
+    (rounded,), _ = errors_of(count, digits=3)
+    np.testing.assert_array_equal(rounded, [0, 0, 0, 0, 0, 0, 0, 0, 0, 9])
+    assert errors_of(count, digits=4)[0] == errors_of(count)[0] == [None]
+
+
 def test_rounded_factors_widen_a_matrix_product_only():
     """matmul_units: TF32's 2^13 counts twice a term in products, not in sums."""
     a = np.full((1, 4), 1.5)
@@ -504,6 +520,124 @@ def test_what_is_carried_is_what_the_worst_signs_reach(name):
     noise = 1e-12 * np.max(given)  # the difference of the two bounds
     assert np.all(reached <= carried + noise)
     assert np.max(carried) <= LOOSE.get(name, 2) * np.max(reached)
+
+
+X, Y = np.array([0.7, -1.3, 0.4]), np.array([0.3, 0.2, 2.1])
+Z = X + 1j * Y
+MANY = np.sin(np.arange(1.0, 101.0))  # a hundred numbers none of which repeats its neighbour
+LOWER = np.array([[2.0, 0.0, 0.0], [-1.0, 3.0, 0.0], [0.5, 1.0, 1.5]])
+SYMMETRIC = LOWER @ LOWER.T
+
+
+def complex_of(function):
+    return lambda x, y: function(lax.complex(x, y))
+
+
+def of_triangle(T, B, factor):
+    """|T^-1| (K + 1) |T| |X| of order 3, where K(4) = 3."""
+    return abs(np.linalg.inv(T)) @ (factor * 4 * abs(T) @ abs(np.linalg.solve(T, B)))
+
+
+def of_cholesky(L):
+    """|L| Φ(|L^-1| 4 |L||L^T| |L^-T|), Φ the lower triangle with half the diagonal."""
+    inverse = abs(np.linalg.inv(L))
+    inner = np.tril(inverse @ (4 * abs(L) @ abs(L).T) @ inverse.T)
+    return abs(L) @ (inner - np.diag(np.diag(inner)) / 2)
+
+
+# name: a function of exact operands, the operands, what the docstrings of the rules give for its own rounding
+OWN = {
+    "exp": (jnp.exp, (X,), 4 * np.exp(X)),
+    "log1p": (jnp.log1p, (Y,), 12 * np.log1p(Y)),
+    "tanh": (jnp.tanh, (X,), 8 * abs(np.tanh(X))),
+    "cbrt": (jnp.cbrt, (Y,), 16 * np.cbrt(Y)),
+    "exp2": (jnp.exp2, (X,), (4 + 2 * abs(X) * np.log(2)) * 2**X),
+    "sin": (jnp.sin, (X,), 8 * abs(np.sin(X)) + 2 * np.minimum(abs(X), 1) + 2 * abs(X * np.cos(X))),
+    "sinh": (jnp.sinh, (X,), 16 * abs(np.sinh(X)) + 4 * abs(X) * np.cosh(X)),
+    # at 1/2: lgamma = log √π, digamma = -γ - 2 log 2; at least 64 units wherever lgamma is small
+    "lgamma": (lax.lgamma, (0.5,), max(32 * np.log(np.pi) + 32, 64) + 2 * (np.euler_gamma + 2 * np.log(2))),
+    "erf_inv": (lax.erf_inv, (0.0,), 0.0),
+    "atan2": (lax.atan2, (X, Y), 16 * abs(np.arctan2(X, Y))),
+    "zeta": (lax.zeta, (2.0, 1.0), 1024 * np.pi**2 / 6),
+    "add": (lax.add, (X, Y), abs(X + Y)),
+    "sub": (lax.sub, (X, Y), abs(X - Y)),
+    "add of zero": (lambda x: x + 0.0, (X,), 0.0),
+    "add of a constant": (lambda x: x + 1.0, (X,), abs(X + 1)),
+    "mul": (lax.mul, (X, Y), abs(X * Y)),
+    "complex mul": (complex_of(lambda z: z * z), (X, Y), 3 * abs(Z) ** 2),
+    "div": (lax.div, (X, Y), 2 * abs(X / Y)),
+    "complex div": (complex_of(lambda z: z / z), (X, Y), np.full(3, 8.0)),
+    "pow": (lax.pow, (Y, X), (16 + 2 * abs(X * np.log(Y))) * Y**X),
+    "integer_pow": (lambda x: lax.integer_pow(x, 5), (X,), 4 * abs(X) ** 5),
+    "integer_pow below 0": (lambda x: lax.integer_pow(x, -3), (X,), (2 + 2) * abs(X) ** -3.0),
+    "complex integer_pow": (complex_of(lambda z: lax.integer_pow(z, -3)), (X, Y), (2 * 3 + 8) * abs(Z) ** -3.0),
+    "square": (lax.square, (X,), X**2),
+    "complex square": (complex_of(lax.square), (X, Y), 3 * abs(Z) ** 2),
+    "complex abs": (complex_of(lax.abs), (X, Y), 2 * abs(Z)),
+    "nextafter": (lax.nextafter, (X, Y), 2 * abs(X)),
+    "rem": (lax.rem, (X, Y), 0.0),
+    "reduce_sum": (jnp.sum, (X,), 2 * abs(X).sum()),
+    "reduce_sum of many": (jnp.sum, (MANY,), (4 + 2 * 10) * abs(MANY).sum()),
+    "reduce_prod": (jnp.prod, (X,), 2 * abs(X.prod())),
+    "cumprod": (jnp.cumprod, (X,), 2 * abs(np.cumprod(X))),
+    "complex cumprod": (complex_of(jnp.cumprod), (X, Y), 2 * 3 * abs(np.cumprod(Z))),
+    "cumsum": (jnp.cumsum, (X,), 2 * np.cumsum(abs(X))),
+    "cumlogsumexp": (lax.cumlogsumexp, (X,), (3 + 8) * (1 + abs(np.log(np.cumsum(np.exp(X)))))),
+    "reduce_window_sum": (
+        lambda x: lax.reduce_window(x, 0.0, lax.add, (3,), (1,), "VALID"),
+        (MANY,),
+        2 * np.convolve(abs(MANY), np.ones(3), "valid"),
+    ),
+    "scatter-add": (lambda x, y: x.at[jnp.array([1, 1, 0])].add(y), (X, Y), [0.7 + 2.1, 2 * (1.3 + 0.3 + 0.2), 0.0]),
+    "scatter-sub": (
+        lambda x, y: x.at[jnp.array([1, 1, 0])].subtract(y),
+        (X, Y),
+        [0.7 + 2.1, 2 * (1.3 + 0.3 + 0.2), 0.0],
+    ),
+    "unique scatter-add": (
+        lambda x, y: x.at[jnp.array([2, 1, 0])].add(y, unique_indices=True),
+        (X, Y),
+        abs(X) + Y[::-1],
+    ),
+    "dot_general": (lambda x, y: x @ y, (X, Y), 3 * (abs(X) @ Y)),
+    "complex dot_general": (complex_of(lambda z: z @ z), (X, Y), 3 * 3 * (abs(Z) @ abs(Z))),
+    "dot_general of many": (lambda x: x @ x, (MANY,), (4 + 2 * 10 + 1) * (MANY @ MANY)),
+    "dot_general of equals": (lambda x, y: x @ y, (np.ones(100), np.ones(100)), (99 + 1) * 100),
+    "dot_general of ones": (lambda x, y: x @ y, (np.ones(100), MANY), (4 + 2 * 10 + 1) * abs(MANY).sum()),
+    "convolution": (lambda x, y: jnp.convolve(x, y, "valid"), (MANY, Y), 3 * np.convolve(abs(MANY), Y, "valid")),
+    "fft": (jnp.fft.fft, (MANY[:4],), np.full(4, 8 * 2 * np.sqrt(2 * 4 * (MANY[:4] @ MANY[:4])))),
+    "triangular_solve": (
+        lambda t, b: lax.linalg.triangular_solve(t, b, left_side=True, lower=True),
+        (LOWER, X[:, None]),
+        of_triangle(LOWER, X[:, None], 1),
+    ),
+    "triangular_solve from the right": (
+        lambda t, b: lax.linalg.triangular_solve(t, b, left_side=False, lower=True),
+        (LOWER, X[None]),
+        of_triangle(LOWER.T, X[:, None], 1).T,
+    ),
+    "transposed triangular_solve": (
+        lambda t, b: lax.linalg.triangular_solve(t, b, left_side=True, lower=False, transpose_a=True),
+        (LOWER.T, X[:, None]),
+        of_triangle(LOWER, X[:, None], 1),
+    ),
+    "complex triangular_solve": (
+        lambda t, b: lax.linalg.triangular_solve(lax.complex(t, 0 * t), lax.complex(b, b), left_side=True, lower=True),
+        (LOWER, X[:, None]),
+        np.sqrt(2) * of_triangle(LOWER, X[:, None], 4),
+    ),
+    "cholesky": (lambda a: lax.linalg.cholesky(a, symmetrize_input=False), (SYMMETRIC,), of_cholesky(LOWER)),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_a_rule_adds_of_its_own_is_what_its_docstring_says(name):
+    """Exact operands: the error is the operation's own rounding, with its constant and its count of terms."""
+    fun, operands, expected = OWN[name]
+    (error,), generic = errors_of(fun, *operands, digits=53)
+    # Both are float64 evaluations of the same few terms.
+    np.testing.assert_allclose(0.0 if error is None else error, expected, rtol=1e-10, atol=1e-300)
+    assert generic == ()
 
 
 def test_infinite_slopes_at_exact_zeros_and_masked_branches_stay_finite():
