@@ -404,3 +404,15 @@ def test_numbers_that_are_not_those_of_the_certificate_are_refused(problem, tmp_
     ):
         with pytest.raises(ValueError, match=r"about other data: its sha256|no labels smoothed by"):
             js.check_certificate(tmp_path / "c.json", other)
+
+
+def test_digits_of_a_weight_are_its_size_over_its_error():
+    """S13: each weight of Ŵ has as many correct decimals as r/σ_d leaves; of the intercept too, none if dropped."""
+    X = [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]
+    found = js.certify(js.Problem.from_labels(X, [0, 1, 0, 1]), np.array([[-0.4, 0, 0.6], [0.4, 0, -0.6]]), digits=20)
+    digits, bounds, W = found.weight_digits(), found.weight_error_bounds(), found.exact_weights()
+    assert digits.shape == (2, 3) and bounds.shape == (3,) and bounds[1] == 0
+    assert digits[:, 1].tolist() == [-1, -1]
+    for c, d in ((0, 0), (1, 0), (0, 2), (1, 2)):
+        bound = Fraction(found.radius) / Fraction(2) ** int(found.proof.curvature.exponents[d // 2])
+        assert bound * 10 ** int(digits[c, d]) <= abs(W[c][d]) < bound * 10 ** (int(digits[c, d]) + 1)

@@ -155,3 +155,17 @@ def test_findings_say_what_is_proved_and_the_remedy_once(separated):
     short = SimpleNamespace(**vars(result) | {"status": js.Status.STEP_LIMIT})
     assert "Remedy: more steps" in fit_findings(short, problem, attained)[0]
     assert "Remedy: label smoothing" in fit_findings(short, problem, verdict)[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_slope_is_allowed_the_rounding_of_data_logits_and_targets(dtype):
+    """S9: Σ_n s_n B_n (4 ((D + 2) u + e/2) + (C + 3) u + e), B_n = max_c Σ_d |V_cd x_nd|, and N of the sum."""
+    x, T, s = np.array([[1.0, -2.0], [3.0, 0.5]]), np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]), np.array([2.0, 0.5])
+    with jax.enable_x64(dtype == "float64"):
+        problem = js.Problem(x, T, sample_weight=s, dtype=dtype)
+    V = np.array([[1.0, 0.0], [0.0, -1.0], [0.5, 0.5]])
+    slope, allowed = existence_checks._recession(problem, V)
+    u, e = 2.0**-53, float(np.finfo(dtype).eps)
+    assert slope == 2 * (2 - 1.5) + 0.5 * (3 - 1.75)  # z = (1, 2, -1/2) and (3, -1/2, 7/4)
+    each = 4 * (4 * u + e / 2) + 6 * u + e
+    assert allowed == pytest.approx((2 * 2 + 0.5 * 3) * each * (1 + 4 * u), rel=1e-14, abs=0)

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.verification import rows_minimum as certificate_checks
 from jaxsoftmax.verification.rows_minimum import certificate_on, check_minimiser_certificate
 
 pytest.importorskip("flint")
 
 X, Y = np.array([[0.1], [0.2], [0.3], [0.4]]), [0, 1, 0, 1]
+EPS = 2.0**-52
 Q, LOSS, CHECKED, LAMBDA, CURVATURE, PACE = range(6)
 
 
@@ -125,3 +127,22 @@ def test_float32_data_are_allowed_their_rounding(proved):
     certificate, _ = certificate_on(problem, True, result, None)
     row = check_minimiser_certificate(problem, certificate, "", result, None, "fitted W")[LOSS]
     assert row.passed and 1e-8 < row.allowance < 1e-3
+
+
+def test_the_loss_is_allowed_half_the_interval_its_own_gap_and_rounding(proved):
+    """S13: (upper − lower)/2 + the fit's gap + loss_tolerance + 2 e (3 Σ_n s_n max_c Σ_d |w x| + |L|) alone."""
+    problem, result, probe, true = proved
+    result = SimpleNamespace(W=result.W, loss=2.0, gap_estimate=-0.25)
+    probe = dataclasses.replace(probe, resolution=0.125)
+    found = rows(proved, dataclasses.replace(true, loss_lower="1.0", loss_upper="2.0"), result=result, probe=probe)
+    W, x = np.asarray(result.W), np.column_stack([X, np.ones(4)])
+    rounding = tolerances.loss_tolerance(W, problem) + 2 * EPS * (3 * (x @ abs(W).T).max(axis=1).sum() + 2.0)
+    # In units of its last place the allowance is 0.75 and some 1e-14.
+    assert certificate_checks._loss_rounding(problem, result) == pytest.approx(rounding, rel=1e-12, abs=0)
+    assert found[LOSS].allowance == pytest.approx(0.75 + rounding, rel=1e-15)
+    assert found[LOSS].measured == 0.5
+    assert found[LAMBDA].allowance == found[CURVATURE].allowance == 0.125
+    Lambda = float(true.curvature_upper_bound)
+    assert found[PACE].allowance == pytest.approx(0.125 / Lambda) and found[PACE].bound == pytest.approx(
+        probe.lambda_min / Lambda
+    )

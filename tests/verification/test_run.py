@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from jaxsoftmax.evidence.crosscheck import tolerances
+from jaxsoftmax.evidence.spectrum.report import Convexity
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.row import compare
 from jaxsoftmax.verification import rows_derivatives, rows_descent, rows_eigenvalues
@@ -323,3 +326,117 @@ def test_a_problem_is_checked_as_it_is():
     (prepared,) = prepare(problem)
     assert prepared.problem is problem
     assert callable(verify_prepared)
+
+
+def small(C=2):
+    """Three weighted samples of two features in float32, and W."""
+    T = np.eye(C, dtype=np.float32)[[0, 1, 0]]
+    X = np.array([[1.0, -2.0], [3.0, 0.5], [-1.0, 1.0]], np.float32)
+    return js.Problem(X, T, sample_weight=np.array([1.0, 2.0, 0.5], np.float32)), np.arange(2.0 * C).reshape(C, 2) - 1
+
+
+def test_the_descent_row_allows_what_each_rounding_moves_the_loss_by(monkeypatch):
+    """S16: both losses' sums and logits, η|⟨δ, g⟩| of the gradient's error, what is cut off W − ηg."""
+    problem, _ = small()
+    eta, Lambda, eps = float(js.descent_step_bound(problem)), float(js.curvature_bound(problem)), 2.0**-23
+    G = np.array([[3.0, -7.0], [-3.0, 7.0]])
+    monkeypatch.setattr(rows_descent, "stored", lambda V, problem: np.round(V, 1))
+    losses = iter([(2.0, G), (2.5, 0 * G)])
+    monkeypatch.setattr(rows_descent, "_evaluate", lambda W, problem: next(losses))
+    (row,) = rows_descent.check_descent(problem, 1)
+    after, norm = np.round(-eta * G, 1), np.linalg.norm(G)
+    error = np.linalg.norm(tolerances.gradient_tolerance(np.zeros((2, 2)), problem))
+    spread = np.array([1 + 6 + 0.5, 2 + 1 + 0.5]) @ abs(after).max(axis=0)  # Σ s|x| of each feature
+    drift = after + eta * G
+    allowed = eps * (8 + 3**0.5) * (2.0 + 2.5) + 2 * 4 * eps * spread + eta * error * norm
+    allowed += abs(G * drift).sum() + Lambda * (drift**2).sum()
+    assert row.ratio == pytest.approx((0.5 + eta / 2 * norm**2) / allowed, rel=1e-12, abs=0)
+
+
+def test_the_rate_row_allows_second_order_and_the_rounding_of_two_gradients(monkeypatch):
+    """S17: η (form ((e^ρ − 1)/ρ − 1) + |form − λ| + Σ |v| tolerances/‖V‖) and 2^-50; ρ is what rounding needs."""
+    problem, W = small()
+    monkeypatch.setattr(rows_descent, "max_logit_range", lambda problem, V: 0.5)
+    monkeypatch.setattr(rows_descent, "gradient", lambda at, problem: 0.75 * at)
+    monkeypatch.setattr(rows_descent, "quadratic_form", lambda W, problem, v: 0.7)
+    tolerance = np.full((2, 2), 2.0**-20)
+    monkeypatch.setattr(rows_descent.tolerances, "gradient_tolerance", lambda W, problem: tolerance)
+    v = np.array([1.0, 0.0, 0.0, -1.0]) / 2**0.5
+    slow, fast, still = (
+        rows_descent._measure(problem, problem, W, "", slow, eta, 0.8, v, want)
+        for slow, eta, want in ((True, 0.25, 0.2), (False, 4.0, 2.0), (False, 0.0, 1.0))
+    )
+    length = 2 * (2 * 2**0.5 * 2.0**-20 / 2 * 0.5 / 0.8) ** 0.5 / 0.5  # ρ over the range of a unit vector
+    rho = 0.5 * (1 + 8 * 2 * 2.0**-23)
+    each = 0.7 * (np.expm1(rho) / rho - 1) + 0.1 + 2 * 2.0**-20 * 2**0.5 / length
+    # W + V is a float32: V's length is known to 2^-23 of W's entries over its own, 1e-3.
+    assert slow.allowance == pytest.approx(0.25 * each, rel=1e-4)
+    assert fast.allowance == pytest.approx(4 * each, rel=1e-4)
+    assert still.allowance == 2.0**-50
+    assert slow.measured == pytest.approx(0.25 * 0.75, rel=1e-6) and fast.measured == pytest.approx(2.0, rel=1e-6)
+
+
+def test_eigenvalue_rows_allow_the_resolution_of_each_eigenvalue(monkeypatch):
+    """S7: of λ_max/λ_min twice the sum of relative ones; of S7d's matrix e^8δ − 1 too, δ = (D + 1) eps Σ|x w|."""
+    probe = SimpleNamespace(
+        lambda_min=0.5, lambda_max=2.0, resolution=1e-3, resolved=True, verdict=Convexity.CONSISTENT, reason="",
+        kernel_dim=2, kernel_dim_predicted=2, rank=2, lambda_max_bound=3.0, lambda_min_bound=0.25, condition_bound=9.0,
+    )  # fmt: skip
+    problem, W = small(C=3)
+    found = {
+        (row.statement, row.relation, row.bound): row for row in rows_eigenvalues.check_curvature(problem, W, "", probe)
+    }
+    assert {key: row.allowance for key, row in found.items()} == {
+        ("S5", ">=", 0.0): 1e-3,
+        ("S6", "=", 2.0): 0.0,
+        ("S7a", "<=", 3.0): 1e-3,
+        ("S7c", ">=", 0.25): 1e-3,
+        ("S7c", "<=", 9.0): pytest.approx(2 * 4 * (1e-3 / 0.5 + 1e-3 / 2), rel=1e-12),
+    }
+    problem, W = small()
+    monkeypatch.setattr(rows_eigenvalues, "two_class_hessian", lambda W, problem: np.diag([0.5, 2.0]))
+    W = 1e10 * W
+    delta = 3 * 2.0**-52 * 1e10 * max(abs(x) @ abs(w) for x in np.array([[1, -2], [3, 0.5]]) for w in W / 1e10)
+    allowed = {row.bound: row.allowance for row in rows_eigenvalues._two_classes(problem, W, "", probe)}
+    assert allowed == {v: pytest.approx(2e-3 + np.expm1(8 * delta) * v, rel=1e-12) for v in (0.5, 2.0)}
+    for row in rows_eigenvalues.check_softmax_covariance(*small(C=3), ""):
+        assert row.allowance == 4 * 3 * 2.0**-23
+
+
+def test_self_concordance_rows_allow_the_rounding_of_forms_ranges_and_third_derivatives(monkeypatch):
+    """S8: (error + ρ · that of the form) over the form, 2 (e + f) of the logarithm, and 8 D eps ρ of the range."""
+    problem, W = small()
+    monkeypatch.setattr(rows_derivatives, "max_logit_range", lambda problem, V: 0.25)
+    monkeypatch.setattr(rows_derivatives, "quadratic_form", lambda at, *_: 0.5 if at is W else 2.0)
+    monkeypatch.setattr(rows_derivatives, "third_derivative", lambda *_: -0.125)
+    form = lambda at, *_: 0.01 if at is W else 0.02  # noqa: E731
+    monkeypatch.setattr(rows_derivatives.tolerances, "quadratic_form_tolerance", form)
+    monkeypatch.setattr(rows_derivatives.tolerances, "third_derivative_tolerance", lambda *_: 0.03)
+    third, log = rows_derivatives.check_self_concordance(problem, W, "", np.random.default_rng(0))
+    slack = 8 * 2 * 2.0**-23 * 0.25
+    assert (third.measured, third.bound, log.bound) == (0.25, 0.25, 0.25)
+    assert third.allowance == pytest.approx((0.03 + 0.25 * 0.01) / 0.5 + slack, rel=1e-12)
+    assert log.measured == pytest.approx(np.log(4), rel=1e-15)
+    assert log.allowance == pytest.approx(2 * (0.01 / 0.5 + 0.02 / 2) + slack, rel=1e-12)
+    for flat in (0.25, 0.3):  # a form of 0.5 that is known to that is none
+        monkeypatch.setattr(rows_derivatives.tolerances, "quadratic_form_tolerance", lambda *_, flat=flat: flat)
+        (row,) = rows_derivatives.check_self_concordance(problem, W, "", np.random.default_rng(0))
+        assert row.passed is None
+
+
+def test_the_kernel_row_allows_the_range_that_rounding_leaves(two, monkeypatch):
+    """S6: Σ_n s_n |x_n| 4 D 2^-53 Σ_d |x_nd| |v_d| and the product's own tolerance, entry by entry; zeros use none."""
+    problem, W, _ = two
+    monkeypatch.setattr(rows_derivatives, "hvp", lambda W, problem, V: 0 * V)
+    monkeypatch.setattr(rows_derivatives, "quadratic_form", lambda W, problem, V: 1.0)
+    row = scoped(rows_derivatives.check_positivity_and_kernel, problem, W, "", np.random.default_rng(0))[1]
+    X = np.asarray(problem.X)  # of weight 1
+    with jax.enable_x64(True):
+        gauge = np.asarray(js.null_space(problem).gauge)[:, : rows_derivatives.KERNEL_DIRECTIONS]
+    allowed = []
+    for v in gauge.T:
+        rest = 4 * X.shape[1] * 2.0**-53 * (abs(X) @ abs(v))
+        V = np.ones((2, 1)) * v
+        allowed.append(rest @ abs(X) + tolerances.hvp_tolerance(W, problem, V))
+    assert (row.measured, row.bound) == (0.0, 0.0)
+    assert row.allowance == pytest.approx(np.min(allowed), rel=1e-9, abs=0)

@@ -1,6 +1,7 @@
 """A linear rule as its user gets it: in its own dtype, along some directions, every rounding of that dtype allowed.
 
-Guarded by `tests/checker/test_crosscheck.py`.
+Guarded by `tests/checker/test_crosscheck.py`
+and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

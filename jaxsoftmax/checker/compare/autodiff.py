@@ -1,6 +1,7 @@
 """What a gradient is held to: autodiff in float64 of the function without custom rules, with its rounding bounds.
 
-Guarded by `tests/checker/compare/test_directional.py`.
+Guarded by `tests/checker/compare/test_directional.py`
+and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

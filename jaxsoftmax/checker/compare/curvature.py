@@ -1,6 +1,7 @@
 """The Hessian that a rule is held to, the forms that a hand Hessian may have, and whether it is semidefinite.
 
-Guarded by `tests/checker/compare/test_second_order.py`.
+Guarded by `tests/checker/compare/test_second_order.py`
+and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

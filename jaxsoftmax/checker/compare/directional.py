@@ -1,4 +1,7 @@
-"""Routes without any rule of JAX's reverse mode: forward mode, complex step, differences, Taylor remainders."""
+"""Routes without any rule of JAX's reverse mode: forward mode, complex step, differences, Taylor remainders.
+
+What it allows for is guarded by `tests/checker/compare/test_semidefinite.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """First derivatives: every entry of a hand gradient against autodiff, then routes that share nothing with either.
 
-Guarded by `tests/checker/test_crosscheck.py`.
+Guarded by `tests/checker/test_crosscheck.py`
+and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

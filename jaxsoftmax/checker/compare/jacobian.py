@@ -1,4 +1,7 @@
-"""Functions with any number of outputs: hand jvp and vjp against autodiff, whole Jacobians where affordable."""
+"""Functions with any number of outputs: hand jvp and vjp against autodiff, whole Jacobians where affordable.
+
+What it allows for is guarded by `tests/checker/compare/test_semidefinite.py`.
+"""
 
 from __future__ import annotations
 

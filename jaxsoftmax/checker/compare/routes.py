@@ -1,6 +1,7 @@
 """The function along a direction: differences, Taylor samples, complex step and forward mode, compiled on first use.
 
-Guarded by `tests/checker/compare/test_directional.py`.
+Guarded by `tests/checker/compare/test_directional.py`
+and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

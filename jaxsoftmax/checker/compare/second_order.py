@@ -1,4 +1,7 @@
-"""Second derivatives: hand Hessian and Hessian-vector product against autodiff, and the identities that they owe."""
+"""Second derivatives: hand Hessian and Hessian-vector product against autodiff, and the identities that they owe.
+
+What it allows for is guarded by `tests/checker/compare/test_semidefinite.py`.
+"""
 
 from __future__ import annotations
 

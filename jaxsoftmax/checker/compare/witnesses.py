@@ -5,7 +5,8 @@ a table lookup: such a program has another derivative than the function it compu
 has the same fault. Values tell: extrapolated differences, and a Taylor remainder that falls like t² with their slope
 and like t with the program's.
 
-Guarded by `tests/checker/compare/test_witnesses.py`.
+Guarded by `tests/checker/compare/test_witnesses.py`
+and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ import pytest
 from jax import lax
 
 from jaxsoftmax.checker.roundoff import interpreter as rounding
-from jaxsoftmax.checker.roundoff.calls import Arithmetic, Call, sum_growth
+from jaxsoftmax.checker.roundoff.calls import Arithmetic, Call, constant_error, sum_growth
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
 from jaxsoftmax.checker.roundoff.linalg import backward_size
+from jaxsoftmax.checker.roundoff.sums import repeats, sequential_growth
 
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
@@ -380,6 +381,25 @@ def test_a_constant_that_the_working_precision_rounds_carries_its_rounding():
         np.testing.assert_allclose(error, 3 * own + 3 * constant, rtol=1e-14)  # one product and one addition in float64
 
 
+def test_a_converted_integer_carries_its_rounding_where_the_digits_do_not_hold_it():
+    """convert_rule: with 8 digits ±257 errs by 257 u, 256 and an integer of 8 bits by nothing; 9 digits hold them."""
+    whole, short = np.array([-257, 256, 257]), np.array([-127, 127], np.int8)
+    convert = lambda: (jnp.asarray(whole).astype(float), jnp.asarray(short).astype(float))  # noqa: E731
+    (rounded, exact), _ = errors_of(convert, digits=8)
+    np.testing.assert_array_equal(rounded, [257, 0, 257])
+    assert exact is None
+    np.testing.assert_array_equal(errors_of(convert, digits=9)[0][0], [0, 0, 0])
+    # From float64 to float32 a value is rounded, back it is not.
+    narrow = lambda x: (x.astype(np.float32), x.astype(np.float32).astype(np.float64))  # noqa: E731
+    errors, _ = errors_of(narrow, [-0.75, 1.5])
+    np.testing.assert_array_equal(errors, [[0.75, 1.5]] * 2)
+
+
+def test_operands_of_a_loop_are_told_apart():
+    """scan, while: constants, then what is carried, then the rows."""
+    assert rounding.split([1, 2, 3, 4, 5, 6], 3, 2) == ([1, 2, 3], [4, 5], [6])
+
+
 def test_underflow_costs_the_smallest_normal():
     """tiny_over_u: a product of 1e-30 and 1e-30 errs by tiny, that is tiny/u units; an exact zero by nothing."""
     (small, zero), _ = errors_of(lambda a, b: (a * b, a * 0.0), 1e-30, 1e-30, tiny_over_u=TINY32 / U32, digits=24)
@@ -667,6 +687,54 @@ def test_a_factorization_errs_by_four_responses_and_eight_units():
     sizes = backward_size(np.array([[3.0, 0.0], [0.0, 4.0]]), None), backward_size(np.array([3.0, -4.0]), 1.0)
     np.testing.assert_allclose(sizes[0], np.full((2, 2), (4 + 2**0.5) * (25 / 2) ** 0.5), rtol=1e-6)
     np.testing.assert_allclose(sizes[1], [25.0, 33.0], rtol=1e-6)
+
+
+def test_one_rounding_is_a_unit_of_the_value_and_the_smallest_normal_below_two_of_those():
+    """Arithmetic.size: |v|, tiny/u below 2 tiny (below tiny/u where the digits are unknown), 0 for 0, inf and NaN."""
+    known, unknown = (Arithmetic(TINY32 / U32, digits=digits) for digits in (24, None))
+    assert (known.underflow_gate, unknown.underflow_gate) == (2 * TINY32, TINY32 / U32)
+    assert (known.held_digits, unknown.held_digits) == (24, 8)
+    with jax.enable_x64(True):
+        values = jnp.array([-3.0, 0.0, -1e-45, -TINY32, 2 * TINY32, np.inf, -np.inf, np.nan])
+        np.testing.assert_array_equal(known.size(values), [3, 0, *[TINY32 / U32] * 2, 2 * TINY32, 0, 0, 0])
+        np.testing.assert_array_equal(unknown.size(values), [3, 0, *[TINY32 / U32] * 3, 0, 0, 0])
+        np.testing.assert_array_equal(Arithmetic().size(values)[:4], [3, 0, 1e-45, TINY32])
+
+
+def test_constants_are_held_entry_by_entry_and_complex_ones_by_their_parts():
+    """constant_error: |c| where 8 digits do not hold c, be it known or traced; of a complex one unless it is real."""
+    values, rounded = np.array([1.0, -257.0, 0.0, np.inf, 257.0]), [0, 257, 0, 0, 257]
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(constant_error(values, Arithmetic()), rounded)
+        np.testing.assert_array_equal(jax.jit(lambda v: constant_error(v, Arithmetic()))(values), rounded)
+        complexes = constant_error(np.array([3.0, 257.0, 3j + 4]), Arithmetic())
+        np.testing.assert_array_equal(complexes, [0, 257, 5])
+    for exact in (values[:1], np.array([257])):
+        assert constant_error(exact, Arithmetic()) is None
+    assert constant_error(values, Arithmetic(digits=53)) is None
+
+
+def test_equal_neighbours_in_both_factors_make_a_sum_in_sequence_grow():
+    """sequential_growth: n - 1 up to 16 terms; then K(n) + n times the share of repeats that both factors have."""
+    ones, half = np.ones(64), np.repeat(np.arange(1.0, 33.0), 2)  # 63 and 32 of 64 repeat their neighbour
+    other = np.arange(64.0)
+    with jax.enable_x64(True):
+        assert float(repeats(np.stack([other, half]), (1,))) == 0.5
+        assert float(repeats(np.stack([ones, ones], axis=1), (1, 0))) == 63 / 64
+        assert float(repeats(np.zeros(9), (0,))) == 0
+        assert sequential_growth(16, (ones, (0,))) == 15
+        for factors, growth in (((ones, ones), 63), ((ones, half), 20 + 32), ((half, half), 52), ((ones, other), 20)):
+            assert float(sequential_growth(64, *[(f, (0,)) for f in factors])) == growth
+
+
+def test_scattered_products_err_by_a_rounding_a_factor():
+    """scatter_mul_rule: |a| |b_1| |b_2| times two roundings, one for one factor; 2^-12 of it for the difference."""
+    (error,), _ = errors_of(lambda x, y: x.at[jnp.array([1, 1, 0])].multiply(y), X, Y, digits=53)
+    sizes = abs(np.array([X[0] * Y[2], X[1] * Y[0] * Y[1], X[2]]))
+    # P(0) is known to 2^-53 of itself, and t is 2^-40: 2^-12 of the product is what a difference loses at most.
+    assert np.all(error >= np.array([1, 2, 0]) * sizes) and np.all(
+        error <= np.array([1, 2, 0]) * sizes + 2.0**-11 * sizes
+    )
 
 
 def test_the_growth_of_a_sum_is_the_smaller_of_worst_case_and_square_root():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import jaxsoftmax as js
 from helpers.stages import fast
 from jaxsoftmax.calculus.loss import derivatives, hessian, objective
 from jaxsoftmax.checker.report.finding import compare
+from jaxsoftmax.evidence.crosscheck import first_order, second_order, sides, tolerances
 from jaxsoftmax.evidence.crosscheck import high_precision as highprecision
 from jaxsoftmax.evidence.crosscheck.compare import crosscheck_problem
 from jaxsoftmax.evidence.crosscheck.second_order import compare_third
@@ -353,9 +355,9 @@ def test_row_blocks_change_nothing(monkeypatch):
 def test_the_bound_on_the_third_derivative_of_log_cosh_is_nearly_reached(x64):
     """S8, S21b: at w = 3 along ones it is 2γ tanh 3 = 1.99γ times the form, of which the data hold nothing: 2γ|v|."""
     problem = js.Problem(np.full((2, 1), 1e-6), np.full((2, 2), 0.5), regularizer=js.LogCosh(10.0, 1.0))
-    sides = Sides(problem, np.full((2, 1), 3.0), Ours(objective, derivatives, hessian), jax.random.key(0), False)
-    sides.V = sides.U = np.ones((2, 1))
-    *_, excess = compare_third(sides)
+    both = Sides(problem, np.full((2, 1), 3.0), Ours(objective, derivatives, hessian), jax.random.key(0), False)
+    both.V = both.U = np.ones((2, 1))
+    *_, excess = compare_third(both)
     assert excess.check.quantity == "|third derivative| <= range * quadratic form" and excess.check.passed
 
 
@@ -373,3 +375,147 @@ def test_compare_treats_infinities_and_zeros_as_documented():
     assert compare("S1", "q", "r", np.zeros((0, 2)), np.zeros((0, 2)), 0.0).check.passed
     with pytest.raises(ValueError, match="shape"):
         compare("S1", "q", "r", np.zeros(2), np.zeros(3), 0.0)
+
+
+@pytest.fixture(params=DTYPES)
+def recorded(request, monkeypatch):
+    """Real `Sides`, whose rules and textbook give drawn numbers, and what is handed to `compare`, by the quantity."""
+    problem, W = make(request.param)
+    k = Sides(problem, W, Ours(None, None, None), jax.random.key(0), False)
+    k.V, k.U = (np.asarray(v * [1, 1, 1, 3], k.dtype) for v in (k.V, k.U))
+    rng = np.random.default_rng(7)
+    shapes = {"hvp": (C, D), "gradient": (C, D), "hessian": (C * D, C * D)}
+    drawn = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    drawn |= {"quadratic_form": rng.uniform(), "third_derivative": rng.uniform(), "loss": rng.uniform()}
+    drawn["hessian_diagonal"] = rng.normal(size=(C, D))
+    k.textbook = lambda name, *_, **__: drawn[name]
+    k.autodiff = lambda name, *_: drawn[name]
+
+    class Operator:
+        def __matmul__(self, V):
+            return drawn["hvp"]
+
+        def blocks(self):
+            return drawn["hessian"].reshape(C, D, C, D).transpose(0, 2, 1, 3)
+
+        quadratic_form = staticmethod(lambda V: drawn["quadratic_form"])
+        to_dense = staticmethod(lambda: drawn["hessian"])
+        diagonal = staticmethod(lambda: drawn["hessian_diagonal"])
+        trace = staticmethod(lambda: 5.0)
+
+    rules = {name: lambda *_, value=value: value for name, value in drawn.items()}
+    k.ours = Ours(
+        SimpleNamespace(loss=lambda w, p: 3.0 if w is k.W else -5.0),
+        SimpleNamespace(**rules),
+        SimpleNamespace(hessian=lambda W, p: Operator()),
+    )
+    seen = {}
+
+    def record(statement, quantity, route, ours, theirs, tolerance, *, own_tolerance=0.0, **_):
+        seen.setdefault((quantity, route), (ours, theirs, tolerance, own_tolerance))
+        return compare("", "", "", 0.0, 0.0, 0.0)
+
+    for module in (first_order, second_order, sides):
+        monkeypatch.setattr(module, "compare", record)
+    return k, drawn, seen
+
+
+def alike(found, expected):
+    """Sums of some ten float64 terms of one sign, in another order."""
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_gauge_invariance_has_the_rounding_of_its_sums_and_of_the_moved_weights(recorded):
+    """S3: C eps Σ_c (|g| + |slope|) a column; E of W + 1vᵀ moves the loss by 2 Σ_n s_n max_c |E x_n|_c.
+
+    Both losses add 4 eps of themselves, the penalties C D eps of themselves at |W + 1vᵀ| + |W|.
+    """
+    k, drawn, seen = recorded
+    first_order.compare_gauge(k)
+    W, v, eps = k.W.astype(float), k.gauge_direction.astype(float), 2.0**-52
+    mask = np.array([1, 1, 1, 0])
+    slope = mask * (0.25 * W + 0.5 * np.tanh(1.5 * W))
+    G = drawn["gradient"]
+    sums, expected, tolerance, own = seen["column sums of the gradient", "its theorem"]
+    alike(sums, G.sum(axis=0))
+    np.testing.assert_allclose(expected, slope.sum(axis=0), rtol=0, atol=1e-14)  # of terms below 1
+    alike(tolerance, k.tolerance("gradient").sum(axis=0))
+    alike(own, C * eps * (abs(G) + abs(slope)).sum(axis=0))
+
+    def penalty(W):
+        return (mask * (0.125 * W**2 + 0.5 / 1.5 * np.log(2 * np.cosh(1.5 * W)))).sum()
+
+    moved = k.W + k.gauge_direction
+    E = abs(moved.astype(float) - W - v)
+    if k.dtype == np.float64:
+        E = E + eps * (abs(moved) + abs(W) + abs(v))
+    X, s = np.asarray(k.data.X), np.asarray(k.data.sample_weight)
+    slack = 2 * 0.5 * E.max(axis=0).sum() + 2 * (s * (abs(X) @ E.T).max(axis=1)).sum()
+    after, before, tolerance, _ = seen["loss along a gauge direction", "its theorem"]
+    alike([before, after], [3.0 - penalty(W), -5.0 - penalty(moved.astype(float))])
+    whole = k.tolerance("loss") + k.tolerance("loss", W=moved) + slack + 4 * eps * 8.0
+    alike(tolerance, whole + C * D * eps * penalty(abs(moved.astype(float)) + abs(W)))
+
+
+def test_second_derivatives_have_the_rounding_of_their_sums(recorded):
+    """S4: ⟨V, HV⟩ of the textbook Σ|v|(own + C D eps|hv|); the trace Σ tol + eps (8 + √(C D)) Σ|h|; H − Hᵀ twice."""
+    k, drawn, seen = recorded
+    second_order.compare_second(k)
+    own = k.textbook_tolerance("hvp", k.V) + 2.0**-52 * C * D * abs(drawn["hvp"])
+    for name in ("quadratic form", "quadratic form, operator"):
+        ours, theirs, tolerance, theirs_own = seen[name, sides.FORWARD_OVER_REVERSE]
+        assert ours == theirs == drawn["quadratic_form"]
+        alike([tolerance, theirs_own], [k.tolerance("quadratic_form", k.V), (abs(k.V.astype(float)) * own).sum()])
+        assert seen[f"{name}: not negative", "its theorem"][:3] == (0.0, 0.0, 0.0)
+    second_order._dense_hessian(k)
+    each, theirs = k.tolerance("hessian_diagonal"), np.diag(drawn["hessian"])
+    _, total, tolerance, own = seen["Hessian, trace", sides.FORWARD_OVER_REVERSE]
+    eps = float(np.finfo(k.dtype).eps)
+    np.testing.assert_allclose(total, theirs.sum(), rtol=0, atol=1e-13)  # of a dozen terms of size 1
+    alike(tolerance, each.sum() + eps * (8 + (C * D) ** 0.5) * abs(theirs).sum())
+    alike(own, k.textbook_tolerance("hessian_diagonal").sum())
+    H, transposed, tolerance, _ = seen["Hessian, symmetry", "its transpose"]
+    assert (H.T == transposed).all()
+    alike(tolerance, 2 * k.tolerance("hessian"))
+    second_order._some_columns(k)
+    trace, total, tolerance, _ = seen["Hessian, trace", "sum of the diagonal"]
+    assert trace == 5.0
+    np.testing.assert_allclose(total, drawn["hessian_diagonal"].sum(), rtol=0, atol=1e-13)
+    alike(tolerance, each.sum() + eps * (8 + (C * D) ** 0.5) * abs(total))
+
+
+def test_the_third_derivative_may_exceed_its_bound_by_both_tolerances(recorded):
+    """S8, S21: the range is the largest of samples of positive weight, of γ e_d and 2γ|v|; it scales the form's own."""
+    k, drawn, seen = recorded
+    V = k.V.astype(float)
+    for regularizer, own in ((k.data.regularizer, 0.5 * np.ptp(V, axis=0).max()), ((), 0.0)):
+        k.data = dataclasses.replace(k.data, regularizer=regularizer)
+        seen.clear()
+        second_order.compare_third(k)
+        X, s = np.asarray(k.data.X), np.asarray(k.data.sample_weight)
+        span = max(np.ptp(X[s > 0] @ V.T, axis=1).max(), own, 2 * 1.5 * abs(V[:, :-1]).max() if regularizer else 0)
+        size, limit, tolerance, _ = seen["|third derivative| <= range * quadratic form", "its theorem"]
+        form = drawn["quadratic_form"]
+        alike([size, limit], [max(drawn["third_derivative"], span * form), span * form])
+        both = k.tolerance("third_derivative", k.V, k.U) + span * k.tolerance("quadratic_form", k.U)
+        alike(tolerance, both + 2.0**-45 * limit)
+
+
+def test_gradients_in_the_data_have_the_tolerances_of_their_sample(recorded, monkeypatch):
+    """S1, S2: of X its own; of T and s twice that of −log y, times s or summed with T; a narrower X is rounded once."""
+    k, _, seen = recorded
+    rng = np.random.default_rng(3)
+    shapes = ((N, D), (N, C), (N,))
+    ours = tuple(rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    theirs = tuple(rng.normal(size=shape) for shape in shapes)
+    k.autodiff = lambda name: ours
+    k.on_block = lambda name, d: theirs
+    first_order.compare_inputs(k)
+    s, T, eps = (np.asarray(a) for a in (k.data.sample_weight, k.data.T, np.finfo(np.float32).eps))
+    rounded = eps * abs(theirs[0]) if k.dtype == np.float64 else 0.0
+    model = tolerances.model(k.W, k.data, np.float64, compensated=False)
+    for side, found in ((k._hand_model, 2), (model, 3)):
+        logs = 2 * tolerances.log_probability_tolerance(None, side)
+        in_X = tolerances.input_gradient_tolerance(None, side) + (rounded if found == 2 else 0.0)
+        for name, expected in zip("XTs", (in_X, s[:, None] * logs, (T * logs).sum(axis=1)), strict=True):
+            alike(seen[f"gradient in {name}, jax.grad of our loss", sides.REVERSE][found], expected)

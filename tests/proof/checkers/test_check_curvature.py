@@ -214,3 +214,20 @@ def test_a_claim_of_many_digits_is_not_rounded_down_to_what_can_be_proved():
         middle = (low + high) / 2
         low, high = (middle, high) if proves(middle) else (low, middle)
     assert (low * 2**66).denominator == 1
+
+
+@pytest.mark.parametrize("power", [0, 60, 300])
+def test_matrices_of_huge_numbers_are_proved_as_well(power):
+    """S15b: the factor has 52 places, behind the point or before it; no row here is dominated by its diagonal."""
+    M = [[x << 2 * power for x in row] for row in ([4, 3, 3], [3, 4, 3], [3, 3, 4])]
+    assert shows_semidefinite(M)
+    assert not shows_semidefinite([[x - (2 << 2 * power) * (i == j) for j, x in enumerate(r)] for i, r in enumerate(M)])
+
+
+def test_a_number_of_many_bits_is_shortened_to_its_side():
+    """64 bits of it are left, rounded up or down, for numbers of any size; 64 bits are left alone."""
+    for x in (Fraction(1, 3), Fraction(10**40, 7), Fraction(1, 7 * 10**40)):
+        low, high = (check_curvature._short(x, up) for up in (False, True))
+        assert low < x < high and high - low <= x / 2**62
+    exact = Fraction(2**64 - 1, 2**100)
+    assert check_curvature._short(exact, True) == check_curvature._short(exact, False) == exact

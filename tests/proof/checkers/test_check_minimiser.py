@@ -480,3 +480,12 @@ def test_it_imports_the_standard_library_flint_and_its_siblings_alone(name):
     called = {node.func.id for node in ast.walk(code) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"eval", "exec", "compile", "__import__", "open"}
     assert not {"pickle", "subprocess", "importlib", "os", "ctypes"} & names
+
+
+def test_probabilities_are_the_integers_next_to_them():
+    """S1: Y is within ½ and the ball's ¼ of 2^P y, and S14 takes 1 off for it; at 2^34/5 = 3435973836.8."""
+    from jaxsoftmax.proof.checkers.check_minimiser import _evaluate
+
+    fifth = ([1] * 5, 5)
+    samples = check_samples.SampleIntegers([0], [[1]], 1, [fifth], [1], 1, [Fraction(0)], Fraction(1))
+    assert _evaluate(samples, [[0]] * 5, 0, [], 34).Y == [[3435973837] * 5]

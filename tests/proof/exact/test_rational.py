@@ -119,3 +119,12 @@ def test_orthonormal_columns_also_of_nearly_dependent_ones():
         assert abs(Q.T @ Q - np.eye(3)).max() < 1e-10
         B = unit_columns(A)[0]
         assert abs(B - Q @ (Q.T @ B)).max() < 1e-10
+
+
+def test_systems_without_columns_are_solved_where_nothing_is_asked():
+    """No unknowns: 0 = 0 has the empty solution and 0 = 1 none; no right-hand side: a solution without columns."""
+    none, rows = np.zeros((2, 0), np.int64), np.array([[1], [2]])
+    Y, q = solve_exactly(none, 0 * rows)
+    assert Y.shape == (0, 1) and q == 1
+    assert solve_exactly(none, rows) is None
+    assert solve_exactly(rows, none)[0].shape == (1, 0)

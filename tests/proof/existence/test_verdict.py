@@ -140,3 +140,28 @@ def test_the_class_that_moves_alone_is_named_alone(moving):
     X, labels = [[0.0], [0.0], [1.0], [1.0], [2.0], [3.0]], [*others, *others, moving, moving]
     verdict = js.decide_existence(js.Problem.from_labels(X, labels))
     assert verdict.diverging() == [(str(moving), ["x0", "intercept"])]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "multipliers", "separated"),
+    [("ababa", "none", True, None), ("aaabb", "quasi-complete", True, 3), ("aaaab", "complete", False, 5)],
+)
+def test_a_file_and_a_dictionary_hold_the_witness_that_the_verdict_needs(
+    labels, kind, multipliers, separated, tmp_path
+):
+    """S9, S10: a direction where no minimiser exists, multipliers where one does or a face has one."""
+    verdict = js.decide_existence(
+        js.Problem.from_labels([[0.0], [1.0], [2.0], [2.0 + (kind == "complete")], [3.5]], list(labels))
+    )
+    found = verdict.to_dict()
+    assert found["type"] == kind and found["separated_pairs"] == separated
+    assert (found["direction"] is None) is (kind == "none")
+    table = {"delimiter": ",", "header": True, "target": 1}
+    verdict.save(tmp_path / "verdict.json", table)
+    written = json.loads((tmp_path / "verdict.json").read_text("utf-8"))
+    assert written["data"]["table"] == table
+    assert (written["direction"] is None) is (kind == "none")
+    assert (written["multipliers"] is not None) is multipliers
+    for wrong in ([], {"delimiter": ","}, table | {"target": "1"}, table | {"header": 1}, table | {"delimiter": 0}):
+        with pytest.raises(ValueError, match="table: got"):
+            verdict.save(tmp_path / "other.json", wrong)

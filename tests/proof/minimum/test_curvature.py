@@ -206,3 +206,20 @@ def _spans(tree) -> bool:
     for _ in tree:
         reached |= {c for pair in tree if set(pair) & reached for c in pair}
     return len(reached) == 4
+
+
+def test_rows_of_most_leverage_tell_the_curvature():
+    """Of one column the leverage is s y_a y_b x²: the two rows where it is largest, in order; fewer are all taken."""
+    half = [[Fraction(1, 2)] * 2] * 5
+    s = [Fraction(v) for v in (1, 9, 1, 1, 30)]
+    one = Objective([[Fraction(v)] for v in (4, 2, -3, 1, 1)], half, s, Fraction(0), [False]).exact_form()
+    work = module._Weights(one, np.full((5, 2), 1 << 63, dtype=object), 64)
+    weights = work.estimate(0, 1)
+    np.testing.assert_allclose(weights, [float(v) / 4 for v in s], rtol=1e-15)  # y is two units of 2^-64 below ½
+    # s x² = 16, 36, 9, 1, 30
+    assert module._telling_rows(one, weights, np.zeros(1, int)).tolist() == [1, 4]
+    assert module._telling_rows(one.restricted(np.array([0, 0, 0])), weights, np.zeros(3, int)) is None
+    # A column that the weights leave nothing of takes no part, and divides by nothing.
+    beside = one._replace(A=np.hstack([one.A, np.eye(5, 1, dtype=np.int64)]), scales=[1, 1])
+    rows = module._telling_rows(beside, weights * [0, 1, 1, 1, 1], np.zeros(2, int))
+    assert {1, 4} <= set(rows.tolist()) and len(rows) == 4

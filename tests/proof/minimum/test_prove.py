@@ -345,3 +345,22 @@ def test_what_is_claimed_leaves_room_for_a_checkers_rounding():
     q = _newton_ratio(found, SimpleNamespace(exponents=np.zeros(2, int), mu=Fraction(8)), Fraction(3))
     room = q / Fraction(15, 8) - 1
     assert Fraction(1, 10**9) <= room <= Fraction(11, 10**10)
+
+
+def test_the_weight_of_a_dropped_column_moves_to_those_that_it_is_made_of():
+    """S6: x_2 = 3 x_0 − x_1/2 and a column of zeros: logits of the reduced weights are those of all of them."""
+    X = [[1, 2, 2, 0], [4, 2, 11, 0], [2, 6, 3, 0]]
+    data = Objective(
+        [[Fraction(v) for v in row] for row in X],
+        [[Fraction(1, 2)] * 2] * 3,
+        [Fraction(1)] * 3,
+        Fraction(0),
+        [False] * 4,
+    ).exact_form()
+    reduced, dropped = drop_dependent_columns(data)
+    W = np.array([[1.0, 2.0, 5.0, 7.0], [-1.0, 0.0, 0.25, 9.0]])
+    # Small whole numbers and quarters: nothing is rounded.
+    np.testing.assert_array_equal(
+        np.array(X)[:, reduced.columns] @ reduced_weights(W, reduced, dropped).T, np.array(X) @ W.T
+    )
+    assert [(one.column, one.coefficients) for one in dropped][1:] == [(3, {})]
