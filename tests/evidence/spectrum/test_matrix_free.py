@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -10,13 +11,15 @@ import pytest
 import jaxsoftmax as js
 from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.evidence.spectrum import midpoints as line_probes
-from jaxsoftmax.evidence.spectrum.density import density_of_values
+from jaxsoftmax.evidence.spectrum.density import density_of_chains, density_of_values
+from jaxsoftmax.evidence.spectrum.matrix_free import probe_matrix_free
 from jaxsoftmax.evidence.spectrum.problem_operator import (
     CountedHessian,
     _member_noise,
     random_members,
     resolution_from,
 )
+from jaxsoftmax.linalg.lanczos import lanczos
 
 RNG = np.random.default_rng(31)
 X = np.round(RNG.normal(size=(40, 4)) * 1024) / 1024  # combinations with dyadic factors are exact
@@ -280,3 +283,67 @@ def test_on_a_gpu_the_two_methods_agree(dtype):
 def test_the_mass_below_an_eigenvalue_has_the_eigenvalue_in_it():
     """ "At most": two of the four eigenvalues are at most 1."""
     assert density_of_values(np.array([0.5, 1.0, 2.0, 4.0])).mass_below(1.0) == 0.5
+
+
+def test_what_a_member_of_the_kernel_may_have_is_rounding_rank_and_penalty():
+    """S6: (2 (D + κ) eps √(Σ s max_c (Σ|x v|)²) + 2 τ √(N max s/2) ‖v Σ‖)² + (8 C D eps)² Σ (α + α²), κ of probe.py."""
+    x, s = np.array([[1.0, -2.0], [3.0, 0.5], [0.25, 4.0]], np.float32), np.array([2.0, 0.5, 1.0], np.float32)
+    problem = js.Problem(x, np.full((3, 4), 0.25), sample_weight=s, regularizer=js.L2(0.5) + js.SelfRegularizer(-2.0))
+    V, scale, eps = np.array([[1.0, 0.0], [0.0, -1.0], [0.5, 0.5], [0.0, 0.25]]), np.array([2.0, 0.125]), 2.0**-23
+    absolute = np.sqrt(s @ (abs(x) @ abs(V).T).max(axis=1) ** 2)
+    kappa = 16 + 8 * 2 + 3**0.5
+    rounding, penalty = 2 * (2 + kappa) * eps * absolute, (8 * 4 * 2 * eps) ** 2 * (0.5 + 0.25 + 2 + 4)
+    for tolerance in (0.0, 1e-3):
+        kern = SimpleNamespace(tolerance=tolerance)
+        (found,) = _member_noise(problem, kern, V.reshape(-1, 1), scale)
+        rank = 2 * tolerance * np.sqrt(3 * 2.0 / 2) * np.linalg.norm(V * scale)
+        assert found == pytest.approx((rounding + rank) ** 2 + penalty, rel=1e-6, abs=0)  # `absolute` is a float32
+
+
+def test_members_of_the_kernel_are_a_shift_of_all_classes_and_null_vectors_that_sum_to_0():
+    """S6: 1 ⊗ g for g of the row space, z_c ⊗ n with Σ_c z_c = 0 for n of the null space; of length 1."""
+    kern = SimpleNamespace(gauge=np.eye(3)[:, :1], null=np.eye(3)[:, 1:2], dim=3)
+    members = random_members(kern, 4, np.random.default_rng(0), 5).T.reshape(5, 4, 3)
+    for V in members:
+        assert (V[:, 0] == V[0, 0]).all() and V[0, 0] != 0 and (V[:, 2] == 0).all()
+        assert abs(V[:, 1].sum()) <= 4 * EPS and abs(V[:, 1]).min() > 0
+        assert np.linalg.norm(V) == pytest.approx(1, rel=1e-15)
+    assert random_members(SimpleNamespace(gauge=np.zeros((3, 0)), null=np.zeros((3, 0)), dim=0), 4, None) is None
+
+
+def test_the_density_is_that_of_weighted_nodes_under_bells():
+    """Nodes ascend; 0.15 decades of a normal bell a node, weighted; below 0 no logarithm; chains are averaged."""
+    values = np.array([4.0, -1.0, 1.0, 100.0])
+    found = density_of_values(values)
+    np.testing.assert_array_equal(found.nodes, np.sort(values))
+    np.testing.assert_array_equal(found.weights, 0.25)
+    assert (found.moment(1), found.moment(2), found.mass_below(2.0)) == (26.0, (16 + 1 + 1 + 1e4) / 4, 0.5)
+    np.testing.assert_allclose(found.grid[[0, -1]], [10**-0.45, 10**2.45], rtol=1e-12)
+    bells = [np.exp(-0.5 * ((np.log10(found.grid) - np.log10(v)) / 0.15) ** 2) for v in (1.0, 4.0, 100.0)]
+    np.testing.assert_allclose(found.density, sum(bells) / 4 / (0.15 * np.sqrt(2 * np.pi)), rtol=1e-12)
+    assert density_of_values(-values[:1]).density.shape == (0,) and density_of_values(values[:0]) is None
+    A, start = np.array([1.0, 3.0]), np.array([[1.0, 1.0], [1.0, 0.0]])
+    chains = density_of_chains(lanczos(lambda V: A[:, None] * V, start, 2))
+    # The first chain, of (1, 1), has both eigenvalues with the weight 1/2; the second, of (1, 0), the first alone.
+    assert (chains.mass_below(2.0), chains.weights.sum()) == (pytest.approx(0.75), pytest.approx(1.0))
+
+
+@pytest.mark.parametrize(
+    ("forms", "verdict", "dim", "top"),
+    [
+        (None, "CONSISTENT", 3, 0.0),
+        ([0.05], "CONSISTENT", 3, 0.0),
+        ([0.5], "UNRESOLVED", 2, 0.5),
+        ([-0.5], "REFUTED", 2, 0.5),
+    ],
+)
+def test_where_the_kernel_is_everything_its_members_decide(forms, verdict, dim, top):
+    """S5, S6: no direction is left for an eigenvalue; no member of a zero matrix has a form beyond its noise, 0.1."""
+    members = None if forms is None else np.eye(3)[:, :1]
+    operator = SimpleNamespace(
+        size=3, kernel_dim=3, members=members, member_noise=np.full(1, 0.1), form=lambda v: forms[0],
+        resolution=lambda top: 2 * top,
+    )  # fmt: skip
+    found = probe_matrix_free(operator, np.random.default_rng(0), lambda line: None)
+    assert (found.verdict.value, found.kernel_dim, found.lambda_max, found.resolution) == (verdict, dim, top, 2 * top)
+    assert (found.witness is not None) is (verdict == "REFUTED")

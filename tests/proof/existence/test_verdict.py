@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -165,3 +166,9 @@ def test_a_file_and_a_dictionary_hold_the_witness_that_the_verdict_needs(
     for wrong in ([], {"delimiter": ","}, table | {"target": "1"}, table | {"header": 1}, table | {"delimiter": 0}):
         with pytest.raises(ValueError, match="table: got"):
             verdict.save(tmp_path / "other.json", wrong)
+
+
+def test_the_seconds_of_a_verdict_are_those_that_it_took():
+    began = time.perf_counter()
+    verdict = js.decide_existence(js.Problem.from_labels(TIE, list("ababa")))
+    assert 0 < verdict.seconds <= time.perf_counter() - began

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.certificates.exact_oracle import decide
 from jaxsoftmax.proof.separation.hinge_newton import hinge_separator
-from jaxsoftmax.proof.separation.search import separating_weights
+from jaxsoftmax.proof.separation.search import _round_middle, separating_weights
 
 SECONDS = 30.0  # no test waits so long: a search that is cut off by time is a failure
 
@@ -220,6 +220,14 @@ def test_time_is_kept():
     started = time.perf_counter()
     assert separating_weights(A, one_hot(labels, 5), 1.0) is None
     assert time.perf_counter() - started < 1.0 + 10 * once
+
+
+def test_the_middle_of_a_column_is_rounded_to_few_digits():
+    """The nearest multiple of the power of two that is an eighth of the range or a quarter, of either sign."""
+    for top, bottom in ((13, 4), (1000, -37), (-5, -1000), (7, 7), (2**70 + 12345, 2**69 - 1), (3, 0), (-1, -2)):
+        middle = _round_middle(top, bottom)
+        unit = 1 << max((top - bottom).bit_length() - 2, 0)
+        assert middle % unit == 0 and abs(2 * middle - (top + bottom)) <= unit
 
 
 @pytest.mark.peers
