@@ -1,6 +1,6 @@
 """What the comparisons of one check share: the traced function, its truth in float64, and leafwise comparison.
 
-Guarded by `tests/checker/inputs/test_program.py`.
+Guarded by `tests/checker/inputs/test_program.py` and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

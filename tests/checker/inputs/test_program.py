@@ -1,5 +1,7 @@
 """Programs: constants are arguments, functions that trace alike share compiled code, memory is counted."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from jax import lax
 
 from jaxsoftmax.checker.crosscheck import crosscheck
+from jaxsoftmax.checker.inputs import context
 from jaxsoftmax.checker.inputs import program as module
 from jaxsoftmax.checker.inputs.arguments import read_point
 from jaxsoftmax.checker.inputs.budget import Budget, Clock
@@ -208,3 +211,80 @@ def test_long_recurrences_are_judged_by_samples():
     program = s.program(s.fun.run, s.fun.consts, s.wide())
     s.measure(program, s.wide())
     assert any("a random estimate replaced it" in note for note in s.notes)
+
+
+def a_session(double=False, **given):
+    """What the rounding analysis reads of a session in float32 or float64."""
+    info = np.finfo(np.float64 if double else np.float32)
+    known = {
+        "double": double,
+        "u": float(info.eps) / 2,
+        "point": SimpleNamespace(tiny=float(info.tiny)),
+        "quick": False,
+    }
+    known |= {"clock": SimpleNamespace(evaluations=0, budget=Budget(seconds=1.0)), "_dear": lambda program: False}
+    return SimpleNamespace(**known | {"note": lambda text: None} | given)
+
+
+@pytest.mark.parametrize(("backend", "bits"), [("cpu", 24), ("gpu", 11), ("tpu", 8), ("another", 8)])
+def test_a_rule_is_bounded_in_its_own_arithmetic(backend, bits, monkeypatch):
+    """Underflow costs tiny/u of the dtype; factors of float32 products keep 11 or 8 bits, of a rule that runs in it."""
+    monkeypatch.setattr(context.jax, "default_backend", lambda: backend)
+    for double, tiny in ((False, 2.0**-126 / 2.0**-24), (True, 2.0**-1022 / U64)):
+        session = a_session(double, _measured=lambda program, args, options: options["arithmetic"])
+        narrow, wide = (Session.measure(session, None, narrow=flag) for flag in (True, False))
+        assert (wide.tiny_over_u, wide.matmul_units) == (narrow.tiny_over_u, 1.0) == (tiny, 1.0)
+        assert narrow.matmul_units == (1.0 if double else 2.0 ** (24 - bits))
+        assert session.clock.evaluations == 2
+
+
+def test_a_quick_check_asks_for_half_of_the_digits_of_the_largest_entry(x64):
+    """units of √(1/u) times the largest |value|, no analysis; inf for what is too dear, or refuses to be analysed."""
+    program = SimpleNamespace(values=lambda: [np.array([1.0, -3.0]), np.zeros(0)])
+    found = Session.measure(a_session(quick=True), program)
+    np.testing.assert_array_equal(found.errors[0], 3 * U64**-0.5)
+    assert found.values[0].tolist() == [1.0, -3.0] and found.errors[1].shape == (0,)
+
+    def refuse(*_):
+        raise jax.errors.JaxRuntimeError("foreign")
+
+    for session in (a_session(_dear=lambda program: True), a_session(_measured=refuse)):
+        assert np.isinf(Session.measure(session, program).errors[0]).all()
+
+
+def test_an_analysis_may_take_a_tenth_of_the_budget_or_half_a_second(monkeypatch):
+    """8 ms an equation: 62 of them fit into 1 s, 125 into 10 s, and one more does not; a note says so."""
+    for seconds, most in ((1.0, 62), (10.0, 125)):
+        notes = []
+        session = a_session(clock=SimpleNamespace(budget=Budget(seconds=seconds)), note=notes.append)
+        for count in (most, most + 1):
+            monkeypatch.setattr(context, "equations", lambda jaxpr, count=count: range(count))
+            assert Session._dear(session, SimpleNamespace(jaxpr=None)) is (count > most)
+        assert len(notes) == 1 and "rounding was left out" in notes[0]
+
+
+def test_the_smaller_of_bound_and_samples_judges_where_the_bound_is_hopeless():
+    """Six bits of the largest entry's digits must be left of the working dtype, or of 39 bits; else both are asked."""
+    sampled = []
+
+    def errors(*_, sampled_=sampled, **options):
+        sampled_.append(options.get("sampled", False))
+        return [np.array([4.0, 1e-9])], [np.array([3.0, 5.0]) if sampled_[-1] else np.array([limit, 1.0])]
+
+    for double, u in ((False, 2.0**-24), (True, 2.0**-39)):
+        for limit, expected in ((2.0**-6 * 4 / u, None), (2.0**-6 * 4 / u * 1.01, [3.0, 1.0])):
+            sampled.clear()
+            found = Session._measured(a_session(double), SimpleNamespace(errors=errors), (), {})
+            assert found.errors[0].tolist() == ([limit, 1.0] if expected is None else expected)
+            assert sampled == ([False] if expected is None else [False, True])
+
+
+def test_constants_of_a_program_are_rounded_as_the_rule_has_them(x64):
+    """A number errs by itself unless bfloat16 holds it; an array of float64 by what float32 does not hold, narrow."""
+    for narrow in (False, True):
+        for value, error in ((0.1, 0.1), (-0.1, 0.1), (1.0, 0.0), (257.0, 257.0)):
+            assert module._constant_error(np.float64(value), narrow) == error
+        assert module._constant_error(np.float32(0.1), narrow) is None
+    data = np.array([0.1, -0.1, 257.0])
+    assert module._constant_error(data, False) is None
+    np.testing.assert_array_equal(module._constant_error(data, True), [0.1, 0.1, 0])
