@@ -1,6 +1,6 @@
 """The report of a finished check: its worst entries, ulps and resolution, from the comparisons that it kept.
 
-Guarded by `tests/checker/test_crosscheck.py`.
+Guarded by `tests/checker/test_summary.py` and `tests/checker/test_crosscheck.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Data that a rule closes over: numbers rounded to float32 before the trace excuse a formula by as much, no more.
 
-Guarded by `tests/checker/test_crosscheck.py`.
+Guarded by `tests/checker/inputs/test_large.py` and `tests/checker/test_crosscheck.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Comparisons leaf by leaf; large leaves in one compiled pass, where NumPy's many would be most of a check's cost.
 
-Guarded by `tests/checker/test_crosscheck.py`.
+Guarded by `tests/checker/inputs/test_large.py` and `tests/checker/test_crosscheck.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.checker.report.entries import index_text
-from jaxsoftmax.checker.report.finding import Finding, compare, compared, parted
+from jaxsoftmax.checker.report.finding import Finding, compare, compared, half_of, parted
 
 # Leaves with more entries than this are compared here.
 LARGE = 2**16
@@ -56,7 +56,7 @@ def compare_large(
     tolerances, values = np.broadcast_to(np.asarray(tolerance), shape), np.asarray(theirs)
     ratio, mine, other = float(ratios[index]), float(np.asarray(ours[index])), float(values[index])
     bound, error = float(tolerances[index]), 0.0 if ratio == 0 else abs(mine - other)
-    power, vacuous = float(powers.max()), not beyond.any()
+    power, vacuous = float(powers.max()), not beyond.any() and float(np.max(own)) <= half_of(ours)
     largest, coarsest = float(max(values.max(), -values.min())), float(np.asarray(tolerance).max())
     place = path + index_text(index) if name is None else name(index)
     worst = {"path": place, "ours": mine, "theirs": other}

@@ -150,7 +150,7 @@ def compare(
         power = float(np.max(np.where(size > 0, size / tol, 0.0), initial=0.0))
         zero = bool((size <= np.where(np.isfinite(own), own, -1.0)).all())  # unknown is not zero
         # Nor is what rounding hides: a second derivative that is 0 ± 100 says nothing of one that is 3.
-        vacuous = identity or (zero and float(np.max(own, initial=0.0)) <= _half(ours))
+        vacuous = identity or (zero and float(np.max(own, initial=0.0)) <= half_of(ours))
         largest = float(np.max(size, initial=0.0))
         resolution = float(np.max(tol, initial=0.0)) / largest if largest > 0 else np.inf
     if path is not None:
@@ -169,7 +169,7 @@ def compare(
     return Finding(compared(statement, quantity, route, error, limit, share, worst), power, vacuous, resolution)
 
 
-def _half(ours: Any) -> float:
+def half_of(ours: Any) -> float:
     """Half of the digits of the dtype of some values, as a number beside 1."""
     dtype = np.asarray(ours).dtype
     return math.sqrt(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, jnp.floating) else 0.0

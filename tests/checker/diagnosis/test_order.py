@@ -1,6 +1,7 @@
 """checker/diagnosis*.py: every name is given to an error of its kind, to no other, and to nothing that is right."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import get_args
 
 import jax
@@ -22,8 +23,6 @@ from jaxsoftmax.checker.inputs.context import Session, Suspect
 from jaxsoftmax.checker.inputs.tracing import Traced
 from jaxsoftmax.checker.report.finding import Subject
 from jaxsoftmax.checker.report.result import DiagnosisName
-
-pytestmark = pytest.mark.slow  # the whole file takes a quarter of a minute or more
 
 # Differences of the synthetic cases below are exact or rounded a few times, of numbers below 100.
 TOLERANCE = 1e-12
@@ -295,6 +294,7 @@ def test_a_value_held_constant_is_found(x64):
     assert text is not None and text.startswith("stop gradient: ")
 
 
+@pytest.mark.slow
 def test_two_values_held_constant_are_found(x64):
     x = X[0]
     theirs = np.asarray(jax.grad(spread_out)(x))
@@ -303,6 +303,7 @@ def test_two_values_held_constant_are_found(x64):
     assert str(on_the_program(case)).startswith("stop gradient: ")
 
 
+@pytest.mark.slow
 def test_loops_are_unrolled_for_it(x64):
     """One sine of a scan's five left out of the derivative."""
 
@@ -354,6 +355,7 @@ def test_places_in_the_program_are_named(fun, wrong, said, x64):
     assert on_the_program(case_of(x, [right], [right], "jvp", fun)) is None
 
 
+@pytest.mark.slow
 def test_a_reduction_over_the_batch_too_is_named(x64):
     """Under vmap <x, v> must not be summed over the rows."""
 
@@ -367,6 +369,7 @@ def test_a_reduction_over_the_batch_too_is_named(x64):
     assert "over axis 0 too" in str(on_the_program(case))
 
 
+@pytest.mark.slow
 def test_a_variance_along_the_other_axis_is_a_transpose(x64):
     def fun(w):
         return jnp.sum(jnp.var(w, axis=1) ** 2)
@@ -376,6 +379,7 @@ def test_a_variance_along_the_other_axis_is_a_transpose(x64):
     assert str(other_axis(case, find_truth(case.session))).startswith("transpose: ")
 
 
+@pytest.mark.slow
 def test_a_hessian_is_explained_like_a_gradient(x64):
     hessian = np.asarray(jax.hessian(model)(X[0], A, Y, S, LAM))
     unweighted = np.asarray(jax.hessian(model)(X[0], A, Y, 1 + 0 * S, LAM))
@@ -386,6 +390,7 @@ def test_a_hessian_is_explained_like_a_gradient(x64):
     assert "wrong sign" in str(on_the_program(case))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_an_unexplained_error_gets_no_name(seed):
     """Errors drawn at random, of several sizes: nothing is claimed (one leaf, all entries wrong, no structure)."""
@@ -397,6 +402,7 @@ def test_an_unexplained_error_gets_no_name(seed):
         assert guesses_of(case) == []
 
 
+@pytest.mark.slow
 def test_an_unexplained_hessian_gets_no_name():
     with jax.enable_x64(True):
         right = np.asarray(jax.hessian(model)(X[0], A, Y, S, LAM))
@@ -426,6 +432,7 @@ def names(report):
     return [diagnosis.name for diagnosis in report.diagnoses]
 
 
+@pytest.mark.slow
 def test_a_report_carries_the_names_and_a_right_rule_has_none():
     assert names(whole(lambda x, c: 4 * c * x**3)) == []
     assert names(whole(lambda x, c: 4 * x**3)) == ["sample weight"]
@@ -434,11 +441,13 @@ def test_a_report_carries_the_names_and_a_right_rule_has_none():
     assert names(whole(signed))[0] == "nonfinite"
 
 
+@pytest.mark.slow
 def test_a_demoted_rule_is_named_by_its_dtype():
     low = lambda x, c: (4 * c * x**3).astype(jnp.bfloat16).astype(x.dtype)  # noqa: E731
     assert names(whole(low)) == ["dtype"]
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_wrong_in_its_own_dtype_alone_is_not_called_demoted():
     """The formula in float64 is right, what runs is half of it: a factor, which no rounding explains."""
 
@@ -449,11 +458,13 @@ def test_a_rule_that_is_wrong_in_its_own_dtype_alone_is_not_called_demoted():
     assert names(whole(lambda x, c: 2 * c * x**3, dtype_policy="working")) == ["constant factor"]
 
 
+@pytest.mark.slow
 def test_a_rule_that_clips_its_cotangent_is_nonlinear():
     report = js.crosscheck(lambda x: x**2, np.float32([0.5, -1.5, 2.0]), vjp=lambda x, ct: 2 * x * jnp.minimum(ct, 0.5))
     assert names(report)[0] == "nonlinear"
 
 
+@pytest.mark.slow
 def test_a_wrong_rule_of_the_function_itself_is_named_once():
     @jax.custom_jvp
     def cube(x):
@@ -464,6 +475,7 @@ def test_a_wrong_rule_of_the_function_itself_is_named_once():
     assert names(report) == ["constant factor"] and "a third of" in report.diagnoses[0].text
 
 
+@pytest.mark.slow
 def test_second_order_findings_have_their_names():
     right = lambda x, v, c: 12 * c * x**2 * v  # noqa: E731
     assert names(whole(hvp=right)) == []
@@ -472,6 +484,7 @@ def test_second_order_findings_have_their_names():
     assert names(whole(hessian=skew))[0] == "asymmetric"
 
 
+@pytest.mark.slow
 def test_a_false_claim_of_convexity_is_indefinite():
     report = js.crosscheck(lambda x: jnp.sum(jnp.sin(x)), np.float32([1.0, 2.0]), gradient=jnp.cos, psd=True)
     assert names(report) == ["indefinite"]
@@ -490,3 +503,51 @@ def drawn(entry):
 def named(example, psd=False):
     report = js.crosscheck(example.fun, example.at, args=example.args, key=jax.random.key(0), psd=psd, **example.rules)
     return [diagnosis.name for diagnosis in report.diagnoses if diagnosis.name != "resolution"]
+
+
+def test_a_factor_is_fitted_by_least_squares_in_units_of_the_limits():
+    """scale_fit: c = Σ w e d / Σ w d², w = (least t / t)², known to Σ w t |d| / Σ w d²; d beyond 8 t counts."""
+    error, direction, limits = (
+        [np.array([1.0, 2.0]), np.array([3.0])],
+        [np.array([2.0, -4.0]), np.array([6.0])],
+        [0.5, 0.25],
+    )
+    for unit in (1.0, 2.0**-900, 2.0**900):  # squares of neither are numbers
+        c, spread, entries = scale_fit(*([unit * part for part in given] for given in (error, direction, limits)))
+        assert c == (0.25 * (2 - 8) + 18) / (0.25 * 20 + 36)
+        assert spread == (0.25 * 0.5 * 6 + 0.25 * 6) / 41 and entries == 1  # 4 is 8 times 0.5, and no more
+    assert scale_fit(error, direction, [0.0, 0.25])[2] == 3  # a leaf without a limit has the weight 1, as the least one
+    assert scale_fit(error, direction, [0.0, 0.25])[0] == (2 - 8 + 18) / 56
+    for bad in ([np.array([np.inf, 2.0]), direction[1]], [np.zeros(2), np.zeros(1)]):
+        assert scale_fit(error, bad, limits) is None
+        assert scale_fit(bad, direction, limits) is None or not bad[0].any()
+
+
+def test_a_guess_may_miss_by_the_rounding_of_both_sides():
+    """Case.limit: the largest tolerance of the leaf, and once more for the guess or as often as it is larger."""
+    case = SimpleNamespace(_floor=[0.5, 0.25])
+    assert [Case.limit(case, *given) for given in ((0,), (1, 3.0), (0, 0.1))] == [1.0, 1.0, 1.0]
+    number = Fitted.of(-0.25, 0.0)
+    assert (number.number, number.spread) == ("-0.2500", 2.0**-54) and Fitted.of(0.25, 1.0).spread == 1.0
+    known = [("x", -2.0)]
+    for c, spread, said in (
+        (-2.25, 0.25, "x"),
+        (-2.25, 0.125, None),
+        (-2 - 2.0**-48, 0.0, "x"),
+        (-2 - 2.0**-45, 0.0, None),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(factors, "_candidates", lambda case: known)
+            assert factors._known(None, c, spread) == said
+
+
+def test_a_gradient_is_orthogonal_to_parameters_whose_scale_does_not_matter():
+    """Euler: ⟨g, x⟩ is 0 up to Σ t |x| and its own rounding, where Σ |g x| is more than 16 times that."""
+    radial = lambda g, x, t: factors._radial(  # noqa: E731
+        SimpleNamespace(matrix=False, failing=[0], theirs=[np.array(g)], limit=lambda i: t), [np.array(x)]
+    )
+    assert radial([1.0, -1.0], [1.0, 1.0], 1e-9) and radial([1.0, -1.0], [1.0, 1.0 + 1e-9], 1e-9)
+    assert not radial([1.0, -1.0], [1.0, 1.0 + 1e-8], 1e-9)
+    assert not radial([1.0, -1.0], [0.0, 0.0], 1e-9) and not radial([1.0, -1.0], [1.0, 1.0], 1 / 16)
+    assert radial([1.0, -1.0], [1.0, 1.0], 1 / 17)
+    assert radial([1.0, -1.0], [1.0, 1.0 + 2.0**-50], 0.0) and not radial([1.0, -1.0], [1.0, 1.0 + 2.0**-44], 0.0)
