@@ -1,6 +1,7 @@
 """The main job: sound data pass every row, and a wrong formula fails the row that is about it (S5-S8, S16, S17)."""
 
 import dataclasses
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -12,10 +13,11 @@ import jaxsoftmax as js
 from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.evidence.spectrum.report import Convexity
 from jaxsoftmax.reporting.json_values import json_ready
-from jaxsoftmax.reporting.row import compare
+from jaxsoftmax.reporting.row import Row, compare
 from jaxsoftmax.verification import rows_derivatives, rows_descent, rows_eigenvalues
 from jaxsoftmax.verification.inputs import check_options, prepare
 from jaxsoftmax.verification.points import draw
+from jaxsoftmax.verification.rows_crosscheck import crosscheck_rows
 from jaxsoftmax.verification.run import verify_prepared
 
 N, D, C = 24, 2, 3
@@ -305,6 +307,8 @@ def test_random_weights_have_the_logits_asked_for_whatever_the_scales():
         ({"dtype": "int8"}, "dtype"),
         ({"seed": -1}, "seed"),
         ({"seed": 0.5}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"seed": 2**32}, "seed"),
     ],
 )
 def test_bad_options_are_named(options, match):
@@ -406,15 +410,16 @@ def test_eigenvalue_rows_allow_the_resolution_of_each_eigenvalue(monkeypatch):
 def test_self_concordance_rows_allow_the_rounding_of_forms_ranges_and_third_derivatives(monkeypatch):
     """S8: (error + ρ · that of the form) over the form, 2 (e + f) of the logarithm, and 8 D eps ρ of the range."""
     problem, W = small()
-    monkeypatch.setattr(rows_derivatives, "max_logit_range", lambda problem, V: 0.25)
+    ranges = itertools.cycle([4.0, 0.25, 0.5])  # of the V that is drawn, of V, and of W + V as it is stored less W
+    monkeypatch.setattr(rows_derivatives, "max_logit_range", lambda problem, V: next(ranges))
     monkeypatch.setattr(rows_derivatives, "quadratic_form", lambda at, *_: 0.5 if at is W else 2.0)
     monkeypatch.setattr(rows_derivatives, "third_derivative", lambda *_: -0.125)
     form = lambda at, *_: 0.01 if at is W else 0.02  # noqa: E731
     monkeypatch.setattr(rows_derivatives.tolerances, "quadratic_form_tolerance", form)
     monkeypatch.setattr(rows_derivatives.tolerances, "third_derivative_tolerance", lambda *_: 0.03)
     third, log = rows_derivatives.check_self_concordance(problem, W, "", np.random.default_rng(0))
-    slack = 8 * 2 * 2.0**-23 * 0.25
-    assert (third.measured, third.bound, log.bound) == (0.25, 0.25, 0.25)
+    slack = 8 * 2 * 2.0**-23 * 0.5
+    assert (third.measured, third.bound, log.bound) == (0.25, 0.25, 0.5)
     assert third.allowance == pytest.approx((0.03 + 0.25 * 0.01) / 0.5 + slack, rel=1e-12)
     assert log.measured == pytest.approx(np.log(4), rel=1e-15)
     assert log.allowance == pytest.approx(2 * (0.01 / 0.5 + 0.02 / 2) + slack, rel=1e-12)
@@ -440,3 +445,19 @@ def test_the_kernel_row_allows_the_range_that_rounding_leaves(two, monkeypatch):
         allowed.append(rest @ abs(X) + tolerances.hvp_tolerance(W, problem, V))
     assert (row.measured, row.bound) == (0.0, 0.0)
     assert row.allowance == pytest.approx(np.min(allowed), rel=1e-9, abs=0)
+
+
+def test_a_quantity_has_the_row_of_its_worst_comparison():
+    """Of all routes and both points: one that failed before any that passed, else the largest share."""
+
+    def row(quantity, ratio, passed=True):
+        return Row(statement="S2", quantity=quantity, ratio=ratio, passed=passed)
+
+    random = SimpleNamespace(statements=[row("g", 0.5), row("g", 0.75), row("h", 0.25)])
+    fitted = SimpleNamespace(statements=[row("g", 0.25), row("h", 0.125, False)])
+    found = crosscheck_rows(random, fitted, "last W")
+    assert [(r.quantity, r.ratio, r.passed, r.at) for r in found] == [
+        ("g", 0.75, True, "random W"),
+        ("h", 0.125, False, "last W"),
+    ]
+    assert [r.note for r in found] == ["worst of 3 comparisons", "worst of 2 comparisons"]

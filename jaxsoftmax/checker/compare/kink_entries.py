@@ -1,4 +1,7 @@
-"""Entries where autodiff is no judge: points of no derivative, and entries where it gives NaN; differences decide."""
+"""Entries where autodiff is no judge: points of no derivative, and entries where it gives NaN; differences decide.
+
+What it allows for is guarded by `tests/checker/compare/test_semidefinite.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The route through a twin of the function in mpmath: its derivative to 50 digits, by entries or directions.
 
-Guarded by `tests/checker/test_crosscheck.py`.
+Guarded by `tests/checker/test_crosscheck.py`
+and `tests/checker/compare/test_semidefinite.py`.
 """
 
 from __future__ import annotations

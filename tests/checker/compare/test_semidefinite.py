@@ -15,6 +15,8 @@ from jaxsoftmax.checker.compare import (
     directional,
     first_order,
     jacobian,
+    kink_entries,
+    mpmath_twin,
     routes,
     second_order,
     witnesses,
@@ -388,3 +390,81 @@ def test_the_duality_of_two_rules_allows_for_the_products_of_both(monkeypatch):
     sums = U64 * (4 + 2 * np.sqrt(2)) * np.abs(duals) @ np.abs(2 * probes).T
     np.testing.assert_allclose(own, sums + U64 * 7 * np.abs(probes).sum(axis=1), rtol=1e-14)
     np.testing.assert_allclose(allowed, own + sums + U64 * 5 * np.abs(duals).sum(axis=1)[:, None], rtol=1e-14)
+
+
+JUDGED = {
+    # name: (ours, target, slopes of both sides and their slack, kinked) -> (target, tolerance) that ours is held to
+    "between the slopes of a kink": ((0.5, 2.0, (-1.0, 1.0, 0.01), True), (0.5, 0.11)),
+    "the slopes of a kink and their slack": ((-1.11, 2.0, (1.0, -1.0, 0.01), True), (-1.11, 0.11)),
+    "beyond the slopes of a kink": ((1.125, 2.0, (-1.0, 1.0, 0.01), True), (2.0, 0.1)),
+    "slopes that are one": ((1.0, 2.0, (1.0, 1.125, 0.1), True), (2.0, 0.1)),
+    "no kink": ((0.5, 2.0, (-1.0, 1.0, 0.01), False), (2.0, 0.1)),
+    "no derivative of the program": ((7.0, np.nan, (2.0, 2.5, 0.15), False), (2.25, 1.0)),
+    "no derivative and no slope": ((7.0, np.nan, (2.0, np.inf, 0.15), False), (np.nan, 0.1)),
+    "within the tolerance": ((2.05, 2.0, None, True), (2.0, 0.1)),
+}
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_an_entry_in_doubt_is_held_to_the_slopes_of_both_sides(name, monkeypatch):
+    """Of a kink any value between them is right, up to their slack and the rule's own; of NaN the middle of both."""
+    (ours, target, sides, kinked), (held, allowed) = JUDGED[name]
+    monkeypatch.setattr(kink_entries, "routes_of", lambda session: SimpleNamespace(lean=False, difference=lambda v: v))
+    monkeypatch.setattr(kink_entries, "kink", lambda found: SimpleNamespace(kinked=kinked, evidence="e"))
+    monkeypatch.setattr(kink_entries, "EntryNames", lambda session: lambda i: f"x[{i}]")
+    monkeypatch.setattr(kink_entries, "_sides", lambda session, truth, i, found: sides)
+    notes = []
+    session = SimpleNamespace(
+        basis=lambda i: i, kinks=[], nonsmooth=set(), note=notes.append, split=lambda flat: [flat]
+    )
+    found = kink_entries.judge(session, None, [np.array([3.0, ours])], [np.array([3.0, target])], [np.full(2, 0.1)])
+    np.testing.assert_allclose(found.target[0], [3.0, held], rtol=1e-15)
+    np.testing.assert_allclose(found.tolerance[0], [0.1, allowed], rtol=1e-13)
+    assert session.nonsmooth == ({1} if held == ours else set())
+    assert bool(notes) == bool(held == ours or np.isnan(target))
+
+
+def test_slopes_beside_a_point_are_those_of_the_program_or_of_differences(monkeypatch):
+    """Autodiff at x ± 2^-50 |x|, known to 2^-40 of the larger; else ten times the worse estimate."""
+    found = SimpleNamespace(left=-1.0, right=1.5, left_error=0.25, right_error=0.125)
+    at, moved = [np.array([4.0, 0.0])], []
+
+    def values(program, leaves):
+        moved.append(leaves[0])
+        return [np.zeros(1), program(leaves[0])]
+
+    session = SimpleNamespace(
+        point=SimpleNamespace(leaves=at), wide=lambda: at, basis=lambda i: [np.eye(2)[i]], values=values
+    )
+    program = SimpleNamespace(route=autodiff.REVERSE, program=lambda x: np.where(x > [4.0, 0.0], 3.0, -8.0))
+    for i, step in ((0, 4 * 2.0**-50), (1, 4 * 2.0**-300)):
+        moved.clear()
+        assert kink_entries._sides(session, program, i, found) == (-8.0, 3.0, 8 * 2.0**-40)
+        assert [x[i] - at[0][i] for x in moved] == [-step, step]
+    nowhere = SimpleNamespace(route=autodiff.REVERSE, program=lambda x: np.full(2, np.nan))
+    by_values = SimpleNamespace(route=autodiff.DIFFERENCES)
+    for truth in (nowhere, by_values):
+        assert kink_entries._sides(session, truth, 0, found) == (-1.0, 1.5, 2.5)
+
+
+def test_a_twin_in_50_digits_leaves_the_tolerance_to_the_other_side():
+    """The value's 2 u and its bound; each slope's own, dot's rounding and 1e-30 of the twin's."""
+    pytest.importorskip("mpmath")
+    rows = []
+    session = SimpleNamespace(
+        args=(), normal=None, basis=lambda i: [np.eye(2)[i]], split=lambda flat: [np.asarray(flat, np.float64)],
+        point=SimpleNamespace(size=2, leaves=[np.array([3.0, -2.0])], unflatten=lambda leaves: leaves[0]),
+        add=lambda statement, subject, route, *given, **_: rows.append((subject.rule, *(part[0] for part in given))),
+    )  # fmt: skip
+    truth = SimpleNamespace(
+        value=-45.5, value_units=3.0, gradient=[np.array([24.0, 27.5])], tolerance=[np.full(2, 0.25)]
+    )
+    mpmath_twin.check_twin(session, lambda x: x[0] ** 3 * x[1] + x[1] ** 3, [], truth)
+    value, gradient = rows
+    assert value == ("fun", -45.5, -62.0, U64 * (3.0 + 2 * 45.5), 62e-30)
+    assert gradient[0] == autodiff.REVERSE
+    np.testing.assert_allclose(gradient[1:3], [[24.0, 27.5], [-54.0, 39.0]], rtol=1e-15)
+    # <g, e> has the term of size |g| and a zero: (4 + 2 √2) u of it.
+    slopes = np.array([54.0, 39.0])
+    np.testing.assert_allclose(gradient[3], 0.25 + U64 * (4 + 2 * 2**0.5) * np.array([24.0, 27.5]), rtol=1e-15)
+    np.testing.assert_allclose(gradient[4], 1e-30 * slopes, rtol=1e-15)

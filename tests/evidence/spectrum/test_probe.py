@@ -159,6 +159,7 @@ def test_report_is_json_ready_and_readable():
     wanted = {"verdict", "lambda_min", "lambda_max", "lambda_min_bound", "lambda_max_bound", "kernel_dim"}
     assert wanted | {"kernel_dim_predicted", "rank", "condition_estimate", "residual_estimate", "witness"} <= set(out)
     assert out["verdict"] == "CONSISTENT"
+    assert out["lambda_min_interval"] == [out["lambda_min_bound"], out["lambda_min"]]
     assert "dimension 4, 4 predicted from rank" in repr(report)
     leaves, tree = jax.tree.flatten(report)
     assert repr(jax.tree.unflatten(tree, leaves)) == repr(report)
