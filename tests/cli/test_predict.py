@@ -103,3 +103,14 @@ def test_a_fit_says_how_often_it_is_right_and_saves_what_predicts(tmp_path, caps
     assert f"accuracy {np.trace(report['confusion']) / 12:.4g}" in " ".join(capsys.readouterr().out.split())
     assert cli.run(["fit", str(tmp_path / "train.csv"), "--l2", "1"]) == 0
     assert "std err" not in capsys.readouterr().out
+
+
+def test_the_table_of_labels_has_the_true_class_in_its_rows(weights, tmp_path, capsys):
+    """Three samples that are called crow and are wrens: in the row of wren, whatever they were called."""
+    fit = js.load_fit(weights)
+    called = [x for x in ([0.5, 1.0], [9.0, 2.0], [-9.0, 2.0], [3.0, 9.0], [3.0, -9.0]) if fit.predict([x]) == "crow"]
+    (tmp_path / "new.csv").write_text("width,length,bird\n" + f"{called[0][0]},{called[0][1]},wren\n" * 3)
+    arguments = [str(weights), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv"), "--target", "bird"]
+    assert cli.run(["predict", *arguments]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["crow", "0", "0"] in [row[:3] for row in rows] and ["wren", "3", "0"] in [row[:3] for row in rows]

@@ -80,6 +80,11 @@ def test_real_numbers_of_every_kind_are_strengths(value):
             ValueError,
             ["regularizer", "1e-60", "rescale"],
         ),
+        (  # not zero in float32, but XLA takes it for zero
+            lambda: Problem([[1.0], [2.0]], np.eye(2), regularizer=L2(1e-40)),
+            ValueError,
+            ["regularizer", "1e-40", "rescale"],
+        ),
         (
             lambda: Problem([[1.0], [2.0]], np.eye(2), regularizer=L2(1e60)),
             ValueError,

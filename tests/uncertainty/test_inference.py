@@ -13,6 +13,7 @@ from jaxsoftmax.calculus.loss.null_space import row_space
 from jaxsoftmax.uncertainty.coordinates import Coordinates, face_coordinates, full_coordinates
 from jaxsoftmax.uncertainty.likelihood import likelihood_of
 from jaxsoftmax.uncertainty.maximum import _inverse, climb
+from jaxsoftmax.uncertainty.wald import wald
 
 RNG = np.random.default_rng(22)
 X = RNG.normal(size=(60, 2))
@@ -192,6 +193,19 @@ def test_without_an_intercept_there_is_no_null_model():
     named = table_of(problem_of(X[:, :1]))
     assert bias.mcfadden == pytest.approx(named.mcfadden, rel=1e-9)
     assert bias.lr_degrees_of_freedom == 2
+
+
+def test_columns_that_make_a_constant_by_large_weights_are_a_bias(x64):
+    """S22: 2¹²(b − a) = 1 makes a constant, up to rounding of 2¹² times the columns."""
+    pair = np.column_stack([X[:, 0], X[:, 0] + 2.0**-12])
+    table = table_of(js.Problem.from_labels(pair, LABELS, intercept=False), js.fit)
+    assert table.mcfadden is not None and table.lr_degrees_of_freedom == 2
+
+
+def test_p_values_far_out_keep_their_digits():
+    """S22: erfc(|z|/√2), not 1 − erf, which has no digit left at z = 8 and is 0 at 10; z may be off by an ulp."""
+    z = np.array([8.0, 10.0, 30.0])
+    np.testing.assert_allclose(wald(z, np.ones(3), 0.95).p_values, 2 * stats.norm.sf(z), rtol=1e-12)
 
 
 def test_the_rounding_of_a_far_intercept_is_allowed_for():

@@ -77,3 +77,12 @@ def test_the_floor_on_a_sublevel_set_is_attained_by_one_entry():
 def test_the_floor_of_log_cosh_is_below_at_zero():
     """S7c, S21b: sech² 0 = 1 exactly, so that every outward slack shows."""
     assert js.LogCosh(0.5, 2.0).curvature_floor(0.0) <= 1.0
+
+
+def test_the_blocks_of_a_dominated_column_keep_their_digits(x64):
+    """S21d, S3: γ² y(1 − y) of the class that has nearly all is γ² y times the others, where 1 − y itself is 0."""
+    gamma = 2.0
+    w = np.array([[20.0], [0.0], [-1.0]])
+    others = np.exp(-40.0) + np.exp(-42.0)
+    found = js.SelfRegularizer(gamma).class_blocks(w, np.ones(1))
+    np.testing.assert_allclose(found[0, 0, 0], gamma**2 * others, rtol=64 * EPS)

@@ -361,6 +361,16 @@ def test_the_bound_on_the_third_derivative_of_log_cosh_is_nearly_reached(x64):
     assert excess.check.quantity == "|third derivative| <= range * quadratic form" and excess.check.passed
 
 
+def test_the_bound_on_the_third_derivative_knows_no_sign_of_gamma(x64):
+    """S8, S21d: with γ = -5 and small features the range is that of the regulariser's samples, |γ| times that of V."""
+    problem = js.Problem(np.full((2, 1), 1e-6), np.full((2, 2), 0.5), regularizer=js.SelfRegularizer(-5.0))
+    ours = Ours(objective, derivatives, hessian)
+    both = Sides(problem, np.array([[0.4], [-0.2]]), ours, jax.random.key(0), False)
+    both.V = both.U = np.array([[1.0], [-1.0]])
+    *_, excess = compare_third(both)
+    assert excess.check.quantity == "|third derivative| <= range * quadratic form" and excess.check.passed
+
+
 def test_compare_treats_infinities_and_zeros_as_documented():
     """inf is right exactly where the value is beyond the dtype's range; a zero tolerance admits only equality."""
     check = compare("S1", "q", "r", np.float32([1.0, 3.0]), [1.0, 2.5], [1.0, 0.25], own_tolerance=[0.0, 0.15]).check

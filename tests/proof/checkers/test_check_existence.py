@@ -10,6 +10,7 @@ import pytest
 
 from helpers.certificates.certificates import KINDS, Tiny, complete, labelled, overlap, partial, positive, quasi, save
 from helpers.house import modules
+from jaxsoftmax.proof.checkers import check_existence
 from jaxsoftmax.proof.checkers.check_existence import RefusedCertificate, check, main
 
 
@@ -429,3 +430,10 @@ def test_it_imports_the_standard_library_alone_and_evaluates_nothing():
     called = {node.func.id for node in ast.walk(code) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"eval", "exec", "compile", "__import__", "open"}
     assert not {"pickle", "subprocess", "importlib", "os", "ctypes"} & set(names)
+
+
+def test_logits_are_summed_in_slots_of_the_largest_sum():
+    """S9: two columns of 100 make logits of 200, which one signed octet does not hold."""
+    columns = {d: check_existence._Column([100, -100], 1, 100) for d in range(2)}
+    direction = {"entries": [[0, 0, 1], [0, 1, 1]], "denominator": 1}
+    assert list(check_existence._logits(direction, columns, 2, 3)) == [[200, 0, 0], [-200, 0, 0]]

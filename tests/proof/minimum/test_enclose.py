@@ -153,3 +153,15 @@ def test_a_denominator_for_each_row_is_rounded_for_itself():
         found = enclose(rows.exact_form(), W, 0, precision)
         assert found.loss[0] <= exact <= found.loss[1]
         assert found.loss[1] - found.loss[0] <= (n + 1) * Fraction(2) ** (-precision - 32)
+
+
+def test_the_lower_end_of_the_loss_takes_off_the_radius_of_the_logarithms():
+    """7.8: at W = 0 nothing but the logarithms is rounded; 2 log 2 is in every interval, whichever way they round."""
+    each = [[Fraction(1), Fraction(0)], [Fraction(0), Fraction(1)]]
+    data = Objective([[Fraction(1)], [Fraction(2)]], each, [Fraction(1)] * 2, Fraction(0), [False])
+    form = data.exact_form()
+    with mpmath.workdps(60):
+        exact = fraction(2 * mpmath.log(2))
+    for precision in range(8, 40):
+        low, high = enclose(form, np.zeros((2, 1), dtype=object), 0, precision).loss
+        assert low <= exact <= high

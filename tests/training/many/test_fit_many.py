@@ -15,7 +15,7 @@ import jaxsoftmax as js
 from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.training.columns import exact_data, working_columns
-from jaxsoftmax.training.end_point import evaluate, slope_at
+from jaxsoftmax.training.end_point import evaluate, radius_factor, slope_at
 from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, start
 from jaxsoftmax.training.many import fit_many as front
 from jaxsoftmax.training.many import run_lanes
@@ -76,6 +76,14 @@ def test_every_penalty_has_its_q(made):
     penalties = [made(0.5), made(2.0)]
     for penalty, found in zip(penalties, js.fit_many(PROBLEM, regularizers=penalties), strict=True):
         same(found, X, LABELS, regularizer=penalty)
+
+
+def test_the_samples_of_a_self_regulariser_count_in_the_radius_factor_of_a_lane(x64):
+    """S13, S21d: β = √2 max(‖x‖, |γ|)/σ over samples and the regulariser's own, as `fit` has it."""
+    small = js.Problem.from_labels(1e-3 * X, LABELS, intercept=False)
+    lanes = run_lanes.lanes_of(batch_of(small, None, [js.SelfRegularizer(-100.0)]), [0])
+    expected = radius_factor(lanes.problem_at(0), np.asarray(lanes.constants[0].scale))
+    assert lanes.beta(0) == pytest.approx(expected, rel=1e-14)
 
 
 def test_what_a_penalty_leaves_of_the_gauge_is_in_q(x64):

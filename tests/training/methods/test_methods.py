@@ -427,6 +427,16 @@ def test_whitened_gradient_descent_is_the_fixed_hessian_step(x64):
     assert whitened.history["step_size"][0] == pytest.approx(1.0, abs=1e-10)
 
 
+def test_whitening_leaves_the_part_of_the_start_in_the_null_space(x64):
+    """S6, S19: a repeated column; what the start has along their difference, no sample sees and no step changes."""
+    problem = js.Problem(np.column_stack([X, X[:, 0]]), T, sample_weight=S)
+    start = np.zeros((problem.C, problem.D))
+    start[:, 0], start[:, -1] = 3.0, -3.0
+    found = js.fit(problem, "gd", whiten=True, W0=start, max_steps=3)
+    # The columns are scaled to whiten them and back: some eps of the weights, times their number.
+    np.testing.assert_allclose(found.W[:, 0] - found.W[:, -1], 6.0, rtol=0, atol=1e3 * EPS * np.abs(found.W).max())
+
+
 def test_whitening_data_without_curvature_changes_nothing():
     """X = 0: there is nothing to whiten, and every W is a minimiser."""
     result = js.fit(js.Problem(np.zeros((4, 2)), np.full((4, 2), 0.5)), "gd", whiten=True)
