@@ -31,6 +31,7 @@ CASES = (
     "estimator",
     "many",
     "kills",
+    "sparse",
     "reading",
     "detection",
     "foreign",

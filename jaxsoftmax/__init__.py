@@ -68,6 +68,7 @@ _NAMES_IN = {
     "training.many.fit_path": ("fit_path",),
     "training.many.result": ("Fits",),
     "training.result": ("Fit", "Status"),
+    "training.sparse.problem": ("SparseProblem",),
     "training.divergence": ("NoMinimizerWarning",),
     "uncertainty.inference": ("inference",),
     "uncertainty.laplace": ("Laplace", "laplace"),
@@ -152,6 +153,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .training.many.result import Fits as Fits
     from .training.result import Fit as Fit
     from .training.result import Status as Status
+    from .training.sparse.problem import SparseProblem as SparseProblem
     from .uncertainty.inference import inference as inference
     from .uncertainty.laplace import Laplace as Laplace
     from .uncertainty.laplace import laplace as laplace

@@ -58,7 +58,8 @@ def to_numpy(value: Any, name: str, *, copy: bool = True) -> tuple[np.ndarray, l
             raise WrongValue(name, f"entry {where} is masked (missing)", "fill it in or drop its sample")
         array, fresh = np.asarray(value.data), False
     elif "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
-        _refuse_a_copy(value, name, "made dense, it", "give fewer samples or columns")
+        remedy = "train on js.SparseProblem.from_labels(X, y), or give fewer samples or columns"
+        _refuse_a_copy(value, name, "made dense, it", remedy)
         array = value.toarray()
     elif is_frame(value):
         names, array = _from_frame(value, name)

@@ -68,7 +68,7 @@ def _other_dtype(name: str, value: jax.Array, dtype: Any) -> WrongType:
     return WrongType(name, given, f"use {name}.astype({str(dtype)!r})")
 
 
-def _weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | None, jax.Array]:
+def given_weights(given: Any, N: int, dtype: np.dtype, X: Any) -> tuple[np.ndarray | None, jax.Array]:
     """Sample weights as given and on the device."""
     if given is None:
         return None, _arrays.place_rows(np.ones(N, dtype), X)
@@ -145,7 +145,7 @@ def problem_fields(
         device_T = T if (np.asarray(T) == rounded).all() else jax.device_put(rounded, T.sharding)
     else:
         device_T = place_targets(targets.rounded(compute) if T is not None else stored_targets(targets, compute), X)
-    host_s, device_s = _weights(sample_weight, N, compute, X)
+    host_s, device_s = given_weights(sample_weight, N, compute, X)
     cast, given_strengths = strengths(regularizer, compute)
     names = columns if feature_names is None else names_tuple(feature_names, given_D, "feature_names", "column of X")
     warn_of_rounded_columns(host_X, storage, names, stacklevel=4)
@@ -207,7 +207,7 @@ def replaced_fields(problem: Any, changes: dict[str, Any]) -> dict[str, Any]:
 
 def reweighted(problem: Any, sample_weight: Any) -> Any:
     """The problem with other weights (N,), its data as given kept: validated and placed as its constructor does."""
-    host, device = _weights(sample_weight, problem.N, problem.dtype, problem.X)
+    host, device = given_weights(sample_weight, problem.N, problem.dtype, problem.X)
     kept = {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)}
     if problem.host is not None:
         kept["host"] = dataclasses.replace(problem.host, sample_weight=host)

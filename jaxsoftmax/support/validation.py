@@ -166,7 +166,7 @@ def require_problem(problem: Any) -> None:
     """Refuse what is no Problem, most often swapped arguments.
 
     Raises:
-        TypeError: `problem` has not the parts of a Problem.
+        TypeError: `problem` has not the parts of a Problem, or is a `SparseProblem`.
     """
     if not all(hasattr(problem, part) for part in ("sample_weight", "regularizer", "intercept")):
         raise WrongType(
@@ -174,6 +174,9 @@ def require_problem(problem: Any) -> None:
             f"got {kind_of(problem)}",
             "give a jaxsoftmax.Problem, made by Problem(X, T) or Problem.from_labels(X, y); weights W come before it",
         )
+    if hasattr(problem, "to_dense"):
+        remedy = "for one that fits in memory as dense use problem.to_dense()"
+        raise WrongType("problem", "got a SparseProblem, which only fit takes", remedy)
 
 
 def require_concrete(problem: Any, *more: Any) -> None:

@@ -84,7 +84,7 @@ def tolerance_of(tol: Any, default: float) -> float:
 
 
 def fit(
-    problem: Problem,
+    problem: Any,
     method: Any = "auto",
     *,
     tol: float | None = None,
@@ -121,7 +121,7 @@ def fit(
     again: the second fit then compiles nothing. The first fit of a method and shape compiles for some seconds.
 
     Args:
-        problem: the data, concrete (not traced).
+        problem: a `Problem`, concrete (not traced), or a `SparseProblem`: "newton-cg", preconditioned otherwise.
         method: a name of the table, or an optax `GradientTransformation`.
         tol: the run ends when the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd| is at most this, a number >= 0. Scaling
             features or weights or repeating the samples does not change it. Default eps(dtype)^(2/3).
@@ -171,14 +171,16 @@ def fit(
 
     Source: S8, S13, S16, S17, S19, S20; gradient descent without a regulariser: Rychlik, arXiv:1903.12600.
     """
+    options: dict[str, Any] = {"tol": tol, "max_steps": max_steps, "W0": W0, "key": key, "batch_size": batch_size}
+    options |= {"learning_rate": learning_rate, "whiten": whiten, "progress": progress, "checkpoints": checkpoints}
+    if hasattr(problem, "train"):
+        return problem.train(method, **options)
     if not isinstance(problem, Problem):
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
     refuse_traced("fit", problem=problem, tol=tol, max_steps=max_steps, W0=W0, key=key, learning_rate=learning_rate)
     require_x64("problem", problem.dtype)
     if on_explicit_mesh(problem):
-        options = {"tol": tol, "max_steps": max_steps, "W0": None if W0 is None else np.asarray(W0), "key": key}
-        options |= {"batch_size": batch_size, "learning_rate": learning_rate, "whiten": whiten, "progress": progress}
-        options |= {"checkpoints": checkpoints}
+        options["W0"] = None if W0 is None else np.asarray(W0)
         with automatic_mesh(problem) as placed:
             return fit(placed, method, **options)
     began = time.perf_counter()

@@ -113,9 +113,10 @@ class Fit(Report):
         reason: one sentence on what the status means here.
         existence: for DIVERGING: the `ExistenceVerdict` on the data (S9); None where nothing was asked.
         inner_solves: for "newton-cg": how its linear systems were solved, one entry for each choice: from which `step`
-            on, by which `preconditioner` ("majorant", a fixed matrix above every Hessian, S19; or "class blocks", the
-            Hessian's blocks, one for each class, S23), in which `products_dtype`, and after how many
-            `wasted_products`; `failed` where blocks were to be made, could not be, and what there was stayed.
+            on, by which `preconditioner` ("majorant", a fixed matrix above every Hessian, S19; "class blocks", the
+            Hessian's blocks, one for each class, S23; for sparse X "diagonal", the Hessian's), in which
+            `products_dtype`, and after how many `wasted_products`; `failed` where blocks were to be made, could not be,
+            and what there was stayed.
         classes: the problem's labels, one for each row of W; None where it had none.
         feature_names: a name for each column of W, "intercept" last where there is one; None where it had none.
         formula: what made the columns of a frame, for a problem from a formula: new frames then need only the columns
@@ -274,7 +275,9 @@ class Fit(Report):
 
 def _solve_words(solves: tuple[loop.InnerSolve, ...]) -> str:
     """By which preconditioner, from which step on, and in which precision."""
-    words = ["conjugate gradients, preconditioned by a fixed matrix above every Hessian (S19)"]
+    fixed = "a fixed matrix above every Hessian (S19)"
+    by = "the Hessian's diagonal, anew at each step" if solves[0].preconditioner == "diagonal" else fixed
+    words = [f"conjugate gradients, preconditioned by {by}"]
     blocks = [solve for solve in solves if solve.preconditioner == "class blocks" and not solve.failed]
     if blocks:
         until = f"({blocks[0].wasted_products:.0f} products too many until then)"

@@ -328,7 +328,10 @@ def test_copies_on_the_host_are_refused_too(monkeypatch):
     sparse = pytest.importorskip("scipy.sparse")
     for given, words in (
         (np.ones((2, 1)), r"^X: the copy of an array that may be changed later needs .*; make the array read-only"),
-        (sparse.csr_matrix(np.ones((2, 1))), r"^X: made dense, it needs about .*; give fewer samples or columns"),
+        (
+            sparse.csr_matrix(np.ones((2, 1))),
+            r"^X: made dense, it needs about .*; train on js.SparseProblem.from_labels",
+        ),
     ):
         _free(monkeypatch, 15)
         with pytest.raises(ValueError, match=words):

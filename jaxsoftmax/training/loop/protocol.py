@@ -59,8 +59,8 @@ class Proposal(NamedTuple):
 class InnerSolve(NamedTuple):
     """How a method solves its linear systems from a step on.
 
-    `preconditioner`: "majorant", a fixed matrix above every Hessian (S19), or "class blocks", the Hessian's blocks, one
-    for each class (S23). `products_dtype`: of the Hessian-vector products.
+    `preconditioner`: "majorant", a fixed matrix above every Hessian (S19), "class blocks", the Hessian's blocks, one
+    for each class (S23), or "diagonal", the Hessian's at each step. `products_dtype`: of the Hessian-vector products.
     `wasted_products`: those taken before, beyond what this choice was expected to need; they are why it was made.
     `failed`: class blocks were to be made here, one of them had no Cholesky factor, and what there was stayed.
     """

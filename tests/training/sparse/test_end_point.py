@@ -1,0 +1,110 @@
+"""S13's q for sparse data: never below the q of the true smallest curvature, and separation by W itself."""
+
+import jax
+import numpy as np
+import pytest
+
+from helpers.sparse_objective import C, made, matrix_of
+from jaxsoftmax.training.sparse.end_point import (
+    dual_bounds,
+    existence_ratio,
+    least_curvatures,
+    ratio_at,
+    separates,
+)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 0.5, 20.0])
+@pytest.mark.parametrize("shift", [0.0, 3.0], ids=["", "far from the intercept"])
+def test_q_is_above_that_of_the_true_curvature_in_any_norm(alpha, shift):
+    """S13 with a free intercept, for the best τ of a grid; and it is a number of use: within 10^4 of that one."""
+    with jax.enable_x64(True):
+        built, (X, _, s, _), W, _ = made("float64", True, (alpha, 0.0), shift=shift)
+        sample = built.at(built.rows.logits(W))
+        g, D = built.gradient(W, sample), X.shape[1]
+        H = matrix_of(lambda V: built.product(V, sample)[0], D).reshape(D, C, D, C)
+        q = existence_ratio(built, sample, g)
+    true = []
+    null = np.zeros((D, C))
+    null[-1] = 1 / np.sqrt(C)  # the intercepts' common part is left out
+    for tau in np.geomspace(1e-3, 1e3, 61):
+        unit = np.r_[np.ones(D - 1), tau]
+        scaled = (H / unit[:, None, None, None] / unit[:, None]).reshape(D * C, D * C)
+        mu = np.linalg.eigvalsh(scaled + 1e6 * np.outer(null, null))[0]
+        beta = np.sqrt(2 * np.max(np.sum((X / unit)[s > 0] ** 2, axis=1)))
+        true.append(beta * np.linalg.norm(g / unit[:, None]) / mu)
+    assert min(true) <= q <= 1e4 * min(true)
+
+
+def test_the_bounds_of_sigma_enclose_it_and_close():
+    """S13: M − vᵀ(G + αI)⁻¹v, the least over a of Σ m (1 + aᵀx)² + α‖a‖²."""
+    with jax.enable_x64(True):
+        built, (X, *_), W, _ = made("float64", True)
+        m, A = least_curvatures(built, built.at(built.rows.logits(W))), X[:, :-1]
+    for alpha in (1e-3, 1.0):
+        v = A.T @ m
+        sigma = m.sum() - v @ np.linalg.solve(A.T @ (m[:, None] * A) + alpha * np.eye(len(v)), v)
+        found = list(dual_bounds(built.rows.matrix, m, alpha))
+        assert all(low <= sigma * (1 + 1e-12) and sigma <= high * (1 + 1e-12) for low, high, _ in found)
+        assert found[-1][0] >= 0.999 * sigma
+        np.testing.assert_allclose(found[0][2], np.linalg.norm(v), rtol=1e-12)
+
+
+def test_each_samples_curvature_is_below_lambda_two():
+    """S7b: s λ₂(S(y)), the second smallest eigenvalue."""
+    with jax.enable_x64(True):
+        built, (_, _, s, _), W, _ = made("float64", True)
+        sample = built.at(built.rows.logits(W))
+        m, Y = least_curvatures(built, sample), np.asarray(sample.Y).T
+    second = [weight * np.linalg.eigvalsh(np.diag(y) - np.outer(y, y))[1] for y, weight in zip(Y, s, strict=True)]
+    assert np.all(m <= np.array(second) * (1 + 1e-9))
+    assert m.sum() > 0
+
+
+def test_q_in_a_norm_is_that_of_the_worst_form_within_a_factor_of_two():
+    """S13: β‖g‖/λ_min of α‖z‖² + σb², z = a + κb, in the norm ‖a‖² + τ²b²; det over trace loses at most 2."""
+    rng = np.random.default_rng(0)
+    for tau, largest, alpha, sigma, kappa, features, free in np.exp(3 * rng.normal(size=(200, 7))):
+        form = np.array([[alpha, alpha * kappa / tau], [alpha * kappa / tau, (sigma + alpha * kappa**2) / tau**2]])
+        scaled = alpha * sigma / tau**2 / np.linalg.eigvalsh(form)[1]  # the smallest, by the determinant
+        beta = np.sqrt(2) * np.hypot(np.sqrt(largest), 1 / tau)
+        true = beta * np.hypot(np.sqrt(features), np.sqrt(free) / tau) / scaled
+        assert true * (1 - 1e-9) <= ratio_at(tau, largest, alpha, sigma, kappa, features, free) <= 2.001 * true
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_where_everything_is_held_the_curvature_is_the_smallest_strength(intercept):
+    """S13, S21a: q = β‖g‖/α."""
+    with jax.enable_x64(True):
+        built, (X, _, s, _), W, _ = made("float64", intercept)
+        sample = built.at(built.rows.logits(W))
+        g = built.gradient(W, sample)
+        q = existence_ratio(built, sample, g)
+    beta = np.sqrt(2 * np.max(np.sum(X[s > 0] ** 2, axis=1)))
+    np.testing.assert_allclose(q, beta * np.linalg.norm(g) / (0.25 if intercept else 0.75), rtol=1e-14)
+
+
+def test_nothing_is_said_without_a_penalty():
+    with jax.enable_x64(True):
+        built, _, W, _ = made("float64", True, (0.0, 0.0))
+        sample = built.at(built.rows.logits(W))
+        assert existence_ratio(built, sample, built.gradient(W, sample)) is None
+
+
+def test_w_separates_where_every_sample_is_on_its_side():
+    """S9: for labels without a penalty; a sample of weight 0 takes no part, and a tie is no margin."""
+    with jax.enable_x64(True):
+        built, (_, T, s, _), W, _ = made("float64", True, (0.0, 0.0), "0")
+        Z, W = np.where(s[:, None] > 0, T, -T), 0 * W
+        assert separates(built, W, Z)
+        assert not separates(built, W, np.where(np.arange(len(Z))[:, None] == 4, 0, Z))
+        for other in (made("float64", True, (1.0, 0.0), "0"), made("float64", True, (0.0, 0.0))):
+            assert not separates(other[0], W, Z)
+
+
+def test_a_margin_within_rounding_is_none():
+    """S9: logits of size 1e3 with margins of 1e-13 say nothing."""
+    with jax.enable_x64(True):
+        built, (_, T, *_), W, _ = made("float64", True, (0.0, 0.0), "0")
+        assert separates(built, W, 1e-10 * T)
+        assert not separates(built, 1e3 * np.ones_like(W), 1e-13 * T)
