@@ -112,7 +112,7 @@ class Checkpoints:
 
 def _plain(leaf: Any) -> Any:
     """Random keys as their integers."""
-    if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(leaf)
     return np.asarray(leaf)
 

@@ -513,7 +513,9 @@ def test_a_factor_is_fitted_by_least_squares_in_units_of_the_limits():
         [0.5, 0.25],
     )
     for unit in (1.0, 2.0**-900, 2.0**900):  # squares of neither are numbers
-        c, spread, entries = scale_fit(*([unit * part for part in given] for given in (error, direction, limits)))
+        found = scale_fit(*([unit * part for part in given] for given in (error, direction, limits)))
+        assert found is not None
+        c, spread, entries = found
         assert c == (0.25 * (2 - 8) + 18) / (0.25 * 20 + 36)
         assert spread == (0.25 * 0.5 * 6 + 0.25 * 6) / 41 and entries == 1  # 4 is 8 times 0.5, and no more
     assert scale_fit(error, direction, [0.0, 0.25])[2] == 3  # a leaf without a limit has the weight 1, as the least one

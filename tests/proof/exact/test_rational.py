@@ -124,7 +124,7 @@ def test_orthonormal_columns_also_of_nearly_dependent_ones():
 def test_systems_without_columns_are_solved_where_nothing_is_asked():
     """No unknowns: 0 = 0 has the empty solution and 0 = 1 none; no right-hand side: a solution without columns."""
     none, rows = np.zeros((2, 0), np.int64), np.array([[1], [2]])
-    Y, q = solve_exactly(none, 0 * rows)
-    assert Y.shape == (0, 1) and q == 1
+    empty, wide = solve_exactly(none, 0 * rows), solve_exactly(rows, none)
+    assert empty is not None and empty[0].shape == (0, 1) and empty[1] == 1
     assert solve_exactly(none, rows) is None
-    assert solve_exactly(rows, none)[0].shape == (1, 0)
+    assert wide is not None and wide[0].shape == (1, 0)
