@@ -381,7 +381,7 @@ runs = {
     "mm (S19)": js.fit(problem, "mm", max_steps=1000),
     "bb, whitened": js.fit(problem, "bb", max_steps=1000, whiten=True),
     "newton-cg": js.fit(problem, "newton-cg"),
-    "newton (S8)": best,
+    "newton (S8)": js.fit(problem, "newton"),
 }
 ax = js.plots.plot_history(runs, minimum=best.loss)
 ax.set(xscale="symlog", xlim=(0, 1000), ylim=(1e-10, 1e4))
