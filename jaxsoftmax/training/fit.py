@@ -121,7 +121,7 @@ def fit(
     again: the second fit then compiles nothing. The first fit of a method and shape compiles for some seconds.
 
     Args:
-        problem: a `Problem`, concrete (not traced), or a `SparseProblem`: "newton-cg", preconditioned otherwise.
+        problem: a `Problem`, concrete (not traced), or a `SparseProblem`, which only "newton-cg" trains.
         method: a name of the table, or an optax `GradientTransformation`.
         tol: the run ends when the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd| is at most this, a number >= 0. Scaling
             features or weights or repeating the samples does not change it. Default eps(dtype)^(2/3).

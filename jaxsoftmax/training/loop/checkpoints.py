@@ -57,9 +57,7 @@ class Checkpoints:
             raise WrongValue("checkpoints", f"got {folder!r}: {error}", remedy) from None
         self.identity = identity
         self._args, self._last = orbax.args, time.perf_counter()
-        cut = sorted(path.name for path in self.folder.glob(_UNFINISHED))
-        if cut:
-            self._warn(f"{', '.join(cut)} was cut off while it was written and is not used")
+        self._cut = sorted(path.name for path in self.folder.glob(_UNFINISHED))  # orbax removes them
         options = orbax.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
         self._manager = orbax.CheckpointManager(self.folder, options=options)
 
@@ -80,6 +78,8 @@ class Checkpoints:
         Raises:
             WrongValue: it is another run's.
         """
+        if self._cut:
+            self._warn(f"{', '.join(self._cut)} was cut off while it was written and is not used")
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 about = self._manager.restore(step, args=self._args.Composite(about=self._args.JsonRestore()))["about"]
@@ -107,6 +107,7 @@ class Checkpoints:
             raise WrongValue("checkpoints", given, "name an empty folder, or give what that run was given")
 
     def _warn(self, what: str) -> None:
+        # The caller of `fit`, four calls up: by way of `load` and `run`.
         warnings.warn(f"checkpoints: in {self.folder} {what}", UserWarning, stacklevel=5)
 
 

@@ -1,19 +1,8 @@
 """What is said at the end for sparse data, in float64 on the data as given: loss, gradient, S13's q, separation.
 
-**The curvature of S13.** The penalty holds every feature by α. With V = (A, b), b the intercepts' part, 1ᵀb = 0, the
-norm ‖V‖² = ‖A‖² + τ²‖b‖², and m_n = s_n min_i y_ni, which is at most s_n λ₂(S(y_n)) (S7b), the curvature is at least
-
-    Σ_k [ Σ_n m_n (a_kᵀx_n + b_k)² + α ‖a_k‖² ]   over C − 1 orthonormal combinations k of the classes
-
-and what all classes share of A has curvature α alone (S3). Of one k this is a form with blocks G + αI, v = Σ m x and
-M = Σ m. Its least over a at b = 1 is a ridge regression, whose dual bounds it from below at any θ (N,):
-
-    σ >= (Σ θ_n)² / (Σ θ_n²/m_n + ‖Xᵀθ‖²/α).
-
-θ = m (1 + Xa) from some steps of conjugate gradients for a makes it sharp; at a = 0 it already holds. With z = a +
-(G + αI)⁻¹v b the form is at least α‖z‖² + σb², and ‖(G + αI)⁻¹v‖ <= κ = min(‖v‖/α, (M/α)^½), so that its smallest
-eigenvalue in the norm is at least that of [[α, −ακ/τ], [−ακ/τ, σ/τ² + ακ²/τ²]], which is more than
-μ = α σ/(α(τ² + κ²) + σ) (det over trace). β = √2 max_n (‖x_n‖² + 1/τ²)^½.
+The smallest curvature that S13 asks for comes from the penalty α on the features and, for a free intercept, from the
+dual of a ridge regression: S13's last statement in `docs/theory.md`, whose σ, κ, τ and θ these are. θ = m (1 + Xa) from
+some steps of conjugate gradients for a makes the bound sharp; at a = 0 it already holds.
 
 Where the penalty holds the intercept too, or there is none, μ is the smaller of the strengths and nothing is solved.
 """

@@ -127,6 +127,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
     with pytest.warns(UserWarning, match="checkpoints: in ") as told:
         found = js.fit(problem(), "gd", max_steps=60, checkpoints=tmp_path)
     said = [str(warning.message) for warning in told]
+    assert {warning.filename for warning in told} == {__file__}  # the caller of `fit`
     assert any(unfinished.name in text and "cut off" in text for text in said)
     assert any(f"step {steps[-1]} cannot be read" in text for text in said)
     assert_same(found, js.fit(problem(), "gd", max_steps=60))
