@@ -5,9 +5,7 @@ Guarded by `tests/readers/test_formats.py`.
 
 from __future__ import annotations
 
-import math
 import re
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +13,10 @@ import numpy as np
 
 from jaxsoftmax.datasets.dataset import Dataset
 from jaxsoftmax.readers.columns import as_labels, refuse_nonfinite
+from jaxsoftmax.support.array_files import IDX_HEADER_BYTES, idx_header, require_size
 from jaxsoftmax.support.errors import WrongValue
 
 __all__ = ["idx_array", "is_idx", "read_idx"]
-
-_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 def is_idx(name: str) -> bool:
@@ -36,9 +33,6 @@ def is_idx(name: str) -> bool:
 def idx_array(path: Path, content: bytes) -> np.ndarray:
     """The array that the bytes of an IDX file hold, in native byte order.
 
-    The format: two zero bytes, the code of the type, the number of dimensions, each dimension as a 32-bit big-endian
-    integer, then the entries, big-endian, the last dimension fastest.
-
     Raises:
         ValueError: the magic number, the type or the length is wrong.
 
@@ -48,22 +42,10 @@ def idx_array(path: Path, content: bytes) -> np.ndarray:
         >>> idx_array(Path("a.idx"), bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9])).tolist()
         [7, 8, 9]
     """
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES or not content[3]:
-        start = content[:4].hex(" ") or "nothing"
-        wanted = f"00 00, a type code ({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of dimensions"
-        raise WrongValue(path, f"is not an IDX file: it starts with {start}, not with {wanted}", "check its name")
-    dimensions = content[3]
-    head = 4 + 4 * dimensions
-    if len(content) < head:
-        raise WrongValue(path, f"is cut off in its header of {head} bytes ({len(content)} found)", "fetch it again")
-    shape = struct.unpack(f">{dimensions}I", content[4:head])
-    dtype = np.dtype(_DTYPES[content[2]])
-    wanted = head + math.prod(shape) * dtype.itemsize
-    if len(content) != wanted:
-        fault = "is cut off" if len(content) < wanted else "is too long"
-        sizes = f"its header promises {' x '.join(map(str, shape))} entries, {wanted} bytes in all"
-        raise WrongValue(path, f"{fault}: {sizes}, and it has {len(content)}", "fetch it again")
-    return np.frombuffer(content, dtype, offset=head).reshape(shape).astype(dtype.newbyteorder("="))
+    header = idx_header(path, content[:IDX_HEADER_BYTES])
+    require_size(path, header, len(content))
+    stored = np.frombuffer(content, header.dtype, offset=header.offset).reshape(header.shape)
+    return stored.astype(header.dtype.newbyteorder("="))
 
 
 def read_idx(path: Path, content: bytes, target: str | int | None, load: Callable[[Path], bytes]) -> Dataset:

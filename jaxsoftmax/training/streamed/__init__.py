@@ -1,0 +1,1 @@
+"""Data larger than memory: rows read in chunks from files and memory maps."""
