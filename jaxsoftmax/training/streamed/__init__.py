@@ -1,1 +1,1 @@
-"""Data larger than memory: rows read in chunks from files and memory maps."""
+"""Data larger than memory, or spread over processes: rows read in chunks, and training by whole passes over them."""
