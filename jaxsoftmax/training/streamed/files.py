@@ -6,7 +6,6 @@ Guarded by `tests/training/streamed/test_source.py`.
 from __future__ import annotations
 
 import gzip
-import io
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
@@ -102,7 +101,7 @@ def rows_in_place(file: KnownFile, header: ArrayHeader, name: str | None = None)
 
     @contextmanager
     def opened() -> Iterator[Fill]:
-        with file.reading(), file.path.open("rb", buffering=0) as stream:
+        with file.reading(), file.path.open("rb") as stream:
             stream.seek(header.offset)
             yield _filling(stream, header.dtype)
 
@@ -138,7 +137,7 @@ def _unpacked_rows(
             raise WrongValue(file.path, "is too long: its header promises less", "fetch or write it again")
 
 
-def _filling(stream: BinaryIO | io.RawIOBase, stored: np.dtype) -> Fill:
+def _filling(stream: BinaryIO, stored: np.dtype) -> Fill:
     """Fills buffers with the bytes that follow, brought into native order."""
 
     def fill(out: np.ndarray) -> None:

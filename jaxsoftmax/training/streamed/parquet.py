@@ -75,7 +75,7 @@ def parquet_file(file: KnownFile, columns: Sequence[str] | None, without: Sequen
                 row = int(np.flatnonzero(wrong)[0])
                 given = f"row {start + row}, column {name!r}: {cells[row]} may be no double, which the columns become"
                 raise WrongValue(file.path, given, "write that column as floats, if its rounding is meant")
-        return frame.cast(common).to_numpy(order="c")
+        return frame.cast(common).to_numpy()
 
     @contextmanager
     def opened() -> Iterator[Fill]:
