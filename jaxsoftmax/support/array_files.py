@@ -1,4 +1,7 @@
-"""The headers of arrays in files, IDX and NPY: what they promise, and whether the file is as long as that."""
+"""The headers of arrays in files, IDX and NPY: what they promise, and whether the file is as long as that.
+
+Guarded by `tests/readers/test_formats.py` and `tests/training/streamed/test_source.py`.
+"""
 
 from __future__ import annotations
 

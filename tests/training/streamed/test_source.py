@@ -316,7 +316,8 @@ def test_what_is_no_file_is_refused(tmp_path):
     for X in ([[1.0]], None, jnp.ones((2, 2)), np.ma.masked_array(numbers())):
         assert refusal(X, WrongType).startswith("X: got ")
     for names in ({"columns": ["a"]}, {"without": ["a"]}):
-        assert "X is no Parquet file" in refusal(numbers(), **names)
+        for X in (numbers(), npy(tmp_path / "a.npy", numbers())):
+            assert "X is no Parquet file" in refusal(X, **names)
 
 
 def test_an_npz_member_shorter_than_its_header_promises_is_refused(tmp_path):
@@ -363,7 +364,9 @@ def parquet(path, row_group_size=None, **columns):
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("block", [2**25, 7 * 4 * 3], ids=["one block", "blocks of seven rows"])
+@pytest.mark.parametrize(
+    "block", [2**25, 7 * 4 * 3, 1], ids=["one block", "blocks of seven rows", "a row larger than a block"]
+)
 def test_parquet_gives_the_columns_that_are_asked_for(tmp_path, monkeypatch, block):
     """Whatever the row groups (of five rows), the blocks that are read, and the chunks."""
     monkeypatch.setattr("jaxsoftmax.training.streamed.parquet._BLOCK", block)
