@@ -32,6 +32,7 @@ CASES = (
     "many",
     "kills",
     "sparse",
+    "streaming",
     "reading",
     "detection",
     "foreign",

@@ -69,6 +69,7 @@ _NAMES_IN = {
     "training.many.result": ("Fits",),
     "training.result": ("Fit", "Status"),
     "training.sparse.problem": ("SparseProblem",),
+    "training.streamed.problem": ("StreamedProblem",),
     "training.divergence": ("NoMinimizerWarning",),
     "uncertainty.inference": ("inference",),
     "uncertainty.laplace": ("Laplace", "laplace"),
@@ -154,6 +155,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test keeps 
     from .training.result import Fit as Fit
     from .training.result import Status as Status
     from .training.sparse.problem import SparseProblem as SparseProblem
+    from .training.streamed.problem import StreamedProblem as StreamedProblem
     from .uncertainty.inference import inference as inference
     from .uncertainty.laplace import Laplace as Laplace
     from .uncertainty.laplace import laplace as laplace

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsoftmax.calculus.loss.moments import Rows, moments
+from jaxsoftmax.calculus.loss.moments import Rows, alone, moments, spread_of
 from jaxsoftmax.calculus.loss.null_space import row_space, same_row_space
 from jaxsoftmax.problem.arrays import block_rows, float64_blocks, place_rows
 from jaxsoftmax.problem.fields import place_targets
@@ -204,11 +204,14 @@ class ExactData(NamedTuple):
     """The data as given in some columns, in float64: the samples of `problem` and those of `more()`.
 
     `problem` has the penalties and knows the moments of all samples. `more()` gives problems of one shape without
-    penalties, made when asked for; none where `problem` holds all samples itself.
+    penalties, made when asked for; none where `problem` holds all samples itself. Where other processes hold more
+    samples, `add` sums an array over the processes and `largest` gives the largest of each entry.
     """
 
     problem: Problem
     more: Callable[[], Iterator[Problem]]
+    add: Callable[[Any], Any] = alone
+    largest: Callable[[Any], Any] = alone
 
 
 def exact_data(problem: Problem, columns: Columns) -> ExactData:
@@ -254,7 +257,7 @@ def exact_data(problem: Problem, columns: Columns) -> ExactData:
     def top() -> np.ndarray:
         return np.max([np.max(np.abs(block), axis=0, initial=0.0) for block, _ in samples()], axis=0)
 
-    row_space(frame, Rows(int(live.sum()), s[live], top, many, samples))
+    row_space(frame, Rows(int(live.sum()), spread_of(s[live]), top, samples))
     return ExactData(frame, more)
 
 

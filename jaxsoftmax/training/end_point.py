@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -113,7 +113,7 @@ def _ratio_off_the_gauge(
     rounding = scaled.shape[0] * np.finfo(float).eps * float(eigenvalues[-1])
     inner = (g - g.mean(axis=0)) / scale
     norms = np.array([np.sum(inner * inner), gauge_part(problem, g)])
-    beta = max(radius_factor(part, scale) for part in _all(data))
+    beta = _largest(data, lambda part: radius_factor(part, scale))
     return existence_ratio(eigenvalues, kernel_dim, beta, norms, rounding)
 
 
@@ -146,14 +146,15 @@ def _whole_space_ratio(data: ExactData, W: np.ndarray, scaled: np.ndarray, g: np
     rounding = C * D * np.finfo(float).eps * float(eigenvalues[-1])
     dual = np.vstack([(Q @ g) / scale, last @ slopes / tau])
     norms = np.array([np.sum(dual * dual), 0.0])
-    beta = max(radius_factor(part, scale, tau) for part in _all(data))
+    beta = _largest(data, lambda part: radius_factor(part, scale, tau))
     return existence_ratio(eigenvalues, free_directions(problem).dim(C), beta, norms, rounding)
 
 
 def slope_at(data: ExactData, W: np.ndarray) -> EndPoint:
     """Loss and gradient at float64 weights W (C, D), and nothing else."""
     parts = [value_and_gradient(W, part) for part in _all(data)]
-    return EndPoint(math.fsum(float(value) for value, _ in parts), np.sum([np.asarray(g) for _, g in parts], axis=0))
+    loss, gradient = math.fsum(float(value) for value, _ in parts), np.sum([np.asarray(g) for _, g in parts], axis=0)
+    return EndPoint(*data.add((loss, gradient)))
 
 
 def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: CurvatureEstimate | None = None) -> EndPoint:
@@ -168,14 +169,14 @@ def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: Curvature
     if curvature is not None:
         scale, inner = feature_scale(problem), (g - g.mean(axis=0)) / feature_scale(problem)
         norms = np.array([np.sum(inner * inner), gauge_part(problem, g)])
-        beta = max(radius_factor(part, scale) for part in _all(data))
+        beta = _largest(data, lambda part: radius_factor(part, scale))
         return end._replace(q=existence_ratio(np.array([curvature.value]), 0, beta, norms, curvature.error))
     scale, free = feature_scale(problem), free_directions(problem)
-    H = sum(hessian(W, part).to_dense() for part in _all(data))
+    H = data.add(np.asarray(sum(hessian(W, part).to_dense() for part in _all(data))))
     V = -np.asarray(solve_on_complement(H, jax.numpy.asarray(g), complement_projectors(problem, free)))
-    spread = max(float(max_logit_range(part, jax.numpy.asarray(V))) for part in _all(data))
+    spread = _largest(data, lambda part: float(max_logit_range(part, jax.numpy.asarray(V))))
     inverse = np.tile(1.0 / scale, problem.C)
-    scaled = np.asarray(H) * inverse[:, None] * inverse[None, :]
+    scaled = H * inverse[:, None] * inverse[None, :]
     if not np.all(np.isfinite(scaled)):
         return end._replace(q=math.inf)
     if any(penalty.concordance is not None for penalty, _ in holding(problem)):
@@ -190,6 +191,10 @@ def _all(data: ExactData) -> Iterator[Problem]:
     yield from data.more()
 
 
+def _largest(data: ExactData, number: Callable[[Problem], float]) -> float:
+    return float(data.largest(max(map(number, _all(data)))))
+
+
 def separates(data: ExactData, W: np.ndarray) -> bool:
     """Whether W classifies every sample with a positive margin: then no minimiser exists (S9, S12).
 
@@ -198,7 +203,7 @@ def separates(data: ExactData, W: np.ndarray) -> bool:
     """
     if data.problem.regularizer or not np.all(np.isfinite(W)):
         return False
-    return all(_separated(part, W) for part in _all(data))
+    return not data.largest(float(not all(_separated(part, W) for part in _all(data))))
 
 
 def _separated(problem: Problem, W: np.ndarray) -> bool:

@@ -173,7 +173,7 @@ def fit(
     """
     options: dict[str, Any] = {"tol": tol, "max_steps": max_steps, "W0": W0, "key": key, "batch_size": batch_size}
     options |= {"learning_rate": learning_rate, "whiten": whiten, "progress": progress, "checkpoints": checkpoints}
-    if hasattr(problem, "train") and hasattr(problem, "to_dense"):  # a SparseProblem: what trains it loads on first use
+    if hasattr(problem, "train"):  # a SparseProblem or a StreamedProblem: what trains it loads on first use
         return problem.train(method, **options)
     if not isinstance(problem, Problem):
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")

@@ -55,7 +55,7 @@ def _in_blocks(where: Placement, W: Array, X: Array) -> bool:
     N, (C, D) = X.shape[0], W.shape
     small = N >= _WHOLE_ROWS and N * C * W.dtype.itemsize <= _WHOLE_BYTES
     whole = where.cpu and where.axes is None and small and (D < _WIDE or C > _CLASSES_FIRST)
-    return where.blocks and not whole
+    return where.blocks and not (whole and X.shape[1] == D)
 
 
 def _product(W: Array, X: Array, axis: int) -> Array:
@@ -89,11 +89,18 @@ def _times_samples(R: Array, X: Array, axis: int) -> Array:
     return jnp.einsum("nc,nd->cd", rows, X.astype(R.dtype), precision=PRECISION)
 
 
+def _with_intercept(W: Array, X: Array) -> Array:
+    """A block of X with a column of ones where W has one column more: the intercept then is no stored column."""
+    if W.shape[1] == X.shape[1]:
+        return X
+    return jnp.concatenate([X.astype(W.dtype), jnp.ones((X.shape[0], 1), W.dtype)], axis=1)
+
+
 def _value_and_gradient_block(
     where: Placement, W: Array, values: Array | None, X: Array, targets: Array, s: Array
 ) -> tuple[Array, Array]:
     """`targets` are rows of T, or the codes of labels where `values` are the entries of such a row."""
-    C = W.shape[0]
+    C, X = W.shape[0], _with_intercept(W, X)
     axis = _class_axis(where, C)
     t = dense_targets(targets if values is None else LabelTargets(targets, values, C), axis)
     terms = softmax_terms(_block_logits(where, W, X, axis), axis)
@@ -111,6 +118,7 @@ def _hvp_block(where: Placement, V: Array, X: Array, Y: Array, s: Array) -> Arra
 
 
 def _hvp_block_at(where: Placement, V: Array, W: Array, X: Array, s: Array) -> Array:
+    X = _with_intercept(W, X)
     axis = _class_axis(where, V.shape[0])
     y = terms_probabilities(softmax_terms(_block_logits(where, W, X, axis), axis))
     u = centred(y, _block_logits(where, V, X, axis), axis)
@@ -174,7 +182,10 @@ def fused_probabilities(W: Array, problem: Problem, where: Placement) -> Array:
 
 
 def fused_value_and_gradient(W: Array, problem: Problem, where: Placement) -> tuple[Array, Array]:
-    """(Σ_n s_n CE_n, (Y - T)ᵀ diag(s) X) without penalties, X read once (S1, S2)."""
+    """(Σ_n s_n CE_n, (Y - T)ᵀ diag(s) X) without penalties, X read once (S1, S2).
+
+    Where W has a column more than X it is the intercept's; `where` then has blocks, and nothing is differentiated.
+    """
     return _value_and_gradient(where, W, problem.X, problem.targets, problem.sample_weight)
 
 
@@ -201,7 +212,7 @@ def _hvp_jvp(where: Placement, primals: Any, tangents: Any) -> Any:
 
 
 def fused_hvp(W: Array, problem: Problem, V: Array, where: Placement) -> Array:
-    """(Y ∘ (U - ū))ᵀ diag(s) X at W without penalties, X read once (S4)."""
+    """(Y ∘ (U - ū))ᵀ diag(s) X at W without penalties, X read once (S4); X as in `fused_value_and_gradient`."""
     return _hvp(where, W, V, problem.X, problem.sample_weight)
 
 

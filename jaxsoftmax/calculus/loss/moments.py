@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.problem.arrays import block_rows, float64_blocks
+from jaxsoftmax.problem.arrays import float64_blocks
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import require_concrete
@@ -49,33 +49,44 @@ class Moments(NamedTuple):
 _KNOWN: weakref.WeakKeyDictionary[Problem, Moments] = weakref.WeakKeyDictionary()
 
 
+def alone(part: Any) -> Any:
+    """What one process has, where there is one only: itself."""
+    return part
+
+
 class Rows(NamedTuple):
     """The samples that take part: `live` of them, with float64 blocks (rows, weights) that are the caller's to change.
 
-    `top()` is max |x| of each column (D,). `blocks()` starts anew each time; no block has more than `longest` rows.
+    `weights` are their least and largest and the sum over the largest; `top()` is max |x| of each column (D,).
+    `blocks()` starts anew each time. Where the samples are spread over processes they are those of this one, `add` sums
+    an array over all and `stack` puts the rows of all under each other.
     """
 
     live: int
-    weights: np.ndarray
+    weights: tuple[float, float, float]
     top: Callable[[], np.ndarray]
-    longest: int
     blocks: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
+    add: Callable[[np.ndarray], np.ndarray] = alone
+    stack: Callable[[np.ndarray], np.ndarray] = alone
 
-    def times(self, scale: np.ndarray, V: np.ndarray) -> np.ndarray:
-        """(X/scale) V, (live, k)."""
-        if not V.shape[1]:
-            return np.zeros((self.live, 0))
-        return np.concatenate([(block / scale) @ V for block, _ in self.blocks()])
+    def whole(self, scale: np.ndarray) -> np.ndarray:
+        """X/scale, (live, D)."""
+        return self.stack(np.concatenate([np.zeros((0, len(scale))), *(block / scale for block, _ in self.blocks())]))
 
-    def transposed_times(self, scale: np.ndarray, Z: np.ndarray) -> np.ndarray:
-        """(X/scale)ᵀ Z, (D, k), for Z (live, k)."""
-        total, start = np.zeros((len(scale), Z.shape[1])), 0
-        if not Z.shape[1]:
-            return total
-        for block, _ in self.blocks():
-            total += (block / scale).T @ Z[start : start + len(block)]
-            start += len(block)
-        return total
+    def square_times(self, scale: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """(X/scale)ᵀ (X/scale) V, (D, k)."""
+        total = np.zeros_like(V)
+        for block, _ in self.blocks() if V.shape[1] else ():
+            block /= scale
+            total += block.T @ (block @ V)
+        return self.add(total)
+
+    def triangle(self, scale: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """R (k, k) with RᵀR = Vᵀ(X/scale)ᵀ(X/scale)V by QR, block after block: as good as a QR of the whole."""
+        R = np.zeros((0, V.shape[1]))
+        for block, _ in self.blocks() if V.shape[1] else ():
+            R = np.asarray(np.linalg.qr(np.concatenate([R, (block / scale) @ V]), mode="r"))
+        return np.asarray(np.linalg.qr(self.stack(R), mode="r"))
 
 
 def rows_of(problem: Problem) -> Rows:
@@ -88,7 +99,19 @@ def rows_of(problem: Problem) -> Rows:
             yield (block, s[rows]) if live[rows].all() else (block[live[rows]], s[rows][live[rows]])
 
     top = lambda: _largest(X if live.all() else X[live])  # noqa: E731
-    return Rows(int(live.sum()), s[live], top, block_rows(X.shape[1]), blocks)
+    return Rows(int(live.sum()), spread_of(s[live]), top, blocks)
+
+
+def spread_of(weights: np.ndarray) -> tuple[float, float, float]:
+    """The least and the largest of positive weights, and their sum over the largest, which no dtype is too small for.
+
+    Example:
+        >>> import numpy as np
+        >>> spread_of(np.array([1.0, 4.0]))
+        (1.0, 4.0, 1.25)
+    """
+    largest = float(weights.max())
+    return float(weights.min()), largest, float((weights / largest).sum())
 
 
 def moments(problem: Problem, rows: Rows | None = None) -> Moments:
@@ -113,28 +136,29 @@ def same_samples(problem: Problem, other: Problem) -> None:
 
 
 def _moments(rows: Rows) -> Moments:
-    top, s = rows.top(), rows.weights
+    top, (least, largest, count) = rows.top(), rows.weights
     if not np.isfinite(top).all():
         raise WrongValue("problem", "its X holds NaN or infinite entries", "give finite ones")
     # A column below 2⁻¹⁰⁰⁰ counts as one of zeros: no weight that a double holds would make it matter.
     D, top = len(top), np.where(np.frexp(top)[1] < -1000, 0.0, top)
     unit = np.ldexp(1.0, np.where(top > 0, np.minimum(np.frexp(top)[1], 1000), 0))
-    largest = float(s.max())  # weights are taken relative to it, so that no sum leaves the doubles
-    alike = bool((s == largest).all())
+    alike = least == largest  # weights are taken relative to the largest, so that no sum leaves the doubles
     gram, plain = np.zeros((D, D)), None if alike else np.zeros((D, D))
+    longest = blocks = 0
     for block, weight in rows.blocks():
+        longest, blocks = max(longest, len(block)), blocks + 1
         block /= unit
         if plain is not None:
             plain += block.T @ block
             block *= np.sqrt(weight / largest)[:, None]
         gram += block.T @ block  # one and the same array: BLAS's symmetric product, half the work
-    if plain is None:
-        plain = gram
-    mean = np.diagonal(gram) / (s / largest).sum()
+    gram = rows.add(gram)
+    plain = gram if plain is None else rows.add(plain)
+    mean = np.diagonal(gram) / count
     scale = np.where(top > 0, unit * np.exp2(np.round(0.5 * np.log2(np.where(mean > 0, mean, 1.0)))), 1.0)
     ratio = unit / scale
     # Sums of the terms of a block in any order, then of the blocks; a root, a quotient and two products a factor.
-    steps = min(rows.longest, rows.live) + -(-rows.live // rows.longest) + 8
+    steps = int(rows.add(np.array(longest + blocks))) + 8
     bound = steps * UNIT_ROUNDOFF / (1 - steps * UNIT_ROUNDOFF)
     rescaled = lambda G: G * ratio[:, None] * ratio  # noqa: E731
     plain = plain if plain is gram else rescaled(plain)

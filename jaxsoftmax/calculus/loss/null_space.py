@@ -188,7 +188,7 @@ def row_space(problem: Problem, rows: Rows | None = None) -> RowSpace:
     scale = found.scale * fine
     eps = float(np.finfo(np.float64).eps)
     if live <= 2 * D:
-        _, sigma, Vt = np.linalg.svd(np.concatenate([block / scale for block, _ in rows.blocks()]), full_matrices=True)
+        _, sigma, Vt = np.linalg.svd(rows.whole(scale), full_matrices=True)
         tolerance = max(live, D) * eps * (sigma[0] if sigma.size else 0.0)
         rank = int(np.sum(sigma > tolerance))
         null, kept = Vt[rank:].T, sigma[:rank]
@@ -200,12 +200,10 @@ def row_space(problem: Problem, rows: Rows | None = None) -> RowSpace:
         doubt = found.error_bound * float(np.sum((norms / fine) ** 2)) + D * eps * top + 2 * tolerance**2
         doubtful = values <= 4 * doubt
         N, rest, inverse = vectors[:, doubtful], vectors[:, ~doubtful], 1 / values[~doubtful]
-        Z = rows.times(scale, N)
         # The eigenvectors lean towards the rest by eps·σ²_max/σ²: two steps of N − (XᵀX)⁻¹ Xᵀ(XN) set them upright.
         for _ in range(2):
-            N = np.linalg.qr(N - rest @ (inverse[:, None] * (rest.T @ rows.transposed_times(scale, Z))))[0]
-            Z = rows.times(scale, N)
-        _, sigma, Vt = np.linalg.svd(np.linalg.qr(Z, mode="r"))
+            N = np.linalg.qr(N - rest @ (inverse[:, None] * (rest.T @ rows.square_times(scale, N))))[0]
+        _, sigma, Vt = np.linalg.svd(rows.triangle(scale, N))
         null = N @ Vt[sigma <= tolerance].T
         rank = D - null.shape[1]
         kept = np.concatenate([top**0.5 * np.ones(1), sigma[sigma > tolerance], np.sqrt(values[~doubtful])])

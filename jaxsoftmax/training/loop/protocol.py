@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.fused import (
     fused_hvp_from_probabilities,
     fused_probabilities,
@@ -24,6 +26,7 @@ from jaxsoftmax.calculus.loss.objective import loss_on_arrays
 from jaxsoftmax.calculus.loss.penalty_sum import penalty_gradient, penalty_hvp, penalty_value
 from jaxsoftmax.linalg.blocks import Placement
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.training.loop.stopping import attains_for_certain, loss_rounding
 
 Array = jax.Array
 
@@ -104,6 +107,22 @@ class Oracle:
             return fused_hvp_from_probabilities(Y, self.problem, V, self.where) + penalty_hvp(W, self.problem, V)
 
         return product
+
+    def spread(self, V: Array) -> Array:
+        """ρ, the largest range of the logits of V over the samples (S8)."""
+        return jnp.asarray(max_logit_range(self.problem, V))
+
+    def rounding(self, W: Array, value: Array) -> Array:
+        """A bound on the rounding error of the computed loss."""
+        return loss_rounding(W, value, self.problem, self.scale)
+
+    def attains(self) -> Array:
+        """Whether a theorem says that a minimiser exists."""
+        return attains_for_certain(self.problem)
+
+    def on(self, inner: Problem) -> Oracle:
+        """The same questions about the problem in another precision."""
+        return dataclasses.replace(self, problem=inner)
 
 
 class Method(ABC):

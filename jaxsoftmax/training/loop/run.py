@@ -25,10 +25,8 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.checkpoints import Checkpoints
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import (
-    attains_for_certain,
     frobenius,
     gradient_scale,
-    loss_rounding,
     scaled_gradient,
 )
 
@@ -145,8 +143,11 @@ def start(
     method: Method, where: Placement, problem: Problem, W0: Array, constants: Any, history_rows: int = HISTORY_ROWS
 ) -> Carry:
     """The loop's memory before the first step, W0 (C, D) in the compute dtype; `history_rows` is a power of two."""
+    return _start(method, Oracle(problem, where, gradient_scale(problem)), W0, constants, history_rows)
+
+
+def _start(method: Method, oracle: Oracle, W0: Array, constants: Any, history_rows: int = HISTORY_ROWS) -> Carry:
     dtype = W0.dtype
-    oracle = Oracle(problem, where, gradient_scale(problem))
     value, gradient = oracle.value_and_gradient(W0)
     norm = frobenius(gradient)
     zero = jnp.zeros((), jnp.int32)
@@ -170,7 +171,7 @@ def start(
         rows=zero,
         stride=zero + 1,
         scale=oracle.scale,
-        attains=attains_for_certain(problem),
+        attains=oracle.attains(),
     )
 
 
@@ -179,7 +180,12 @@ def advance(
     method: Method, where: Placement, problem: Problem, carry: Carry, constants: Any, until: Array, limits: Limits
 ) -> Carry:
     """Take steps until one of the endings, until step number `until`, or until the method's constants are worn out."""
-    oracle = Oracle(problem, where, carry.scale)
+    return _advance(method, Oracle(problem, where, carry.scale), carry, constants, until, limits)
+
+
+def _advance(
+    method: Method, oracle: Oracle, carry: Carry, constants: Any, until: Array | np.int32, limits: Limits
+) -> Carry:
     dtype, first = carry.W.dtype, carry.step
 
     def proceed(carry: Carry) -> Array:
@@ -197,7 +203,7 @@ def advance(
         idle = jnp.where((value < carry.best_value) | (norm < carry.best_norm), 0, carry.idle + 1).astype(jnp.int32)
         refused = jnp.zeros((), bool)
         if method.monotone:
-            refused = value > carry.value + 2 * loss_rounding(carry.W, carry.value, problem, carry.scale)
+            refused = value > carry.value + 2 * oracle.rounding(carry.W, carry.value)
         status = jnp.where(refused | (idle >= method.patience), STALLED, RUNNING)
         status = jnp.where(finite, status, NONFINITE).astype(jnp.int32)
         here = carry._replace(
@@ -248,18 +254,27 @@ def run(
     constants: Any,
     progress: Callable[[Progress], None] | None = None,
     checkpoints: Checkpoints | None = None,
+    oracle: Oracle | None = None,
 ) -> tuple[Carry, Any, tuple[InnerSolve, ...]]:
     """Run `method` from W0 until one of the endings: the carry as NumPy arrays, the constants at the end, the solves.
 
     Ctrl-C (KeyboardInterrupt, also one that `progress` raises) ends the run with status INTERRUPTED and what was done
     up to the last whole chunk. `progress` is called after each chunk, in the thread of the caller. Where `checkpoints`
     has one, the run goes on from there; neither it nor the chunks change a number.
+
+    An `oracle` answers in place of the problem where the samples are not in memory: the loop is then not compiled, it
+    runs one operation after another, and each chunk is one step.
     """
     began = time.perf_counter()
-    carry = start(method, where, problem, W0, constants)
+    if oracle is None:
+        carry, go = start(method, where, problem, W0, constants), partial(advance, method, where, problem)
+    else:
+        with jax.disable_jit():
+            carry, go = _start(method, oracle, W0, constants), _not_compiled(partial(_advance, method, oracle))
     # One step more than the limit: the last pass through the loop takes no step, it sees that the limit is reached.
     last, done, made, status, interrupted = int(limits.max_steps) + 1, 0, 0, RUNNING, False
-    first = size = int(np.clip(FIRST_CHUNK_WORK / (problem.N * problem.D * problem.C), 1, FIRST_CHUNK))
+    work = problem.N * problem.D * problem.C if oracle is None else np.inf
+    first = size = int(np.clip(FIRST_CHUNK_WORK / work, 1, FIRST_CHUNK))
     first_solve = method.inner_solve(constants)
     solves = [] if first_solve is None else [first_solve]
     found = None if checkpoints is None else checkpoints.load((carry, method.kept(constants)))
@@ -270,12 +285,12 @@ def run(
     while True:
         before = time.perf_counter()
         try:
-            after = advance(method, where, problem, carry, constants, np.int32(min(done + size, last)), limits)
+            after = go(carry, constants, np.int32(min(done + size, last)), limits)
             status, made = int(after.status), int(after.step) - done  # waits for the chunk
             carry, done = after, done + made
             # Compilation makes the first chunk look slow, so a chunk never gets smaller than the first one.
             elapsed = max(time.perf_counter() - before, 1e-6)
-            size = int(min(8 * size, max(first, made * CHUNK_SECONDS / elapsed)))
+            size = int(min(8 * size, max(first, made * CHUNK_SECONDS / elapsed))) if oracle is None else 1
             if status == RUNNING and solves:
                 renewed = method.renew(problem, carry.W, constants, carry.state, solves[-1]._replace(step=done))
                 if renewed is not None:
@@ -293,6 +308,14 @@ def run(
     if int(carry.status) == RUNNING:
         carry = carry._replace(status=np.int32(INTERRUPTED))
     return carry, constants, tuple(solves)
+
+
+def _not_compiled(function: Callable[..., Carry]) -> Callable[..., Carry]:
+    def called(*args: Any) -> Carry:
+        with jax.disable_jit():
+            return function(*args)
+
+    return called
 
 
 def told(carry: Carry, limits: Limits, began: float, phase: str = "training") -> Progress:

@@ -25,7 +25,6 @@ import numpy as np
 from jaxsoftmax.calculus.bounds.steps import descent_step_bound
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
-from jaxsoftmax.training.loop.stopping import loss_rounding
 from jaxsoftmax.training.methods.gradient_descent import rounded_down
 
 Array = jax.Array
@@ -68,7 +67,7 @@ class BarzilaiBorwein(Method):
         step = jnp.maximum(jnp.where(usable, up / jnp.where(down > 0, down, 1), constants), constants)
         losses = state.losses.at[state.step % MEMORY].set(point.value)
         square = jnp.sum(point.gradient * point.gradient)
-        ceiling = jnp.max(losses) + 2 * loss_rounding(point.W, point.value, oracle.problem, oracle.scale)
+        ceiling = jnp.max(losses) + 2 * oracle.rounding(point.W, point.value)
 
         def trial(step: Array) -> tuple[Array, Array, Array, Array]:
             W = point.W - step * point.gradient

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.hessian import hessian
 from jaxsoftmax.calculus.loss.null_space import free_directions, row_space
 from jaxsoftmax.calculus.loss.projected_solve import ComplementProjectors, complement_projectors, solve_on_complement
@@ -65,4 +64,4 @@ class Newton(Method):
         H = hessian(point.W, oracle.problem).to_dense()
         V = -solve_on_complement(H, point.gradient, constants)
         curvature = jnp.vdot(V.ravel(), H @ V.ravel(), precision=PRECISION)
-        return damped_move(point, oracle, V, state, curvature, jnp.asarray(max_logit_range(oracle.problem, V)))
+        return damped_move(point, oracle, V, state, curvature, oracle.spread(V))

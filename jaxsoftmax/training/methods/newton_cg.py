@@ -34,7 +34,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsoftmax.calculus.bounds.bohning import Majorant, apply_inverse, majorant
-from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.class_blocks import bytes_of_class_blocks, class_block_inverses, rows_drawn
 from jaxsoftmax.calculus.loss.null_space import free_directions, row_space
 from jaxsoftmax.calculus.loss.projected_solve import projector, remove_kernel
@@ -246,7 +245,8 @@ def solve(
     Products are taken with `inner`; `precondition` is M⁺, from its dtype to its dtype.
     """
     dtype = inner.dtype
-    product = Oracle(inner, oracle.where, oracle.scale).hessian_at(point.W.astype(dtype))
+    asked = oracle.on(inner)
+    product = asked.hessian_at(point.W.astype(dtype))
     g = point.gradient.astype(dtype)
 
     def goes_on(carry: tuple[Array, ...]) -> Array:
@@ -268,7 +268,7 @@ def solve(
     start = (jnp.zeros_like(g), -g, z, jnp.sum(-g * z), jnp.zeros((), jnp.int32), jnp.ones((), bool))
     V, r, _, square, count, _ = jax.lax.while_loop(goes_on, step, start)
     curvature = jnp.sum(V * (-g - r))  # HV = −g − r
-    spread = jnp.asarray(max_logit_range(inner, V))
+    spread = asked.spread(V)
     out = point.W.dtype
     along = curvature.astype(out), spread.astype(out)
     return V.astype(out), along, jnp.maximum(square, jnp.finfo(dtype).tiny).astype(out), count

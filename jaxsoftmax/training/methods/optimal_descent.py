@@ -28,7 +28,7 @@ import numpy as np
 from jaxsoftmax.calculus.bounds.steps import descent_step_bound
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.loop.protocol import Method, Oracle, Point, Proposal
-from jaxsoftmax.training.loop.stopping import frobenius, loss_rounding
+from jaxsoftmax.training.loop.stopping import frobenius
 from jaxsoftmax.training.methods.gradient_descent import descent_rate_estimate, rounded_down
 
 Array = jax.Array
@@ -79,7 +79,7 @@ class OptimalDescent(Method):
         step = jnp.maximum(jnp.where(high > 0, 2 / jnp.where(high > 0, low + high, 1), 0), constants)
         W = point.W - step * point.gradient
         value, gradient = oracle.value_and_gradient(W)
-        allowance = 2 * loss_rounding(point.W, point.value, oracle.problem, oracle.scale)
+        allowance = 2 * oracle.rounding(point.W, point.value)
         promise = LEAST_SLOPE * step * jnp.sum(point.gradient * point.gradient)
 
         def short() -> tuple[Array, Array, Array, Array]:

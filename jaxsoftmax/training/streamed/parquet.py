@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.training.streamed.known_file import KnownFile
 from jaxsoftmax.training.streamed.rows import Fill, RowSource, row_layout
 
-__all__ = ["parquet_file"]
+__all__ = ["parquet_file", "parquet_labels"]
 
 # Read at once: a block costs some milliseconds beside its rows, and memory two or three times its size.
 _BLOCK = 2**25
@@ -104,3 +105,20 @@ def _of_polars(polars: Any, call: Any) -> Any:
         return call()
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise OSError((str(error).strip() or type(error).__name__).splitlines()[0]) from None
+
+
+def parquet_labels(path: Any, name: str) -> np.ndarray:
+    """The labels (N,) in a column of a Parquet file that `parquet_file` has opened.
+
+    Raises:
+        ValueError: the column has gaps.
+    """
+    import polars
+
+    file = KnownFile(Path(path))
+    with file.reading():
+        column = _of_polars(polars, polars.scan_parquet(file.path, glob=False).select(name).collect)[name]
+    if column.null_count():
+        given = f"{file.path} has {column.null_count()} gaps in the column {name!r}"
+        raise WrongValue("y", given, "give every sample a label, or leave it out")
+    return column.to_numpy()

@@ -64,7 +64,7 @@ def test_rows_stand_for_those_that_are_not_in_memory(x64):
     X[:, 3] = X[:, 0] + X[:, 1]
     whole, frame = _problem(X), js.Problem.from_labels(np.zeros((2, 4)), [0, 1], intercept=False)
     other = rows_of(whole)
-    given = Rows(other.live, other.weights, other.top, other.longest, lambda: ((b, w) for b, w in other.blocks()))
+    given = Rows(other.live, other.weights, other.top, lambda: ((b, w) for b, w in other.blocks()))
     found = row_space(frame, given)
     assert found.rank == row_space(whole).rank == 3
     np.testing.assert_array_equal(moments(frame).gram, moments(whole).gram)
