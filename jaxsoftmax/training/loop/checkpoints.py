@@ -27,8 +27,8 @@ _UNFINISHED = "*.orbax-checkpoint-tmp*"
 
 
 def digest(*trees: Any) -> str:
-    """SHA-256 of the numbers of all leaves, with their shapes and dtypes."""
-    found = hashlib.sha256()
+    """SHA-256 of the numbers of all leaves, with their shapes and dtypes, and of what holds them: kinds and flags."""
+    found = hashlib.sha256(str(jax.tree.structure(trees)).encode())
     for leaf in jax.tree.leaves(trees):
         array = np.ascontiguousarray(_plain(leaf))
         found.update(f"{array.dtype} {array.shape} ".encode())

@@ -281,6 +281,7 @@ def run(
     if found is not None:
         (carry, kept), notes = found
         solves, done = [InnerSolve(*row) for row in notes], int(carry.step)
+        last = max(last, done + 1)  # a smaller limit than that of the run before is reached at once
         constants = method.with_kept(problem, constants, kept, solves[-1]) if solves else constants
     while True:
         before = time.perf_counter()

@@ -95,10 +95,28 @@ def test_more_steps_or_another_tolerance_go_on(tmp_path):
     assert_same(further, js.fit(problem(), "gd", max_steps=90))
 
 
+@pytest.mark.parametrize("fewer", [3, 60])
+def test_a_limit_below_the_steps_that_are_kept_ends_at_once(fewer, tmp_path):
+    """The run is past the limit: it ends there, at the last checkpoint, and does not wait for steps that never come."""
+    js.fit(problem(), "gd", max_steps=60, checkpoints=tmp_path)
+    kept = max(int(path.name) for path in tmp_path.iterdir())
+    told = []
+
+    def progress(at):
+        told.append(at.step)
+        assert len(told) < 10
+
+    found = js.fit(problem(), "gd", max_steps=fewer, checkpoints=tmp_path, progress=progress)
+    assert found.status is js.Status.STEP_LIMIT
+    assert found.steps == max(kept, fewer)
+    assert_same(found, js.fit(problem(), "gd", max_steps=found.steps))
+
+
 @pytest.mark.parametrize(
     ("change", "other"),
     [
         ({"data": {"sample_weight": np.full(90, 2.0)}}, "data"),
+        ({"data": {"regularizer": js.L2(0.1, penalize_intercept=True)}}, "data"),
         ({"W0": np.ones((4, 7))}, "W0"),
         ({"method": "bb"}, "method"),
         ({"whiten": True, "data": {"regularizer": None}}, "data, method"),
