@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxsoftmax.problem.arrays import require_finite, to_numpy
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.sparse_matrix import canonical
 
-__all__ = ["new_samples"]
+__all__ = ["new_samples", "sparse_samples"]
 
 _REMEDY = "give the columns that the weights were trained on"
 
@@ -51,7 +52,29 @@ def new_samples(X: Any, names: Sequence[str] | None, width: int) -> np.ndarray:
                 raise WrongValue("X", f"two columns are named {twice[0]!r}", "rename one of them")
             array = array[:, [columns.index(name) for name in names]]
             columns = list(names)
-    if array.shape[1] != width:
-        raise WrongValue("X", f"has {array.shape[1]} columns, the weights are for {width}", _REMEDY)
+    _refuse_other_width(array, width)
     require_finite(array, "X", columns=columns)
     return array
+
+
+def sparse_samples(X: Any, width: int) -> Any:
+    """A SciPy sparse X (N, width) in canonical CSR, never dense: columns are taken in the order given.
+
+    Raises:
+        TypeError: no real numbers.
+        ValueError: another number of columns, NaN or infinities, too little memory for the copy.
+
+    Example:
+        >>> import scipy.sparse
+        >>> from jaxsoftmax.problem.new_samples import sparse_samples
+        >>> sparse_samples(scipy.sparse.coo_array([[0, 2]]), 2).toarray().tolist()
+        [[0.0, 2.0]]
+    """
+    X = canonical(X)
+    _refuse_other_width(X, width)
+    return X
+
+
+def _refuse_other_width(X: Any, width: int) -> None:
+    if X.shape[1] != width:
+        raise WrongValue("X", f"has {X.shape[1]} columns, the weights are for {width}", _REMEDY)

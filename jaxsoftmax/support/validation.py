@@ -174,9 +174,18 @@ def require_problem(problem: Any) -> None:
             f"got {kind_of(problem)}",
             "give a jaxsoftmax.Problem, made by Problem(X, T) or Problem.from_labels(X, y); weights W come before it",
         )
-    if hasattr(problem, "to_dense"):
+    refuse_sparse(problem)
+
+
+def refuse_sparse(problem: Any, name: str = "problem") -> None:
+    """Refuse a `SparseProblem` where a dense one is needed.
+
+    Raises:
+        TypeError: it is one.
+    """
+    if hasattr(problem, "to_dense") and hasattr(problem, "regularizer"):
         remedy = "for one that fits in memory as dense use problem.to_dense()"
-        raise WrongType("problem", "got a SparseProblem, which only fit takes", remedy)
+        raise WrongType(name, "got a SparseProblem, which only fit takes", remedy)
 
 
 def require_concrete(problem: Any, *more: Any) -> None:

@@ -18,10 +18,11 @@ import jax
 import numpy as np
 
 from jaxsoftmax.problem.arrays import float64_blocks
-from jaxsoftmax.problem.new_samples import new_samples
+from jaxsoftmax.problem.new_samples import new_samples, sparse_samples
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Title
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.report import Report
+from jaxsoftmax.support.sparse_matrix import is_sparse
 from jaxsoftmax.training.judge import far_above
 from jaxsoftmax.training.loop import run as loop
 
@@ -180,9 +181,10 @@ class Fit(Report):
     def logits(self, X: Any) -> np.ndarray:
         """The logits of new samples, (N, C) float64: X (N, columns trained on) times W, plus the intercept.
 
-        X is what `Problem` takes. Columns of a frame are matched by name where the training data had names, and put in
-        their order; otherwise they are taken in the order given. Of a problem from a formula a pandas frame holds what
-        the formula names; its levels, means and the like are those of the training data.
+        X is what `Problem` takes; a SciPy sparse matrix is not made dense. Columns of a frame are matched by name where
+        the training data had names, and put in their order; otherwise they are taken in the order given. Of a problem
+        from a formula a pandas frame holds what the formula names; its levels, means and the like are those of the
+        training data.
 
         Raises:
             TypeError, ValueError: no real numbers, NaN or infinities, missing, unknown or another number of columns.
@@ -191,6 +193,8 @@ class Fit(Report):
         given = names[: self.coef.shape[1]] if names is not None else None
         if self.formula is not None and hasattr(X, "iloc") and list(X.columns) != list(given or ()):
             X = self.formula.columns(X)
+        if is_sparse(X):
+            return sparse_samples(X, self.coef.shape[1]) @ np.ascontiguousarray(self.coef.T) + self.intercept
         samples = new_samples(X, given, self.coef.shape[1])
         out = np.empty((len(samples), len(self.W)))
         for rows, block in float64_blocks(samples):

@@ -26,7 +26,7 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.reporting.blocks import Document, Facts, Title
 from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.support.errors import WrongType, WrongValue
-from jaxsoftmax.support.validation import kind_of, positive_int, random_generator, require_concrete, show
+from jaxsoftmax.support.validation import kind_of, positive_int, random_generator, refuse_sparse, require_concrete, show
 from jaxsoftmax.training.columns import Columns, exactly_in_columns, working_columns
 from jaxsoftmax.training.loop.stopping import gradient_scale, loss_rounding
 from jaxsoftmax.training.result import Fit
@@ -139,6 +139,7 @@ def laplace(problem: Problem, fit: Fit) -> Laplace:
 
     Source: S4, S6, S22; MacKay (1992); for last layers Daxberger et al. (2021).
     """
+    refuse_sparse(problem)
     if not isinstance(problem, Problem):
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
     require_concrete(problem)

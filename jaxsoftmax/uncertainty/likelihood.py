@@ -20,7 +20,7 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.proof.existence.status import Separation
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.support.errors import WrongType, WrongValue
-from jaxsoftmax.support.validation import require_concrete, show
+from jaxsoftmax.support.validation import refuse_sparse, require_concrete, show
 from jaxsoftmax.training.columns import Columns, working_columns
 
 __all__ = ["Likelihood", "face_mask", "likelihood_of", "sentence", "signs_along"]
@@ -61,6 +61,7 @@ def likelihood_of(problem: Any) -> Likelihood:
         ValueError: a penalty, smoothed targets, weights that are no whole numbers, targets that are no counts, more
             weights than an information matrix can have, or a problem without the data as given.
     """
+    refuse_sparse(problem)
     if not isinstance(problem, Problem):
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
     require_concrete(problem)

@@ -4,8 +4,9 @@ import numpy as np
 import scipy.sparse
 
 from jaxsoftmax.problem.exact_targets import ExactTargets, exact_smoothing
+from jaxsoftmax.support.sparse_matrix import canonical
 from jaxsoftmax.training.sparse.objective import objective
-from jaxsoftmax.training.sparse.rows import SparseRows, canonical
+from jaxsoftmax.training.sparse.rows import SparseRows
 
 N, COLUMNS, C = 11, 6, 3
 

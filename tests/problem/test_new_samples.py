@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxsoftmax.problem.new_samples import new_samples
+from jaxsoftmax.problem.new_samples import new_samples, sparse_samples
 
 pd = pytest.importorskip("pandas")
 NAMES = ("width", "length")
@@ -42,3 +42,16 @@ def test_the_array_given_stays_writeable_and_is_not_copied():
     X = np.ones((3, 2))
     found = new_samples(X, None, 2)
     assert np.shares_memory(X, found) and X.flags.writeable and not found.flags.writeable
+
+
+def test_sparse_samples_stay_sparse_and_are_counted():
+    """Small integers that are given twice are summed without overflow."""
+    sparse = pytest.importorskip("scipy.sparse")
+    twice = sparse.coo_array((np.int8([127, 127]), ([0, 0], [1, 1])), (1, 2))
+    found = sparse_samples(twice, 2)
+    assert sparse.issparse(found)
+    assert found.toarray().tolist() == [[0.0, 254.0]]
+    with pytest.raises(ValueError, match="has 2 columns, the weights are for 3"):
+        sparse_samples(twice, 3)
+    with pytest.raises(ValueError, match=r"entry \(0, 1\) is nan"):
+        sparse_samples(sparse.csr_array(np.array([[0, np.nan]])), 2)

@@ -15,7 +15,7 @@ from jaxsoftmax.problem.fields import reweighted
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import as_regularizers
 from jaxsoftmax.support.errors import WrongType, WrongValue
-from jaxsoftmax.support.validation import kind_of, show
+from jaxsoftmax.support.validation import kind_of, refuse_sparse, show
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,10 +85,12 @@ def batch_of(problems: Any, sample_weights: Any, regularizers: Any) -> Batch:
 
 
 def _several(problems: Any) -> tuple[Problem, ...]:
+    refuse_sparse(problems, "problems")
     if not isinstance(problems, Sequence) or isinstance(problems, str) or not problems:
         given = f"got {show(problems)}, {kind_of(problems)}"
         raise WrongType("problems", given, "give a Problem or a list of them")
     for place, problem in enumerate(problems):
+        refuse_sparse(problem, "problems")
         if not isinstance(problem, Problem):
             given = f"entry {place} is {show(problem)}, {kind_of(problem)}"
             raise WrongType("problems", given, "give jaxsoftmax.Problem objects")

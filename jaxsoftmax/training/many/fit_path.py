@@ -13,7 +13,7 @@ from jaxsoftmax.calculus.penalties.l2 import L2
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import as_regularizers
 from jaxsoftmax.support.errors import WrongType, WrongValue
-from jaxsoftmax.support.validation import kind_of, refuse_no_function, require_x64, show
+from jaxsoftmax.support.validation import kind_of, refuse_no_function, refuse_sparse, require_x64, show
 from jaxsoftmax.training.fit import fit, refuse_traced
 from jaxsoftmax.training.many.batch import batch_of
 from jaxsoftmax.training.many.fit_many import limits_of, settled, warn_of_diverging
@@ -64,6 +64,7 @@ def fit_path(
 
     Source: S8, S13, S21.
     """
+    refuse_sparse(problem)
     if not isinstance(problem, Problem):
         raise WrongType("problem", f"got {show(problem)}", "give a jaxsoftmax.Problem, e.g. Problem.from_labels(X, y)")
     refuse_traced("fit_path", problem=problem, alphas=alphas, tol=tol)

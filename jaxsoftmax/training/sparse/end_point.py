@@ -69,6 +69,8 @@ def ratio_at(
 ) -> float:
     """q in the norm of τ; `largest` is max ‖x_n‖², `features` and `free` the gradient's squares off and on b."""
     mu = SAFE * alpha * sigma / (alpha * (tau**2 + kappa**2) + sigma)
+    if not mu > 0:
+        return math.inf
     return math.sqrt(2 * (largest + 1 / tau**2)) * math.sqrt(features + free / tau**2) / mu
 
 

@@ -23,6 +23,7 @@ from jaxsoftmax.support.validation import (
 )
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.end_point import EndPoint
+from jaxsoftmax.training.fit import refuse_traced
 from jaxsoftmax.training.judge import judge
 from jaxsoftmax.training.loop.protocol import InnerSolve
 from jaxsoftmax.training.loop.run import (
@@ -36,7 +37,7 @@ from jaxsoftmax.training.methods.newton_cg import NewtonCG
 from jaxsoftmax.training.result import Fit, Status
 from jaxsoftmax.training.sparse.end_point import evaluate
 from jaxsoftmax.training.sparse.newton import Run, largest_ratio, minimise
-from jaxsoftmax.training.sparse.objective import objective
+from jaxsoftmax.training.sparse.objective import Objective, objective
 from jaxsoftmax.training.sparse.rows import SparseRows
 
 METHODS = ("auto", "newton-cg")
@@ -62,6 +63,7 @@ def fit_sparse(
     for name, value in others.items():
         if value is not None and value is not False:
             raise WrongValue(name, f"got {show(value)}, but 'newton-cg' on sparse X takes none", "leave it out")
+    refuse_traced("fit", tol=tol, max_steps=max_steps, W0=W0)
     require_x64("problem", problem.dtype)
     refuse_no_function("progress", progress)
     began, default = time.perf_counter(), float(np.finfo(problem.dtype).eps) ** (2 / 3)
@@ -73,11 +75,14 @@ def fit_sparse(
     limits, attains = Limits(tolerance, most, default), attains_for_certain(problem)
     rows = SparseRows.of(problem.X, problem.intercept)
     parts = (problem.targets, problem.sample_weight, problem.strengths)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), np.errstate(over="ignore", invalid="ignore"):  # NONFINITE says what numbers left
         working = objective(rows, *parts, problem.dtype)
+        sizes = rows.absolute_sums(np.ones(problem.N) if problem.sample_weight is None else problem.sample_weight)
+        refuse_extreme_columns(problem, working, sizes)
         run = minimise(working, np.ascontiguousarray(start.T), limits, attains, progress, began)
         W = run.W.T.astype(np.float64)
-        scale = run.scale.astype(np.float64)
+        # In float64 of the data as given: a column that the compute dtype rounds to 0 counts.
+        scale = sizes + working.held[:, 0]
         end, separated, cut = EndPoint(run.value, np.zeros(W.shape)), False, ""
         norm, small = float(np.linalg.norm(run.gradient)), largest_ratio(run.gradient, scale)
         try:
@@ -86,7 +91,7 @@ def fit_sparse(
             norm, small = float(np.linalg.norm(end.gradient)), largest_ratio(end.gradient.T, scale)
         except KeyboardInterrupt:
             cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
-    history = _history(run, norm)
+    history = _history(run, norm, float(np.linalg.norm(W)))
     known = {"status": run.status, "value": run.value, "step": len(run.history), "attains": attains}
     fields: dict[str, Any] = dict.fromkeys(Carry._fields) | known  # what `judge` reads of it
     raw = Carry(**fields)
@@ -123,6 +128,28 @@ def fit_sparse(
         classes=tuple(problem.classes.tolist()),
         feature_names=problem.feature_names,
     )
+
+
+def refuse_extreme_columns(problem: Any, working: Objective, sizes: np.ndarray) -> None:
+    """Refuse a column whose squares, which the Hessian sums, the compute dtype cannot hold; `sizes` are Σ_n s_n |x_nd|.
+
+    Beside an L2 penalty on it a tiny column is harmless: there the penalty is the curvature.
+
+    Raises:
+        ValueError: which column.
+    """
+    info = np.finfo(working.dtype)
+    least, most = float(info.tiny) / float(info.eps), float(info.max) * float(info.eps)
+    squares = working.rows.squares_transposed(working.s[:, None])[:, 0]
+    free = working.held[:, 0] == 0
+    for wrong, words in ((~(squares <= most), "large"), (free & (sizes > 0) & ~(squares >= least), "small")):
+        if wrong.any():
+            column = int(np.argmax(wrong))
+            names = problem.feature_names
+            which = f"column {column}" if names is None else f"column {column} ({names[column]!r})"
+            given = f"{which} has numbers too {words} for {working.dtype}: their squares leave its range"
+            wider = "" if working.dtype == np.float64 else ", or choose the dtype 'float64'"
+            raise WrongValue("X", given, f"rescale that column{wider}")
 
 
 def _shape_of(problem: Any) -> Any:
@@ -164,8 +191,8 @@ def refuse_what_cannot_fit(problem: Any) -> None:
         raise cannot_fit("problem", what, needed, free, remedy if float64 else "give fewer columns or classes")
 
 
-def _history(run: Run, norm: float) -> dict[str, np.ndarray]:
+def _history(run: Run, norm: float, weight_norm: float) -> dict[str, np.ndarray]:
     """A row for each step and one for the end point, as `Fit.history`."""
-    end = (run.value, norm, float(np.linalg.norm(run.W)), np.nan)
+    end = (run.value, norm, weight_norm, np.nan)
     table = np.array([*run.history, end], np.float64)
     return dict(zip(("step", *HISTORY_COLUMNS), (np.arange(len(table)), *table.T), strict=True))

@@ -74,7 +74,8 @@ class Direction(NamedTuple):
 def inverse_diagonal(objective: Objective, sample: Sample) -> Callable[[np.ndarray], np.ndarray]:
     """The preconditioner at a point on {1ᵀV = 0}: the least of ½⟨Z, MZ⟩ − ⟨R, Z⟩ there, M the Hessian's diagonal."""
     M = objective.diagonal(sample)
-    inverse = np.where(M > 0, 1 / np.where(M > 0, M, 1), 1).astype(objective.dtype)
+    held = np.finfo(objective.dtype).tiny <= M  # the inverse of less may be no number of this dtype
+    inverse = np.where(held, 1 / np.where(held, M, 1), 1).astype(objective.dtype)
     ones = np.ones(inverse.shape[1], objective.dtype)
     share = inverse / (inverse @ ones)[:, None]
 
@@ -146,7 +147,7 @@ def minimise(
                 progress(Progress(step, int(limits.max_steps), value, small, told_at - began))
             precondition = inverse_diagonal(objective, sample)
             z = precondition(-g)
-            square = -_dot(g, z)
+            square = max(-_dot(g, z), 0.0)  # rounding can make it negative where M spans the dtype's range
             first = first or square
             part = min(max((square / first) ** 0.25, TIGHTEST**2), LOOSEST**2) if first > 0 else 1.0
             near = small <= float(limits.runaway_below) and _is_small(0.5 * gain * square, value, dtype)
@@ -155,6 +156,9 @@ def minimise(
             to = conjugate_gradients(objective, sample, g, precondition, part * square, z)
             gain = to.slope / square if square > 0 else 1.0
             a, rho = to.slope, float(logit_range(to.U, objective.s))
+            if not a > 0 and norm > 0:  # no direction is resolved: nothing is known of the gap
+                status = GRADIENT_TOLERANCE if small <= float(limits.tolerance) else STALLED
+                return run._replace(status=status, decrement=np.nan, spread=np.nan)
             run = run._replace(decrement=a, spread=rho, products=run.products + to.products)
             moving = small <= float(limits.runaway_below) and rho >= RUNAWAY_RANGE and not attains
             runaway = runaway + 1 if moving else 0

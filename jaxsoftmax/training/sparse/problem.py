@@ -14,10 +14,11 @@ from jaxsoftmax.problem.labels import encode_labels
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import as_regularizers, cast_strengths
 from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.sparse_matrix import canonical
 from jaxsoftmax.support.validation import flag, is_traced, show, warn_if_miscompiling
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.training.sparse.fit import fit_sparse
-from jaxsoftmax.training.sparse.rows import SparseRows, canonical
+from jaxsoftmax.training.sparse.rows import SparseRows
 
 __all__ = ["SparseProblem"]
 
@@ -151,6 +152,20 @@ class SparseProblem:
         """The strength of the penalties on the features, and on the intercept (S21a)."""
         alphas = [(float(p.strength), p.penalize_intercept) for p in self.regularizer]
         return sum(alpha for alpha, _ in alphas), sum(alpha for alpha, both in alphas if both)
+
+    def smoothed(self, eps: Any) -> SparseProblem:
+        """The problem with targets (1 − eps) T + eps/C, exactly (S21c); eps as in `from_labels`.
+
+        Raises:
+            TypeError, ValueError: eps is no number in [0, 1].
+
+        Example:
+            >>> import jaxsoftmax as js, scipy.sparse
+            >>> separable = js.SparseProblem.from_labels(scipy.sparse.eye_array(3), [0, 1, 0])
+            >>> js.fit(separable.smoothed("0.01")).status.name
+            'GRADIENT_TOLERANCE'
+        """
+        return dataclasses.replace(self, targets=self.targets.smoothed(exact_smoothing(eps, "eps")))
 
     def train(self, method: Any = "auto", **options: Any) -> Fit:
         """What ``fit(problem, method, ...)`` calls; use that."""

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from jaxsoftmax.support.errors import WrongType, WrongValue
-from jaxsoftmax.support.memory import cannot_fit, shortage
-from jaxsoftmax.support.validation import kind_of, show
+from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.sparse_matrix import place_of
+from jaxsoftmax.support.validation import show
 
-LARGEST = 2.0**53  # every integer up to here is a double
 PART = 2**20  # entries of X of which a changed copy is there at a time
 
 
@@ -100,7 +99,7 @@ class SparseRows(NamedTuple):
         with np.errstate(over="ignore"):
             data = X.data.astype(dtype)
         if not np.isfinite(data).all():
-            row, column, entry = _place(X, ~np.isfinite(data))
+            row, column, entry = place_of(X, ~np.isfinite(data))
             given = f"entry ({row}, {column}) is {show(entry)}, beyond the largest {np.dtype(dtype)}"
             raise WrongValue("X", given, "rescale that column, or choose the dtype 'float64'")
         return self._replace(matrix=scipy.sparse.csr_array((data, X.indices, X.indptr), X.shape))
@@ -110,61 +109,3 @@ class SparseRows(NamedTuple):
         if self.intercept:
             out[-1] = G.sum(axis=0, dtype=np.float64)
         return out
-
-
-def canonical(X: Any) -> Any:
-    """A read-only copy of a SciPy sparse matrix in CSR: duplicates summed, zeros dropped, columns in order.
-
-    Floats stay float32 or float64, exactly as given; integers and booleans become float64.
-
-    Raises:
-        TypeError: no SciPy sparse matrix, or one of other numbers.
-        ValueError: not two-dimensional, NaN or infinities, integers that no double holds, too little memory.
-    """
-    if not scipy.sparse.issparse(X):
-        remedy = "give a SciPy sparse matrix, or use Problem.from_labels for a dense X"
-        raise WrongType("X", f"got {kind_of(X)}", remedy)
-    if len(X.shape) != 2:
-        raise WrongValue("X", f"shape {X.shape}, expected (N, D)", "give one row a sample")
-    kind = X.dtype.kind
-    if kind not in "biuf" or (kind == "f" and X.dtype.itemsize > 8):
-        raise WrongType("X", f"got a sparse matrix of dtype {X.dtype}", "convert it by .astype('float64') first")
-    dtype = np.promote_types(X.dtype, np.float32) if kind == "f" else np.dtype(np.float64)
-    needed = X.nnz * (dtype.itemsize + 4) + 4 * X.shape[0]
-    if (free := shortage(needed)) is not None:
-        raise cannot_fit("X", "its copy in rows", needed, free, "give fewer samples")
-    if kind in "iu" and X.dtype.itemsize == 8:
-        _require_doubles(X.tocoo())
-    # Duplicates of small integers are summed as doubles, where they cannot overflow; those of booleans are one entry.
-    if kind == "b":
-        X = scipy.sparse.csr_array(X, copy=True)
-        X.sum_duplicates()
-    X = scipy.sparse.csr_array(X.astype(dtype, copy=False), copy=X.dtype == dtype)
-    X.sum_duplicates()
-    X.eliminate_zeros()
-    if kind in "iu" and np.abs(X.data).max(initial=0.0) > LARGEST:
-        row, column, entry = _place(X, np.abs(X.data) > LARGEST)
-        given = f"the entries at ({row}, {column}) sum to {entry:.0f}, which may be rounded"
-        raise WrongValue("X", given, "rescale that column, or convert X to float if the rounding is meant")
-    if not np.isfinite(X.data).all():
-        row, column, entry = _place(X, ~np.isfinite(X.data))
-        remedy = "every entry must be finite: fill it in or drop the sample"
-        raise WrongValue("X", f"entry ({row}, {column}) is {float(entry)}", remedy)
-    for array in (X.data, X.indices, X.indptr):
-        array.setflags(write=False)
-    return X
-
-
-def _require_doubles(X: Any) -> None:
-    """Refuse 64-bit integers that no double holds."""
-    wrong = np.array([int(float(entry)) != int(entry) for entry in X.data[np.abs(X.data.astype(float)) >= LARGEST]])
-    if wrong.any():
-        k = np.flatnonzero(np.abs(X.data.astype(float)) >= LARGEST)[int(np.argmax(wrong))]
-        given = f"entry ({X.row[k]}, {X.col[k]}) is the integer {int(X.data[k])}, which no double holds exactly"
-        raise WrongValue("X", given, "rescale that column, or convert X to float if the rounding is meant")
-
-
-def _place(X: Any, wrong: np.ndarray) -> tuple[int, int, Any]:
-    """Row, column and number of the first entry that is `wrong`."""
-    k = int(np.argmax(wrong))
-    return int(np.searchsorted(X.indptr, k, side="right")) - 1, int(X.indices[k]), X.data[k]

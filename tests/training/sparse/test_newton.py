@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from helpers.sparse_objective import C, made, matrix_of
-from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, STEP_LIMIT, Limits
+from jaxsoftmax.training.loop.run import GRADIENT_TOLERANCE, STALLED, STEP_LIMIT, Limits
+from jaxsoftmax.training.sparse import newton as module
 from jaxsoftmax.training.sparse.newton import conjugate_gradients, inverse_diagonal, minimise
 
 EPS = float(np.finfo(np.float64).eps)
@@ -41,6 +42,18 @@ def test_conjugate_gradients_solve_newtons_system():
     np.testing.assert_allclose(to.V, V, rtol=0, atol=1e-10)  # residual 1e-13 over a curvature of 1e-1
     np.testing.assert_allclose(to.U, X @ V, rtol=0, atol=1e-10)
     np.testing.assert_allclose([to.slope, to.curvature], -np.sum(g * V), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("tolerance", "status"), [(1e-10, STALLED), (1e3, GRADIENT_TOLERANCE)])
+def test_a_direction_that_rounding_spoils_ends_the_run_without_a_gap(tolerance, status, monkeypatch):
+    """A preconditioner that rounding left indefinite gives no direction: its λ² of 0 is no gap of 0."""
+    monkeypatch.setattr(module, "inverse_diagonal", lambda *_: np.negative)
+    with jax.enable_x64(True):
+        built, _, W, _ = made("float64", True)
+        run = minimise(built, W, Limits(tolerance, 50, tolerance), True, None, 0.0)
+    assert run.status == status
+    assert np.isnan(run.decrement)
+    assert np.linalg.norm(run.gradient) > 0
 
 
 @pytest.mark.parametrize(("most", "status"), [(50, GRADIENT_TOLERANCE), (2, STEP_LIMIT)])

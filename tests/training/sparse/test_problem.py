@@ -65,9 +65,19 @@ def test_shapes_that_do_not_fit_are_refused():
 
 @pytest.mark.parametrize(
     "call",
-    [js.decide_existence, lambda p: js.certify(p), lambda p: js.loss(np.zeros((2, 3)), p), js.curvature_bound],
-    ids=["decide_existence", "certify", "loss", "curvature_bound"],
+    [
+        js.decide_existence,
+        js.curvature_bound,
+        js.certify,
+        lambda problem: js.loss(np.zeros((2, 3)), problem),
+        js.fit_many,
+        lambda problem: js.fit_many([problem.to_dense(), problem]),
+        lambda problem: js.fit_path(problem, [1.0]),
+        lambda problem: js.inference(problem, js.fit(problem.to_dense())),
+        lambda problem: js.laplace(problem, js.fit(problem.to_dense())),
+    ],
 )
+@pytest.mark.filterwarnings("ignore::jaxsoftmax.NoMinimizerWarning")
 def test_other_calls_refuse_it_and_name_the_remedy(call):
     with pytest.raises(WrongType, match=r"got a SparseProblem, which only fit takes; .* use problem\.to_dense\(\)"):
         call(make(X, y))
@@ -77,3 +87,13 @@ def test_the_refusal_of_a_dense_copy_names_the_sparse_problem(monkeypatch):
     monkeypatch.setattr("jaxsoftmax.problem.arrays.shortage", lambda needed, *_: 1.0)
     with pytest.raises(WrongValue, match=r"made dense, it needs .* js\.SparseProblem\.from_labels"):
         js.Problem.from_labels(X, y)
+
+
+def test_smoothed_targets_are_those_of_the_dense_problem():
+    """S21(c), exactly, smoothed twice too."""
+    once, twice = make(X, y).smoothed("0.1"), make(X, y, label_smoothing="0.1").smoothed(0.5)
+    for found, expected in ((once, "0.1"), (twice, "11/20")):  # 1 − (1 − 1/10)(1 − 1/2)
+        same = js.Problem.from_labels(A, y, label_smoothing=expected)
+        np.testing.assert_array_equal(found.to_dense().T, same.T)
+    with pytest.raises(WrongValue, match="eps"):
+        once.smoothed(2)
