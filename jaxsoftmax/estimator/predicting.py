@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxsoftmax.problem.arrays import require_finite, to_numpy
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.sparse_matrix import is_sparse
 from jaxsoftmax.support.validation import is_traced
 
 __all__ = ["Predicting"]
@@ -33,13 +34,15 @@ class Predicting(ClassifierMixin, BaseEstimator):
     classes_: np.ndarray
 
     def __sklearn_tags__(self):
-        """Sparse X is taken (and made dense for training)."""
+        """Sparse X is taken."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def read(self, X: Any, y: Any, reset: bool) -> Any:
+    def read(self, X: Any, y: Any, reset: bool, keep_sparse: bool = False) -> Any:
         """X (N, D) for training: a JAX array as it is, anything else as NumPy floats; sets n_features_in_.
+
+        A sparse X becomes CSR with `keep_sparse`, else it is made dense, if so much memory is free.
 
         Raises:
             TypeError, ValueError: as scikit-learn's `validate_data`; y is None.
@@ -59,7 +62,9 @@ class Predicting(ClassifierMixin, BaseEstimator):
             array, columns = to_numpy(X, "X", copy=False)
             require_finite(array, "X", columns=columns)
         X = validate_data(self, X, accept_sparse=_SPARSE, dtype=[np.float64, np.float32], reset=reset)
-        return X.toarray() if hasattr(X, "toarray") else X
+        if not is_sparse(X):
+            return X
+        return X.tocsr() if keep_sparse else to_numpy(X, "X", copy=False)[0]
 
     def decision_function(self, X: Any) -> Any:
         """The logits (N, K) of samples X; for two classes (N,), those of the second against the first."""

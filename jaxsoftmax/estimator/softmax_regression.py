@@ -11,18 +11,26 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from jaxsoftmax.calculus.penalties.l2 import L2
 from jaxsoftmax.estimator.predicting import Predicting
 from jaxsoftmax.estimator.targets import as_y, class_weights, labels_of, penalty_of, probability_rows
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.problem.regularizers import as_regularizers
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.sparse_matrix import is_sparse
 from jaxsoftmax.support.validation import one_of, positive_int
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.result import Fit, Status
+from jaxsoftmax.training.sparse.problem import SparseProblem
 from jaxsoftmax.uncertainty.inference import inference
 
 __all__ = ["SoftmaxRegression"]
 
+NO_VERDICT = (
+    "The weights keep growing; probably no minimiser exists. X is sparse, so no verdict was sought, and existence_ is "
+    "None: for the verdict, where it fits, give X.toarray()."
+)
 SMOOTHING = "0.01"  # of on_separation="smooth": every probability then stays above 0.01/K
 
 
@@ -31,8 +39,12 @@ class SoftmaxRegression(Predicting):
 
     The first fit of each shape compiles for some seconds; later ones compile nothing.
 
+    A SciPy sparse X stays sparse: in predictions always, in training (`SparseProblem`) with labels, the method "auto"
+    or "newton-cg", no penalty but `L2` and no minibatches. With other arguments training makes it dense, if it fits.
+
     On separable data no maximum-likelihood fit exists: the weights would grow for ever. Then `fit` warns, in words that
-    name the classes and features, and `existence_` holds the verdict (S9).
+    name the classes and features, and `existence_` holds the verdict (S9). For an X that stays sparse no verdict is
+    sought: the warning says that the weights keep growing, and `existence_` is None.
 
     Args:
         C: inverse strength of scikit-learn's penalty ‖w‖²/(2C), as in its LogisticRegression, for two classes too,
@@ -59,7 +71,7 @@ class SoftmaxRegression(Predicting):
         n_iter_: (1,) steps taken.
         n_features_in_, feature_names_in_: as in scikit-learn.
         fit_: the `Fit`, with status, gap, rates and history.
-        existence_: the `ExistenceVerdict` where the weights kept growing, else None.
+        existence_: the `ExistenceVerdict` where the weights kept growing and X was dense, else None.
         label_smoothing_: the ε that was used; differs from `label_smoothing` after on_separation="smooth".
 
     Example:
@@ -147,7 +159,7 @@ class SoftmaxRegression(Predicting):
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise WrongValue("classes", "differ from those of the first call", "leave them out")
         every: Any = classes if first else self.classes_
-        problem = self._problem(X, y, sample_weight, reset=first, classes=np.unique(every))
+        problem = self._problem(X, y, sample_weight, reset=first, classes=np.unique(every), keep_sparse=False)
         start = None if first else self._start(problem)
         with jax.enable_x64(problem.dtype == np.float64), warnings.catch_warnings():
             warnings.simplefilter("ignore", NoMinimizerWarning)
@@ -157,6 +169,8 @@ class SoftmaxRegression(Predicting):
 
     def summary(self, **options: Any) -> Any:
         """The coefficients' table: standard errors, tests and intervals, as `jaxsoftmax.inference` makes it (S22).
+
+        An X that stayed sparse is made dense here, and the fit is ended there, from the weights found.
 
         Args:
             **options: of `inference`: reference, covariance, level.
@@ -178,20 +192,35 @@ class SoftmaxRegression(Predicting):
             given = "the data of this model are gone: it was stored and read again, or trained in parts"
             raise WrongValue("summary", given, "fit it again, or call jaxsoftmax.inference(problem, model.fit_)")
         with jax.enable_x64(problem.dtype == np.float64):
-            return inference(problem, self.fit_, existence=self.existence_, **options)
+            found, verdict = self.fit_, self.existence_
+            if isinstance(problem, SparseProblem):
+                problem = problem.to_dense()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", NoMinimizerWarning)  # the table says it
+                    found = fit(problem, W0=found.W)
+                verdict = found.existence
+            return inference(problem, found, existence=verdict, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is stored: everything but the data trained on."""
         state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_trained_on"}
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any, reset: bool, classes: Any = None) -> Problem:
-        """The validated `Problem`; sets classes_, n_features_in_ and feature_names_in_."""
+    def _keeps_sparse(self) -> bool:
+        """Whether these arguments train on a sparse X as it is, given labels."""
+        if self.method not in ("auto", "newton-cg") or self.batch_size is not None or "bfloat16" in str(self.dtype):
+            return False
+        return all(isinstance(penalty, L2) for penalty in as_regularizers(self.regularizer))
+
+    def _problem(
+        self, X: Any, y: Any, sample_weight: Any, reset: bool, classes: Any = None, keep_sparse: bool = True
+    ) -> Any:
+        """The validated `Problem` or `SparseProblem`; sets classes_, n_features_in_ and feature_names_in_."""
         rows = None if y is None else probability_rows(y)
-        X = self.read(X, y, reset)
+        X = self.read(X, y, reset, keep_sparse and rows is None and self._keeps_sparse())
         labels = None
         if rows is None:
-            labels = labels_of(y, len(X))
+            labels = labels_of(y, X.shape[0])
             known: Any = np.unique(labels) if classes is None else classes
             self.classes_ = known
         else:
@@ -209,19 +238,20 @@ class SoftmaxRegression(Predicting):
         }
         with jax.enable_x64(str(dtype) == "float64"), as_y():
             if labels is not None:
-                return Problem.from_labels(
+                kind = SparseProblem if is_sparse(X) else Problem
+                return kind.from_labels(
                     X, labels, classes=self.classes_, label_smoothing=self.label_smoothing, **options
                 )
             assert rows is not None
             problem = Problem(X, rows.T, classes=self.classes_, **options)
             return problem.smoothed(self.label_smoothing) if self.label_smoothing else problem
 
-    def _start(self, problem: Problem) -> np.ndarray | None:
+    def _start(self, problem: Any) -> np.ndarray | None:
         """The weights of the last fit where they fit this problem."""
         last = getattr(self, "fit_", None)
         return last.W if last is not None and last.W.shape == (problem.C, problem.D) else None
 
-    def _train(self, problem: Problem, start: Any) -> tuple[Fit, str]:
+    def _train(self, problem: Any, start: Any) -> tuple[Fit, str]:
         """The fit, and what is to be said where it did not end at a minimum."""
         key = None
         if self.batch_size is not None:
@@ -233,7 +263,8 @@ class SoftmaxRegression(Predicting):
         words = found.reason
         for warning in caught:
             if warning.category is NoMinimizerWarning:
-                words = f"{warning.message}\n  Here: C=1.0 adds a penalty, on_separation='smooth' smooths the targets."
+                told = NO_VERDICT if isinstance(problem, SparseProblem) else warning.message
+                words = f"{told}\n  Here: C=1.0 adds a penalty, on_separation='smooth' smooths the targets."
             else:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return found, words

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
@@ -17,12 +20,29 @@ from jaxsoftmax.problem.regularizers import as_regularizers
 from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.support.validation import positive_int, show
 from jaxsoftmax.training.divergence import NoMinimizerWarning
+from jaxsoftmax.training.fit import fit
 from jaxsoftmax.training.many.fit_path import walk
-from jaxsoftmax.training.result import Status
+from jaxsoftmax.training.result import Fit, Status
+from jaxsoftmax.training.sparse.problem import SparseProblem
 
 __all__ = ["SoftmaxRegressionCV"]
 
 _FOUND = ("coef_", "intercept_", "classes_", "n_iter_", "fit_", "existence_", "n_features_in_", "feature_names_in_")
+
+
+def sparse_walk(
+    problem: SparseProblem, penalties: list, taken: np.ndarray, tol: float | None, max_steps: int | None
+) -> Iterator[list[Fit]]:
+    """For each penalty the fits of the folds, whose sample weights are the rows of `taken`, (folds, N)."""
+    starts: list[Any] = [None] * len(taken)
+    for penalty in penalties:
+        fits = []
+        for start, row in zip(starts, taken, strict=True):
+            fold = dataclasses.replace(problem, regularizer=penalty, sample_weight=row)
+            with jax.enable_x64(problem.dtype == np.float64):
+                fits.append(fit(fold, tol=tol, max_steps=max_steps, W0=start))
+        yield fits
+        starts = [one.W for one in fits]
 
 
 class SoftmaxRegressionCV(Predicting):
@@ -30,6 +50,9 @@ class SoftmaxRegressionCV(Predicting):
 
     The path goes from the strongest penalty to the weakest; all folds are trained at once, each begun where
     its weights under the last two penalties point to. The best C by mean score is then used on all samples.
+
+    A sparse X stays sparse where it does in `SoftmaxRegression`; its folds are trained one by one, each begun at its
+    weights under the last penalty.
 
     Args:
         Cs: strengths C > 0, or how many: then as many on a logarithmic scale from 1e-4 to 1e4, as in scikit-learn.
@@ -88,7 +111,7 @@ class SoftmaxRegressionCV(Predicting):
             remedy = "give labels, or use SoftmaxRegression with a C of your own"
             raise WrongValue("y", "is a matrix of probabilities, which folds and scores do not take", remedy)
         strengths = self._strengths()
-        samples = self.read(X, y, reset=True)
+        samples = self.read(X, y, reset=True, keep_sparse=self._model(strengths[0])._keeps_sparse())
         labels = labels_of(y, samples.shape[0])
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if weights is not None and not (np.isfinite(weights) & (weights >= 0)).all():
@@ -121,7 +144,8 @@ class SoftmaxRegressionCV(Predicting):
         penalties = [as_regularizers(penalty_of(C, None, None, problem.C)) for C in strengths]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoMinimizerWarning)  # said below in words of this class
-            for column, fits in enumerate(walk(problem, penalties, taken, self.tol, self.max_iter)):
+            follow = sparse_walk if isinstance(problem, SparseProblem) else walk
+            for column, fits in enumerate(follow(problem, penalties, taken, self.tol, self.max_iter)):
                 C, grew = strengths[column], sum(one.status is Status.DIVERGING for one in fits)
                 if grew:
                     words = (

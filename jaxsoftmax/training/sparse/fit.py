@@ -77,7 +77,8 @@ def fit_sparse(
     parts = (problem.targets, problem.sample_weight, problem.strengths)
     with jax.enable_x64(True), np.errstate(over="ignore", invalid="ignore"):  # NONFINITE says what numbers left
         working = objective(rows, *parts, problem.dtype)
-        sizes = rows.absolute_sums(np.ones(problem.N) if problem.sample_weight is None else problem.sample_weight)
+        weights = np.ones(problem.N) if problem.sample_weight is None else problem.sample_weight
+        sizes = rows.absolute_sums(np.asarray(weights, np.float64))
         refuse_extreme_columns(problem, working, sizes)
         run = minimise(working, np.ascontiguousarray(start.T), limits, attains, progress, began)
         W = run.W.T.astype(np.float64)

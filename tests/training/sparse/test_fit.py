@@ -184,6 +184,18 @@ def test_a_fit_inside_jit_is_refused():
         jax.jit(lambda: js.fit(problem).W)()
 
 
+def test_whole_weights_are_those_of_repeated_samples():
+    """S1. Both end within 2‖g‖/μ of the minimiser, μ = 0.1 below the smallest curvature."""
+    X, A, y, _ = data()
+    counts = np.arange(30) % 3
+    with jax.enable_x64(True):
+        found = js.fit(js.SparseProblem.from_labels(X, y, sample_weight=counts, regularizer=js.L2(ALPHA)))
+        again = scipy.sparse.csr_array(A.repeat(counts, axis=0))
+        twin = js.fit(js.SparseProblem.from_labels(again, y.repeat(counts), regularizer=js.L2(ALPHA)))
+    reach = 2 * (found.gradient_norm + twin.gradient_norm) / 0.1
+    assert np.linalg.norm(found.W - found.W.mean(0) - twin.W + twin.W.mean(0)) <= reach
+
+
 def test_data_without_a_penalty_say_why_q_is_empty():
     X, _, y, _ = data()
     result = js.fit(js.SparseProblem.from_labels(X, y, label_smoothing="0.1"))
