@@ -102,3 +102,22 @@ def test_whether_a_draw_spans_the_data_does_not_depend_on_units():
     data = SimpleNamespace(s=np.ones(6), T=np.eye(2)[[0] * 6], X=x)
     drawn = np.array([[6, 0, 0, 0, 0, 0], [5, 1, 0, 0, 0, 0]])
     assert _of_full_rank(data, drawn).tolist() == [False, True]
+
+
+def test_a_draw_need_not_span_more_than_the_data():
+    """Data of rank 2 in three columns, whose Gram matrix cannot tell (a, a + 10⁻⁶c and a copy): a whole draw has it."""
+    a, c = RNG.normal(size=(2, 9))
+    data = SimpleNamespace(s=np.ones(9), T=np.eye(2)[[0] * 9], X=np.column_stack([a, a + 1e-6 * c, a]))
+    assert _of_full_rank(data, np.array([[1] * 9, [9, *[0] * 8]])).tolist() == [True, False]
+
+
+def test_one_draw_alone_is_no_distribution():
+    """Of two draws one is separated and one is not: a standard deviation of one number is refused in words."""
+    x = np.arange(8.0)[:, None]
+    problem = js.Problem.from_labels(x, [0, 0, 1, 0, 1, 0, 1, 1])
+    found = table(problem)
+    counts = np.random.default_rng([0, 1]).multinomial(8, np.full(8, 1 / 8), size=2)
+    drawn = [js.Problem.from_labels(x, [0, 0, 1, 0, 1, 0, 1, 1], sample_weight=row) for row in counts]
+    assert sum(bool(js.decide_existence(one).attained) for one in drawn) == 1
+    with pytest.raises(ValueError, match="fewer than two draws of the data have a maximum"):
+        found.bootstrap(2, key=jax.random.key(1))

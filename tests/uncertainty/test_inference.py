@@ -1,6 +1,7 @@
 """S22: the coefficients' table against loops over observations, in either gauge, any dtype and any columns."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ import jaxsoftmax as js
 from helpers import naive_inference as naive
 from jaxsoftmax.calculus.loss.null_space import row_space
 from jaxsoftmax.uncertainty.coordinates import Coordinates, face_coordinates, full_coordinates
+from jaxsoftmax.uncertainty.inference import _has_bias
 from jaxsoftmax.uncertainty.likelihood import likelihood_of
 from jaxsoftmax.uncertainty.maximum import _inverse, climb
 from jaxsoftmax.uncertainty.wald import wald
@@ -200,6 +202,15 @@ def test_columns_that_make_a_constant_by_large_weights_are_a_bias(x64):
     pair = np.column_stack([X[:, 0], X[:, 0] + 2.0**-12])
     table = table_of(js.Problem.from_labels(pair, LABELS, intercept=False), js.fit)
     assert table.mcfadden is not None and table.lr_degrees_of_freedom == 2
+
+
+def test_columns_of_any_unit_make_a_constant():
+    """x and 1 − x are a bias in units of 10⁻³⁰ and 10³⁰ too; x alone is none in either."""
+    x = np.random.default_rng(0).random(20)
+    for unit in (1.0, 1e-30, 1e30):
+        both, alone = np.column_stack([unit * x, 1 - x]), unit * x[:, None]
+        for X, bias in ((both, True), (alone, False)):
+            assert _has_bias(SimpleNamespace(given=SimpleNamespace(intercept=False), X=X)) is bias
 
 
 def test_p_values_far_out_keep_their_digits():

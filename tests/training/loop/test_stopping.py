@@ -68,6 +68,14 @@ def test_loss_rounding_covers_a_sum_of_many_terms():
     assert reached > 8
 
 
+def test_the_rounding_of_the_loss_is_that_of_the_largest_weight_of_either_sign():
+    """Σ_d a_d max_c |w_cd|: all weights of one column are negative, and at the loss 0 the logits alone count."""
+    W, scale = np.float32([[-3, 1], [-2, -4]]), np.float32([2, 5])
+    problem = js.Problem(np.ones((1, 2), np.float32), np.float32([[1, 0]]))
+    bound = float(stopping.loss_rounding(jnp.asarray(W), jnp.float32(0), problem, scale))
+    assert bound == 2 * 2 * 2.0**-23 * (2 * 3 + 5 * 4)  # integers times a power of two: exact
+
+
 def test_a_norm_of_any_size():
     """3, 4, 12 have the norm 13, in units whose squares leave the doubles or vanish too, and nothing has the norm 0."""
     for power in (-120, 0, 120):
