@@ -47,6 +47,18 @@ def test_with_labels_the_accuracy_is_printed(weights, tmp_path, capsys):
     assert f"({right} of 6 samples)" in capsys.readouterr().out
 
 
+def test_the_rows_of_the_table_are_the_true_classes(weights, tmp_path, capsys):
+    """One sample, labelled with the class that it is not taken for, counts in that class's row."""
+    (taken,) = js.load_fit(weights).predict([[0.5, 1]]).tolist()
+    true = "wren" if taken == "crow" else "crow"
+    (tmp_path / "new.csv").write_text(f"width,length,bird\n0.5,1,{true}\n")
+    arguments = [str(weights), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv"), "--target", "bird"]
+    assert cli.run(["predict", *arguments]) == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.split()}
+    assert rows[true] == ["1" if name == taken else "0" for name in ("crow", "wren")]
+    assert rows[taken] == ["0", "0"]
+
+
 @pytest.mark.parametrize(
     ("content", "more", "words"),
     [

@@ -14,7 +14,7 @@ from jaxsoftmax.calculus.loss.null_space import row_space
 from jaxsoftmax.uncertainty.coordinates import Coordinates, face_coordinates, full_coordinates
 from jaxsoftmax.uncertainty.inference import _has_bias
 from jaxsoftmax.uncertainty.likelihood import likelihood_of
-from jaxsoftmax.uncertainty.maximum import _inverse, climb
+from jaxsoftmax.uncertainty.maximum import _inverse, climb, objective_of
 from jaxsoftmax.uncertainty.wald import wald
 
 RNG = np.random.default_rng(22)
@@ -283,6 +283,18 @@ def test_separated_data_have_infinite_coefficients_in_their_direction():
     for reference, slope in (("a", np.inf), ("b", -np.inf)):
         table = js.inference(problem, fit, reference=reference)
         assert table.coefficients.tolist() == [[slope, -slope]] and not table.attained
+
+
+@pytest.mark.parametrize("far", [3.0, 30.0])
+def test_a_climb_from_afar_ends_at_the_same_maximum(far):
+    """Newton's full step leads away from there, and damped steps that do not shrink are not yet the end (S8)."""
+    data = likelihood_of(js.Problem.from_labels(np.arange(8.0)[:, None], [0, 0, 1, 0, 1, 0, 1, 1]))
+    space = full_coordinates(data)
+    near = climb(objective_of(data, space), np.zeros(space.size))
+    found = climb(objective_of(data, space), far * np.ones(space.size))
+    # The last step moves no log-odds by more than 1e-10, and its error is the square of that.
+    np.testing.assert_allclose(found.V @ data.X.T, near.V @ data.X.T, rtol=0, atol=1e-10)
+    assert np.abs(found.objective.gradient(found.terms)).max() <= 1e-10 * np.abs(data.X).sum()
 
 
 def test_a_climb_along_a_constraint_keeps_it_and_ends_where_the_gradient_is_its_multiple():

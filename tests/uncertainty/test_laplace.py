@@ -58,6 +58,15 @@ def test_a_far_offset_changes_no_prediction():
     np.testing.assert_allclose(centred(3) @ other.logit_covariance(NEW + 1e6) @ centred(3), cut, rtol=1e-6)
 
 
+def test_draws_come_in_pairs_so_that_even_odds_stay_even():
+    """Where the mean of the logits is (0, 0), −ε undoes what ε does: one half, with two draws as with many."""
+    problem = js.Problem.from_labels(np.array([[1.0], [1.0], [-1.0], [-1.0]]), [0, 1, 0, 1])
+    posterior = js.laplace(problem, js.fit(problem))
+    for samples in (2, 10):
+        # Sums of `samples` numbers up to 1, each from a logit that errs by eps.
+        np.testing.assert_allclose(posterior.probabilities([[3.0]], samples=samples), 0.5, rtol=0, atol=1e-14)
+
+
 def test_blocks_of_samples(monkeypatch):
     problem = js.Problem.from_labels(X, LABELS)
     posterior = js.laplace(problem, js.fit(problem))

@@ -235,6 +235,32 @@ def test_the_hessian_of_class_pairs_is_the_sum_of_its_terms(stored, monkeypatch)
     )
 
 
+def test_products_and_blocks_of_the_hessian_carry_the_weights():
+    """S4: s Y ∘ (U − ū) row by row, and Xᵀ diag(s w) X; weights of 1 are left out and change nothing."""
+    rng = np.random.default_rng(6)
+    n, C, R = 7, 3, 2
+    X, Y, U, w = rng.normal(size=(n, R)), rng.dirichlet(np.ones(C), n), rng.normal(size=(n, C)), rng.uniform(1, 2, n)
+    for s in (rng.uniform(1, 5, n), np.ones(n)):
+        loss = FaceLoss(np.eye(C)[rng.integers(0, C, n)], s, np.ones((n, C), bool))
+        product = np.array([weight * (np.diag(y) - np.outer(y, y)) @ u for weight, y, u in zip(s, Y, U, strict=True)])
+        found = loss.hessian_product(np.ascontiguousarray(Y.T), np.ascontiguousarray(U.T))
+        np.testing.assert_allclose(found.T, product, rtol=0, atol=8 * C * EPS * np.abs(s).max() * np.abs(U).max())
+        block = sum(weight * v * np.outer(x, x) for weight, v, x in zip(s, w, X, strict=True))
+        found = PairGrams(X, loss.s).block(w)
+        np.testing.assert_allclose(found, block, rtol=0, atol=n * 8 * EPS * np.abs(block).max())
+
+
+def test_a_class_left_out_moves_no_range_and_a_tie_separates_nothing():
+    """S8, S9, S11: row 0 sums over classes 0 and 1 alone; a margin of 0 is not positive."""
+    loss = FaceLoss(np.eye(3)[[0, 2]], np.ones(2), np.array([[True, True, False], [True, True, True]]))
+    U = np.array([[1.0, 0.25], [0.5, 0.0], [-50.0, 0.5]])
+    assert loss.ranges(U) == 0.5
+    assert loss.ranges(U * [[1], [1], [-1]]) == 0.75  # row 1: 0.25 − (−0.5)
+    assert loss.separates(U)
+    U[0, 1] = 0.5
+    assert not loss.separates(U)
+
+
 def test_independent_columns_span_the_same_and_map_back():
     """Rank 4 of 5 columns with offsets of 1e12 and scales from 1 to 1e9, and rank 3 of those without the constant."""
     rng = np.random.default_rng(4)

@@ -82,6 +82,13 @@ def test_a_threshold_in_a_gap_is_a_short_number_strictly_inside():
     assert Fraction(3) < second.theta < Fraction(61, 10)
 
 
+def test_a_sample_of_weight_zero_is_on_no_side():
+    """S12: 9 in class 0 would forbid any threshold between 1 and 2; with weight 0 it is not there."""
+    problem = js.Problem.from_labels([[9.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1], sample_weight=[0, 1, 1, 1])
+    (only,) = one_feature_directions(ExactData(problem)).thresholds
+    assert 1 < only.theta < 2 and (only.above, only.below) == ((1,), (0,))
+
+
 def test_ties_at_the_threshold_are_not_called_strict():
     (only,) = one_feature_directions(
         ExactData(js.Problem.from_labels([[1.0], [2.0], [2.0], [3.0]], [0, 0, 1, 1]))
