@@ -371,6 +371,28 @@ def test_the_bound_on_the_third_derivative_knows_no_sign_of_gamma(x64):
     assert excess.check.quantity == "|third derivative| <= range * quadratic form" and excess.check.passed
 
 
+def test_directions_have_the_units_of_the_weights_whatever_the_features_are_measured_in(x64):
+    """S4, S8: X in units 2⁴⁰ times smaller has V, U and the gauge direction 2⁴⁰ times smaller, to the last bit."""
+    X, T = np.array([[3.0, 0.5], [-1.0, 2.0]]), np.full((2, 2), 0.5)
+    ours = Ours(objective, derivatives, hessian)
+    one, other = (
+        Sides(js.Problem(X * unit, T), np.zeros((2, 2)), ours, jax.random.key(0), False) for unit in ([1, 1], [2**40, 1])
+    )
+    for name in ("V", "U", "gauge_direction"):
+        np.testing.assert_array_equal(getattr(other, name) * [2.0**40, 1], getattr(one, name))
+    assert (np.abs(one.V) * np.abs(X).max(axis=0) < 8).all()  # normal numbers, of size 1 in the logits
+
+
+def test_penalties_ride_on_the_first_block_alone(x64):
+    """S21: sums over blocks of rows have each penalty once, and each row once."""
+    problem = js.Problem(np.eye(3), np.eye(3), regularizer=js.L2(1.0), sample_weight=[1.0, 2.0, 3.0])
+    both = Sides(problem, np.ones((3, 3)), Ours(objective, derivatives, hessian), jax.random.key(0), False)
+    parts = list(both.blocks(2))
+    assert [len(part.regularizer) for _, part in parts] == [1, 0]
+    assert np.concatenate([part.sample_weight for _, part in parts]).tolist() == [1.0, 2.0, 3.0]
+    assert both.textbook("loss", rows=1) == pytest.approx(both.textbook("loss"), rel=1e-15)
+
+
 def test_compare_treats_infinities_and_zeros_as_documented():
     """inf is right exactly where the value is beyond the dtype's range; a zero tolerance admits only equality."""
     check = compare("S1", "q", "r", np.float32([1.0, 3.0]), [1.0, 2.5], [1.0, 0.25], own_tolerance=[0.0, 0.15]).check
@@ -497,9 +519,10 @@ def test_second_derivatives_have_the_rounding_of_their_sums(recorded):
 def test_the_third_derivative_may_exceed_its_bound_by_both_tolerances(recorded):
     """S8, S21: the range is the largest of samples of positive weight, of γ e_d and 2γ|v|; it scales the form's own."""
     k, drawn, seen = recorded
-    V = k.V.astype(float)
+    V, weights = k.V.astype(float), np.array(k.data.sample_weight)
+    weights[np.ptp(np.asarray(k.data.X) @ V.T, axis=1).argmax()] = 0  # the widest sample of all takes no part
     for regularizer, own in ((k.data.regularizer, 0.5 * np.ptp(V, axis=0).max()), ((), 0.0)):
-        k.data = dataclasses.replace(k.data, regularizer=regularizer)
+        k.data = dataclasses.replace(k.data, regularizer=regularizer, sample_weight=weights)
         seen.clear()
         second_order.compare_third(k)
         X, s = np.asarray(k.data.X), np.asarray(k.data.sample_weight)

@@ -182,3 +182,12 @@ def test_bad_input_is_named():
         js.probe_operator(fine, 4, product_error=-1.0)
     with pytest.raises(TypeError, match=r"precondition: got"):
         js.probe_operator(fine, 4, precondition=np.eye(4))
+
+
+@pytest.mark.parametrize(("smallest", "resolved"), [(1e-8, False), (1e-3, True)])
+def test_an_eigenvalue_within_the_error_of_products_is_not_resolved(smallest, resolved):
+    """S5: products that err by 10⁻⁶ of λ_max = 2 tell no eigenvalue below 2·10⁻⁶ from 0, positive or not."""
+    d = np.array([smallest, 1.0, 2.0])
+    report = js.probe_operator(lambda v: d * v, 3, product_error=1e-6)
+    assert report.resolved is resolved
+    assert report.resolution == pytest.approx(2e-6, rel=1e-12)
