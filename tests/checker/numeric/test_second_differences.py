@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsoftmax.checker.numeric.second_differences import second_difference, second_kernel
+from jaxsoftmax.checker.numeric.second_differences import _extrapolated, second_difference, second_kernel
 
 
 def noisy(size):
@@ -65,3 +65,13 @@ def test_a_curvature_below_the_rounding_of_equal_samples_is_not_denied():
     assert found.value == 0
     assert 2 * hidden <= found.error_estimate <= 64 * 2 * hidden
     assert found.noise == 4 * 2.0**-53
+
+
+def test_the_error_of_a_constant_is_what_its_rounding_leaves_of_the_second_difference():
+    """A sample off by ε = 4u|f| moves D(h) by 4ε/h²: of D at 8δ and 4δ the tableau makes (4·4ε/16δ² + 4ε/64δ²)/3."""
+    delta, level = 2.0**-7, 3.0
+    found = _extrapolated(np.full(17, level), delta)
+    noise = 4 * 2.0**-53 * level
+    assert (found.value, found.noise) == (0.0, noise)
+    assert found.error_estimate == pytest.approx((1 + 1 / 16) / 3 * noise / delta**2, rel=1e-12)
+    assert np.isinf(_extrapolated(np.append(np.full(16, level), np.nan), delta).error_estimate)

@@ -215,3 +215,43 @@ def test_a_wrong_hessian_leaves_order_two():
     samples = Samples(np.array(1.0), np.exp(t), np.exp(-t), np.ones(2))
     found = fit_slope(samples, 0.25, 1.0, 1.5)
     assert found.passed is False and abs(found.order_fitted - 2) <= MARGIN / 2
+
+
+T = 0.25 ** np.arange(1, 14)
+
+
+def even(remainder):
+    """Samples of a function whose remainder is the same on both sides of the point, where it is 0."""
+    return Samples(np.array(0.0), remainder, remainder, np.zeros(2))
+
+
+def test_the_order_is_that_of_the_shortest_steps():
+    """t³ + 10⁻⁹t: of order three down to t = 2⁻¹⁵, of order one below, which is what a wrong gradient leaves."""
+    found = fit_slope(Samples(np.array(0.0), T**3 + 1e-9 * T, -(T**3) - 1e-9 * T, np.zeros(2)), 0.25, 0.0)
+    assert found.passed is False and abs(found.order_fitted - 1) <= 0.02
+
+
+@pytest.mark.parametrize(("counted", "passed"), [(4, True), (3, True), (2, None), (0, None)])
+def test_a_remainder_counts_from_eight_times_its_noise(counted, passed):
+    """t² with a noise that lets so many steps stand out: three are needed to fit a slope."""
+    edge = T[counted - 1] ** 2 / 8 if counted else 1.0
+    found = fit_slope(even(T**2), 0.25, 0.0, noise=0.99 * edge)
+    assert found.passed is passed
+    assert np.isnan(found.order_fitted) if passed is None else abs(found.order_fitted - 2) <= 1e-9
+    if counted == 2:
+        assert "Only 2 of 13 remainders" in found.text
+
+
+@pytest.mark.parametrize(("bend", "word"), [(None, "linear"), (-6.0, "quadratic")])
+def test_a_function_that_is_its_expansion_leaves_nothing_to_fit(bend, word):
+    """2t and 2t − 3t² with their own derivatives: None, not a pass; with a slope of 2.01 the remainder is of order 1."""
+    curved = 0 if bend is None else bend / 2 * T**2
+    samples = Samples(np.array(0.0), 2 * T + curved, -2 * T + curved, np.zeros(2))
+    right, wrong = fit_slope(samples, 0.25, 2.0, bend), fit_slope(samples, 0.25, 2.01, bend)
+    assert right.passed is None and f"{word} along v" in right.text
+    assert wrong.passed is False and abs(wrong.order_fitted - 1) <= 1e-6
+
+
+def test_where_no_remainder_is_finite_nothing_is_said():
+    found = fit_slope(even(np.nan * T), 0.25, 0.0)
+    assert found.passed is None and "not finite" in found.text

@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxsoftmax.checker.roundoff.calls import Arithmetic
 from jaxsoftmax.checker.roundoff.interpreter import with_errors
-from jaxsoftmax.checker.roundoff.samples import sampled_errors
+from jaxsoftmax.checker.roundoff.samples import sampled_errors, signs
 
 U32 = 2.0**-24
 TINY32 = float(np.finfo(np.float32).tiny)
@@ -153,3 +153,36 @@ def test_a_program_without_a_forward_derivative_has_infinite_estimates():
         result = sampled_errors(jax.make_jaxpr(fun)(0.5), [np.float64(0.5)])
         assert [float(e) for e in result.errors] == [np.inf]
         np.testing.assert_allclose(float(result.outs[0]), np.sin(0.5) + 0.5, rtol=1e-15)
+
+
+def estimate(function, x, **options):
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(function)(x)
+        return np.asarray(jax.jit(lambda v: sampled_errors(jaxpr, [v], **options).errors[0])(x))
+
+
+def test_an_error_in_the_imaginary_part_counts():
+    """The product errs by u x² in the imaginary part alone: 16 times its modulus."""
+    x = np.array([0.5, -2.0])
+    np.testing.assert_allclose(estimate(lambda v: lax.complex(0 * v, v * v), x), 16 * x * x, rtol=1e-14)
+
+
+def test_a_shared_error_cancels_and_others_do_not():
+    """y − y of y = x·x is exact; y − x·x·1.5 is not, for its terms are rounded by themselves."""
+    x = np.array([0.7, 1.3])
+    assert (estimate(lambda v: (lambda y: y - y)(v * v), x) == 0).all()
+    assert (estimate(lambda v: v * v - 1.5 * (v * v), x) > 0).all()
+
+
+def test_a_value_beyond_the_working_dtype_has_an_infinite_estimate():
+    """`huge`: 9 is within 10 and 16 is not."""
+    found = estimate(lambda v: v * v, np.array([3.0, 4.0]), arithmetic=Arithmetic(huge=10.0))
+    assert found.tolist() == [16 * 9, np.inf]
+
+
+def test_numbers_that_differ_in_their_first_digits_alone_have_signs_of_their_own():
+    """Small whole numbers share the low half of their bits: of 64 signs some 32 are +, within 4 standard deviations."""
+    with jax.enable_x64(True):
+        for dtype in (np.float32, np.float64):
+            drawn = np.asarray(signs(jnp.arange(1, 65, dtype=dtype), jnp.uint32(3), 7))
+            assert set(drawn.tolist()) == {-1.0, 1.0} and abs(drawn.sum()) <= 2 * 16
