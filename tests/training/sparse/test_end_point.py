@@ -1,5 +1,7 @@
 """S13's q for sparse data: never below the q of the true smallest curvature, and separation by W itself."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from helpers.sparse_objective import C, made, matrix_of
 from jaxsoftmax.training.sparse.end_point import (
     dual_bounds,
+    evaluate,
     existence_ratio,
     least_curvatures,
     ratio_at,
@@ -108,3 +111,47 @@ def test_a_margin_within_rounding_is_none():
         built, (_, T, *_), W, _ = made("float64", True, (0.0, 0.0), "0")
         assert separates(built, W, 1e-10 * T)
         assert not separates(built, 1e3 * np.ones_like(W), 1e-13 * T)
+
+
+@pytest.mark.parametrize(("factor", "positive"), [(1.01, True), (0.99, False)])
+def test_a_margin_counts_beyond_twice_the_rounding_of_its_own_logit(factor, positive):
+    """2 k eps Σ_d |x_nd| max_c |w_dc|, k the entries of the longest row and the intercept, sample by sample."""
+    with jax.enable_x64(True):
+        built, (X, T, *_), W, _ = made("float64", True, (0.0, 0.0), "0")
+        longest = np.count_nonzero(X[:, :-1], axis=1).max() + 1
+        slack = 2 * longest * 2.0**-52 * np.abs(X) @ np.abs(W).max(axis=1)
+        assert separates(built, W, factor * slack[:, None] * T) is positive
+
+
+def test_a_sample_of_weight_zero_is_not_the_largest():
+    """S13: β is that of the samples that take part, whatever the others are."""
+    with jax.enable_x64(True):
+        built, (X, *_), W, _ = made("float64", True)
+        norms = np.sum(X**2, axis=1)
+        s = np.where(norms == norms.max(), 0.0, built.s)
+        q = existence_ratio(dataclasses.replace(built, s=s), built.at(built.rows.logits(W)), W)
+    np.testing.assert_allclose(q, np.sqrt(2 * norms[s > 0].max()) * np.linalg.norm(W) / 0.25, rtol=1e-14)
+
+
+def test_a_common_part_of_the_intercepts_gradient_is_rounding():
+    """S3: nothing there moves the loss, so that q does not see it; it sees each class's own part."""
+    with jax.enable_x64(True):
+        built, _, W, _ = made("float64", True, (0.5, 0.0))
+        sample = built.at(built.rows.logits(W))
+        g = built.gradient(W, sample)
+        common, own = np.zeros_like(g), np.zeros_like(g)
+        common[-1], own[-1] = 50.0, [50.0, -50.0, 0.0]
+        q, moved, other = (existence_ratio(built, sample, part) for part in (g, g + common, g + own))
+    assert moved == pytest.approx(q, rel=1e-12) and other > 1.5 * q
+
+
+def test_the_end_point_says_half_of_the_decrement_and_nothing_that_is_not_known():
+    """λ²/2 is the estimated gap; a run that has no decrement or spread yet leaves both open."""
+    with jax.enable_x64(True):
+        built, _, W, _ = made("float64", True)
+        told, _ = evaluate(built, W, 0.25, 3.0)
+        silent, _ = evaluate(built, W, np.nan, np.nan)
+        below, _ = evaluate(built, W, 0.25, -1e-9)
+    assert (told.gap, told.spread, below.gap) == (1.5, 0.25, 0.0)
+    assert silent.gap is None and silent.spread is None
+    assert told.gradient.shape == W.T.shape

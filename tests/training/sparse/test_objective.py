@@ -32,3 +32,16 @@ def test_formulas_are_those_of_a_naive_twin(dtype, intercept):
     np.testing.assert_allclose(scale, s @ np.abs(X) + held[:, 0], **near)
     np.testing.assert_allclose(spread, np.max((u.max(axis=1) - u.min(axis=1))[s > 0]), **near)
     assert {gradient.dtype, product.dtype, diagonal.dtype} == {np.dtype(dtype)}
+
+
+def test_a_sample_of_weight_zero_has_no_loss_however_infinite():
+    """S1: 0 times an infinite cross entropy is 0; of a sample that counts it stays infinite."""
+    with jax.enable_x64(True):
+        built, (_, T, s, _), W, _ = made("float64", True, smoothing="0")
+        Z = built.rows.logits(W)
+        wild = Z.copy()
+        wild[2] = np.where(T[2] == 1, -np.inf, 0)
+        assert s[2] == 0
+        assert float(built.at(wild).loss) == float(built.at(Z).loss)
+        wild[0] = np.where(T[0] == 1, -np.inf, 0)
+        assert np.isinf(float(built.at(wild).loss))

@@ -44,3 +44,12 @@ def test_numbers_beyond_float32_are_refused_by_their_place():
     X = SparseRows.of(canonical(scipy.sparse.csr_array(np.array([[0.0, 1e300]]))), False)
     with pytest.raises(WrongValue, match=r"entry \(0, 1\) is 1e\+300, beyond the largest float32"):
         X.astype("float32")
+
+
+def test_long_sums_and_large_squares_of_float32_are_taken_in_float64():
+    """The intercept's row of 10⁵ equal terms errs by one rounding; (10³⁰)² is no float32."""
+    X = SparseRows.of(canonical(scipy.sparse.csr_array(np.full((10**5, 1), 1e30, np.float32))), True)
+    G = np.full((10**5, 2), 0.1, np.float32)
+    exact = 10**5 * float(np.float32(0.1))
+    assert np.all(X.transposed(G)[-1] == np.float32(exact))
+    assert X.square_norms()[0] == float(np.float32(1e30)) ** 2
