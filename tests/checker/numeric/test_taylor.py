@@ -244,7 +244,7 @@ def test_a_remainder_counts_from_eight_times_its_noise(counted, passed):
 
 @pytest.mark.parametrize(("bend", "word"), [(None, "linear"), (-6.0, "quadratic")])
 def test_a_function_that_is_its_expansion_leaves_nothing_to_fit(bend, word):
-    """2t and 2t − 3t² with their own derivatives: None, not a pass; with a slope of 2.01 the remainder is of order 1."""
+    """2t and 2t − 3t² with their own derivatives: None, not a pass; a slope of 2.01 leaves the order 1."""
     curved = 0 if bend is None else bend / 2 * T**2
     samples = Samples(np.array(0.0), 2 * T + curved, -2 * T + curved, np.zeros(2))
     right, wrong = fit_slope(samples, 0.25, 2.0, bend), fit_slope(samples, 0.25, 2.01, bend)

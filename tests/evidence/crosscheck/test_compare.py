@@ -376,7 +376,8 @@ def test_directions_have_the_units_of_the_weights_whatever_the_features_are_meas
     X, T = np.array([[3.0, 0.5], [-1.0, 2.0]]), np.full((2, 2), 0.5)
     ours = Ours(objective, derivatives, hessian)
     one, other = (
-        Sides(js.Problem(X * unit, T), np.zeros((2, 2)), ours, jax.random.key(0), False) for unit in ([1, 1], [2**40, 1])
+        Sides(js.Problem(X * unit, T), np.zeros((2, 2)), ours, jax.random.key(0), False)
+        for unit in ([1, 1], [2**40, 1])
     )
     for name in ("V", "U", "gauge_direction"):
         np.testing.assert_array_equal(getattr(other, name) * [2.0**40, 1], getattr(one, name))
