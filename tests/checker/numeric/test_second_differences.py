@@ -73,5 +73,5 @@ def test_the_error_of_a_constant_is_what_its_rounding_leaves_of_the_second_diffe
     found = _extrapolated(np.full(17, level), delta)
     noise = 4 * 2.0**-53 * level
     assert (found.value, found.noise) == (0.0, noise)
-    assert found.error_estimate == pytest.approx((1 + 1 / 16) / 3 * noise / delta**2, rel=1e-12)
+    assert found.error_estimate == pytest.approx((1 + 1 / 16) / 3 * noise / delta**2, rel=1e-12, abs=0)
     assert np.isinf(_extrapolated(np.append(np.full(16, level), np.nan), delta).error_estimate)

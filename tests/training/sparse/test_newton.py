@@ -132,7 +132,7 @@ def test_the_rounding_of_the_loss_counts_the_entries_of_the_longest_row():
     with jax.enable_x64(True):
         built, (X, *_), W, _ = made("float64", True)
         found = module._rounding(built, W, -7.0, built.scale())
-    assert found == pytest.approx(rounding_of(X, W, 7.0, built.scale()), rel=1e-12)
+    assert found == pytest.approx(rounding_of(X, W, 7.0, built.scale()), rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(("share", "steps"), [(0.9, module.PATIENCE), (1.1, 0)])
