@@ -67,12 +67,14 @@ def test_each_rule_has_the_slope_of_the_real_function():
 
 
 def test_slopes_keep_their_digits_where_plain_complex_formulas_lose_them():
-    """x f′(x): e^{y log x} loses |y log x| ulps, cosh's two exponentials cancel, y² leaves the doubles."""
+    """x f′(x): e^{y log x} loses |y log x| ulps, cosh's two exponentials cancel, y² leaves the doubles; y/0 has none."""
     x = np.array([1e-9, 1e200, 1.5])
     found = along(
-        lambda x: [lax.cosh(x[0]), lax.sinh(x[0]), 1 / x[1], 1e150 / x[1], lax.pow(x[2], 300.0)], x, x
+        lambda x: [
+            lax.cosh(x[0]), lax.sinh(x[0]), 1 / x[1], 1e150 / x[1], lax.pow(x[2], 300.0), lax.atan2(x[2], x[2] - 1.5)
+        ], x, x
     )  # fmt: skip
-    wanted = [1e-9 * np.sinh(1e-9), 1e-9 * np.cosh(1e-9), -1 / x[1], -1e150 / x[1], 300 * 1.5**300]
+    wanted = [1e-9 * np.sinh(1e-9), 1e-9 * np.cosh(1e-9), -1 / x[1], -1e150 / x[1], 300 * 1.5**300, -1.0]
     np.testing.assert_allclose(found, wanted, rtol=24 * U)
 
 
