@@ -120,7 +120,9 @@ def test_a_margin_counts_beyond_twice_the_rounding_of_its_own_logit(factor, posi
         built, (X, T, *_), W, _ = made("float64", True, (0.0, 0.0), "0")
         longest = np.count_nonzero(X[:, :-1], axis=1).max() + 1
         slack = 2 * longest * 2.0**-52 * np.abs(X) @ np.abs(W).max(axis=1)
-        assert separates(built, W, factor * slack[:, None] * T) is positive
+        for n in np.flatnonzero(built.s > 0):
+            margins = np.where(np.arange(len(X)) == n, factor * slack, 1.0)
+            assert separates(built, W, margins[:, None] * T) is positive
 
 
 def test_a_sample_of_weight_zero_is_not_the_largest():
@@ -155,3 +157,27 @@ def test_the_end_point_says_half_of_the_decrement_and_nothing_that_is_not_known(
     assert (told.gap, told.spread, below.gap) == (1.5, 0.25, 0.0)
     assert silent.gap is None and silent.spread is None
     assert told.gradient.shape == W.T.shape
+
+
+def test_bounds_of_the_curvature_are_lowered_by_the_rounding_of_their_sums():
+    """A 10⁻⁹th, for sums of N positive terms: σ = Σm without features, and q of μ = 1/2 in the norm τ = 1."""
+    ((low, *_), *_) = dual_bounds(np.zeros((2, 1)), np.ones(2), 1.0)
+    assert low == pytest.approx(2 * (1 - 1e-9), rel=1e-15)
+    assert ratio_at(1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0) == pytest.approx(2 * 2**0.5 / (1 - 1e-9), rel=1e-15)
+
+
+def test_the_best_of_all_norms_and_bounds_is_said():
+    """S13: any τ is right and so is every bound of σ: q is not above that of τ = 1 at any of them."""
+    with jax.enable_x64(True):
+        built, (X, _, s, _), W, _ = made("float64", True, (0.5, 0.0), shift=3.0)
+        sample = built.at(built.rows.logits(W))
+        g, m = built.gradient(W, sample), least_curvatures(built, sample)
+        q = existence_ratio(built, sample, g)
+    largest = np.max(np.sum(X[s > 0, :-1] ** 2, axis=1))
+    features, free = np.sum(g[:-1] ** 2), np.sum((g[-1] - g[-1].mean()) ** 2)
+    for sigma, primal, size in dual_bounds(built.rows.matrix, m, 0.5):
+        kappa = min(size / 0.5, np.sqrt(m.sum() / 0.5))
+        for tau in (1.0, np.sqrt(sigma / 0.5), np.sqrt(sigma / 0.5 + kappa**2)):
+            assert q <= ratio_at(tau, largest, 0.5, sigma, kappa, features, free) * (1 + 1e-12)
+        if sigma > 0.5 * primal:  # sharp to a factor of 2: nothing further is asked for
+            break
