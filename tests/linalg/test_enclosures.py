@@ -353,3 +353,22 @@ def test_the_rounding_of_the_vectors_lengths_is_counted(monkeypatch, n, value):
     _, high = claimed(monkeypatch, (V * values) @ V.T, values, V)
     exact = Fraction(gamma(n + 4)) * (n - 1) * n * Fraction(value) ** 2
     assert exact * (1 + Fraction(8 * 2.0**-53)) <= Fraction(high) <= exact * (1 + Fraction(4 * gamma(n + 4)))
+
+
+def test_a_small_coefficient_is_a_partner_too():
+    """a + 2⁻¹⁰ b is a combination of both, exactly, though b takes a thousandth part in it."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-9, 10, size=(2, 40)).astype(float)
+    X = np.column_stack([a, b, a + 2.0**-10 * b])
+    assert len(dependent_columns(X, X.T @ X)) == 1
+
+
+def test_columns_that_agree_where_one_of_them_is_not_zero_are_not_proportional():
+    """b is a and an entry of 10⁻⁹ more: two columns, whose fingerprints cannot tell them apart."""
+    a = np.array([1.0, 2.0, 0.0])
+    X = np.column_stack([a, a + [0, 0, 1e-9]])
+    for columns in (X, X[:, ::-1]):
+        kept, weight = merged_columns(columns)
+        assert kept.shape == (3, 2) and (weight == 1).all()
+    kept, weight = merged_columns(np.column_stack([a, a / 2]))
+    assert kept.shape == (3, 1) and weight[0] == pytest.approx(np.sqrt(1.25), rel=4 * 2.0**-53)

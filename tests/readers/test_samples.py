@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from jaxsoftmax.readers.read_table import read_table
 from jaxsoftmax.readers.samples import read_samples
 
 NAMES = ["width", "length"]
@@ -54,6 +55,9 @@ def test_arrays_of_numpy_need_no_labels(tmp_path):
     np.savez(tmp_path / "a.npz", X=WANTED)
     assert read_samples(tmp_path / "a.npz", None, 2).X.tolist() == WANTED
     np.savez(tmp_path / "b.npz", X=WANTED, y=["wren", "crow"])
+    names = read_table(tmp_path / "b.npz").feature_names
+    turned = read_samples(tmp_path / "b.npz", names[::-1], 2, "y").X
+    np.testing.assert_array_equal(turned, np.array(WANTED)[:, ::-1])
     assert read_samples(tmp_path / "b.npz", None, 2, "y").labels.tolist() == ["wren", "crow"]
 
 

@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
-from jaxsoftmax.calculus.bounds.curvature import _probability_lower_bounds, flattest_softmax_bound
-from jaxsoftmax.linalg.enclosures import EXP_SLACK
+from jaxsoftmax.calculus.bounds.curvature import (
+    _lambda2_of_samples,
+    _probability_lower_bounds,
+    flattest_softmax_bound,
+    samplewise_curvature_bound,
+)
+from jaxsoftmax.linalg.enclosures import DOWN, EXP_SLACK, smallest_singular_value_bound
 
 EPS = 2.0**-52
 
@@ -228,3 +233,16 @@ def test_logarithms_of_probabilities_may_be_wrong_by_their_allowance(monkeypatch
     found = Decimal(js.log_probability_bound(problem))
     assert next(calls) >= 4
     assert found <= exact
+
+
+def test_products_of_bounds_are_rounded_down(x64):
+    """S7c: min λ₂ σ², and σ² of the samples weighed one by one, are not above the exact products of their factors."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X, W, s = rng.normal(size=(6, 2)), rng.normal(size=(3, 2)), rng.uniform(0.5, 2, 6)
+        problem = js.Problem.from_labels(X, np.arange(6) % 3, intercept=False, sample_weight=s)
+        factors = flattest_softmax_bound(W, problem), js.singular_value_bounds(problem).lower
+        product = Fraction(factors[0]) * Fraction(factors[1]) ** 2
+        assert product * (1 - Fraction(20 * EPS)) <= Fraction(js.curvature_lower_bound(W, problem)) <= product
+        square = Fraction(smallest_singular_value_bound(X, s * _lambda2_of_samples(W, X) * DOWN)) ** 2
+        assert square * (1 - Fraction(20 * EPS)) <= Fraction(samplewise_curvature_bound(W, problem)) <= square

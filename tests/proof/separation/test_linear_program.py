@@ -162,3 +162,10 @@ def test_no_columns_and_no_pairs():
     support = np.eye(2, dtype=bool)
     assert decided(np.zeros((2, 0), np.int64), support) == "none"
     assert decided(np.array([[1], [2]]), np.ones((2, 2), bool)) == "none"
+
+
+def test_a_rounding_that_leaves_a_margin_at_0_is_refined():
+    """S9: of V = (60, 0.6) two bits keep the first margin alone; six keep both, and none is given away."""
+    A, support = np.array([[1, 0], [0, 1]]), np.array([[True, False], [True, False]])
+    step = exact_direction(A, support, ~support, np.array([[60.0, 0.6], [0.0, 0.0]]))
+    assert step is not None and (A @ (step[0] - step[1]) > 0).all()
