@@ -178,14 +178,14 @@ def require_problem(problem: Any) -> None:
 
 
 def refuse_sparse(problem: Any, name: str = "problem") -> None:
-    """Refuse a `SparseProblem` where a dense one is needed.
+    """Refuse a `SparseProblem` or a `StreamedProblem` where one in memory is needed.
 
     Raises:
         TypeError: it is one.
     """
     if hasattr(problem, "to_dense") and hasattr(problem, "regularizer"):
         remedy = "for one that fits in memory as dense use problem.to_dense()"
-        raise WrongType(name, "got a SparseProblem, which only fit takes", remedy)
+        raise WrongType(name, f"got a {type(problem).__name__}, which only fit takes", remedy)
 
 
 def require_concrete(problem: Any, *more: Any) -> None:

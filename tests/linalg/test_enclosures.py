@@ -366,7 +366,7 @@ def test_a_small_coefficient_is_a_partner_too():
 def test_columns_that_agree_where_one_of_them_is_not_zero_are_not_proportional():
     """b is a and an entry of 10⁻⁹ more: two columns, whose fingerprints cannot tell them apart."""
     a = np.array([1.0, 2.0, 0.0])
-    X = np.column_stack([a, a + [0, 0, 1e-9]])
+    X = np.column_stack([a, a + np.array([0, 0, 1e-9])])
     for columns in (X, X[:, ::-1]):
         kept, weight = merged_columns(columns)
         assert kept.shape == (3, 2) and (weight == 1).all()

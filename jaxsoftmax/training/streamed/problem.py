@@ -11,8 +11,10 @@ import numpy as np
 from jaxsoftmax.problem.exact_targets import ExactTargets, exact_smoothing
 from jaxsoftmax.problem.fields import given_weights, names_tuple
 from jaxsoftmax.problem.labels import encode_labels
+from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.problem.regularizers import as_regularizers, cast_strengths
 from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.memory import cannot_fit, shortage
 from jaxsoftmax.support.validation import X64_REMEDY, flag, is_traced, show, warn_if_miscompiling, x64_is_on
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.training.streamed import processes
@@ -159,6 +161,40 @@ class StreamedProblem:
     def train(self, method: Any = "auto", **options: Any) -> Fit:
         """What ``fit(problem, method, ...)`` calls; use that."""
         return fit_streamed(self, method, **options)
+
+    def to_dense(self) -> Problem:
+        """The same problem with X in memory, for everything else: `decide_existence`, `certify`, other methods.
+
+        Raises:
+            ValueError: too little memory, before any of it is allocated; samples that other processes hold.
+
+        Example:
+            >>> import jaxsoftmax as js, numpy as np
+            >>> streamed = js.StreamedProblem.from_labels(np.eye(3), [0, 1, 0], label_smoothing="0.1")
+            >>> js.decide_existence(streamed.to_dense()).attained
+            True
+        """
+        if self.across_processes:
+            raise WrongValue("problem", "other processes hold some of its samples", "gather them in one process")
+        source, names = self.source, self.feature_names
+        needed = source.N * source.width * source.dtype.itemsize
+        if (free := shortage(needed)) is not None:
+            raise cannot_fit("problem", "X in memory", needed, free, "give fewer samples")
+        X = np.empty((source.N, source.width), source.dtype)
+        for rows, chunk in source.chunks(max(1, 2**20 // source.width)):
+            X[rows] = chunk
+        X.setflags(write=False)  # used as it is, without a copy
+        return Problem.from_labels(
+            X,
+            self.classes[self.targets.codes],
+            intercept=self.intercept,
+            label_smoothing=self.targets.label_smoothing,
+            sample_weight=self.sample_weight,
+            regularizer=self.regularizer or None,
+            dtype=self.dtype,
+            classes=self.classes,
+            feature_names=None if names is None else names[: source.width],
+        )
 
     def __repr__(self) -> str:
         shape = f"{self.N:,} samples, {self.source.width:,} features, {self.C:,} classes"

@@ -23,7 +23,7 @@ out = []
 for method, regularizer, s in (("auto", None, weights), ("bb", js.L2(3.0), None)):
     problem = js.StreamedProblem.from_labels(
         X[mine], y[mine], sample_weight=None if s is None else s[mine], regularizer=regularizer, **options)
-    fit = js.fit(problem, method)
+    fit = js.fit(problem, method, tol=1e-4)
     out.append([problem.N, fit.W.tolist(), fit.loss, fit.q_estimate, fit.gap_estimate, fit.status.name, fit.steps])
 print("\\n" + json.dumps(out))
 """
@@ -44,7 +44,8 @@ def test_two_processes_find_what_one_finds():
     X, y, weights = space["X"], space["y"], space["weights"]
     runs = zip(json.loads(first), (("newton-cg", None, weights), ("bb", js.L2(3.0), None)), strict=True)
     for (N, W, loss, q, gap, status, _), (method, penalty, s) in runs:
-        one = js.fit(js.Problem.from_labels(X, y, sample_weight=s, regularizer=penalty, dtype="float32"), method)
+        whole = js.Problem.from_labels(X, y, sample_weight=s, regularizer=penalty, dtype="float32")
+        one = js.fit(whole, method, tol=1e-4)
         assert N == 300 and status == one.status.name == "GRADIENT_TOLERANCE" and q < 1 and one.q_estimate < 1
         assert abs(loss - one.loss) <= 2 * (gap + one.gap_estimate) + 2 * 2.0**-52 * 30 * one.loss
         odds = [(V - V[:1]) @ np.vstack([X.T, np.ones(300)]) for V in (np.array(W), one.W)]

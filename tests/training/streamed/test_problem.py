@@ -57,3 +57,18 @@ def test_bad_input_is_named(given, kind, words):
     options = {"X": X, "y": LABELS} | given
     with pytest.raises(kind, match=words):
         js.fit(js.StreamedProblem.from_labels(options.pop("X"), options.pop("y"), **options))
+
+
+def test_the_same_problem_in_memory(tmp_path):
+    """For what needs the numbers at hand; other calls name it."""
+    np.save(tmp_path / "X.npy", X)
+    options = {"sample_weight": np.arange(12), "regularizer": js.L2(0.5), "feature_names": ["u", "v"]}
+    problem = js.StreamedProblem.from_labels(tmp_path / "X.npy", LABELS, label_smoothing="0.1", **options)
+    dense, other = problem.to_dense(), js.Problem.from_labels(X, LABELS, label_smoothing="0.1", **options)
+    for name in ("X", "T", "sample_weight"):
+        np.testing.assert_array_equal(getattr(dense, name), getattr(other, name))
+    assert repr(dense.regularizer) == repr(other.regularizer)
+    assert (dense.feature_names, dense.dtype) == (other.feature_names, other.dtype)
+    for call in (js.decide_existence, js.certify, js.hessian):
+        with pytest.raises(TypeError, match=r"got a StreamedProblem, which only fit takes; .*problem\.to_dense"):
+            call(np.zeros((3, 3)), problem) if call is js.hessian else call(problem)
