@@ -8,6 +8,7 @@ import jaxsoftmax as js
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse, majorant
 from jaxsoftmax.calculus.loss import class_blocks
 from jaxsoftmax.calculus.loss.class_blocks import COMPLETION, block_inverses, sampled_class_grams
+from jaxsoftmax.calculus.loss.moments import moments
 
 EPS = float(np.finfo(float).eps)
 
@@ -106,3 +107,49 @@ def test_for_two_classes_they_are_the_hessian_however_confident_it_is(x64, monke
     kappa = np.linalg.eigvals(np.linalg.solve(block, mean * X.T @ X)).real.max()
     assert condition(own) <= (1 - COMPLETION + COMPLETION * kappa) / (1 - COMPLETION) * (1 + 1e-9)
     assert condition(M) > 4 * condition(own)
+
+
+def test_where_the_last_row_is_one_of_few_it_is_drawn_once_too(x64):
+    """What is left of the places beyond the rows' summed weight takes no row again."""
+    X, Y, s = _data()
+    s[:-9] = 0
+    grams, _ = sampled_class_grams(Y, X, s, np.ones(4), 50)
+    w = s * Y[:, 1] * (1 - Y[:, 1])
+    wanted = (X * w[:, None]).T @ X
+    np.testing.assert_allclose(grams[1], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
+
+
+def _dependent(unit):
+    """Fifteen samples (every row is drawn) of a, unit·a and c, in weights of 1 to 2; W; the blocks' inverses."""
+    rng = np.random.default_rng(3)
+    a, c, s, W = rng.integers(1, 9, 15), rng.normal(size=15), rng.uniform(1, 2, 15), 0.1 * rng.normal(size=(3, 3))
+    X = np.column_stack([a, unit * a, c])
+    return X, s, W / np.array([1, unit, 1])
+
+
+def _inverses(X, s, W):
+    problem = js.Problem.from_labels(X, np.arange(15) % 3, intercept=False, sample_weight=s)
+    scale = moments(problem).scale
+    return class_blocks.class_block_inverses(problem, problem, W) / scale / scale[:, None]
+
+
+def test_in_any_units_they_invert_the_completed_blocks_on_the_row_space(x64):
+    """S6, S23: with a column given twice, once 1024 times as large, the null space is (1024, −1, 0)."""
+    X, s, W = _dependent(1024.0)
+    n = np.array([1024.0, -1, 0]) / np.hypot(1024, 1)
+    off = np.eye(3) - np.outer(n, n)
+    E = np.exp(X @ W.T)
+    Y = E / E.sum(axis=1, keepdims=True)
+    for c, inverse in enumerate(_inverses(X, s, W)):
+        w = s * Y[:, c] * (1 - Y[:, c])
+        B = ((1 - COMPLETION) * w + COMPLETION * w.sum() / s.sum() * s) * X.T @ X
+        # Columns of size 1 and 1024: the condition of B on the row space is some 10⁷.
+        np.testing.assert_allclose(off @ inverse @ B @ off, off, rtol=0, atol=1e7 * EPS)
+        np.testing.assert_allclose(inverse @ n, 0, rtol=0, atol=1e3 * EPS * np.abs(inverse).max())
+
+
+def test_weights_of_any_size_scale_them(x64):
+    """2⁷⁰ times the weights is 2⁷⁰ times the blocks, also where the null space is filled."""
+    X, s, W = _dependent(4.0)
+    one, other = _inverses(X, s, W), _inverses(X, 2.0**70 * s, W)
+    np.testing.assert_allclose(2.0**70 * other, one, rtol=0, atol=1e3 * EPS * np.abs(one).max())

@@ -109,3 +109,10 @@ def test_columns_at_both_ends_of_the_doubles(x64):
     diagonal = np.diagonal(found.gram)
     assert diagonal[1] == 0
     assert (diagonal[[0, 2, 3]] >= 0.5).all() and (diagonal[[0, 2, 3]] <= 4).all()
+
+
+def test_the_scale_is_near_the_weighted_root_mean_square(x64):
+    """One sample of 3 with weight 1000 beside twenty of 1/8 with weight 1: the mean square is near 9, not near 9/21."""
+    X, s = np.full((21, 1), 0.125), np.ones(21)
+    X[0], s[0] = 3.0, 1000.0
+    assert moments(_problem(X, s)).scale.tolist() == [2.0 ** np.round(np.log2(3.0))]
