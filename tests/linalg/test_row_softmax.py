@@ -148,3 +148,19 @@ def test_digits_do_not_depend_on_what_the_compiler_knows():
         for lost in (jax.jit(lambda z: _targets(z, T)[0]), jax.jit(lambda z: _labels(z, k)[0])):
             true = math.log1p(math.exp(-(2.0**-51)))
             assert abs(float(lost(Z)[0]) - true) <= 8 * np.finfo(float).eps * true
+
+
+@pytest.mark.parametrize("C", [3, 40])
+def test_infinite_logits_are_certain_and_lose_nothing(C):
+    """−∞ has the probability 0, and +∞ all of it: −log y is log(1 + 1/e), 0, or ∞, and y − t beside them finite."""
+    Z = np.full((3, C), -np.inf, np.float32)
+    Z[0, :2], Z[1, 0], Z[2, 0] = (1.0, 0.0), np.inf, np.inf
+    k = np.int32([0, 0, 1])
+    with np.errstate(over="ignore"):
+        wanted = np.float32([np.log1p(np.exp(-1.0)), 0, np.inf])
+    t = np.eye(C, dtype=np.float32)[k]
+    for value, slope in (_labels(Z, k), _targets(Z, t)):
+        np.testing.assert_allclose(value, wanted, rtol=8 * 2.0**-23)
+        y = np.zeros((3, C))
+        y[0, :2], y[1:, 0] = (1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(1.0))), 1
+        np.testing.assert_allclose(slope, y - t, rtol=0, atol=8 * 2.0**-23)

@@ -177,6 +177,8 @@ def test_labels_that_do_not_belong_to_the_images_are_named(tmp_path):
     write(tmp_path, "x-labels-idx1-ubyte", idx([1, 0]))
     message = refusal(images)
     assert "2 labels" in message and "3 images" in message
+    write(tmp_path, "x-labels-idx1-ubyte", idx([1, 0, 1, 0]))
+    assert "4 labels" in refusal(images)
     other = write(tmp_path, "other.idx", idx([[1, 2]]))
     assert "(1, 2), not (N,)" in refusal(images, str(other))
     assert "no such file" in refusal(images, str(tmp_path / "absent.idx"), FileNotFoundError)

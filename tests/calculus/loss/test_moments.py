@@ -116,3 +116,33 @@ def test_the_scale_is_near_the_weighted_root_mean_square(x64):
     X, s = np.full((21, 1), 0.125), np.ones(21)
     X[0], s[0] = 3.0, 1000.0
     assert moments(_problem(X, s)).scale.tolist() == [2.0 ** np.round(np.log2(3.0))]
+
+
+def test_weights_that_are_all_alike_count_in_one_matrix_alone(x64):
+    """`gram` is Σ s u uᵀ and `plain` Σ u uᵀ: of weights 4 one is four times the other, exactly."""
+    X = np.random.default_rng(6).normal(size=(9, 2))
+    alike, once = moments(_problem(X, np.full(9, 4.0))), moments(_problem(X))
+    np.testing.assert_array_equal(alike.gram, 4 * alike.plain)
+    np.testing.assert_array_equal(alike.plain, once.plain)
+
+
+def test_a_column_of_negative_numbers_has_the_scale_of_their_size(x64):
+    """−5, −6, −7 in float64 and in int32: the power of two near 6 is 8, and nothing counts as a column of zeros."""
+    for dtype in (np.float64, np.int32):
+        found = moments(_problem(np.array([[-5], [-6], [-7]], dtype)))
+        assert found.scale.tolist() == [8.0] and found.gram.tolist() == [[110 / 64]]
+
+
+def test_products_with_the_rows_go_block_by_block(x64, monkeypatch):
+    """(X/σ)V and (X/σ)ᵀZ of the samples that take part, two rows at a time: sums of at most seven terms."""
+    monkeypatch.setattr(arrays, "_BLOCK", 6)
+    rng = np.random.default_rng(7)
+    X, s, scale = rng.normal(size=(8, 3)), np.ones(8), np.array([1.0, 2.0, 0.5])
+    s[2] = 0
+    V, Z = rng.normal(size=(3, 2)), rng.normal(size=(7, 2))
+    rows, live = rows_of(_problem(X, s)), X[s > 0] / scale
+    assert len(list(rows.blocks())) > 2
+    np.testing.assert_allclose(rows.times(scale, V), live @ V, rtol=0, atol=8 * EPS * np.abs(live).max() * 8)
+    np.testing.assert_allclose(
+        rows.transposed_times(scale, Z), live.T @ Z, rtol=0, atol=8 * EPS * np.abs(live).max() * 8
+    )

@@ -265,6 +265,15 @@ def test_a_direction_without_curvature_ends_a_solve(monkeypatch, x64):
     assert int(products) == 2
 
 
+def test_a_direction_of_curvature_0_takes_no_step(monkeypatch, x64):
+    """S6: H = 0 says nothing of how far to go: V = 0 after one product."""
+    monkeypatch.setattr(newton_cg, "Oracle", lambda *_: SimpleNamespace(hessian_at=lambda W: lambda p: 0 * p))
+    at = Point(jnp.zeros((2, 2)), jnp.asarray(1.0), jnp.asarray([[-1.0, -1.0], [0.0, 0.0]]), jnp.int32(0))
+    inner, blank = js.Problem(np.eye(2), np.eye(2)), SimpleNamespace(where=None, scale=None)
+    V, *_, products = newton_cg.solve(inner, blank, lambda r: r, at, jnp.asarray(0.0), jnp.int32(5))
+    assert (np.asarray(V) == 0).all() and int(products) == 1
+
+
 @pytest.mark.parametrize(("apart", "dtype"), [(2.0**-7, "float32"), (2.0**-11, "float64")])
 def test_newton_cg_multiplies_in_float32_only_where_no_direction_is_lost(x64, monkeypatch, apart, dtype):
     """Columns h_0 and h_0 + δ h_1 have the condition 2/δ; its square times eps of float32 is 2⁻⁷, or 2: too much."""
