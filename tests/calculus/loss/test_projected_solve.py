@@ -1,10 +1,11 @@
 """S6: the projector that fills the kernel is that of the scaled features, where the system is solved."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jaxsoftmax as js
-from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, solve_on_complement
+from jaxsoftmax.calculus.loss.projected_solve import complement_projectors, feature_scale, solve_on_complement
 
 EPS = float(np.finfo(float).eps)
 
@@ -30,3 +31,12 @@ def test_the_kernel_is_filled_in_the_features_that_are_solved_in(x64):
     size = (np.abs(H) @ np.abs(V.reshape(-1)) + np.abs(g.reshape(-1))).reshape(2, 3)
     # Backward error of Cholesky and the projection, n eps with room for the constant, feature by feature.
     assert np.all(np.abs(residual).max(axis=0) <= 1e3 * 6 * EPS * size.max(axis=0))
+
+
+def test_the_scale_is_the_same_under_jit(x64):
+    """Of weights from 1 to 1000, a wild sample of weight 0, and a column of zeros: the powers of two of the moments."""
+    X, s = np.column_stack([np.full(21, 0.125), np.zeros(21), 1e-3 * np.arange(21)]), np.ones(21)
+    X[0], s[0] = [3.0, 0.0, 5.0], 1000.0
+    X[1], s[1] = 1e300, 0.0
+    problem = js.Problem(X, np.full((21, 2), 0.5), sample_weight=s)
+    np.testing.assert_array_equal(jax.jit(feature_scale)(problem), feature_scale(problem))
