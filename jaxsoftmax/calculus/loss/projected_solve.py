@@ -47,8 +47,9 @@ def feature_scale(problem: Problem) -> Any:
     """
     if not any(is_traced(leaf) for leaf in (problem.X, problem.sample_weight)):
         return moments(problem).scale
-    X, s = jnp.asarray(problem.X, problem.dtype), problem.sample_weight
-    top = jnp.max(jnp.abs(jnp.where(s[:, None] > 0, X, 0)), axis=0, initial=0.0)
+    s = problem.sample_weight
+    X = jnp.where(s[:, None] > 0, jnp.asarray(problem.X, problem.dtype), 0)  # 0 times an overflowing square is NaN
+    top = jnp.max(jnp.abs(X), axis=0, initial=0.0)
     unit = jnp.where(top > 0, top, 1.0)
     rms = unit * jnp.sqrt((s @ (X / unit) ** 2) / s.sum())
     return jnp.where(top > 0, jnp.exp2(jnp.round(jnp.log2(jnp.where(top > 0, rms, 1.0)))), 1.0)
