@@ -152,9 +152,12 @@ def _whole_space_ratio(data: ExactData, W: np.ndarray, scaled: np.ndarray, g: np
 
 def slope_at(data: ExactData, W: np.ndarray) -> EndPoint:
     """Loss and gradient at float64 weights W (C, D), and nothing else."""
-    parts = [value_and_gradient(W, part) for part in _all(data)]
-    loss, gradient = math.fsum(float(value) for value, _ in parts), np.sum([np.asarray(g) for _, g in parts], axis=0)
-    return EndPoint(*data.add((loss, gradient)))
+    value, gradient = value_and_gradient(W, data.problem)
+    parts = [value_and_gradient(W, part) for part in data.more()]
+    # Each process has the penalties; the samples of all are added up.
+    loss, slope = math.fsum(float(v) for v, _ in parts), sum((np.asarray(g) for _, g in parts), np.zeros(W.shape))
+    loss, slope = data.add((loss, slope))
+    return EndPoint(float(value) + loss, np.asarray(gradient) + slope)
 
 
 def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: CurvatureEstimate | None = None) -> EndPoint:
@@ -172,7 +175,10 @@ def evaluate(data: ExactData, W: np.ndarray, end: EndPoint, curvature: Curvature
         beta = _largest(data, lambda part: radius_factor(part, scale))
         return end._replace(q=existence_ratio(np.array([curvature.value]), 0, beta, norms, curvature.error))
     scale, free = feature_scale(problem), free_directions(problem)
-    H = data.add(np.asarray(sum(hessian(W, part).to_dense() for part in _all(data))))
+    H = np.zeros((problem.C * problem.D,) * 2)
+    for part in data.more():
+        H += hessian(W, part).to_dense()
+    H = np.asarray(hessian(W, problem).to_dense()) + data.add(H)
     V = -np.asarray(solve_on_complement(H, jax.numpy.asarray(g), complement_projectors(problem, free)))
     spread = _largest(data, lambda part: float(max_logit_range(part, jax.numpy.asarray(V))))
     inverse = np.tile(1.0 / scale, problem.C)

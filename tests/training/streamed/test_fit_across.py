@@ -20,7 +20,7 @@ options = {"classes": range(3), "across_processes": True, "dtype": "float32"}
 """
 FITS = """
 out = []
-for method, regularizer, s in (("auto", None, weights), ("bb", js.L2(3.0), None)):
+for method, regularizer, s in (("auto", None, weights), ("mm", js.L2(3.0), None)):
     problem = js.StreamedProblem.from_labels(
         X[mine], y[mine], sample_weight=None if s is None else s[mine], regularizer=regularizer, **options)
     fit = js.fit(problem, method, tol=1e-4)
@@ -42,7 +42,7 @@ def test_two_processes_find_what_one_finds():
     space: dict = {"number": 0}
     exec(DATA, space)
     X, y, weights = space["X"], space["y"], space["weights"]
-    runs = zip(json.loads(first), (("newton-cg", None, weights), ("bb", js.L2(3.0), None)), strict=True)
+    runs = zip(json.loads(first), (("newton-cg", None, weights), ("mm", js.L2(3.0), None)), strict=True)
     for (N, W, loss, q, gap, status, _), (method, penalty, s) in runs:
         whole = js.Problem.from_labels(X, y, sample_weight=s, regularizer=penalty, dtype="float32")
         one = js.fit(whole, method, tol=1e-4)
