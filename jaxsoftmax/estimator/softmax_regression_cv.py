@@ -144,8 +144,11 @@ class SoftmaxRegressionCV(Predicting):
         penalties = [as_regularizers(penalty_of(C, None, None, problem.C)) for C in strengths]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoMinimizerWarning)  # said below in words of this class
-            follow = sparse_walk if isinstance(problem, SparseProblem) else walk
-            for column, fits in enumerate(follow(problem, penalties, taken, self.tol, self.max_iter)):
+            if isinstance(problem, SparseProblem):
+                path = sparse_walk(problem, penalties, taken, self.tol, self.max_iter)
+            else:
+                path = walk(problem, penalties, taken, self.tol, self.max_iter)
+            for column, fits in enumerate(path):
                 C, grew = strengths[column], sum(one.status is Status.DIVERGING for one in fits)
                 if grew:
                     words = (

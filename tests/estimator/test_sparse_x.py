@@ -40,12 +40,13 @@ def slack(*fits):
     return sum(2 * fit.gradient_norm for fit in fits) / 0.1
 
 
+_SLOW = pytest.mark.slow
 CASES = [
     {"C": 1.0},
-    {"C": 1.0, "class_weight": "balanced", "fit_intercept": False},
+    pytest.param({"C": 1.0, "class_weight": "balanced", "fit_intercept": False}, marks=_SLOW),
     {"alpha": 0.5, "class_weight": {"u": 2.0, "v": 0.5}},
-    {"regularizer": js.L2(0.5, penalize_intercept=True), "label_smoothing": "0.1"},
-    {"C": 1.0, "method": "newton-cg", "dtype": "float32"},
+    pytest.param({"regularizer": js.L2(0.5, penalize_intercept=True), "label_smoothing": "0.1"}, marks=_SLOW),
+    pytest.param({"C": 1.0, "method": "newton-cg", "dtype": "float32"}, marks=_SLOW),
 ]
 
 
@@ -77,6 +78,7 @@ def _centred(b):
     return b - b.mean(axis=-1, keepdims=True) if np.shape(b)[-1] == 3 else b
 
 
+@_SLOW
 def test_without_a_penalty_the_minimum_is_met_too():
     A, y = data()
     model, dense = SoftmaxRegression(tol=1e-12).fit(scipy.sparse.csr_array(A), y), SoftmaxRegression().fit(A, y)
@@ -114,6 +116,7 @@ def test_a_warm_start_begins_at_the_last_weights(never_dense):
     assert model.fit(X, y).n_iter_[0] <= 1 < first
 
 
+@_SLOW
 def test_what_sparse_training_does_not_take_is_made_dense_and_is_as_before():
     A, y = data()
     X, T = scipy.sparse.csr_array(A), np.eye(3)[np.arange(60) % 3]
@@ -138,6 +141,7 @@ def test_a_dense_copy_that_cannot_fit_is_refused(monkeypatch):
         SoftmaxRegression(method="newton").fit(scipy.sparse.csr_array(A), y)
 
 
+@_SLOW
 def test_folds_of_sparse_data_score_as_those_of_dense_data(never_dense):
     """Each fold's minimum is the same, so that with these margins the same samples are right."""
     A, y = data()
