@@ -10,7 +10,9 @@ from jaxsoftmax.checker.inputs.budget import Budget, Clock
 from jaxsoftmax.checker.inputs.context import Session
 from jaxsoftmax.checker.inputs.linear_maps import ANALYSED, Bounds, LinearMap, doubtful
 from jaxsoftmax.checker.inputs.matrices import EntryNames, compare_matrices, entry_path
+from jaxsoftmax.checker.inputs.probes import GAUSSIAN, structured_probes
 from jaxsoftmax.checker.inputs.tracing import Traced
+from jaxsoftmax.checker.numeric.guarantee import guarantee
 from jaxsoftmax.checker.report.finding import Subject
 
 U64 = 2.0**-53
@@ -168,3 +170,13 @@ def test_matrix_comparisons_name_row_and_column_and_leave_kinks_out():
     rows = lambda i: f"direction {i}"  # noqa: E731
     ours[7, 0] += 1.0
     assert not compare_matrices(s, "order 2", Subject("hvp"), "r", ours, theirs, 1e-6, 0.0, rows, names).check.passed
+
+
+def test_only_gaussian_directions_and_basis_vectors_are_said_to_guarantee_anything():
+    """The others look where errors of structure are; the sentence counts 8 Gaussian ones, however many there are."""
+    m = jacobian_map(AT, np.eye(8))
+    flat, names = structured_probes(m.session, "hvp", m, ["b", "w"])
+    assert len(flat) == len(names) > GAUSSIAN
+    basis = sum(np.count_nonzero(row) == 1 and set(row) <= {0, 1} for row in flat)
+    assert m.session.guarantee == f"hvp: {guarantee(8, gaussian=GAUSSIAN, entries=basis)}"
+    assert m.session.guarantee != f"hvp: {guarantee(8, gaussian=len(flat), entries=basis)}"
