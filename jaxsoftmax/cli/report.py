@@ -1,6 +1,6 @@
 """The report of one `fit` or `probe` run of the command line; how any report is printed in colour.
 
-Guarded by `tests/cli/test_runs.py`.
+Guarded by `tests/cli/test_report.py` and `tests/cli/test_runs.py`.
 """
 
 from __future__ import annotations

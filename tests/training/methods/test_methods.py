@@ -254,23 +254,25 @@ def test_newton_cg_solves_in_as_many_products_as_there_are_dimensions(x64):
     agree(np.asarray(V).reshape(-1), -np.linalg.pinv(H, rcond=1e-10, hermitian=True) @ gradient.reshape(-1), 4, 100)
 
 
-def test_a_direction_without_curvature_ends_a_solve(monkeypatch, x64):
+def asked(product):
+    """A problem of two samples, and an oracle that knows products with H alone."""
+    answers = SimpleNamespace(hessian_at=lambda W: product, spread=lambda V: jnp.asarray(0.0))
+    return js.Problem(np.eye(2), np.eye(2)), SimpleNamespace(on=lambda inner: answers)
+
+
+def test_a_direction_without_curvature_ends_a_solve(x64):
     """S6: H = diag(2, −1), as rounding may leave it: V = (2, 2) after one product, and then ⟨p, Hp⟩ = −72: V stays."""
     H = jnp.asarray([[2.0, 0.0], [0.0, -1.0]])
-    monkeypatch.setattr(newton_cg, "Oracle", lambda *_: SimpleNamespace(hessian_at=lambda W: lambda p: p @ H))
     at = Point(jnp.zeros((2, 2)), jnp.asarray(1.0), jnp.asarray([[-1.0, -1.0], [0.0, 0.0]]), jnp.int32(0))
-    inner, blank = js.Problem(np.eye(2), np.eye(2)), SimpleNamespace(where=None, scale=None)
-    V, *_, products = newton_cg.solve(inner, blank, lambda r: r, at, jnp.asarray(0.0), jnp.int32(5))
+    V, *_, products = newton_cg.solve(*asked(lambda p: p @ H), lambda r: r, at, jnp.asarray(0.0), jnp.int32(5))
     np.testing.assert_array_equal(V, [[2.0, 2.0], [0.0, 0.0]])
     assert int(products) == 2
 
 
-def test_a_direction_of_curvature_0_takes_no_step(monkeypatch, x64):
+def test_a_direction_of_curvature_0_takes_no_step(x64):
     """S6: H = 0 says nothing of how far to go: V = 0 after one product."""
-    monkeypatch.setattr(newton_cg, "Oracle", lambda *_: SimpleNamespace(hessian_at=lambda W: lambda p: 0 * p))
     at = Point(jnp.zeros((2, 2)), jnp.asarray(1.0), jnp.asarray([[-1.0, -1.0], [0.0, 0.0]]), jnp.int32(0))
-    inner, blank = js.Problem(np.eye(2), np.eye(2)), SimpleNamespace(where=None, scale=None)
-    V, *_, products = newton_cg.solve(inner, blank, lambda r: r, at, jnp.asarray(0.0), jnp.int32(5))
+    V, *_, products = newton_cg.solve(*asked(lambda p: 0 * p), lambda r: r, at, jnp.asarray(0.0), jnp.int32(5))
     assert (np.asarray(V) == 0).all() and int(products) == 1
 
 
