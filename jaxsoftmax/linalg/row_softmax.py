@@ -194,9 +194,9 @@ def row_cross_entropy(z: Array, t: Array) -> Array:
 def row_residual(z: Array, t: Array) -> Array:
     """(Σt)·y - t (S2, section 7.3), y - t for rows of T that sum to 1.
 
-    Where one class carries the whole target t, t·(y_k - 1) is formed as -t·Σ_{j≠k} y_j, relative accuracy kept: the sum
-    is rest/(1 + rest) for a class at the maximum, and 1 - y_k, which does not cancel, for the others (y_k <= 1/2).
-    Elsewhere the plain difference is accurate relative to max(y, t).
+    Where a class at the maximum carries the whole target t, t·(y_k - 1) is formed as -t·Σ_{j≠k} y_j, relative accuracy
+    kept. Elsewhere the plain difference is accurate relative to max(y, t): below the maximum y_k <= 1/2, so that
+    t·y_k - t does not cancel.
     """
     dtype = working_dtype(z.dtype, t.dtype)
     z, t = _stored(z), _stored(t)
@@ -204,8 +204,9 @@ def row_residual(z: Array, t: Array) -> Array:
     ties, others = row_parts(z, shift, _seed(t, dtype))
     y = row_probabilities(z, shift, ties, others)
     total, t = _sum(t, dtype), _widened(t, dtype)
-    missing = jnp.where(_widened(z, dtype) == shift.maximum, (others + (ties - 1)) / (ties + others), 1 - y)
-    return jnp.where(t == total, -t * missing, total * y - t)
+    whole = (_widened(z, dtype) == shift.maximum) & (t == total)
+    missing = (others + (ties - 1)) / (ties + others)
+    return jnp.where(whole, -t * missing, total * y - t)
 
 
 class LabelTerms(NamedTuple):

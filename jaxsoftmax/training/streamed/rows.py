@@ -62,7 +62,6 @@ class RowSource:
         dtype: of the chunks: as stored, in native byte order.
         column_names: where the file has some.
         opened: a context manager for one pass; gives the function that fills a buffer with the next rows.
-        array: (N, width), C-contiguous, where the rows are in memory: chunks are then parts of it, and nothing is read.
     """
 
     name: str
@@ -70,8 +69,7 @@ class RowSource:
     width: int
     dtype: np.dtype
     column_names: tuple[str, ...] | None
-    opened: Callable[[], AbstractContextManager[Fill]] | None
-    array: np.ndarray | None = None
+    opened: Callable[[], AbstractContextManager[Fill]]
 
     def chunks(self, rows: int) -> Iterator[tuple[slice, np.ndarray]]:
         """One pass over all rows, in order, from the first: each chunk with the slice of rows that it is.
@@ -102,13 +100,9 @@ class RowSource:
         """
         rows = min(positive_int("rows", rows), self.N)
         parts = (slice(start, min(start + rows, self.N)) for start in range(0, self.N, rows))
-        if self.array is not None:
-            array = self.array
-            return ((part, array[part]) for part in parts)
         return self._read(parts, rows)
 
     def _read(self, parts: Iterator[slice], rows: int) -> Iterator[tuple[slice, np.ndarray]]:
-        assert self.opened is not None
         free, other = (_aligned(rows, self.width, self.dtype) for _ in range(2))
         with self.opened() as fill:
             part = next(parts)

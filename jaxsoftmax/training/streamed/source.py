@@ -36,8 +36,8 @@ def open_source(X: Any, *, columns: Sequence[str] | None = None, without: Sequen
     * Parquet: its numeric columns, of which all take the smallest dtype that holds each of them.
 
     A memory map of a file is read as that file (NPY forgets the name of bfloat16: map such a file, and view the map as
-    bfloat16). An array in memory is given out in parts, without a copy where its rows
-    lie one after the other. Dimensions after the first are laid side by side.
+    bfloat16). The rows of an array in memory are copied a chunk at a time. Dimensions after the first are laid side by
+    side.
 
     Args:
         X: array (N, columns) or (N, …) of real numbers, np.memmap, or the path of a file.
@@ -97,11 +97,8 @@ def _refuse_columns(columns: Sequence[str] | None, without: Sequence[str]) -> No
 def _of_array(X: np.ndarray) -> RowSource:
     layout = row_layout("X", X.shape, X.dtype)
     inner = X.shape[1:]
-    if X.flags.c_contiguous:
-        if isinstance(X, np.memmap) and (place := _place_in_file(X)):
-            return rows_in_place(*place)
-        if X.dtype.isnative:
-            return RowSource("X", *layout, None, None, np.asarray(X).reshape(layout[:2]))
+    if X.flags.c_contiguous and isinstance(X, np.memmap) and (place := _place_in_file(X)):
+        return rows_in_place(*place)
 
     @contextmanager
     def opened() -> Iterator[Fill]:

@@ -113,13 +113,6 @@ def test_an_error_of_reading_is_raised_where_its_chunk_is_asked_for():
     assert not readers()
 
 
-def test_rows_in_memory_are_given_out_in_parts_without_a_copy():
-    rowsource = RowSource("X", 11, 3, X.dtype, None, None, X)
-    for part, chunk in rowsource.chunks(4):
-        assert np.shares_memory(chunk, X) and np.array_equal(chunk, X[part])
-        assert not readers()
-
-
 @pytest.mark.parametrize(("rows", "error"), [(0, WrongValue), (-1, WrongValue), (2.0, WrongType), (True, WrongType)])
 def test_a_number_of_rows_that_is_none_is_refused_at_once(rows, error):
     with pytest.raises(error, match=r"^rows: got .*; give an integer >= 1\.$"):
