@@ -18,9 +18,9 @@ import numpy as np
 from jaxsoftmax.calculus.bounds.bohning import apply_inverse
 from jaxsoftmax.calculus.loss.class_blocks import class_block_inverses
 from jaxsoftmax.calculus.loss.hessian import hessian
-from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import free_directions, row_space
 from jaxsoftmax.calculus.loss.penalty_sum import holding, penalised
+from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.linalg.davidson import smallest_pairs
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.training.columns import ExactData
@@ -53,7 +53,7 @@ def smallest_curvature(problem: Problem, W: Any, solver: Solver | None = None) -
     M, inner, dtype = solver.inverse, solver.inner, solver.inner.dtype
     M = M._replace(**{name: jnp.asarray(part, dtype) for name, part in M._asdict().items()})
     C, D = problem.C, problem.D
-    scale, null = moments(problem).scale, np.asarray(free_directions(problem).null, np.float64)
+    scale, null = feature_scale(problem), np.asarray(free_directions(problem).null, np.float64)
     inside = np.linalg.qr(null * scale[:, None])[0]
     H = hessian(jnp.asarray(W, dtype), inner)
 

@@ -25,6 +25,7 @@ import numpy as np
 from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import FreeDirections, NullSpace
 from jaxsoftmax.calculus.loss.penalty_sum import holding, sample_scales
+from jaxsoftmax.calculus.loss.projected_solve import feature_scale
 from jaxsoftmax.linalg.definite_inverse import definite_inverse
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
@@ -48,8 +49,9 @@ CERTAIN = 1e3  # times what rounding may have changed: an eigenvalue so large is
 
 def _scaled_matrix(problem: Problem, extra: np.ndarray) -> tuple[np.ndarray, float]:
     """½ XᵀSX + diag(extra) in scaled features, and what rounding may have changed its eigenvalues by."""
-    found = moments(problem)
-    M = 0.5 * found.gram + np.diag(extra / found.scale**2)
+    found, scale = moments(problem), feature_scale(problem)
+    ratio = found.scale / scale
+    M = 0.5 * found.gram * ratio * ratio[:, None] + np.diag(extra / scale**2)
     return M, (found.error_bound + problem.D * float(np.finfo(float).eps)) * float(np.trace(M))
 
 
@@ -59,7 +61,7 @@ def _rows(problem: Problem, kern: NullSpace | FreeDirections, extra: np.ndarray)
     From the eigenvalues of the Gram matrix in features scaled by powers of two, as many as the kernel says; where its
     rounding may have changed the smallest of them by a thousandth, from the singular values of the rows themselves.
     """
-    scale, null = moments(problem).scale, np.asarray(kern.null, np.float64)
+    scale, null = feature_scale(problem), np.asarray(kern.null, np.float64)
     rank = problem.D - null.shape[1]
     M, doubt = _scaled_matrix(problem, extra)
     values, vectors = np.linalg.eigh(M)
@@ -104,7 +106,7 @@ def majorant(problem: Problem, kern: NullSpace | FreeDirections) -> Majorant:
         rows = _rows(problem, kern, held + extra)
         inverse = rows.T @ rows
     gauge = np.divide(1.0, held, out=np.zeros(problem.D), where=held > 0)
-    return Majorant(*(part.astype(problem.dtype) for part in (moments(problem).scale, inverse, gauge)))
+    return Majorant(*(part.astype(problem.dtype) for part in (feature_scale(problem), inverse, gauge)))
 
 
 def whitening(problem: Problem, kern: NullSpace | FreeDirections) -> np.ndarray:
@@ -112,7 +114,7 @@ def whitening(problem: Problem, kern: NullSpace | FreeDirections) -> np.ndarray:
 
     With whitened features the condition of the Hessian is at most 1/(2 min_n λ₂(S(y_n))), whatever cond(X) was.
     """
-    return _rows(problem, kern, np.zeros(problem.D)) / moments(problem).scale
+    return _rows(problem, kern, np.zeros(problem.D)) / feature_scale(problem)
 
 
 def apply_inverse(M: Majorant, G: Array) -> Array:

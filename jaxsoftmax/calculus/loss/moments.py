@@ -31,6 +31,7 @@ class Moments(NamedTuple):
         gram: (D, D) Σ_n s_n u uᵀ, u = x/scale.
         plain: (D, D) the same with each sample counted once.
         error_bound: ‖gram computed − gram‖₂ <= this times its trace; the same for `plain`.
+        weight: Σ_n s_n, or inf where that is beyond the doubles.
 
     Example:
         >>> import jaxsoftmax as js, numpy as np
@@ -44,6 +45,7 @@ class Moments(NamedTuple):
     gram: np.ndarray
     plain: np.ndarray
     error_bound: float
+    weight: float
 
 
 _KNOWN: weakref.WeakKeyDictionary[Problem, Moments] = weakref.WeakKeyDictionary()
@@ -163,7 +165,7 @@ def _moments(rows: Rows) -> Moments:
     rescaled = lambda G: G * ratio[:, None] * ratio  # noqa: E731
     plain = plain if plain is gram else rescaled(plain)
     gram = rescaled(gram)
-    return Moments(scale, gram * largest, gram if alike else plain, bound)
+    return Moments(scale, gram * largest, gram if alike else plain, bound, count * largest)
 
 
 def _largest(X: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxsoftmax.calculus.loss.moments import moments
 from jaxsoftmax.calculus.loss.null_space import FreeDirections, NullSpace
+from jaxsoftmax.calculus.loss.penalty_sum import penalised_columns
 from jaxsoftmax.linalg.products import PRECISION
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.support.validation import is_traced
@@ -40,19 +41,48 @@ class ComplementProjectors(NamedTuple):
 
 
 def feature_scale(problem: Problem) -> Any:
-    """Powers of two near the weighted root mean square of each column; 1 for a column of zeros.
+    """Powers of two σ_d near (Σ_n s_n x_nd²/Σs + a_d/Σs)^½, a_d the curvature of the penalties on the column.
 
-    Powers of two make every scaling exact. The root mean square, not the maximum: a feature that few samples have then
-    gets curvature comparable with the others. Float64 NumPy for concrete data, the compute dtype under jit.
+    1 for a column of zeros that no penalty holds. Powers of two make every scaling exact. The root mean square, not the
+    maximum: a feature that few samples have then gets curvature comparable with the others; and with the penalties, for
+    beside one a column in tiny units has the penalty's curvature. Float64 NumPy for concrete data, the compute dtype
+    under jit.
     """
-    if not any(is_traced(leaf) for leaf in (problem.X, problem.sample_weight)):
-        return moments(problem).scale
+    if not any(is_traced(leaf) for leaf in jax.tree.leaves(problem)):
+        found = moments(problem)
+        with np.errstate(over="ignore"):
+            held = np.sqrt(_held(problem, np.float64, np) / found.weight)
+            return _power(np.where(found.plain.diagonal() > 0, found.scale, 0), held, np)
     s = problem.sample_weight
     X = jnp.where(s[:, None] > 0, jnp.asarray(problem.X, problem.dtype), 0)  # 0 times an overflowing square is NaN
     top = jnp.max(jnp.abs(X), axis=0, initial=0.0)
     unit = jnp.where(top > 0, top, 1.0)
     rms = unit * jnp.sqrt((s @ (X / unit) ** 2) / s.sum())
-    return jnp.where(top > 0, jnp.exp2(jnp.round(jnp.log2(jnp.where(top > 0, rms, 1.0)))), 1.0)
+    return _power(jnp.where(top > 0, _nearest(rms, jnp), 0), jnp.sqrt(_held(problem, problem.dtype, jnp) / s.sum()), jnp)
+
+
+def _power(data: Any, held: Any, xp: Any) -> Any:
+    """The power of two near (data² + held²)^½: `data` itself, a power of two, where `held` is below it; 1 for 0."""
+    both = xp.hypot(data, held)
+    return xp.where(both > 0, _nearest(both, xp), 1.0)
+
+
+def _nearest(size: Any, xp: Any) -> Any:
+    """The power of two nearest to positive numbers on a logarithmic scale; XLA's exp2 is none, for some integers."""
+    one = xp.ones_like(size)
+    return xp.ldexp(one, xp.round(xp.log2(xp.where(size > 0, size, 1))).astype(np.int32))
+
+
+def _held(problem: Problem, dtype: Any, xp: Any) -> Any:
+    """(D,) what the penalties add to the curvature of each column where it is largest (S21)."""
+    total = xp.zeros(problem.X.shape[1], dtype)
+    for p in problem.regularizer:
+        if p.sample_scale is not None:
+            total = total + 0.5 * xp.asarray(p.sample_scale, dtype) ** 2
+        else:
+            slope = 1 if p.concordance is None else 0.5 * xp.asarray(p.concordance, dtype)
+            total = total + xp.asarray(p.strength, dtype) * slope * xp.asarray(penalised_columns(p, problem), dtype)
+    return total
 
 
 def projector(basis: Any, xp: Any) -> Any:
