@@ -60,7 +60,8 @@ class KnownFile:
         except OSError:
             same = False
         if not same:
-            raise WrongValue(self.path, "changed while it was read", "train again once it is whole")
+            given = "is no longer the file that was opened at first: it has changed, or is gone"
+            raise WrongValue(self.path, given, "make the problem again once the file is whole")
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -54,7 +54,7 @@ def parquet_file(file: KnownFile, columns: Sequence[str] | None, without: Sequen
     names = [name for name in (everything if columns is None else columns) if name not in without]
     for name in names:
         if str(schema[name]) not in _NUMBERS:
-            remedy = "leave it out (without=…), or write it as numbers"
+            remedy = "name it in place of y if it has the labels, else write the file without it"
             raise WrongValue(file.path, f"the column {name!r} is of type {schema[name]}, not numeric", remedy)
     stored = {name: np.dtype(str(schema[name]).lower().replace("boolean", "bool")) for name in names}
     dtype = np.result_type(*stored.values()) if stored else np.dtype(float)
@@ -68,7 +68,7 @@ def parquet_file(file: KnownFile, columns: Sequence[str] | None, without: Sequen
         for column in frame:
             if column.null_count():
                 row = start + int(np.flatnonzero(column.is_null().to_numpy())[0])
-                remedy = "fill it in, or leave the row or the column out"
+                remedy = "fill it in, or write the file without the row or the column"
                 raise WrongValue(file.path, f"row {row}, column {column.name!r}: the cell is empty", remedy)
         for name in rounded:
             cells = frame[name].to_numpy()

@@ -111,7 +111,7 @@ class StreamedProblem:
         across = flag("across_processes", across_processes)
         with processes.together() if across else contextlib.nullcontext():
             if isinstance(y, str):
-                source, y = open_source(X, without=(y,)), parquet_labels(X, y)
+                source, y = _rows_and_labels(X, y)
             else:
                 source = open_source(X)
             held = flag("intercept", intercept)
@@ -135,7 +135,7 @@ class StreamedProblem:
             if across:
                 told = {"intercept": held, "dtype": str(compute), "label_smoothing": str(targets.label_smoothing)}
                 told |= {
-                    "classes": str(list(names)),
+                    "classes": tuple(names.tolist()),
                     "regularizer": str(penalties),
                     "feature_names": str(feature_names),
                 }
@@ -199,6 +199,18 @@ class StreamedProblem:
     def __repr__(self) -> str:
         shape = f"{self.N:,} samples, {self.source.width:,} features, {self.C:,} classes"
         return f"StreamedProblem: {shape}, {self.dtype}"
+
+
+def _rows_and_labels(X: Any, name: str) -> tuple[RowSource, np.ndarray]:
+    """The rows of a Parquet file without the column that has the labels, and the labels."""
+    try:
+        source = open_source(X, without=(name,))
+    except WrongValue as error:
+        if error.argument != "without":
+            raise
+        given = f"got the text {show(name)}, but X is no Parquet file, whose columns have names"
+        raise WrongValue("y", given, "give the labels, one for each sample") from None
+    return source, parquet_labels(X, name)
 
 
 def _compute_dtype(stored: np.dtype, dtype: Any) -> np.dtype:

@@ -76,7 +76,9 @@ def open_source(X: Any, *, columns: Sequence[str] | None = None, without: Sequen
             return npz_member(file, member)
         return packed_array(file) if start.startswith(_GZIP) else array_file(file)
     _refuse_columns(columns, without)
-    if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray):
+    if isinstance(X, np.ma.MaskedArray):
+        raise WrongType("X", "got a masked array, which has gaps", "fill them in, as X.filled(value) does")
+    if not isinstance(X, np.ndarray):
         raise WrongType("X", f"got {kind_of(X)}", "give a NumPy array, a memory map or the path of a file")
     return _of_array(X)
 

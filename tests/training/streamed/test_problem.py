@@ -41,6 +41,7 @@ def test_a_parquet_file_gives_labels_and_names(tmp_path):
     ("given", "kind", "words"),
     [
         ({"y": LABELS[:5]}, ValueError, r"^y: 5 rows for the 12 rows of X; give one for each sample"),
+        ({"y": "kind"}, ValueError, r"^y: got the text 'kind', but X is no Parquet file, .*; give the labels, one for"),
         ({"X": "nowhere.npy"}, FileNotFoundError, "nowhere.npy"),
         ({"X": X.tolist()}, TypeError, r"^X: got .*; give a NumPy array, a memory map or the path of a file"),
         ({"X": X[:, :0]}, ValueError, r"^X: has the shape \(12, 0\)"),
