@@ -7,6 +7,7 @@ no stored column. All is called with x64 on.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -38,10 +39,15 @@ class Chunk(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a first pass found, of the columns with the intercept's: max |x|, and Σ_n s_n |x_nd|, (D,) float64."""
+    """What a first pass found.
+
+    Of the columns with the intercept's: `top`, max |x|, and `sums`, Σ_n s_n |x_nd|, (D,) float64. `checksum`: CRC-32 of
+    the rows that this process has, as stored and in their order.
+    """
 
     top: np.ndarray
     sums: np.ndarray
+    checksum: int
 
 
 class Samples:
@@ -98,29 +104,41 @@ class Samples:
         Raises:
             ValueError: NaN, infinities, or integers that no double holds, with the row.
         """
-        tops, sums, start = [np.zeros(self.D)], np.zeros(self.D), 0
+        tops, sums, start, checksum = [np.zeros(self.D)], np.zeros(self.D), 0, 0
         exact = 2.0**53 if self.source.dtype.kind in "iu" else np.inf
         for chunk in self.chunks():
             with jax.disable_jit(False):
                 top, part = (np.asarray(a) for a in _look(chunk.X, chunk.s))
-            if not (top <= min(exact, np.finfo(self.dtype).max)).all():
+            if not ((top < exact) & (top <= np.finfo(self.dtype).max)).all():
                 self._refuse(chunk.X, start)
             ones = [float(self.intercept)] * self.intercept
             tops.append(np.append(top, ones))
             sums += np.append(part, chunk.s.sum() if self.intercept else ones)
             start += len(chunk.X)
-        return Found(self.largest(np.max(tops, axis=0)), self.add(sums))
+            checksum = zlib.crc32(chunk.X.view(np.uint8), checksum)
+        return Found(self.largest(np.max(tops, axis=0)), self.add(sums), checksum)
 
     def _refuse(self, X: np.ndarray, start: int) -> None:
-        with np.errstate(over="ignore"):
+        """Look at a chunk again, entry by entry; 2^53 is a double, but so is what 2^53 + 1 was rounded to."""
+        with np.errstate(over="ignore", invalid="ignore"):
             wide = X.astype(np.float64)
-            wrong = ~np.isfinite(wide.astype(self.dtype)) | (np.abs(wide) > 2.0**53) & (X.dtype.kind in "iu")
+            wrong = ~np.isfinite(wide.astype(self.dtype))
+        if X.dtype.kind in "iu":
+            wrong |= X > 2**53
+        if X.dtype.kind == "i":
+            wrong |= X < -(2**53)
+        if not wrong.any():
+            return
         row, column = (int(k) for k in np.argwhere(wrong)[0])
         given = f"entry ({start + row}, {column}) of {self.source.name} is {X[row, column]}"
         if not np.isfinite(wide[row, column]):
             raise WrongValue("X", given, "every entry must be finite: fill it in or drop the sample")
-        largest = "an integer beyond 2^53" if X.dtype.kind in "iu" else f"beyond the largest {self.dtype}"
-        raise WrongValue("X", f"{given}, {largest}", "rescale that column, or choose the dtype 'float64'")
+        if X.dtype.kind in "iu":
+            remedy = "rescale that column, or store X as floats, if its rounding is meant"
+            raise WrongValue("X", f"{given}, an integer beyond 2^53", remedy)
+        raise WrongValue(
+            "X", f"{given}, beyond the largest {self.dtype}", "rescale that column, or choose the dtype 'float64'"
+        )
 
     def moment_rows(self, top: np.ndarray) -> Rows:
         """The samples that take part as float64 blocks, for `moments` and `row_space`."""

@@ -97,12 +97,22 @@ def test_bytes_are_widened_as_they_are_read(monkeypatch):
         (np.nan, "float64", r"^X: entry \(97, 2\) of X is nan; every entry must be finite"),
         (-np.inf, "float64", r"^X: entry \(97, 2\) of X is -inf; every entry must be finite"),
         (1e39, "float32", r"^X: entry \(97, 2\) of X is 1e\+39, beyond the largest float32; rescale"),
-        (2**53 + 2, "int64", r"^X: entry \(97, 2\) of X is 9007199254740994, an integer beyond 2\^53; rescale"),
+        (2**53 + 2, "int64", r"^X: entry \(97, 2\) of X is 9007199254740994, an integer .*, or store X as floats"),
+        (2**53 + 1, "int64", r"^X: entry \(97, 2\) of X is 9007199254740993, an integer beyond 2\^53; "),
+        (-(2**63), "int64", r"^X: entry \(97, 2\) of X is -9223372036854775808, an integer beyond 2\^53; "),
+        (2**64 - 1, "uint64", r"^X: entry \(97, 2\) of X is 18446744073709551615, an integer beyond 2\^53; "),
     ],
 )
 def test_what_cannot_be_computed_with_is_named_with_its_row(entry, dtype, words, monkeypatch):
     monkeypatch.setattr(passes, "CHUNK_BYTES", 10 * X[0].nbytes)
-    wrong = X.astype(np.int64 if dtype == "int64" else np.float64)
+    wrong = np.abs(X).astype(dtype if "int" in dtype else "float64")
     wrong[97, 2] = entry
     with pytest.raises(ValueError, match=words):
         js.fit(js.StreamedProblem.from_labels(wrong, LABELS, dtype="float32"))
+
+
+def test_integers_up_to_2_53_are_taken(x64):
+    """2^53 is a double; 2^53 + 1 is rounded to it, and refused above."""
+    whole = X.astype(np.int64)
+    whole[[5, 97], 2] = 2**53, -(2**53)
+    assert samples_of(js.StreamedProblem.from_labels(whole, LABELS), np.float64).look().top[2] == 2.0**53
