@@ -31,7 +31,7 @@ from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.end_point import EndPoint, evaluate, separates, slope_at
 from jaxsoftmax.training.judge import history_table, judge
 from jaxsoftmax.training.loop.checkpoints import Checkpoints, digest
-from jaxsoftmax.training.loop.run import NONFINITE, Limits, Progress, largest_ratio, run, told
+from jaxsoftmax.training.loop.run import INTERRUPTED, NONFINITE, Limits, Progress, largest_ratio, run, told
 from jaxsoftmax.training.measured_rate import measured_rate
 from jaxsoftmax.training.methods.newton import DENSE_LIMIT
 from jaxsoftmax.training.registry import METHODS, choose
@@ -109,6 +109,8 @@ def _fit(
             chosen = choose(method, small)
         constants = chosen.constants(small, None)
         raw, _, solves = run(chosen, oracle.where, small, start, limits, constants, progress, store, oracle)
+        if problem.across_processes and int(raw.status) == INTERRUPTED:
+            raise KeyboardInterrupt  # `together` tells the others, which wait for the sums of this process
         if store is not None:
             store.close()
         return _finish(problem, chosen, raw, limits, small, progress, began, solves)
@@ -166,6 +168,8 @@ def _finish(
             else:
                 said = NO_RATIO
     except KeyboardInterrupt:
+        if problem.across_processes:
+            raise
         said = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     if end.gap is None and np.isfinite(raw.decrement):
         end = end._replace(gap=0.5 * max(float(raw.decrement), 0.0))

@@ -78,6 +78,24 @@ def test_processes_that_disagree_are_told_before_any_step():
         assert folder.startswith("checkpoints:")
 
 
+INTERRUPTED = """
+def progress(told):
+    if number == 0 and told.phase == sys.argv[3]:
+        raise KeyboardInterrupt
+js.fit(js.StreamedProblem.from_labels(X[mine], y[mine], **options), "mm", progress=progress)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["training", "end point"])
+def test_ctrl_c_in_one_process_ends_both(phase):
+    """Whether it comes between two steps or at the end point: the other must neither wait nor add up another point."""
+    interrupted, other = run_two(DATA + INTERRUPTED, phase)
+    assert interrupted.code != 0 and "KeyboardInterrupt" in interrupted.err
+    assert other.code != 0 and "ProcessLost: process 0 of this run failed" in other.err, other
+    assert "KeyboardInterrupt" in other.err
+
+
 def test_one_process_alone_needs_no_jax_distributed():
     """across_processes with one process is the same sum over one."""
     X = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
