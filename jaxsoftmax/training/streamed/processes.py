@@ -34,7 +34,7 @@ BLOCK = 2048
 PATIENCE = 60.0  # the seconds that a failing process waits until the others have read its error
 _HEAD = struct.Struct("<?q16s80s")  # failing; bytes of content; the digest of what is exchanged; its words
 _ROOM = BLOCK - _HEAD.size
-_REMEDY = "end every process and start the run again, from a checkpoint where there is one"
+_REMEDY = "end every process and start the run again"
 
 Tree = TypeVar("Tree")
 
