@@ -29,6 +29,7 @@ from jaxsoftmax.support.validation import (
 from jaxsoftmax.training.columns import ExactData
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.end_point import EndPoint, evaluate, separates, slope_at
+from jaxsoftmax.training.fit import refuse_traced
 from jaxsoftmax.training.judge import history_table, judge
 from jaxsoftmax.training.loop.checkpoints import Checkpoints, digest
 from jaxsoftmax.training.loop.run import INTERRUPTED, NONFINITE, Limits, Progress, largest_ratio, run, told
@@ -43,6 +44,10 @@ from jaxsoftmax.training.streamed.passes import CHUNK_BYTES, Samples
 DENSE_WORK = 2**40  # N·(C·D)² up to which the dense Hessian is summed for S13's q: some minutes on two cores
 REFUSED = ("newton", "lbfgs")  # they look at the samples in other ways than by passes over all of them
 NO_RATES = " Rates that the theory gives are not evaluated for data that are read in chunks."
+AS_STORED = (
+    " Data that are read in chunks are not shifted or rescaled in training: store the features with their means "
+    "subtracted and of like sizes, or compute in float64."
+)
 NO_RATIO = " S13's q is not evaluated: it needs the dense Hessian, which is too large or too slow to form here."
 
 
@@ -74,6 +79,7 @@ def _fit(
     checkpoints: Any,
     others: dict[str, Any],
 ) -> Fit:
+    refuse_traced("fit", tol=tol, max_steps=max_steps, W0=W0, learning_rate=learning_rate)
     names = [name for name in ("auto", *METHODS) if name not in REFUSED]
     if not isinstance(method, str) or method not in names:
         raise WrongValue("method", f"got {show(method)}, but X is read in chunks", f"give one of {', '.join(names)}")
@@ -87,7 +93,8 @@ def _fit(
     began, default = time.perf_counter(), float(np.finfo(problem.dtype).eps) ** (2 / 3)
     tolerance = default if tol is None else float(nonnegative_real("tol", tol))
     refuse_what_cannot_fit(problem)
-    with jax.enable_x64(True):
+    # What leaves the dtype's range becomes infinite without a word, as in a compiled loop; the end is judged by it.
+    with jax.enable_x64(True), np.errstate(over="ignore", invalid="ignore"):
         parts = (problem.intercept, problem.dtype)
         frame = samples_of_weight_0(cast_strengths(problem.regularizer, problem.dtype), problem.C, problem.D, *parts)
         chosen = choose("newton-cg" if method == "auto" else method, frame, learning_rate=learning_rate)
@@ -136,7 +143,7 @@ def attains_for_certain(problem: Any, samples: Samples) -> bool:
 
 
 def _store(folder: Any, problem: Any, found: Any, start: Any, method: str) -> Checkpoints:
-    told = (found.top, found.sums, problem.targets.codes, problem.sample_weight, problem.regularizer)
+    told = (found.checksum, found.top, found.sums, problem.targets.codes, problem.sample_weight, problem.regularizer)
     data = digest(told, str(problem.targets.label_smoothing).encode())
     return Checkpoints(folder, {"data": data, "W0": digest(start), "method": method})
 
@@ -154,7 +161,7 @@ def _finish(
     """Evaluate the end point in float64 on the data as given, decide the status, and pack the result."""
     W = raw.W.astype(np.float64)
     end, separated, said = EndPoint(float(raw.value), np.zeros(W.shape)), False, ""
-    ratio, norm = largest_ratio(raw.gradient, raw.scale), float(np.linalg.norm(raw.gradient))
+    ratio, norm = largest_ratio(raw.gradient, raw.scale), float(np.linalg.norm(raw.gradient.astype(np.float64)))
     try:
         if progress is not None:
             progress(told(raw, limits, began, "end point"))
@@ -176,14 +183,19 @@ def _finish(
     history = history_table(raw)
     code, reason = judge(method, raw, limits, ratio, end, separated, 0.0, history)
     status = Status(code)
+    if status in (Status.STALLED, Status.NONFINITE) and (end.q is None or end.q >= 1):
+        said = AS_STORED + said
     rate = None
     if method.linear and int(raw.status) != NONFINITE and status is not Status.DIVERGING:
         floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
         rate = measured_rate(history["step"], history["gradient_norm"], floor)
     if status is Status.DIVERGING:
+        remedy = "regularizer=js.L2(alpha)"
+        if any(penalty.strength > 0 for penalty in problem.regularizer):  # then a class is absent, its intercept free
+            remedy = "the penalty penalize_intercept=True, for a class has no sample"
         warnings.warn(
-            "fit: the weights keep growing; probably no minimiser exists. Give regularizer=js.L2(alpha), or "
-            "label_smoothing='0.01'. For a proof, where the data fit in memory: decide_existence of a Problem.",
+            f"fit: the weights keep growing; probably no minimiser exists. Give {remedy}, or label_smoothing='0.01'. "
+            "For a proof, where the data fit in memory: decide_existence of a Problem.",
             NoMinimizerWarning,
             stacklevel=6,
         )

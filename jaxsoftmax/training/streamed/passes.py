@@ -115,7 +115,7 @@ class Samples:
             tops.append(np.append(top, ones))
             sums += np.append(part, chunk.s.sum() if self.intercept else ones)
             start += len(chunk.X)
-            checksum = zlib.crc32(chunk.X.view(np.uint8), checksum)
+            checksum = zlib.crc32(chunk.X.view(np.uint8).data, checksum)
         return Found(self.largest(np.max(tops, axis=0)), self.add(sums), checksum)
 
     def _refuse(self, X: np.ndarray, start: int) -> None:

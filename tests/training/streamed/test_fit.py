@@ -1,5 +1,6 @@
 """`fit` of samples read in chunks finds what `fit` of the same samples in memory finds."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -77,6 +78,30 @@ def test_separable_data_warn_and_diverge():
     assert [warning.filename for warning in caught] == [__file__]
 
 
+def test_the_advice_is_not_to_give_the_penalty_that_was_given():
+    """S21e: with an absent class, a penalty that leaves the intercept free has no minimiser."""
+    problem = js.StreamedProblem.from_labels(X, LABELS, classes=range(C + 1), regularizer=js.L2(1.0))
+    with pytest.warns(js.NoMinimizerWarning, match="Give the penalty penalize_intercept=True, for a class has no samp"):
+        assert js.fit(problem).status is js.Status.DIVERGING
+
+
+def test_weights_whose_sum_leaves_float32_are_judged_without_a_warning():
+    """Warnings are errors here; the loss of float32 is infinite at W0."""
+    problem = js.StreamedProblem.from_labels(X, LABELS, sample_weight=np.full(N, 1e38))
+    assert js.fit(problem).status is js.Status.NONFINITE
+
+
+def test_far_offsets_in_float32_end_short_of_the_minimum_with_a_remedy_that_helps(x64):
+    """In memory columns are shifted; here they are as stored, and S13's test in float64 says no more than it knows."""
+    far = X + np.float32(2.0**20)
+    found = js.fit(js.StreamedProblem.from_labels(far, LABELS))
+    assert found.status is js.Status.STALLED and not found.converged
+    assert "store the features with their means subtracted" in found.reason
+    centred = far.astype(np.float64) - 2.0**20
+    better = js.fit(js.StreamedProblem.from_labels(centred, LABELS))
+    assert better.converged and "means subtracted" not in better.reason
+
+
 def test_options_that_need_the_samples_at_hand_are_refused():
     streamed, _ = pair()
     for method in ("newton", "lbfgs", "nothing"):
@@ -85,6 +110,30 @@ def test_options_that_need_the_samples_at_hand_are_refused():
     for name, value in (("batch_size", 5), ("whiten", True), ("key", 1)):
         with pytest.raises(ValueError, match=f"^{name}: got .*but X is read in chunks; leave it out"):
             js.fit(streamed, **{name: value})
+
+
+def test_a_checkpoint_of_rows_in_another_order_or_of_another_sign_is_refused(tmp_path, monkeypatch):
+    """Both have the same column sums of |x|, and the same largest entries."""
+    pytest.importorskip("orbax.checkpoint")
+    monkeypatch.setattr("jaxsoftmax.training.loop.checkpoints.EVERY_SECONDS", 0.0)
+    whole = np.round(8 * X)  # sums of integers, exact in any order
+    js.fit(js.StreamedProblem.from_labels(whole, LABELS), "mm", max_steps=2, checkpoints=tmp_path)
+    for other in (whole[::-1], -whole):
+        with pytest.raises(ValueError, match=r"^checkpoints: step .* is of a run with other data"):
+            js.fit(js.StreamedProblem.from_labels(other, LABELS), "mm", max_steps=3, checkpoints=tmp_path)
+    assert js.fit(js.StreamedProblem.from_labels(whole, LABELS), "mm", max_steps=3, checkpoints=tmp_path).steps == 3
+
+
+def test_inside_jit_or_grad_it_is_refused_in_words():
+    """There the passes would have no numbers to look at."""
+    streamed, _ = pair()
+    words = "fit was called inside jit, vmap or grad"
+    with pytest.raises(TypeError, match=f"^problem: {words}"):
+        jax.jit(lambda: js.fit(streamed).loss)()
+    with pytest.raises(TypeError, match=f"^W0: {words}"):
+        jax.jit(lambda W: js.fit(streamed, W0=W).loss)(np.zeros((C, 4)))
+    with pytest.raises(TypeError, match=f"^learning_rate: {words}"):
+        jax.grad(lambda rate: js.fit(streamed, "sgd", learning_rate=rate).loss)(0.1)
 
 
 def test_a_fit_that_does_not_fit_is_refused_before_it_begins(monkeypatch):
