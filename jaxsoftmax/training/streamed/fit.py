@@ -46,7 +46,7 @@ REFUSED = ("newton", "lbfgs")  # they look at the samples in other ways than by 
 NO_RATES = " Rates that the theory gives are not evaluated for data that are read in chunks."
 AS_STORED = (
     " Data that are read in chunks are not shifted or rescaled in training: store the features with their means "
-    "subtracted and of like sizes, or compute in float64."
+    "subtracted and of like sizes"
 )
 NO_RATIO = " S13's q is not evaluated: it needs the dense Hessian, which is too large or too slow to form here."
 
@@ -184,7 +184,7 @@ def _finish(
     code, reason = judge(method, raw, limits, ratio, end, separated, 0.0, history)
     status = Status(code)
     if status in (Status.STALLED, Status.NONFINITE) and (end.q is None or end.q >= 1):
-        said = AS_STORED + said
+        said = AS_STORED + (", or compute in float64." if problem.dtype == np.float32 else ".") + said
     rate = None
     if method.linear and int(raw.status) != NONFINITE and status is not Status.DIVERGING:
         floor = float(np.finfo(problem.dtype).eps) * float(np.max(raw.scale))
@@ -194,8 +194,9 @@ def _finish(
         if any(penalty.strength > 0 for penalty in problem.regularizer):  # then a class is absent, its intercept free
             remedy = "the penalty penalize_intercept=True, for a class has no sample"
         warnings.warn(
-            f"fit: the weights keep growing; probably no minimiser exists. Give {remedy}, or label_smoothing='0.01'. "
-            "For a proof, where the data fit in memory: decide_existence of a Problem.",
+            "fit: the weights keep growing; probably no minimiser exists, unless it is far away, as for features that "
+            f"are not centred and scaled. Give {remedy}, or label_smoothing='0.01'. For a proof, where the data fit in "
+            "memory: decide_existence of a Problem.",
             NoMinimizerWarning,
             stacklevel=6,
         )

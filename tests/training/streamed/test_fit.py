@@ -96,7 +96,7 @@ def test_far_offsets_in_float32_end_short_of_the_minimum_with_a_remedy_that_help
     far = X + np.float32(2.0**20)
     found = js.fit(js.StreamedProblem.from_labels(far, LABELS))
     assert found.status is js.Status.STALLED and not found.converged
-    assert "store the features with their means subtracted" in found.reason
+    assert "store the features with their means subtracted and of like sizes, or compute in float64." in found.reason
     centred = far.astype(np.float64) - 2.0**20
     better = js.fit(js.StreamedProblem.from_labels(centred, LABELS))
     assert better.converged and "means subtracted" not in better.reason
