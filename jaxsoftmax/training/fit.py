@@ -121,7 +121,8 @@ def fit(
     again: the second fit then compiles nothing. The first fit of a method and shape compiles for some seconds.
 
     Args:
-        problem: a `Problem`, concrete (not traced), or a `SparseProblem`, which only "newton-cg" trains.
+        problem: a `Problem`, concrete (not traced); a `SparseProblem`, which only "newton-cg" trains; or a
+            `StreamedProblem`, which "newton", "lbfgs" and minibatches do not.
         method: a name of the table, or an optax `GradientTransformation`.
         tol: the run ends when the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd| is at most this, a number >= 0. Scaling
             features or weights or repeating the samples does not change it. Default eps(dtype)^(2/3).
@@ -159,8 +160,8 @@ def fit(
         >>> result.status.name, result.converged, round(result.loss, 4)
         ('GRADIENT_TOLERANCE', True, 2.3475)
 
-    **Precision.** "newton", "newton-cg", "mm" and whitened methods take the same path whatever the features' offsets
-    and units are. They work in shifted columns, made from the numbers given before anything is rounded, where a mean
+    **Precision.** Of a `Problem`, "newton", "newton-cg", "mm" and whitened methods take the same path whatever the
+    features' offsets and units are. They work in shifted columns, made from the numbers given before anything is rounded, where a mean
     exceeds four standard deviations and no penalty holds the intercept; and in other units (powers of two) where there
     is no penalty and squares would leave the dtype. The other methods take the features as given. Whatever the method
     and the compute dtype, what the result says (loss, gradient, gap, `converged`) is evaluated at its W in float64 on
