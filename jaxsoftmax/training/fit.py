@@ -161,11 +161,11 @@ def fit(
         ('GRADIENT_TOLERANCE', True, 2.3475)
 
     **Precision.** Of a `Problem`, "newton", "newton-cg", "mm" and whitened methods take the same path whatever the
-    features' offsets and units are. They work in shifted columns, made from the numbers given before anything is rounded, where a mean
-    exceeds four standard deviations and no penalty holds the intercept; and in other units (powers of two) where there
-    is no penalty and squares would leave the dtype. The other methods take the features as given. Whatever the method
-    and the compute dtype, what the result says (loss, gradient, gap, `converged`) is evaluated at its W in float64 on
-    the data as given.
+    features' offsets and units are. They work in shifted columns, made from the numbers given before anything is
+    rounded, where a mean exceeds four standard deviations and no penalty holds the intercept; and in other units
+    (powers of two) where there is no penalty and squares would leave the dtype. The other methods take the features as
+    given. Whatever the method and the compute dtype, what the result says (loss, gradient, gap, `converged`) is
+    evaluated at its W in float64 on the data as given.
 
     Each name's formula and what is guaranteed stand in its file in `training/methods/` (the table in
     `training/registry.py` names it).

@@ -58,7 +58,8 @@ def feature_scale(problem: Problem) -> Any:
     top = jnp.max(jnp.abs(X), axis=0, initial=0.0)
     unit = jnp.where(top > 0, top, 1.0)
     rms = unit * jnp.sqrt((s @ (X / unit) ** 2) / s.sum())
-    return _power(jnp.where(top > 0, _nearest(rms, jnp), 0), jnp.sqrt(_held(problem, problem.dtype, jnp) / s.sum()), jnp)
+    held = jnp.sqrt(_held(problem, problem.dtype, jnp) / s.sum())
+    return _power(jnp.where(top > 0, _nearest(rms, jnp), 0), held, jnp)
 
 
 def _power(data: Any, held: Any, xp: Any) -> Any:
