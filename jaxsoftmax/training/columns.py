@@ -128,7 +128,7 @@ def working_columns(problem: Problem) -> Columns:
     or a penalty acts on it, units where there is any penalty: it is in the units given.
     """
     _refuse_vanishing(problem)
-    acting = [p for p in problem.regularizer if p.strength > 0]
+    acting = [p for p in problem.regularizer if np.asarray(p.strength) > 0]
     shifts = problem.intercept and not any(p.penalize_intercept for p in acting)
     if not _in_doubt(problem, shifts, not acting):
         return Columns(np.zeros(problem.D), np.ones(problem.D))

@@ -24,12 +24,17 @@ def penalised_columns(penalty: Regularizer, problem: Problem) -> np.ndarray:
 
 def penalised(problem: Problem) -> bool:
     """Whether a concrete problem has a penalty of positive strength: then X's null space is not free (S21)."""
-    return any(p.strength > 0 for p in problem.regularizer)
+    return any(_acts(p) for p in problem.regularizer)
+
+
+def _acts(penalty: Regularizer) -> bool:
+    """Whether a concrete strength is positive, asked of NumPy: a comparison by JAX costs twenty times as much."""
+    return bool(np.asarray(penalty.strength) > 0)
 
 
 def holding(problem: Problem) -> list[tuple[Any, np.ndarray]]:
     """The penalties on entries (`Entrywise`) that a concrete problem has, α > 0, each with its `penalised_columns`."""
-    acting = [p for p in problem.regularizer if p.sample_scale is None and p.strength > 0]
+    acting = [p for p in problem.regularizer if p.sample_scale is None and _acts(p)]
     return [(p, penalised_columns(p, problem)) for p in acting]
 
 
