@@ -7,6 +7,7 @@ import numpy as np
 
 import jaxsoftmax as js
 from jaxsoftmax.training.loop.protocol import Point
+from jaxsoftmax.training.loop.stopping import loss_rounding
 
 PROBLEM = js.Problem(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))
 
@@ -19,6 +20,7 @@ def oracle(loss, gradient=None, weights=1.0):
         scale=jnp.ones(2),
         value_and_gradient=lambda W: (jnp.asarray(loss(W), W.dtype), slope.astype(W.dtype)),
         hessian_at=lambda W: lambda V: jnp.asarray(weights, V.dtype) * V,
+        rounding=lambda W, value: loss_rounding(W, value, PROBLEM, jnp.ones(2)),
     )
 
 

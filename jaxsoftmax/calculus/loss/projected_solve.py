@@ -41,7 +41,7 @@ class ComplementProjectors(NamedTuple):
 
 
 def feature_scale(problem: Problem) -> Any:
-    """Powers of two σ_d near (Σ_n s_n x_nd²/Σs + a_d/Σs)^½, a_d the curvature of the penalties on the column.
+    """Powers of two σ_d near (Σ_n s_n x_nd²/Σs + a_d/Σs)^½, a_d the curvature of the penalties on its entries.
 
     1 for a column of zeros that no penalty holds. Powers of two make every scaling exact. The root mean square, not the
     maximum: a feature that few samples have then gets curvature comparable with the others; and with the penalties, for
@@ -75,12 +75,13 @@ def _nearest(size: Any, xp: Any) -> Any:
 
 
 def _held(problem: Problem, dtype: Any, xp: Any) -> Any:
-    """(D,) what the penalties add to the curvature of each column where it is largest (S21)."""
+    """(D,) what the penalties on entries add to the curvature of each column where it is largest (S21a, b).
+
+    Not the self-regulariser's: its curvature vanishes where one class dominates a column.
+    """
     total = xp.zeros(problem.X.shape[1], dtype)
     for p in problem.regularizer:
-        if p.sample_scale is not None:
-            total = total + 0.5 * xp.asarray(p.sample_scale, dtype) ** 2
-        else:
+        if p.sample_scale is None:
             slope = 1 if p.concordance is None else 0.5 * xp.asarray(p.concordance, dtype)
             total = total + xp.asarray(p.strength, dtype) * slope * xp.asarray(penalised_columns(p, problem), dtype)
     return total

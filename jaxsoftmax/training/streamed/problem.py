@@ -48,12 +48,12 @@ class StreamedProblem:
     Example:
         >>> import jaxsoftmax as js, numpy as np, tempfile
         >>> rng = np.random.default_rng(0)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     np.save(f"{folder}/X.npy", rng.normal(size=(1000, 3)).astype("float32"))
-        ...     problem = js.StreamedProblem.from_labels(f"{folder}/X.npy", rng.integers(0, 2, 1000))
-        ...     result = js.fit(problem)
-        >>> result.status.name, result.converged, problem
-        ('GRADIENT_TOLERANCE', True, StreamedProblem: 1,000 samples, 3 features, 2 classes, float32)
+        >>> path = f"{tempfile.mkdtemp()}/X.npy"
+        >>> np.save(path, rng.normal(size=(1000, 3)).astype("float32"))
+        >>> problem = js.StreamedProblem.from_labels(path, rng.integers(0, 2, 1000))
+        >>> problem
+        StreamedProblem: 1,000 samples, 3 features, 2 classes, float32
+        >>> result = js.fit(problem)  # doctest: +SKIP
     """
 
     source: RowSource

@@ -134,15 +134,21 @@ def test_a_column_of_negative_numbers_has_the_scale_of_their_size(x64):
 
 
 def test_products_with_the_rows_go_block_by_block(x64, monkeypatch):
-    """(X/σ)V and (X/σ)ᵀZ of the samples that take part, two rows at a time: sums of at most seven terms."""
+    """(X/σ)ᵀ(X/σ)V, R with RᵀR = Vᵀ(X/σ)ᵀ(X/σ)V, and X/σ, of the samples that take part, two rows at a time.
+
+    Sums of at most seven terms, each of at most the square of the largest entry times the largest of V.
+    """
     monkeypatch.setattr(arrays, "_BLOCK", 6)
     rng = np.random.default_rng(7)
     X, s, scale = rng.normal(size=(8, 3)), np.ones(8), np.array([1.0, 2.0, 0.5])
     s[2] = 0
-    V, Z = rng.normal(size=(3, 2)), rng.normal(size=(7, 2))
+    V = rng.normal(size=(3, 2))
     rows, live = rows_of(_problem(X, s)), X[s > 0] / scale
     assert len(list(rows.blocks())) > 2
-    np.testing.assert_allclose(rows.times(scale, V), live @ V, rtol=0, atol=8 * EPS * np.abs(live).max() * 8)
-    np.testing.assert_allclose(
-        rows.transposed_times(scale, Z), live.T @ Z, rtol=0, atol=8 * EPS * np.abs(live).max() * 8
-    )
+    atol = 8 * 8 * 3 * EPS * np.abs(live).max() ** 2 * np.abs(V).max()
+    np.testing.assert_allclose(rows.square_times(scale, V), live.T @ (live @ V), rtol=0, atol=atol)
+    R = rows.triangle(scale, V)
+    assert R.shape == (2, 2)
+    np.testing.assert_allclose(R.T @ R, (live @ V).T @ (live @ V), rtol=0, atol=3 * atol * np.abs(V).max())
+    np.testing.assert_array_equal(rows.whole(scale), live)
+    assert rows.triangle(scale, V[:, :0]).shape == (0, 0) and not rows.square_times(scale, V[:, :0]).size

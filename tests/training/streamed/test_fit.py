@@ -78,6 +78,7 @@ def test_separable_data_warn_and_diverge():
     assert [warning.filename for warning in caught] == [__file__]
 
 
+@pytest.mark.slow
 def test_the_advice_is_not_to_give_the_penalty_that_was_given():
     """S21e: with an absent class, a penalty that leaves the intercept free has no minimiser."""
     problem = js.StreamedProblem.from_labels(X, LABELS, classes=range(C + 1), regularizer=js.L2(1.0))
@@ -91,6 +92,7 @@ def test_weights_whose_sum_leaves_float32_are_judged_without_a_warning():
     assert js.fit(problem).status is js.Status.NONFINITE
 
 
+@pytest.mark.slow
 def test_far_offsets_in_float32_end_short_of_the_minimum_with_a_remedy_that_helps(x64):
     """In memory columns are shifted; here they are as stored, and S13's test in float64 says no more than it knows."""
     far = X + np.float32(2.0**20)
