@@ -53,7 +53,6 @@ class StreamedProblem:
         >>> problem = js.StreamedProblem.from_labels(path, rng.integers(0, 2, 1000))
         >>> problem
         StreamedProblem: 1,000 samples, 3 features, 2 classes, float32
-        >>> result = js.fit(problem)  # doctest: +SKIP
     """
 
     source: RowSource
