@@ -33,6 +33,7 @@ CASES = (
     "kills",
     "sparse",
     "streaming",
+    "sharding",
     "reading",
     "detection",
     "foreign",

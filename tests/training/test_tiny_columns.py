@@ -15,9 +15,9 @@ X, LABELS = RNG.normal(size=(60, 3)), RNG.integers(0, 3, 60)
     ("method", "unit", "penalty"),
     [
         ("newton", 1e-10, js.L2(1.0)),
-        ("newton", 1e-200, js.L2(1.0)),
-        ("newton-cg", 1e-20, js.L2(1.0)),
-        ("newton", 1e-20, js.LogCosh(0.5, 2.0)),
+        pytest.param("newton", 1e-200, js.L2(1.0), marks=pytest.mark.slow),
+        pytest.param("newton-cg", 1e-20, js.L2(1.0), marks=pytest.mark.slow),
+        pytest.param("newton", 1e-20, js.LogCosh(0.5, 2.0), marks=pytest.mark.slow),
         ("newton-cg", 1e-200, js.LogCosh(0.5, 2.0)),
     ],
 )

@@ -37,14 +37,16 @@ def samples_of_weight_0(penalties: Any, C: int, D: int, intercept: bool, dtype: 
 def stand_in(problem: Problem, rows: Rows) -> Problem:
     """The problem with D samples F in place of all, and with the moments and the row space of `rows`.
 
-    In features u = x/σ, FᵀF = Σ_i max(λ_i, δ) v_i v_iᵀ with λ_i, v_i the eigenvalues and vectors of the computed Gram
-    matrix and δ what rounding may have changed them by.
+    In features u = x/σ, FᵀF = Σ_i max(λ_i + δ, δ) v_i v_iᵀ with λ_i, v_i the eigenvalues and vectors of the computed
+    Gram matrix and δ what rounding may have changed them by: of the sums, of the eigenvalues, and of F's entries, which
+    errs FᵀF by 2 eps ‖F‖² at most.
     """
     found = moments(problem, rows)
     if not penalised(problem):
         row_space(problem, rows)
     values, vectors = np.linalg.eigh(found.gram)
-    doubt = 2 * (found.error_bound + problem.D * float(np.finfo(float).eps)) * max(float(np.trace(found.gram)), 0.0)
+    eps = problem.D * float(np.finfo(float).eps) + 2 * float(np.finfo(problem.dtype).eps)
+    doubt = 2 * (found.error_bound + eps) * max(float(np.trace(found.gram)), 0.0)
     F = np.sqrt(np.maximum(values + doubt, doubt))[:, None] * vectors.T * found.scale
     D, C = problem.D, problem.C
     parts = (F, np.full((D, C), 1 / C), np.ones(D))

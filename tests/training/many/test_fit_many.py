@@ -104,6 +104,7 @@ def test_what_a_penalty_leaves_of_the_gauge_is_in_q(x64):
     assert found.q_estimate < 1  # else it would be evaluated once more
 
 
+@pytest.mark.slow
 def test_weights_and_penalties_go_together_and_a_start_may_be_given():
     penalties = [js.L2(1.0), js.L2(2.0), js.L2(3.0)]
     start = js.fit(PROBLEM).W

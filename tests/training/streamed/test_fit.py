@@ -69,6 +69,7 @@ def test_weights_penalties_and_doubles_are_used_as_given(x64):
         assert_alike(js.fit(streamed, tol=1e-9), js.fit(whole, "newton-cg", tol=1e-9))
 
 
+@pytest.mark.slow
 def test_separable_data_warn_and_diverge():
     """S9: no minimiser, and the words say what to do."""
     labels = (X[:, 0] > 0.1).astype(int)

@@ -18,7 +18,7 @@ WEIGHTS = RNG.integers(0, 3, N).astype(float)
 W, V = RNG.normal(size=(2, C, 5))
 
 
-@pytest.fixture(params=[1, 7, N])
+@pytest.fixture(params=[pytest.param(1, marks=pytest.mark.slow), 17, N])
 def samples(request, monkeypatch, x64):
     """All samples in float64, so many rows a chunk."""
     monkeypatch.setattr(passes, "CHUNK_BYTES", request.param * X[0].nbytes)
