@@ -51,7 +51,13 @@ AS_STORED = (
 NO_RATIO = " S13's q is not evaluated: it needs the dense Hessian, which is too large or too slow to form here."
 
 
-def fit_streamed(
+def fit_streamed(problem: Any, method: Any, **options: Any) -> Fit:
+    """Train on a `StreamedProblem`; where processes share the samples, an error in one ends the others."""
+    with processes.together() if problem.across_processes else contextlib.nullcontext():
+        return _fit(problem, method, **options)
+
+
+def _fit(
     problem: Any,
     method: Any,
     *,
@@ -63,22 +69,7 @@ def fit_streamed(
     checkpoints: Any,
     **others: Any,
 ) -> Fit:
-    """Train on a `StreamedProblem`; `others` are the further arguments of `fit`, which must be as by default."""
-    with processes.together() if problem.across_processes else contextlib.nullcontext():
-        return _fit(problem, method, tol, max_steps, W0, learning_rate, progress, checkpoints, others)
-
-
-def _fit(
-    problem: Any,
-    method: Any,
-    tol: float | None,
-    max_steps: int | None,
-    W0: Any,
-    learning_rate: float | None,
-    progress: Callable[[Progress], None] | None,
-    checkpoints: Any,
-    others: dict[str, Any],
-) -> Fit:
+    """`others` are the further arguments of `fit`, which must be as by default."""
     refuse_traced("fit", tol=tol, max_steps=max_steps, W0=W0, learning_rate=learning_rate)
     names = [name for name in ("auto", *METHODS) if name not in REFUSED]
     if not isinstance(method, str) or method not in names:
@@ -106,7 +97,7 @@ def _fit(
         kind = problem.dtype.type
         limits = Limits(kind(tolerance), np.int32(min(most, 2**31 - 2)), kind(default))
         samples = samples_of(problem, problem.dtype)
-        found = samples.look()
+        found = samples.look(with_checksum=checkpoints is not None)
         oracle = oracle_of(samples, frame, found, attains_for_certain(problem, samples))
         small = stand_in(frame, samples.moment_rows(found.top))
         store = None

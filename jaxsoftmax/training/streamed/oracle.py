@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxsoftmax.calculus.bounds.steps import max_logit_range
 from jaxsoftmax.calculus.loss.moments import Rows, moments
-from jaxsoftmax.calculus.loss.null_space import row_space
+from jaxsoftmax.calculus.loss.null_space import row_space, same_row_space
 from jaxsoftmax.calculus.loss.penalty_sum import penalised, penalty_gradient, penalty_hvp, penalty_value
 from jaxsoftmax.linalg.blocks import placement
 from jaxsoftmax.problem.problem import Problem
@@ -52,9 +52,7 @@ def stand_in(problem: Problem, rows: Rows) -> Problem:
     parts = (F, np.full((D, C), 1 / C), np.ones(D))
     X, T, s = (jnp.asarray(part, problem.dtype) for part in parts)
     out = problem.replace(X=X, T=T, sample_weight=s)
-    moments(out, rows)
-    if not penalised(out):
-        row_space(out, rows)
+    same_row_space(out, problem)
     return out
 
 

@@ -42,7 +42,7 @@ class Found(NamedTuple):
     """What a first pass found.
 
     Of the columns with the intercept's: `top`, max |x|, and `sums`, Σ_n s_n |x_nd|, (D,) float64. `checksum`: CRC-32 of
-    the rows that this process has, as stored and in their order.
+    the rows that this process has, as stored and in their order; 0 where it was not asked for.
     """
 
     top: np.ndarray
@@ -98,8 +98,8 @@ class Samples:
             found = [float(_spread(V, *self._placed(chunk))) for chunk in self.chunks()]
         return float(self.largest(np.array(max(found, default=0.0))))
 
-    def look(self) -> Found:
-        """The first pass.
+    def look(self, with_checksum: bool = False) -> Found:
+        """The first pass; the checksum tells the data of a checkpoint.
 
         Raises:
             ValueError: NaN, infinities, or integers that no double holds, with the row.
@@ -115,7 +115,8 @@ class Samples:
             tops.append(np.append(top, ones))
             sums += np.append(part, chunk.s.sum() if self.intercept else ones)
             start += len(chunk.X)
-            checksum = zlib.crc32(chunk.X.view(np.uint8).data, checksum)
+            if with_checksum:
+                checksum = zlib.crc32(chunk.X.view(np.uint8).data, checksum)
         return Found(self.largest(np.max(tops, axis=0)), self.add(sums), checksum)
 
     def _refuse(self, X: np.ndarray, start: int) -> None:

@@ -91,3 +91,13 @@ def test_a_theorem_is_named_only_where_it_holds(options, certain, x64, monkeypat
     """S9, S21: as for data in memory."""
     problem, samples = streamed(matrix(), monkeypatch, **options)
     assert attains_for_certain(problem, samples) is certain
+
+
+def test_the_gram_matrix_costs_one_pass(x64, monkeypatch):
+    """Of data whose rank it shows; the stand-in shares what was found."""
+    X = matrix()[:, :3]
+    problem, samples = streamed(X, monkeypatch)
+    rows, begun = samples.moment_rows(samples.look().top), []
+    counted = rows._replace(blocks=lambda: begun.append(1) or rows.blocks())
+    stand_in(samples_of_weight_0((), C, problem.D, True, np.float64), counted)
+    assert len(begun) == 1
