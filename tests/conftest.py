@@ -28,6 +28,10 @@ _DEAR_EXAMPLES = (
     "jaxsoftmax.checker.report.result.CrossCheckReport",
     "jaxsoftmax.checker.roundoff.samples.sampled_errors",
     "jaxsoftmax.training.divergence.NoMinimizerWarning",
+    "jaxsoftmax.estimator.softmax_regression_cv.SoftmaxRegressionCV",
+    "jaxsoftmax.training.many.fit_many.fit_many",
+    "jaxsoftmax.training.many.fit_path.fit_path",
+    "jaxsoftmax.uncertainty.laplace.laplace",
 )
 
 # The zoo of other people's functions names some that older releases of JAX lack (`tests/checker/test_foreign.py`).
@@ -38,8 +42,11 @@ _CONFIG_AT_START = dict(jax.config.values)
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by mark
 def pytest_collection_modifyitems(items):
+    """Mark as slow the dear examples, and of a parametrized test the cases that `slow_cases` names by their ids."""
     for item in items:
-        if isinstance(item, pytest.DoctestItem) and item.name in _DEAR_EXAMPLES:
+        cases = item.get_closest_marker("slow_cases")
+        dear = item.name in _DEAR_EXAMPLES if isinstance(item, pytest.DoctestItem) else cases is not None
+        if dear and (cases is None or item.callspec.id in cases.args):
             item.add_marker("slow")
 
 

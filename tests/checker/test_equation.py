@@ -33,6 +33,7 @@ def squared(y, a):
     return y**2 - a
 
 
+@pytest.mark.slow_cases("1.0-AGREE")
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (0.0, "DISAGREE"), (2.0, "DISAGREE")])
 def test_a_bisection_is_held_to_its_equation(factor, verdict):
     report = crosscheck(bisected, np.float64(2.0), gradient=lambda a: factor * 0.5 / jnp.sqrt(a), equation=squared)

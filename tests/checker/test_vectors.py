@@ -25,6 +25,7 @@ def softplus(hold):
     return fun
 
 
+@pytest.mark.slow
 def test_a_vector_rule_wrong_in_second_order_only_disagrees():
     """Defect 4: it was AGREE, and its sum DISAGREE."""
     report = crosscheck(softplus(hold=True), X)

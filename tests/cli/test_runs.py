@@ -110,6 +110,7 @@ def test_the_thresholds_of_a_table_are_decimals(tmp_path, capsys):
     assert "width < 0.15" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_step_limit_is_exit_1(table, capsys):
     assert cli.run(["fit", str(table), "--method", "gd", "--max-steps", "1"]) == 1
     assert "The tolerance was not reached: STEP_LIMIT." in capsys.readouterr().out

@@ -47,6 +47,7 @@ def test_scikit_learns_checks_with_a_penalty(estimator, check):
 _SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow_cases("3-inf-False")
 @pytest.mark.parametrize(
     ("K", "C", "weighted"),
     [
@@ -140,6 +141,7 @@ def test_arrays_of_jax_stay_arrays_of_jax():
     np.testing.assert_allclose(wide.coef_, SoftmaxRegression(C=1.0).fit(X.astype("float64"), y).coef_, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_tensors_of_torch_stay_tensors():
     torch = pytest.importorskip("torch")
     X, y = data()

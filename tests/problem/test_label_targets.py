@@ -58,6 +58,7 @@ def test_every_derived_problem_keeps_labels():
     assert soft.targets.shape == (N, 3) and isinstance(soft.targets, jax.Array)
 
 
+@pytest.mark.slow_cases("10-True")
 @pytest.mark.parametrize(
     ("C", "bytes_"),
     [(10, True), pytest.param(3, False, marks=pytest.mark.slow), pytest.param(40, True, marks=pytest.mark.slow)],
@@ -89,6 +90,7 @@ def test_blocks_of_labels_and_bytes_give_what_whole_products_of_arrays_give(C, b
     assert np.all(np.abs(ours[2] - whole[2]) <= share * 2 * sizes[1] * terms)
 
 
+@pytest.mark.slow
 def test_a_derivative_in_the_weights_passes_labels_and_bytes():
     """D gradient = product with H (S4) where neither the labels nor the bytes have a tangent."""
     problem, _ = _problem(3, bytes_=True)

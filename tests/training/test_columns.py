@@ -220,6 +220,7 @@ def test_the_rounding_of_a_far_intercept_is_no_stall(x64):
     assert result.scaled_gradient > 2 * np.finfo(float).eps ** (2 / 3)
 
 
+@pytest.mark.slow_cases("float32")
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_numbers_that_are_stored_as_given_are_not_copied(dtype, x64):
     """The end point in float64 reads the stored X, which holds the numbers given, and says what a float64 X says."""

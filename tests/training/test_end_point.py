@@ -134,6 +134,7 @@ def test_the_ball_of_s13_holds_the_minimiser_under_log_cosh(x64, parts, whole):
     assert fired >= 2
 
 
+@pytest.mark.slow
 def test_q_with_log_cosh_counts_what_couples_the_gauge_with_the_rest(x64):
     """S13, S21b: three classes at weights of unlike size, h = αγ sech² γw unlike between them: μ of the whole matrix.
 
@@ -287,6 +288,7 @@ def test_a_sample_in_any_block_decides_and_one_without_weight_does_not(monkeypat
     assert not _separates(js.Problem.from_labels(x, labels, intercept=False, label_smoothing=0.1), 9 * W)
 
 
+@pytest.mark.slow
 def test_a_repeated_column_is_in_the_kernel_once_for_each_class_but_one(x64):
     """S6, S13: of three classes the kernel on {1ᵀV = 0} has two dimensions, and μ is the eigenvalue after them."""
     x = np.arange(12.0)

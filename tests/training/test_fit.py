@@ -184,6 +184,7 @@ def test_nonfinite_start():
     assert result.to_dict()["loss"] == "nan"
 
 
+@pytest.mark.slow
 def test_result_is_split_serialised_and_outlives_its_x64_scope():
     """DESIGN: `coef` and `intercept` split W; results leave a scope as NumPy; the pytree round trip is exact."""
     with jax.enable_x64(True):
@@ -296,6 +297,7 @@ def test_without_a_dense_hessian_the_gap_is_half_the_squared_decrement(decrement
     assert result.gap_estimate == gap
 
 
+@pytest.mark.slow
 def test_newton_cg_looks_at_the_dense_hessian_only_where_its_own_products_show_nothing(monkeypatch):
     """S13: the curvature comes from products, and from the dense Hessian where it is small and q from these is >= 1."""
     problem = js.Problem.from_labels(np.float32([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1])

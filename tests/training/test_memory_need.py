@@ -84,6 +84,7 @@ def test_float32_is_a_remedy_where_it_is_one(monkeypatch, x64, loop_is_not_enter
         js.fit(wide, "newton")
 
 
+@pytest.mark.slow
 def test_the_minibatch_that_is_named_fits_and_one_more_sample_does_not(problem, monkeypatch):
     free(monkeypatch, sizes(choose("newton-cg", problem), problem) - 1)
     with pytest.raises(ValueError, match=r"^method: 'newton-cg'.*batch size of at most") as told:

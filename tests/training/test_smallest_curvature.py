@@ -27,6 +27,7 @@ def _dense(problem, W, kernel):
     return np.linalg.eigvalsh(Q @ np.asarray(js.hessian(W, problem).to_dense()) @ Q.T)[kernel]
 
 
+@pytest.mark.slow_cases("float64-L2")
 @pytest.mark.parametrize(
     ("more", "kernel"),
     fast([({}, 0), ({"regularizer": js.L2(0.5)}, 0), ({"dependent": True}, 3)], 1),

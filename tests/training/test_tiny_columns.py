@@ -11,6 +11,7 @@ RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(60, 3)), RNG.integers(0, 3, 60)
 
 
+@pytest.mark.slow_cases("newton-cg-1e-200-penalty4", "newton-1e-10-penalty0")
 @pytest.mark.parametrize(
     ("method", "unit", "penalty"),
     [

@@ -36,6 +36,7 @@ def test_each_draw_is_the_maximum_of_its_observations():
     assert found.classes == (1, 2) and found.features == FEATURES and found.level == 0.95
 
 
+@pytest.mark.slow
 def test_counts_are_observations():
     """Rows of shares and weights are what they list: each observation is drawn as likely as another."""
     T = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
@@ -51,6 +52,7 @@ def test_counts_are_observations():
         np.testing.assert_allclose(draw, B, rtol=0, atol=1e-7 * np.abs(B).max())
 
 
+@pytest.mark.slow
 def test_draws_without_a_maximum_are_left_out_and_counted():
     """Of few observations many draws are separated (S9), and some hold no sample in which a feature varies (S6)."""
     x = np.column_stack([[0.0, 1, 2, 3, 4, 5, 6, 7], [0, 0, 0, 1, 1, 0, 0, 0]])
@@ -67,6 +69,7 @@ def test_draws_without_a_maximum_are_left_out_and_counted():
     assert "left out" in repr(found)
 
 
+@pytest.mark.slow
 def test_the_table_and_what_is_not_identified():
     problem = js.Problem.from_labels(np.column_stack([X, X[:, 1]]), LABELS, feature_names=["a", "b", "again"])
     found = table(problem, reference="sum").bootstrap(5, level=0.5)
@@ -111,6 +114,7 @@ def test_a_draw_need_not_span_more_than_the_data():
     assert _of_full_rank(data, np.array([[1] * 9, [9, *[0] * 8]])).tolist() == [True, False]
 
 
+@pytest.mark.slow
 def test_one_draw_alone_is_no_distribution():
     """Of two draws one is separated and one is not: a standard deviation of one number is refused in words."""
     x = np.arange(8.0)[:, None]

@@ -178,6 +178,7 @@ def test_what_others_span_is_not_identified():
     assert "not identified" in repr(table) and "green, blue, intercept" in repr(table)
 
 
+@pytest.mark.slow
 def test_nearly_dependent_columns_beside_a_spanned_one_are_identified():
     """S22, S6: the null space of a, a + 2⁻¹⁴b, c, c is turned by eps times the condition, 2¹⁵ or so, not more."""
     b = RNG.normal(size=60)
@@ -197,6 +198,7 @@ def test_without_an_intercept_there_is_no_null_model():
     assert bias.lr_degrees_of_freedom == 2
 
 
+@pytest.mark.slow
 def test_columns_that_make_a_constant_by_large_weights_are_a_bias(x64):
     """S22: 2¹²(b − a) = 1 makes a constant, up to rounding of 2¹² times the columns."""
     pair = np.column_stack([X[:, 0], X[:, 0] + 2.0**-12])

@@ -19,6 +19,7 @@ def centred(C):
     return np.eye(C) - 1 / C
 
 
+@pytest.mark.slow_cases("L2")
 @pytest.mark.parametrize("penalty", [None, js.L2(0.7)], ids=["none", "L2"])
 def test_the_covariance_of_log_odds_is_that_of_the_naive_hessian(penalty):
     """S4, S6: differences of logits have the covariance xᵀ H⁺ x of the Hessian by loops, in every gauge."""
@@ -34,6 +35,7 @@ def test_the_covariance_of_log_odds_is_that_of_the_naive_hessian(penalty):
         np.testing.assert_allclose(centred(3) @ covariance @ centred(3), centred(3) @ by_loops @ centred(3), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_two_classes_against_quadrature():
     """The mean of the logistic function of a normal number, by Gauss and Hermite in 60 points."""
     far = 4 * NEW  # where the distribution is wide
@@ -50,6 +52,7 @@ def test_two_classes_against_quadrature():
     np.testing.assert_allclose(found[:, 1], exact, rtol=0, atol=5 * 0.5 / np.sqrt(samples))
 
 
+@pytest.mark.slow
 def test_a_far_offset_changes_no_prediction():
     """The columns worked in are shifted; the distribution of the logits is the same."""
     near, far = js.Problem.from_labels(X, LABELS), js.Problem.from_labels(X + 1e6, LABELS)
@@ -79,6 +82,7 @@ def test_blocks_of_samples(monkeypatch):
     assert "standard deviations" in repr(posterior)
 
 
+@pytest.mark.slow
 def test_the_hessian_of_a_networks_last_layer():
     """S4: with a network's features for X, `hessian` is what autodiff finds for its last layer's weights."""
     inner = RNG.normal(size=(2, 4))

@@ -32,6 +32,7 @@ def test_the_statistic_is_twice_the_loss_of_the_maximum_without(table, out, kept
     assert found.log_likelihood == table.log_likelihood and f"{found.p_value:.4g}" in repr(found)
 
 
+@pytest.mark.slow
 def test_a_feature_that_others_span_loses_nothing():
     """S22, S6: the rank does not fall, so there is no test."""
     problem = js.Problem.from_labels(np.column_stack([X[:, :1], 2 * X[:, :1]]), LABELS)

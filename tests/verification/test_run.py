@@ -183,6 +183,7 @@ def scoped(function, *arguments):
         return function(*arguments)
 
 
+@pytest.mark.slow
 def test_curvature_rows_fail_on_bounds_that_are_too_tight_and_on_a_refuted_sign(two):
     """S5, S7a, S7c: a bound moved past the eigenvalue found turns its row red."""
     problem, W, probe = two

@@ -51,6 +51,7 @@ def test_a_second_call_traces_nothing(caplog):
         assert any("ompil" in r.getMessage() for r in caplog.records), "nothing would have been noticed"
 
 
+@pytest.mark.slow
 def test_float32_stays_float32_while_x64_is_on():
     """DESIGN, precision: no constant or NumPy scalar widens a float32 problem; float64 strengths do not either."""
     problem = cases.problem(CASE, "float32")

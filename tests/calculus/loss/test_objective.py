@@ -63,6 +63,7 @@ def test_a_sample_of_weight_zero_takes_no_part_even_where_its_loss_overflows():
     assert float(js.loss(W, out.replace(sample_weight=np.ones(2, np.float32)))) == np.inf
 
 
+@pytest.mark.slow
 def test_bfloat16_inputs_accumulate_in_float32():
     """DESIGN, precision: X in bfloat16 is widened, so results are those of float32 arithmetic on the rounded X."""
     case = cases.CASES[0]

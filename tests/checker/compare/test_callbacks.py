@@ -47,6 +47,7 @@ def with_vjp(error):
 ERRORS = {"right": "AGREE", "factor 2": "DISAGREE", "one entry": "DISAGREE"}
 
 
+@pytest.mark.slow_cases("with_jvp-one entry")
 @pytest.mark.parametrize(("error", "verdict"), ERRORS.items(), ids=ERRORS)
 @pytest.mark.parametrize("make", fast([with_jvp, with_vjp], 0))
 def test_a_rule_around_a_callback_is_held_to_values(make, error, verdict):

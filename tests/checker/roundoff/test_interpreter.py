@@ -381,6 +381,7 @@ def test_a_constant_that_the_working_precision_rounds_carries_its_rounding():
         np.testing.assert_allclose(error, 3 * own + 3 * constant, rtol=1e-14)  # one product and one addition in float64
 
 
+@pytest.mark.slow
 def test_a_converted_integer_carries_its_rounding_where_the_digits_do_not_hold_it():
     """convert_rule: with 8 digits ±257 errs by 257 u, 256 and an integer of 8 bits by nothing; 9 digits hold them."""
     whole, short = np.array([-257, 256, 257]), np.array([-127, 127], np.int8)
@@ -525,6 +526,7 @@ LOOSE = {
 }
 
 
+@pytest.mark.slow_cases("cholesky", "cummax", "dynamic_update_slice", "scatter", "pow")
 @pytest.mark.parametrize("name", CARRIED)
 def test_what_is_carried_is_what_the_worst_signs_reach(name):
     """The propagated part is at least Σ |∂f/∂v| e, which the worst signs of the operands' errors reach, and near it."""
@@ -650,6 +652,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow_cases("dot_general of many")
 @pytest.mark.parametrize("name", OWN)
 def test_what_a_rule_adds_of_its_own_is_what_its_docstring_says(name):
     """Exact operands: the error is the operation's own rounding, with its constant and its count of terms."""
@@ -714,6 +717,7 @@ def test_constants_are_held_entry_by_entry_and_complex_ones_by_their_parts():
     assert constant_error(values, Arithmetic(digits=53)) is None
 
 
+@pytest.mark.slow
 def test_equal_neighbours_in_both_factors_make_a_sum_in_sequence_grow():
     """sequential_growth: n - 1 up to 16 terms; then K(n) + n times the share of repeats that both factors have."""
     ones, half = np.ones(64), np.repeat(np.arange(1.0, 33.0), 2)  # 63 and 32 of 64 repeat their neighbour

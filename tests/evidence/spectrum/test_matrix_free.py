@@ -91,6 +91,7 @@ def test_density_has_the_moments_of_the_eigenvalues():
     assert abs(found.mass_below(median * 1.001) - exact.mass_below(median * 1.001)) < 0.35
 
 
+@pytest.mark.slow
 def test_like_scales_resolve_what_units_hide():
     """S6, Sylvester: units over 2^40 put λ_min far below eps·Λ; scaled features decide, and λ_min keeps its digits."""
     units = 2.0 ** np.array([14, 0, -26, 0])

@@ -102,6 +102,7 @@ def test_a_witness_needs_the_second_route():
 UNITS = DEFICIENT * [2.0**20, 1, 2.0**-12]
 
 
+@pytest.mark.slow_cases("data2-regularizer2")
 @pytest.mark.parametrize(
     ("data", "regularizer"),
     [(data, penalty) for data in (X, DEFICIENT) for penalty in (None, js.L2(0.3), js.SelfRegularizer(1.5))]
@@ -178,6 +179,7 @@ def test_bad_input_is_named():
         jax.jit(lambda p: js.probe_convexity(p, np.zeros((3, 4))).lambda_max)(problem)
 
 
+@pytest.mark.slow
 def test_matrices_that_cannot_fit_are_not_made(monkeypatch):
     """C·D = 6: five matrices of 288 bytes; "auto" goes by products instead. X in float64 takes 64 bytes."""
     problem = js.Problem.from_labels(np.arange(4, dtype=np.float32)[:, None], [0, 1, 2, 1])

@@ -338,6 +338,7 @@ class Wearing(Scripted):
         return (constants, jnp.zeros_like(state), solved) if self.renews and int(state) >= 3 else None
 
 
+@pytest.mark.slow
 def test_worn_constants_are_renewed_at_once_and_not_at_the_end_of_a_chunk():
     """The loop comes back to the host as soon as the method asks; where nothing is renewed, it still goes on."""
     problem = js.Problem(X, T)

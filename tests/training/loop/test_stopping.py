@@ -51,6 +51,7 @@ def test_loss_rounding_covers_logits_that_are_long_sums():
     assert bound == pytest.approx(eps * 9 * float(value) + logits, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_loss_rounding_covers_a_sum_of_many_terms():
     """S1: at W = 0 logits are exact, and N terms cost eps (8 + √N) L: a float32 sum in sequence errs by more than 8."""
     N, reached = 10**5, 0.0

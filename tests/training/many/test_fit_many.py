@@ -54,6 +54,7 @@ def same(found, X, y, **options):
     assert found.has_intercept == alone.has_intercept and found.method == alone.method
 
 
+@pytest.mark.slow
 def test_weights_make_bootstrap_samples_folds_and_groups():
     fits = js.fit_many(PROBLEM, sample_weights=COUNTS)
     for counts, found in zip(COUNTS, fits, strict=True):
@@ -168,6 +169,7 @@ def test_what_is_said_is_said_of_the_weights_returned():
         assert found.converged and found.gradient_norm > 1e-9  # what the rounding of the intercept leaves
 
 
+@pytest.mark.slow
 def test_far_features_are_judged_at_the_weights_returned_with_what_rounding_their_intercept_leaves(monkeypatch):
     """S3, S13: at an offset of 10¹² no intercept in doubles has a smaller gradient; a penalty is that of W itself.
 
@@ -231,6 +233,7 @@ def test_blocks_of_lanes_and_progress(monkeypatch):
     assert list(run_lanes.blocks_of([0, 1, 2], PROBLEM)) == [[0, 1], [2, 2]]
 
 
+@pytest.mark.slow
 def test_problems_too_large_for_the_dense_hessian_are_trained_one_by_one(monkeypatch):
     fits = js.fit_many(PROBLEM, sample_weights=COUNTS[:2])
     monkeypatch.setattr(front, "is_dense", lambda problem: False)

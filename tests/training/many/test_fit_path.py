@@ -70,6 +70,7 @@ def test_a_start_on_the_secant_saves_steps(monkeypatch):
         assert gaps[0] < gaps[1]
 
 
+@pytest.mark.slow
 def test_problems_too_large_for_the_dense_hessian(monkeypatch):
     path = js.fit_path(PROBLEM, [1.0, 0.1])
     monkeypatch.setattr(path_module, "is_dense", lambda problem: False)
@@ -77,6 +78,7 @@ def test_problems_too_large_for_the_dense_hessian(monkeypatch):
     np.testing.assert_allclose(js.fit_path(PROBLEM, [1.0, 0.1]).loss, path.loss, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_separable_data_are_told():
     problem = js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 1])
     with pytest.warns(js.NoMinimizerWarning, match=r"fit_path: in 1 of 2 fits"):

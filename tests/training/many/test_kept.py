@@ -34,6 +34,7 @@ def scaled_spectrum(problem, W):
     return values[(problem.C - 1) * free.null.shape[1] :], constants, H
 
 
+@pytest.mark.slow_cases("a column twice-none")
 @pytest.mark.parametrize("penalty", [None, js.L2(1e-6)], ids=["none", "L2"])
 @pytest.mark.parametrize("twice", [False, True], ids=["full rank", "a column twice"])
 def test_it_is_below_the_smallest_eigenvalue_and_within_the_trace(twice, penalty):
@@ -53,6 +54,7 @@ def test_it_is_below_the_smallest_eigenvalue_and_within_the_trace(twice, penalty
     assert found >= 0.99 / whole - 4 * H.shape[0] * EPS * np.linalg.norm(H)
 
 
+@pytest.mark.slow
 def test_one_flat_direction_is_measured_to_a_part_in_a_thousand():
     """The bound is reached where one eigenvalue is far below the rest: tr(A⁻¹) is then 1/μ and little more."""
     with jax.enable_x64(True):
@@ -109,6 +111,7 @@ def keeps(monkeypatch):
     return counts
 
 
+@pytest.mark.slow_cases("L2")
 @pytest.mark.parametrize(
     ("penalty", "twice"),
     fast([(js.L2, False), (js.L2, True), (js.SelfRegularizer, False), (js.SelfRegularizer, True)], 0),
@@ -130,6 +133,7 @@ def test_a_path_with_inverses_kept_ends_where_fit_does(keeps, penalty, twice):
         np.testing.assert_allclose(found.W, alone.W, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_row_of_weights_walks_its_own_path(keeps):
     """Folds: each lane has its own inverse and its own curvature."""
     weights = np.array([np.arange(60) % 3 != fold for fold in range(3)], float) * RNG.uniform(0.5, 2, 60)
@@ -196,6 +200,7 @@ def test_other_lanes_take_the_inverses_and_no_curvature():
     assert ground.curvature_at(0, (js.L2(1.0),), 0.0) == 1.5
 
 
+@pytest.mark.slow
 def test_later_blocks_begin_at_the_mean_of_the_block_before_unless_a_start_was_given(keeps, monkeypatch):
     """Folds of one problem, two at a time: every one is that of `fit`, and only the first block starts at 0."""
     monkeypatch.setattr(run_lanes, "MOST_NUMBERS", 2 * 4 * 15**2)
@@ -259,6 +264,7 @@ def test_where_inverses_do_not_serve_newtons_own_way_does_it(keeps, monkeypatch)
     assert again.converged.all() and again[0].method == "newton"
 
 
+@pytest.mark.slow
 def test_a_limit_of_steps_holds(keeps):
     """The chunks between which inverses are renewed count as one run."""
     path = js.fit_path(js.Problem.from_labels(X, LABELS), [1e-3], max_steps=2)

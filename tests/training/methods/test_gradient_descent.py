@@ -199,6 +199,7 @@ def test_no_contraction_is_stated_where_none_is_proved():
     assert 1 <= GradientDescent().rate_bound(problem, W, 0.1) <= 1 + 1e-15
 
 
+@pytest.mark.slow
 def test_data_without_curvature_are_done_at_once():
     """X = 0: Λ = 0, the loss is constant and every W a minimiser."""
     result = js.fit(js.Problem(np.zeros((4, 2)), np.eye(4)[:, :2] * 0 + 0.5), "gd")

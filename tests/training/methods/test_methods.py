@@ -239,6 +239,7 @@ def test_class_blocks_without_a_factor_are_not_used_and_told(x64, monkeypatch):
     assert "positive definite" not in words(first, made)
 
 
+@pytest.mark.slow
 def test_newton_cg_solves_in_as_many_products_as_there_are_dimensions(x64):
     """S6, S19: conjugate directions: after four products V is −H⁺g on the four dimensions of 𝒦⊥, cond(M⁺H) < 100."""
     p, W = problem(), np.random.default_rng(45).normal(size=(3, 2)) / 2

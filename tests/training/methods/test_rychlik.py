@@ -62,6 +62,7 @@ def test_published_trainer_is_s20_to_the_letter(x64):
     agrees(js.fit(js.Problem(X, T), "rychlik-bb", tol=0.0, max_steps=5, W0=FAR), points, steps, 0.0)
 
 
+@pytest.mark.slow
 def test_a_step_after_re_centring_goes_along_the_gradient_from_before(x64, monkeypatch):
     """S20, S21a: with L2 that gradient is stale, ΔW leaves the shift out, and the published run does just this.
 

@@ -26,6 +26,7 @@ def data(classes=3, seed=0):
     return scipy.sparse.coo_array(halves, A.shape), A, rng.permutation(np.arange(30) % classes), s
 
 
+@pytest.mark.slow_cases("3-0.05-True-float64", "2-0-False-float64", "3-0.05-False-float64")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize(("classes", "smoothing"), [(3, "0.05"), (2, 0)])

@@ -36,6 +36,7 @@ def assert_alike(found, expected):
     assert np.abs(odds - others).max() <= 1.2 * (found.q_estimate + expected.q_estimate) + 1e3 * 2.0**-23
 
 
+@pytest.mark.slow
 def test_newton_cg_finds_the_minimiser_that_it_finds_in_memory():
     """S8, S13, S19; the same words at the end."""
     streamed, whole = pair()
@@ -115,6 +116,7 @@ def test_options_that_need_the_samples_at_hand_are_refused():
             js.fit(streamed, **{name: value})
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_rows_in_another_order_or_of_another_sign_is_refused(tmp_path, monkeypatch):
     """Both have the same column sums of |x|, and the same largest entries."""
     pytest.importorskip("orbax.checkpoint")
