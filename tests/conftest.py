@@ -31,7 +31,9 @@ _DEAR_EXAMPLES = (
     "jaxsoftmax.estimator.softmax_regression_cv.SoftmaxRegressionCV",
     "jaxsoftmax.training.many.fit_many.fit_many",
     "jaxsoftmax.training.many.fit_path.fit_path",
+    "jaxsoftmax.training.many.result.Fits",
     "jaxsoftmax.uncertainty.laplace.laplace",
+    "jaxsoftmax.estimator.softmax_regression.SoftmaxRegression.summary",
 )
 
 # The zoo of other people's functions names some that older releases of JAX lack (`tests/checker/test_foreign.py`).

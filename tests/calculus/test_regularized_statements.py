@@ -106,6 +106,7 @@ def test_column_sums_of_the_gradient(kind, x64):
     assert np.all(np.abs(at(W, problem)[1].sum(axis=0) - expected) <= tolerance)
 
 
+@pytest.mark.slow_cases("self", "l2-intercept")
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_kernel_and_curvature_bounds(kind, x64):
     """S6, S7, S21: at random W the dense H has exactly the predicted kernel and a spectrum within the bounds."""

@@ -100,6 +100,7 @@ def test_parameters_are_named_as_the_function_names_them():
     assert parameter_names(lambda *a: a, 3) == ["at", "args[0]", "args[1]"]
 
 
+@pytest.mark.slow_cases("1", "argnums1")
 @pytest.mark.parametrize("argnums", [1, (0, 1), (1, 0)])
 def test_rules_return_what_jax_grad_of_these_argnums_returns(argnums):
     """And the report names the argument."""
@@ -138,6 +139,7 @@ def test_kwargs_reach_the_function_and_every_rule_and_are_widened():
     assert report.verdict == "AGREE" and report.resolution < 1e-12
 
 
+@pytest.mark.slow
 def test_auxiliary_data_are_left_out_and_named():
     """As jax.value_and_grad(has_aux=True) and jax.grad(has_aux=True) have it."""
 
@@ -212,6 +214,7 @@ def test_an_error_in_such_a_tree_is_found_and_named():
     assert report.verdict == "DISAGREE" and report.worst_entries[0].path == ".w[1]"
 
 
+@pytest.mark.slow
 def test_a_point_of_integers_has_floats_in_another_argument():
     """An embedding: the table is the second argument."""
 
@@ -231,6 +234,7 @@ def test_a_straight_through_estimator_agrees_with_its_intent():
     assert report.verdict == "AGREE" and any("the values of the two were not compared" in n for n in report.notes)
 
 
+@pytest.mark.slow_cases("0.5-AGREE")
 @pytest.mark.parametrize(("meant", "verdict"), [(0.5, "AGREE"), (0.25, "DISAGREE")])
 def test_a_gradient_reversal_is_held_to_its_intent(meant, verdict):
     """Without a rule: the custom_vjp of the function itself; a factor other than the one meant is seen."""

@@ -33,7 +33,7 @@ def squared(y, a):
     return y**2 - a
 
 
-@pytest.mark.slow_cases("1.0-AGREE")
+@pytest.mark.slow_cases("0.0-DISAGREE", "1.0-AGREE")
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (0.0, "DISAGREE"), (2.0, "DISAGREE")])
 def test_a_bisection_is_held_to_its_equation(factor, verdict):
     report = crosscheck(bisected, np.float64(2.0), gradient=lambda a: factor * 0.5 / jnp.sqrt(a), equation=squared)
@@ -57,6 +57,7 @@ RULES = {
 }
 
 
+@pytest.mark.slow_cases("right-hessian", "wrong by a tenth-hessian")
 @pytest.mark.parametrize("kind", fast(["hvp", "hessian"], 1))
 @pytest.mark.parametrize(("verdict", "second"), RULES.values(), ids=RULES)
 def test_second_order_of_a_root(kind, verdict, second):
@@ -123,6 +124,7 @@ def test_a_solver_that_stops_early_leaves_two_right_derivatives(name):
     assert any("(relative) off its root" in note for note in report.notes)
 
 
+@pytest.mark.slow_cases("AtRoot")
 @pytest.mark.parametrize("wrap", fast([lambda e: e, AtRoot], 1))
 def test_three_derivatives_and_the_differences_are_those_of_the_root(wrap):
     at = np.float64(2.0)

@@ -25,7 +25,7 @@ def assert_right(case, dtype, seed):
     return found
 
 
-@pytest.mark.slow_cases("normalise-float32")
+@pytest.mark.slow_cases("fori-loop-float32", "normalise-float32")
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in QUICK], ids=lambda c: c.name)
 def test_a_correct_rule_agrees(case, dtype):

@@ -278,6 +278,7 @@ def test_what_is_no_certificate_is_unusable(ties, capsys, change, words):
     assert words in one_error(err)
 
 
+@pytest.mark.slow
 def test_missing_files_are_named(ties, capsys):
     assert "absent.csv" in run(capsys, "check", ties.parent / "cert.json", ties.parent / "absent.csv")[2]
     assert "absent.json" in run(capsys, "check", ties.parent / "absent.json", ties)[2]

@@ -108,7 +108,7 @@ def test_the_report_says_what_is_claimed(tmp_path, capsys):
         assert words in said, words
 
 
-@pytest.mark.slow_cases("options0-pairs-regularizers0")
+@pytest.mark.slow_cases("options1-full-regularizers1", "options0-pairs-regularizers0")
 @pytest.mark.parametrize(
     ("options", "method", "regularizers"),
     [

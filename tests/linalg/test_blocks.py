@@ -64,6 +64,7 @@ def test_probabilities_by_blocks_are_those_of_each_sample(setup, n):
     assert set(seen) == {128: {(64, D)}, N: {(64, D), (3, D)}, 60: {(60, D)}}[n]
 
 
+@pytest.mark.slow_cases("whole")
 @pytest.mark.parametrize("where", [SMALL, WHOLE], ids=["blocks", "whole"])
 def test_fused_sums_are_S1_S2_S4(setup, where):
     """S1, S2, S4: value, gradient and products, one and many, by blocks and whole, with and without probabilities."""

@@ -27,6 +27,7 @@ def _targets(z, t):
     return row_softmax.row_cross_entropy(z, t), row_softmax.row_residual(z, t)
 
 
+@pytest.mark.slow_cases("float32-200", "float32-40", "float64-10")
 @pytest.mark.parametrize(("dtype", "C"), SHAPES)
 def test_one_hot_losses_and_residuals_are_within_4_eps_of_the_exact_ones(dtype, C):
     """Section 7.1, 7.2, 7.3, S1, S2: integer labels and one-hot targets, label at the top and anywhere."""
@@ -132,6 +133,7 @@ def test_sums_of_columns_are_pairwise_and_complete(n):
     assert np.all(np.abs(ours / true - 1) <= np.finfo(np.float32).eps * (1 + np.log2(n)))
 
 
+@pytest.mark.slow_cases("float32")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_nothing_of_the_size_of_the_logits_is_kept(dtype):
     """A pass leaves a sixteenth of the row or less; the gradient of integer labels is the one large array."""

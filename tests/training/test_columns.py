@@ -204,6 +204,7 @@ def test_separation_that_float32_cannot_see_is_seen():
     assert result.existence.type == "complete"
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_small_in_rounded_numbers_alone_has_stalled():
     """bfloat16 holds the features to three digits: the loop is at rest there, and on the data as given it is not."""
     result = js.fit(js.Problem.from_labels(NEAR, BOUGHT, dtype="bfloat16"), "gd", tol=1e-6)

@@ -194,6 +194,7 @@ def test_existence_ratio_makes_an_allowance_for_rounding():
     assert end_point.existence_ratio(values, 2, 3.0, np.array([0.25, 1.0]), 0.5) == pytest.approx(2 * math.sqrt(1.75))
 
 
+@pytest.mark.slow_cases("log-cosh")
 @pytest.mark.parametrize(("penalty", "size"), [(js.LogCosh(0.5, 1.0), 9), (None, 6)], ids=["log-cosh", "none"])
 def test_what_eigenvalues_may_be_wrong_by_is_taken_off(x64, monkeypatch, penalty, size):
     """S13, S21b: n eps λ_max, n = C·D: an eigenvalue of noise below that is no curvature, q is inf."""

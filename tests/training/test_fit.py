@@ -39,6 +39,7 @@ def claims_nothing(result):
     return True
 
 
+@pytest.mark.slow_cases("float64-gd")
 @pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("dtype", fast(["float32", "float64"], 1))
 def test_complete_separation_never_ends_converged(x64, method, dtype):

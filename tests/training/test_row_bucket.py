@@ -34,6 +34,7 @@ def problems():
     }
 
 
+@pytest.mark.slow_cases("labels")
 @pytest.mark.parametrize("name", ["labels", "probabilities", "first has no weight", "bytes"])
 def test_a_filled_problem_is_the_same_problem(x64, name):
     """Section 0: rows of weight 0 leave the loss alone; as copies of a row they leave every extreme alone too."""

@@ -45,6 +45,7 @@ def test_it_is_the_smallest_eigenvalue_to_a_digit(more, kernel, dtype, x64):
         assert (0.5 + 0.999 * own) * found.value <= found.error <= 0.6 * found.value
 
 
+@pytest.mark.slow
 def test_a_search_that_was_cut_off_says_nothing(monkeypatch, x64):
     """S13: a Ritz value is above λ_min by nobody knows what before the search ends by its own rule."""
     monkeypatch.setattr(smallest_curvature_module, "MOST_STEPS", 1)

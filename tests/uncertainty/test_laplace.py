@@ -61,6 +61,7 @@ def test_a_far_offset_changes_no_prediction():
     np.testing.assert_allclose(centred(3) @ other.logit_covariance(NEW + 1e6) @ centred(3), cut, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_draws_come_in_pairs_so_that_even_odds_stay_even():
     """Where the mean of the logits is (0, 0), −ε undoes what ε does: one half, with two draws as with many."""
     problem = js.Problem.from_labels(np.array([[1.0], [1.0], [-1.0], [-1.0]]), [0, 1, 0, 1])

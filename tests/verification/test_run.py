@@ -199,6 +199,7 @@ def test_curvature_rows_fail_on_bounds_that_are_too_tight_and_on_a_refuted_sign(
         assert failing(rows) == {tag}
 
 
+@pytest.mark.slow
 def test_softmax_rows_fail_on_a_wrong_lambda2_bound(two, monkeypatch):
     """S7b: a bound above λ₂ is seen."""
     problem, W, _ = two

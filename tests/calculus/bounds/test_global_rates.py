@@ -133,6 +133,7 @@ def test_no_probability_on_the_sublevel_set_is_below_delta(scale):
     assert bound <= least < 0
 
 
+@pytest.mark.slow_cases("both")
 @pytest.mark.parametrize("penalty", fast(PENALTIES.values(), 0, len(PENALTIES) - 1), ids=PENALTIES.keys())
 def test_every_step_contracts_the_gap_by_the_rate_promised_before_training(penalty):
     """S18, S16: (L_{k+1} - L*)/(L_k - L*) <= 1 - μ/Λ at every step from W₀, also with the penalties as extended.

@@ -40,6 +40,7 @@ def expected(W, data, V, U, eps):
     }
 
 
+@pytest.mark.slow_cases("deficient-absent-float64")
 @pytest.mark.parametrize(("case", "dtype"), cases.RUNS, ids=str)
 def test_derivatives_are_the_sums_of_S2_S4_S8(case, dtype):
     """S2, S4, S8, S21: every derivative, penalties included, within the rounding of its terms."""
@@ -101,6 +102,7 @@ def test_derivatives_agree_with_difference_quotients_of_the_loss_twin():
     assert change == pytest.approx(twins.third_derivative(W, data, V, U), abs=1e-4)
 
 
+@pytest.mark.slow_cases("float32")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_quadratic_form_keeps_its_digits_where_dominant_classes_share_one_u(dtype):
     """S4, S5, section 7.4: U nearly constant over the dominating classes; Σ y u² - ū² would be 0 or negative here.

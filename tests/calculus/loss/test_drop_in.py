@@ -39,7 +39,7 @@ def _optax_takes_rows():
     return True
 
 
-@pytest.mark.slow_cases("rows left out", "two axes in another order, where")
+@pytest.mark.slow_cases("last axis", "rows left out", "two axes in another order, where")
 @pytest.mark.parametrize("form", fast(FORMS, 0, 1, 4, 5))
 def test_integer_labels_are_a_drop_in_for_optax(form):
     """S1, S2, S4: value, gradient, forward derivative and Hessian-vector product with optax's arguments, in float64."""
@@ -97,7 +97,7 @@ def test_a_confidently_right_label_keeps_its_digits_through_every_derivative(f):
         np.testing.assert_allclose(np.asarray(turn), [[small, -small], [-small, small]], rtol=1e-14)
 
 
-@pytest.mark.slow_cases("70-bfloat16")
+@pytest.mark.slow_cases("4-float16", "70-float16", "70-bfloat16")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("C", [4, 70])
 def test_half_precision_is_rounded_once(dtype, C):

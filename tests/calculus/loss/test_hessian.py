@@ -31,6 +31,7 @@ def _operator(W, problem, V, columns):
     }
 
 
+@pytest.mark.slow_cases("two-classes-l2-float64", "deficient-absent-float64")
 @pytest.mark.parametrize(("case", "dtype"), cases.RUNS, ids=str)
 def test_the_operator_is_the_Kronecker_sum_of_S4(case, dtype):
     """S4, S21: dense form, blocks, diagonal, trace and products are Σ s S(y) ⊗ xxᵀ + penalties, to rounding."""
@@ -149,6 +150,7 @@ def _pseudo_inverse(H: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
     return keep / values[dim:] @ keep.T, values[-1] / values[dim]
 
 
+@pytest.mark.slow_cases("cholesky-l2-everywhere", "cholesky-full-rank")
 @pytest.mark.parametrize("case", fast(SOLVES, 0, 3), ids=str)
 @pytest.mark.parametrize("branch", ["cholesky", "conjugate gradients"])
 def test_solve_is_the_pseudo_inverse_on_the_complement_of_the_kernel(case, branch, monkeypatch):
@@ -180,6 +182,7 @@ def test_solve_is_the_pseudo_inverse_on_the_complement_of_the_kernel(case, branc
     assert left <= eps**0.75 * np.linalg.norm(wanted) + 8 * n * eps * np.linalg.norm(dense, 2) * np.linalg.norm(exact)
 
 
+@pytest.mark.slow_cases("float32-(0.125, 1.0, 8.0)")
 @pytest.mark.parametrize(
     ("dtype", "units"), [("float32", (0.125, 1.0, 8.0)), ("float64", (2.0**-20, 1.0, 2.0**20))], ids=str
 )

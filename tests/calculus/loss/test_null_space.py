@@ -98,6 +98,7 @@ def test_kernel_has_the_dimension_of_S6_and_its_directions_give_zero(case):
         assert np.all(np.abs(image.reshape(W.shape)) <= allowed)
 
 
+@pytest.mark.slow_cases("l2")
 @pytest.mark.parametrize("case", KERNELS, ids=str)
 def test_projection_on_the_complement_is_orthogonal_and_gradients_stay_in_it(case):
     """S6: Π is symmetric, idempotent, kills 𝒦, fixes 𝒦⊥; ∇L(W) ∈ 𝒦⊥ for W ∈ 𝒦⊥ (S21a), so descent stays there."""

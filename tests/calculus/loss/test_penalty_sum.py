@@ -53,6 +53,7 @@ def test_self_regulariser_is_the_loss_of_D_more_samples():
         np.testing.assert_allclose(value, longer[name], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow_cases("False")
 @pytest.mark.parametrize("penalize_intercept", fast([False, True], 0))
 def test_l2_adds_alpha_on_the_penalised_columns_and_nothing_else(penalize_intercept):
     """S21a: (α/2)‖W‖², gradient α W, Hessian α I, no third derivative; the last column only if asked for."""
@@ -87,6 +88,7 @@ def test_l2_without_an_intercept_penalises_every_column():
     np.testing.assert_allclose(np.asarray(js.hvp(np.zeros((2, 2)), problem, W)), 2 * W)
 
 
+@pytest.mark.slow
 def test_penalties_of_one_kind_add_and_a_change_of_strength_traces_nothing():
     """S21: two L2 terms are one with the sum of strengths; strengths are traced values."""
     W, V, U = cases.directions(PLAIN, "float64")
@@ -160,6 +162,7 @@ def test_log_cosh_adds_its_four_formulas_on_the_penalised_columns(penalize_inter
     np.testing.assert_allclose(front.reshape(added.shape), at_zero["dense"], atol=1e-12)
 
 
+@pytest.mark.slow_cases("float32")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_log_cosh_and_its_derivatives_keep_relative_digits(dtype):
     """S21b, 7.4: log(2 cosh x), tanh x, sech² x to 6 eps relative from 1e-6 to where sech² ends; 0, finite beyond.

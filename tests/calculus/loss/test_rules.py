@@ -49,6 +49,7 @@ MODES = {  # transformations of f(z, t); 2 or 3 nested derivatives, in both argu
 }
 
 
+@pytest.mark.slow_cases("hessian in both")
 @pytest.mark.parametrize("mode", fast(MODES, *range(len(MODES) - 2)))
 def test_derivatives_of_the_cross_entropy_are_those_of_the_textbook(mode):
     """S1, S2, S4: in logits and in targets, orders one to three, against autodiff of the textbook in float64."""

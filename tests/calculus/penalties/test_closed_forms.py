@@ -4,6 +4,7 @@ from decimal import Decimal, localcontext
 
 import jax
 import numpy as np
+import pytest
 
 import jaxsoftmax as js
 
@@ -79,6 +80,7 @@ def test_the_floor_of_log_cosh_is_below_at_zero():
     assert js.LogCosh(0.5, 2.0).curvature_floor(0.0) <= 1.0
 
 
+@pytest.mark.slow
 def test_the_blocks_of_a_dominated_column_keep_their_digits(x64):
     """S21d, S3: γ² y(1 − y) of the class that has nearly all is γ² y times the others, where 1 − y itself is 0."""
     gamma = 2.0

@@ -47,7 +47,7 @@ def with_vjp(error):
 ERRORS = {"right": "AGREE", "factor 2": "DISAGREE", "one entry": "DISAGREE"}
 
 
-@pytest.mark.slow_cases("with_jvp-one entry")
+@pytest.mark.slow_cases("with_jvp-factor 2", "with_jvp-one entry")
 @pytest.mark.parametrize(("error", "verdict"), ERRORS.items(), ids=ERRORS)
 @pytest.mark.parametrize("make", fast([with_jvp, with_vjp], 0))
 def test_a_rule_around_a_callback_is_held_to_values(make, error, verdict):
@@ -67,6 +67,7 @@ def test_in_float32_the_callback_is_as_noisy_as_float32(error, verdict):
     assert report.verdict == verdict, str(report)
 
 
+@pytest.mark.slow_cases("right-AGREE")
 @pytest.mark.parametrize(("error", "verdict"), [("right", "AGREE"), ("one entry", "DISAGREE")])
 def test_given_rules_are_held_to_values_too(error, verdict):
     rules = {"jvp": lambda x, v: matrix(x, error) @ v, "vjp": lambda x, ct: ct @ matrix(x, error)}

@@ -18,6 +18,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.slow_cases("2.0-DISAGREE-solve in b")
 @pytest.mark.parametrize("name", fast(FUNCTIONS, 1))
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (2.0, "DISAGREE")])
 def test_a_rule_without_a_bound_is_decided_by_values(name, factor, verdict):

@@ -526,7 +526,21 @@ LOOSE = {
 }
 
 
-@pytest.mark.slow_cases("cholesky", "cummax", "dynamic_update_slice", "scatter", "pow")
+@pytest.mark.slow_cases(
+    "triangular solve",
+    "cummin",
+    "scatter-sub",
+    "abs",
+    "fft",
+    "tanh gradient",
+    "cumlogsumexp",
+    "select_and_scatter_add",
+    "cholesky",
+    "cummax",
+    "dynamic_update_slice",
+    "scatter",
+    "pow",
+)
 @pytest.mark.parametrize("name", CARRIED)
 def test_what_is_carried_is_what_the_worst_signs_reach(name):
     """The propagated part is at least Σ |∂f/∂v| e, which the worst signs of the operands' errors reach, and near it."""
@@ -652,7 +666,7 @@ OWN = {
 }
 
 
-@pytest.mark.slow_cases("dot_general of many")
+@pytest.mark.slow_cases("triangular_solve", "dot_general of many")
 @pytest.mark.parametrize("name", OWN)
 def test_what_a_rule_adds_of_its_own_is_what_its_docstring_says(name):
     """Exact operands: the error is the operation's own rounding, with its constant and its count of terms."""
@@ -680,6 +694,7 @@ def test_a_primitive_without_a_derivative_gets_infinity_and_its_name():
     assert error == np.inf and generic == ("pure_callback",)
 
 
+@pytest.mark.slow
 def test_a_factorization_errs_by_four_responses_and_eight_units():
     """generic_rule: the eigenvalue of (x) moves as x does, by its error e and (4 + 1)x backwards: 4 (5x + e) + 8x."""
     fun = lambda a: lax.linalg.eigh(a, symmetrize_input=False)[1]  # noqa: E731

@@ -180,6 +180,7 @@ def test_a_value_beyond_the_working_dtype_has_an_infinite_estimate():
     assert found.tolist() == [16 * 9, np.inf]
 
 
+@pytest.mark.slow
 def test_numbers_that_differ_in_their_first_digits_alone_have_signs_of_their_own():
     """Small whole numbers share the low half of their bits: of 64 signs some 32 are +, within 4 standard deviations."""
     with jax.enable_x64(True):

@@ -149,6 +149,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow_cases("triangular solve, transposed")
 @pytest.mark.parametrize("name", OWN)
 def test_a_rule_counts_its_own_roundings(name):
     """with_errors on exact operands: the bound of the rule's docstring."""
@@ -200,6 +201,7 @@ CARRIED = {
 }
 
 
+@pytest.mark.slow_cases("log-sum-exp, cumulative")
 @pytest.mark.parametrize("name", CARRIED)
 def test_a_rule_carries_the_errors_of_its_operands(name):
     """with_errors on operands that err: ∂f/∂x e of each, and the rule's own roundings beside them."""

@@ -158,6 +158,7 @@ def test_no_curvature_off_the_kernel():
     assert report.kernel_dim == 4
 
 
+@pytest.mark.slow
 def test_midpoints_refute_a_loss_that_is_not_convex(monkeypatch):
     """S5: −L is concave: every midpoint lies above its chord, by far more than rounding; the witness is the line."""
     with jax.enable_x64(True):

@@ -102,7 +102,7 @@ def test_a_witness_needs_the_second_route():
 UNITS = DEFICIENT * [2.0**20, 1, 2.0**-12]
 
 
-@pytest.mark.slow_cases("data2-regularizer2")
+@pytest.mark.slow_cases("data5-regularizer5", "data1-regularizer1", "data2-regularizer2")
 @pytest.mark.parametrize(
     ("data", "regularizer"),
     [(data, penalty) for data in (X, DEFICIENT) for penalty in (None, js.L2(0.3), js.SelfRegularizer(1.5))]
@@ -153,6 +153,7 @@ def test_a_run_away_point_is_unresolved_not_refuted():
     assert report.witness is None
 
 
+@pytest.mark.slow
 def test_report_is_json_ready_and_readable():
     problem = js.Problem.from_labels(X, MIXED)
     report = js.probe_convexity(problem, np.zeros((3, 4)))

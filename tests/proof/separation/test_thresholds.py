@@ -49,6 +49,7 @@ def recession(X, y, entries, C, intercept):
     return [max(z) - v for z in Z for v in z]
 
 
+@pytest.mark.slow_cases("True")
 @pytest.mark.parametrize("intercept", [True, False])
 def test_every_direction_is_a_recession_direction_and_none_is_missed(intercept):
     rng = np.random.default_rng(int(intercept))

@@ -133,6 +133,7 @@ def test_problems_of_their_own_data_and_sizes():
     assert alike.converged.all() and alike[1].loss == pytest.approx(js.fit(problems[1]).loss, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_lane_without_a_minimiser_is_told_and_leaves_the_others_alone():
     """S9: the weights of a lane that keeps two samples of different labels run away."""
     keep = np.zeros(N)

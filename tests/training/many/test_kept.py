@@ -34,7 +34,7 @@ def scaled_spectrum(problem, W):
     return values[(problem.C - 1) * free.null.shape[1] :], constants, H
 
 
-@pytest.mark.slow_cases("a column twice-none")
+@pytest.mark.slow_cases("a column twice-L2", "a column twice-none")
 @pytest.mark.parametrize("penalty", [None, js.L2(1e-6)], ids=["none", "L2"])
 @pytest.mark.parametrize("twice", [False, True], ids=["full rank", "a column twice"])
 def test_it_is_below_the_smallest_eigenvalue_and_within_the_trace(twice, penalty):
@@ -66,6 +66,7 @@ def test_one_flat_direction_is_measured_to_a_part_in_a_thousand():
     assert 0.999 * values[0] <= found <= values[0]
 
 
+@pytest.mark.slow
 def test_a_curvature_below_the_rounding_is_not_resolved():
     """A null space larger than the constants say leaves the last pivot to rounding: nothing is claimed."""
     with jax.enable_x64(True):
@@ -146,6 +147,7 @@ def test_every_row_of_weights_walks_its_own_path(keeps):
     assert keeps["evaluate_ground"] < len(ALPHAS)
 
 
+@pytest.mark.slow
 def test_the_q_that_is_said_is_never_below_that_of_the_curvature_at_the_end(keeps):
     """S8, S13: carried along, the curvature only shrinks; at the same W and gradient q only grows."""
     path = js.fit_path(js.Problem.from_labels(X, LABELS), ALPHAS)

@@ -32,6 +32,7 @@ def along(W):
     return -jnp.mean(W)
 
 
+@pytest.mark.slow_cases("2-8.0")
 @pytest.mark.parametrize(("step", "quotient"), [(2, 8.0), (3, 4.0)])
 def test_the_two_quotients_alternate(step, quotient):
     """[BB]: ⟨ΔW, ΔW⟩/⟨ΔW, ΔG⟩ at even steps and ⟨ΔW, ΔG⟩/⟨ΔG, ΔG⟩ at odd ones; the next state holds this point."""

@@ -50,6 +50,7 @@ def agree(ours, twin, steps, gain=1.0):
     np.testing.assert_allclose(ours, twin, rtol=steps * 50 * EPS * gain)
 
 
+@pytest.mark.slow
 def test_accelerated_descent_is_nesterovs_sequence_with_the_gradient_restart(x64):
     """agd: x⁺ = y − η∇L(y), y⁺ = x⁺ + (θ−1)/θ⁺ (x⁺ − x), momentum dropped where ⟨∇L(y), x⁺ − x⟩ > 0; η = 1/Λ (S16)."""
     eta = js.descent_step_bound(problem())
@@ -85,6 +86,7 @@ def test_guarded_methods_descend_where_the_free_step_would_not(x64, method):
     assert np.all(result.history["step_size"][:-1] >= js.descent_step_bound(problem()) * (1 - 1e-12))
 
 
+@pytest.mark.slow
 def test_barzilai_borwein_steps_are_the_two_quotients_in_turn(x64):
     """[BB]: ⟨ΔW, ΔW⟩/⟨ΔW, ΔG⟩ and ⟨ΔW, ΔG⟩/⟨ΔG, ΔG⟩ alternate, halved only where the loss would rise too far."""
     eta = js.descent_step_bound(problem())
@@ -124,6 +126,7 @@ DEFICIENT = np.column_stack([X, X @ [2.0, -1.0], np.zeros(20)])
 REGULARIZERS = [None, js.L2(0.3), js.L2(0.3) + js.SelfRegularizer(0.8)]
 
 
+@pytest.mark.slow_cases("same units-both", "same units-none")
 @pytest.mark.parametrize("regularizer", fast(REGULARIZERS, 0, 2), ids=["none", "l2", "both"])
 @pytest.mark.parametrize("units", [1.0, 2.0**13], ids=["same units", "different units"])
 def test_majorant_is_above_the_hessian_and_its_inverse_is_the_pseudo_inverse(x64, regularizer, units):
@@ -403,6 +406,7 @@ def test_updates_of_another_shape_are_named():
         js.fit(problem(), bad)
 
 
+@pytest.mark.slow
 def test_too_long_a_rate_is_not_called_convergence(x64):
     """S17: beyond 2/Λ* the iterates do not converge; whatever the end, no claim is made."""
     result = js.fit(problem(), optax.sgd(50.0), max_steps=300)
@@ -439,6 +443,7 @@ def test_whitened_gradient_descent_is_the_fixed_hessian_step(x64):
     assert whitened.history["step_size"][0] == pytest.approx(1.0, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_whitening_leaves_the_part_of_the_start_in_the_null_space(x64):
     """S6, S19: a repeated column; what the start has along their difference, no sample sees and no step changes."""
     problem = js.Problem(np.column_stack([X, X[:, 0]]), T, sample_weight=S)
@@ -449,6 +454,7 @@ def test_whitening_leaves_the_part_of_the_start_in_the_null_space(x64):
     np.testing.assert_allclose(found.W[:, 0] - found.W[:, -1], 6.0, rtol=0, atol=1e3 * EPS * np.abs(found.W).max())
 
 
+@pytest.mark.slow
 def test_whitening_data_without_curvature_changes_nothing():
     """X = 0: there is nothing to whiten, and every W is a minimiser."""
     result = js.fit(js.Problem(np.zeros((4, 2)), np.full((4, 2), 0.5)), "gd", whiten=True)

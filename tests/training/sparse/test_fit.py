@@ -26,7 +26,14 @@ def data(classes=3, seed=0):
     return scipy.sparse.coo_array(halves, A.shape), A, rng.permutation(np.arange(30) % classes), s
 
 
-@pytest.mark.slow_cases("3-0.05-True-float64", "2-0-False-float64", "3-0.05-False-float64")
+@pytest.mark.slow_cases(
+    "3-0.05-True-float32",
+    "3-0.05-False-float32",
+    "2-0-False-float32",
+    "3-0.05-True-float64",
+    "2-0-False-float64",
+    "3-0.05-False-float64",
+)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize(("classes", "smoothing"), [(3, "0.05"), (2, 0)])
@@ -112,6 +119,7 @@ def test_separable_data_without_a_penalty_never_converge():
         assert not js.fit(problem, max_steps=1).converged
 
 
+@pytest.mark.slow
 def test_an_absent_class_beside_a_free_intercept_never_converges():
     """S21a: its intercept falls without end, and nothing held says otherwise."""
     X, _, y, _ = data()

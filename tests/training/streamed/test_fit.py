@@ -88,6 +88,7 @@ def test_the_advice_is_not_to_give_the_penalty_that_was_given():
         assert js.fit(problem).status is js.Status.DIVERGING
 
 
+@pytest.mark.slow
 def test_weights_whose_sum_leaves_float32_are_judged_without_a_warning():
     """Warnings are errors here; the loss of float32 is infinite at W0."""
     problem = js.StreamedProblem.from_labels(X, LABELS, sample_weight=np.full(N, 1e38))

@@ -54,7 +54,7 @@ def test_the_stand_in_is_above_the_samples_and_hardly_so(penalty, dtype, x64, mo
         assert row_space(small).rank == row_space(whole).rank == 4
 
 
-@pytest.mark.slow_cases("penalty3", "penalty2")
+@pytest.mark.slow_cases("penalty1", "penalty3", "penalty2")
 @pytest.mark.parametrize("penalty", [None, js.L2(0.5), js.LogCosh(0.5, 2.0), js.SelfRegularizer(3.0)])
 def test_its_answers_are_those_of_the_problem_in_memory(penalty, x64, monkeypatch):
     """S1, S2, S4, S8, S21, and the scale of the stopping test."""

@@ -46,6 +46,7 @@ def twin():
     )
 
 
+@pytest.mark.slow_cases("17")
 def test_each_pass_is_the_sum_over_all_samples(samples):
     """Tolerance: sums of N terms of size at most 50 in another order, N·eps of their absolute sum."""
     value, gradient, product, spread, sums = twin()

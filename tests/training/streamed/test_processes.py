@@ -76,6 +76,7 @@ def last_line(ended):
     return json.loads(ended.out.splitlines()[-1])  # gloo greets on stdout
 
 
+@pytest.mark.slow
 def test_two_processes_add_agree_and_hand_on_errors():
     """Bit by bit: the sums are NumPy's own, in the order of the processes, in float64, rounded once; x64 stays off."""
     found = [last_line(ended) for ended in run_two(HEALTHY)]
