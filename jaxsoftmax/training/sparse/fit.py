@@ -36,7 +36,7 @@ from jaxsoftmax.training.loop.run import (
 from jaxsoftmax.training.methods.newton_cg import NewtonCG
 from jaxsoftmax.training.result import Fit, Status
 from jaxsoftmax.training.sparse.end_point import evaluate
-from jaxsoftmax.training.sparse.newton import Run, largest_ratio, minimise
+from jaxsoftmax.training.sparse.newton import Run, gap_at, largest_ratio, minimise
 from jaxsoftmax.training.sparse.objective import Objective, objective
 from jaxsoftmax.training.sparse.rows import SparseRows
 
@@ -90,6 +90,9 @@ def fit_sparse(
             exact = working if problem.dtype == np.float64 else objective(rows, *parts, np.float64)
             end, separated = evaluate(exact, np.ascontiguousarray(W.T), run.spread, run.decrement)
             norm, small = float(np.linalg.norm(end.gradient)), largest_ratio(end.gradient.T, scale)
+            if exact is not working and not (end.q is not None and end.q < 1):
+                # The step was one from a rounded gradient: along a far column that can be far from the one here.
+                end = end._replace(gap=gap_at(exact, np.ascontiguousarray(W.T)))
         except KeyboardInterrupt:
             cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     history = _history(run, norm, float(np.linalg.norm(W)))

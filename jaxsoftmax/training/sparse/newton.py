@@ -45,6 +45,7 @@ from jaxsoftmax.training.methods.newton_cg import LOOSEST, MOST_PRODUCTS, TIGHTE
 from jaxsoftmax.training.sparse.objective import Objective, Sample, logit_range
 
 PATIENCE = 5  # steps in a row that improve neither the loss nor the gradient's norm
+FOR_THE_GAP = 1e-6  # of the gradient is left where a gap is evaluated: flat directions, as of far columns, count there
 
 
 class Run(NamedTuple):
@@ -186,6 +187,18 @@ def minimise(
     except KeyboardInterrupt:
         run = run._replace(status=INTERRUPTED)
     return run
+
+
+def gap_at(objective: Objective, W: np.ndarray) -> float | None:
+    """λ²/2 at W (D, C) by conjugate gradients, λ the Newton decrement; None where no direction is resolved there."""
+    sample = objective.at(objective.rows.logits(W))
+    g, precondition = objective.gradient(W, sample), inverse_diagonal(objective, sample)
+    z = precondition(-g)
+    square = -_dot(g, z)
+    if not 0 <= square < np.inf:
+        return None
+    slope = conjugate_gradients(objective, sample, g, precondition, FOR_THE_GAP**2 * square, z).slope
+    return 0.5 * slope if slope > 0 or square == 0 else None
 
 
 def _damped(

@@ -104,6 +104,21 @@ def test_a_loose_tolerance_ends_as_soon_as_it_is_reached():
     assert loose.loss - tight.loss <= 2 * loose.gap_estimate
 
 
+def test_the_gap_is_that_of_the_data_where_float32_rounds_the_gradient():
+    """λ²/2 of S13: a far column hides the intercept, and what is left of it, from a float32 gradient."""
+    rng = np.random.default_rng(0)
+    A, y = rng.normal(size=(300, 6)), rng.integers(3, size=300)
+    A[:, 0] += 1e3
+    X = scipy.sparse.csr_array(A)
+    rounded = js.fit(js.SparseProblem.from_labels(X, y, regularizer=js.L2(1.0), dtype="float32"))
+    with jax.enable_x64(True):
+        best = js.fit(js.SparseProblem.from_labels(X, y, regularizer=js.L2(1.0), dtype="float64"), tol=1e-13)
+    true = rounded.loss - best.loss
+    assert not rounded.converged and true > 1e-6
+    # S8: λ²/2 is the gap up to a factor e^ρ, and the logits of a step with λ = 0.01 move by some hundredths.
+    assert rounded.gap_estimate == pytest.approx(true, rel=0.05)
+
+
 def test_separable_data_without_a_penalty_never_converge():
     """S9: W separates the classes in the end; and the step limit is said where it comes first."""
     X = scipy.sparse.eye_array(6, format="csr")
