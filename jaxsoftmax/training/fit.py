@@ -99,23 +99,21 @@ def fit(
 ) -> Fit:
     """Minimise the loss of a problem over its (C, D) weights (S1, S21), and say how the run ended.
 
-    =============== =================================================================================================
-    "auto"          "newton" where the dense Hessian is small (C·D <= 1500), fits into the memory that is free, and is
-                    cheap, or X is ill-conditioned; "newton-cg" otherwise
-    "newton"        Newton's method with the dense Hessian; each step lowers the loss by a promised amount (S8)
-    "newton-cg"     the same from Hessian-vector products alone, by conjugate gradients, preconditioned by the matrix
-                    of S19 and, once that is worth its cost, by the blocks of each class from few rows (S23)
-    "gd"            gradient descent at the fixed step 1/Λ: the loss falls at every step, from any start (S16)
-    "gd-optimal"    gradient descent at the step that is best near the minimiser (S17), or at 1/Λ where that fails
-    "agd"           accelerated gradient descent at the step 1/Λ, with restart
-    "bb"            gradient descent with Barzilai-Borwein steps and a line search that keeps them safe
-    "rychlik-bb"    the published trainer, to the letter, stale gradients included; nothing is guaranteed (S20)
-    "mm"            each step minimises a fixed quadratic above the loss (S19): no step size, the loss falls at every
-                    step, and scaling or mixing the features changes nothing
-    "sgd"           optax's gradient descent, whole data or minibatches
-    "adam"          optax's Adam, whole data or minibatches
-    "lbfgs"         optax's L-BFGS
-    =============== =================================================================================================
+    - "auto": "newton" where the dense Hessian is small (C·D <= 1500), fits into the memory that is free, and is
+      cheap, or X is ill-conditioned; "newton-cg" otherwise
+    - "newton": Newton's method with the dense Hessian; each step lowers the loss by a promised amount (S8)
+    - "newton-cg": the same from Hessian-vector products alone, by conjugate gradients, preconditioned by the matrix
+      of S19 and, once that is worth its cost, by the blocks of each class from few rows (S23)
+    - "gd": gradient descent at the fixed step 1/Λ: the loss falls at every step, from any start (S16)
+    - "gd-optimal": gradient descent at the step that is best near the minimiser (S17), or at 1/Λ where that fails
+    - "agd": accelerated gradient descent at the step 1/Λ, with restart
+    - "bb": gradient descent with Barzilai-Borwein steps and a line search that keeps them safe
+    - "rychlik-bb": the published trainer, to the letter, stale gradients included; nothing is guaranteed (S20)
+    - "mm": each step minimises a fixed quadratic above the loss (S19): no step size, the loss falls at every
+      step, and scaling or mixing the features changes nothing
+    - "sgd": optax's gradient descent, whole data or minibatches
+    - "adam": optax's Adam, whole data or minibatches
+    - "lbfgs": optax's L-BFGS
 
     An optax transformation of your own (`optax.adam(1e-2)`, a chain) is used as it is. Keep the object and pass it
     again: the second fit then compiles nothing. The first fit of a method and shape compiles for some seconds.
@@ -123,7 +121,7 @@ def fit(
     Args:
         problem: a `Problem`, concrete (not traced); a `SparseProblem`, which only "newton-cg" trains; or a
             `StreamedProblem`, which "newton", "lbfgs" and minibatches do not.
-        method: a name of the table, or an optax `GradientTransformation`.
+        method: a name of the list, or an optax `GradientTransformation`.
         tol: the run ends when the scaled gradient max_cd |g_cd| / Σ_n s_n|x_nd| is at most this, a number >= 0. Scaling
             features or weights or repeating the samples does not change it. Default eps(dtype)^(2/3).
         max_steps: at least 1; default 200 for Newton's methods, 10 000 for the others.

@@ -88,6 +88,11 @@ def room(name: str) -> str:
     return name if is_package(name) else name.rpartition(".")[0] or name
 
 
+def anchor(heading: str) -> str:
+    """The anchor that GitHub, and the site, give a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def tags(text: str) -> set[str]:
     """The statements that a text cites, a part with its whole: S7, S7a, S21(c), S21 a, d, S1–S4, section 7.1–7.3."""
     found = set()

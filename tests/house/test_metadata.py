@@ -93,13 +93,6 @@ def test_ci_minutes_add_up_to_less_than_sixty_five():
     assert sum(minutes) < 65
 
 
-@pytest.mark.slow
-def test_the_tour_of_the_readme_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # it saves a fit
-    code = "\n".join(lines_of("python"))
-    exec(compile(code, "README.md", "exec"), {})
-
-
 def test_tracked_files_hold_no_machine_path_and_no_index():
     """The patterns are put together here so that this file does not match itself."""
     path = re.compile(r"(^|[^A-Za-z0-9_.])/(" + "|".join(["work", "farm", "root", "tmp"]) + ")/")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import jaxsoftmax as js
-from helpers.house import PACKAGE, ROOT, modules, tags, tree
+from helpers.house import PACKAGE, ROOT, anchor, modules, tags, tree
 
 THEORY = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
 _TAG = r"S\d+|7\.\d+"
@@ -20,11 +20,6 @@ PARTS = {  # S7a -> its text, up to the next part or the end of the statement
 TABLE = {
     tag: (phrase, link) for tag, phrase, link in re.findall(r"^\| (\S+) \| (.+) \| \[.+\]\(#(.+)\) \|$", THEORY, re.M)
 }
-
-
-def anchor(heading: str) -> str:
-    """The anchor that GitHub gives a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def string_literals(name: str) -> str:
@@ -44,7 +39,12 @@ def test_every_tag_in_a_string_of_the_package_is_explained():
 
 @pytest.mark.parametrize(
     "path",
-    [ROOT / "README.md", *sorted(PACKAGE.rglob("*.md")), *sorted((ROOT / "notebooks").glob("*.py"))],
+    [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted(PACKAGE.rglob("*.md")),
+        *sorted((ROOT / "notebooks").glob("*.py")),
+    ],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_every_tag_in_a_page_is_explained(path):

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import re
 from types import SimpleNamespace
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.house import ROOT
 from jaxsoftmax.evidence.crosscheck import tolerances
 from jaxsoftmax.evidence.spectrum.report import Convexity
 from jaxsoftmax.reporting.json_values import json_ready
@@ -33,6 +35,11 @@ def data(classes=C, seed=3):
 @pytest.fixture(scope="module")
 def report():
     return js.verify(data())
+
+
+def without_decimals(text):
+    """A text without its decimal numbers and line breaks."""
+    return " ".join(re.sub(r"\d+\.\d+(e[+-]\d+)?…?", "#", text).split())
 
 
 def failing(rows):
@@ -167,6 +174,10 @@ def test_embedded_data_pass_and_show_raw_iris_as_a_finding():
         assert words in text
     raw = [row.statement for row in iris.checks if row.at == "without smoothing"]
     assert raw == ["S9", "S9", "S9", "S10"]
+    for page in ("README.md", "docs/guide/verify.md"):  # they show these lines, with the decimals of some machine
+        blocks = re.findall(r"^```text\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.M | re.S)
+        (shown,) = (block for block in blocks if "gradient descent (S16" in block)
+        assert without_decimals(shown) in without_decimals(str(report)), page
 
 
 @pytest.fixture(scope="module")
