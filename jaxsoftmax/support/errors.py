@@ -5,9 +5,10 @@ Guarded by `tests/support/test_validation.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["WrongArgument", "WrongType", "WrongValue"]
+__all__ = ["WrongArgument", "WrongType", "WrongValue", "did_you_mean"]
 
 
 class WrongArgument(Exception):
@@ -39,3 +40,20 @@ class WrongValue(WrongArgument, ValueError):
 
 class WrongType(WrongArgument, TypeError):
     """A value of the wrong kind."""
+
+
+def did_you_mean(word: Any, known: Iterable[str], otherwise: str) -> str:
+    """The remedy for a word that is none of those known: the nearest of them, if one is near, before `otherwise`.
+
+    Example:
+        >>> from jaxsoftmax.support.errors import did_you_mean
+        >>> did_you_mean("Specis", ["width", "species"], "choose a column")
+        "did you mean 'species'? If not, choose a column"
+        >>> did_you_mean("fish", ["width", "species"], "choose a column")
+        'choose a column'
+    """
+    import difflib
+
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(str(word).casefold(), folded, 1)
+    return f"did you mean {folded[near[0]]!r}? If not, {otherwise}" if near else otherwise

@@ -12,6 +12,7 @@ import scipy.linalg
 from jaxsoftmax.proof.exact.decimals import float_estimate, log2_estimate
 from jaxsoftmax.proof.minimum.enclose import Enclosure, enclose
 from jaxsoftmax.proof.minimum.objective import ProofData
+from jaxsoftmax.support.countdown import Countdown
 
 __all__ = ["FactoredHessian", "Refined", "float_columns", "refine"]
 
@@ -56,13 +57,14 @@ class FactoredHessian:
         H = np.zeros(((C - 1) * K, (C - 1) * K))
         penalty = np.diag(data.penalised * np.ldexp(float_estimate(data.alpha) / C, np.minimum(-2 * exponents, 900)))
         done, pairs = 0, C * (C - 1) // 2
+        step = Countdown(progress, total=pairs)
         for a in range(C):
             for b in range(a + 1, C):
                 M = _weighted_gram(X, s * Y[:, a] * Y[:, b]) + penalty
                 _add_pair(H, M, a, b, C, K)
                 done += 1
                 if X.size > 10**7:
-                    progress(f"Hessian: {done} of {pairs} pairs of classes")
+                    step(done, f"Hessian: {done} of {pairs} pairs of classes")
         diagonal = np.einsum("ii->i", H)
         diagonal += H.shape[0] * np.finfo(np.float64).eps * diagonal + np.finfo(np.float64).tiny
         self.scale = 1 / np.sqrt(diagonal)

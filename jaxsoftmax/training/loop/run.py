@@ -57,6 +57,24 @@ class Progress(NamedTuple):
     seconds: float
     phase: str = "training"  # then "end point", while that is evaluated
 
+    def words(self) -> str:
+        """The same as a line of text, with the most seconds that are left should every step up to the limit be taken.
+
+        Example:
+            >>> from jaxsoftmax.training.loop.run import Progress
+            >>> Progress(40, 200, 1.5, 2e-3, 3.21).words()
+            'training: step 40 of at most 200, loss 1.5, scaled gradient 2.0e-03, at most 13 s left'
+            >>> Progress(40, 200, 1.5, 2e-3, 3.21, "end point").words()
+            'trained in 40 steps; evaluating the end point'
+        """
+        if self.phase == "end point":
+            return f"trained in {self.step} steps; evaluating the end point"
+        left = f", at most {self.seconds / self.step * (self.max_steps - self.step):.0f} s left" if self.step else ""
+        return (
+            f"training: step {self.step} of at most {self.max_steps}, loss {float(self.loss):.8g}, "
+            f"scaled gradient {float(self.scaled_gradient):.1e}{left}"
+        )
+
 
 class Limits(NamedTuple):
     """When to stop, scalars that are traced.
