@@ -18,6 +18,7 @@ from jaxsoftmax.cli.messages import UnusableInput, in_terms, say, width
 from jaxsoftmax.cli.scopes import interruptible
 from jaxsoftmax.proof.checkers.check_existence import RefusedCertificate
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
+from jaxsoftmax.support.errors import no_such_file
 
 __all__ = ["Recheck", "run_check"]
 
@@ -45,6 +46,9 @@ def run_check(call: Recheck) -> int:
         UnusableInput: a file cannot be read, or is not what the certificate says.
     """
     began = time.perf_counter()
+    for path in (call.certificate, call.data):
+        if not path.exists():
+            raise UnusableInput(no_such_file(path))
     try:
         verdict = check_certificate(
             call.certificate,
@@ -78,7 +82,8 @@ def _narrow(verdict: Any) -> Iterator[str]:
     """The report of the checker, which writes 80 columns, in those of the terminal."""
     head, _ = str(verdict).split("\n", 1)
     for indent, line in (("", head), *(("  ", line) for line in verdict.lines)):
-        yield from textwrap.wrap(line, width(), initial_indent=indent, subsequent_indent=f"{indent}  ")
+        options = {"initial_indent": indent, "subsequent_indent": f"{indent}  ", "break_on_hyphens": False}
+        yield from textwrap.wrap(line, width(), break_long_words=False, **options)
 
 
 def _names(text: str) -> list[str]:

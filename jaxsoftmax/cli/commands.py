@@ -58,7 +58,7 @@ def build() -> Any:
         >>> [command.callback.__name__ for command in build().registered_commands]
         ['verify', 'fit', 'predict', 'probe', 'certify', 'check', 'crosscheck']
     """
-    app = typer.Typer(pretty_exceptions_enable=False, help=_HELP)
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, help=_HELP)
 
     @app.callback()
     def top(
@@ -88,7 +88,9 @@ def build() -> Any:
         many_classes: ManyClasses = False,
         progress: Progress = False,
     ) -> int:
-        """Check the derivatives, a training run and the curvature on data.
+        """Check derivatives, training and curvature.
+
+        Each is checked on data, against independent evidence.
 
         Exit status: 0 all checks passed, 1 a check failed, 2 the input cannot be
         used, 130 interrupted.
@@ -145,7 +147,9 @@ def build() -> Any:
         many_classes: ManyClasses = False,
         progress: Progress = False,
     ) -> int:
-        """Train, and say how the run ended; Ctrl-C stops it and keeps what is done.
+        """Train, and say how the run ended.
+
+        Ctrl-C stops it and keeps what is done.
 
         Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended
         otherwise (the weights keep growing, step limit, ...), 2 the input cannot be
@@ -180,7 +184,9 @@ def build() -> Any:
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Predict classes and probabilities of new samples.
+        """Predict the classes of new samples.
+
+        Their probabilities are written beside them.
 
         Exit status: 0 predicted and written, 2 a file cannot be used, 130 interrupted.
         """
@@ -210,7 +216,9 @@ def build() -> Any:
         many_classes: ManyClasses = False,
         progress: Progress = False,
     ) -> int:
-        """Look at the curvature of the loss at one point, and at its bounds.
+        """Look at the curvature at one point.
+
+        It is compared with the bounds that the theory gives.
 
         Exit status: 0 consistent with convexity, 1 refuted or not resolved, 2 the
         input cannot be used, 130 interrupted.
@@ -262,9 +270,10 @@ def build() -> Any:
         quiet: Quiet = False,
         progress: Progress = False,
     ) -> int:
-        """Prove whether a minimiser exists, or with --digits where it is.
+        """Prove whether a minimiser exists.
 
-        Numbers in text tables are the decimals that they are: 0.1 is 1/10.
+        With --digits it is proved where it is, and the minimum to so many digits. Numbers in
+        text tables are the decimals that they are: 0.1 is 1/10.
 
         Exit status: 0 proved and checked (without --digits: either verdict), 1 not
         proved (no certificate is written), 2 the input cannot be used, 130
@@ -308,7 +317,9 @@ def build() -> Any:
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Verify a certificate from the data alone, in exact arithmetic, without JAX.
+        """Check a certificate against the data.
+
+        It is verified from the data alone, in exact arithmetic, without JAX.
 
         With label smoothing or a penalty a minimiser exists even where the data
         alone have none. The report says so; with --quiet say what you expect.
@@ -352,7 +363,9 @@ def build() -> Any:
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Check the hand-written derivatives of a JAX function.
+        """Check the derivatives of a JAX function.
+
+        Rules written by hand are compared with other ways to the same numbers.
 
         Exit status: 0 they agree, or rounding hides the difference, 1 they disagree,
         2 the function cannot be checked, 130 interrupted.

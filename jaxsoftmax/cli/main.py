@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; a wrong call is told in one sentence on stderr.
 
     Args:
-        arguments: what follows the program's name.
+        arguments: what follows the program's name; nothing is read as --help, and `help fit` as `fit --help`.
 
     Example:
         >>> from jaxsoftmax.cli.main import run
@@ -80,6 +80,8 @@ def run(arguments: list[str]) -> int:
         if (error.name or "").split(".")[0] not in ("typer", "rich"):
             raise
         return _refuse(f"{error.name} is not installed; run: pip install 'jaxsoftmax[cli]'")
+    if arguments[:1] in ([], ["help"]) and "_JAXSOFTMAX_COMPLETE" not in os.environ:
+        arguments = [*arguments[1:2], "--help"]
     try:
         with watched_output():
             return int(app(args=arguments, prog_name="jaxsoftmax", standalone_mode=False) or 0)

@@ -81,7 +81,7 @@ def spinner(quiet: bool, asked: bool = False) -> Iterator[Callable[[str], None]]
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         # A file name may look like markup.
-        shown = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        shown = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
         with Progress(*shown, console=noise, transient=True) as progress:
             task = progress.add_task("starting")
             yield lambda line: progress.update(task, description=line)

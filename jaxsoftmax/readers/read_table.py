@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,7 +18,7 @@ from jaxsoftmax.readers.columns import as_float64, as_labels, refuse_nonfinite
 from jaxsoftmax.readers.csv_file import read_delimited
 from jaxsoftmax.readers.idx import is_idx, read_idx
 from jaxsoftmax.readers.parquet_svmlight import read_parquet, read_svmlight
-from jaxsoftmax.support.errors import WrongValue, did_you_mean
+from jaxsoftmax.support.errors import WrongValue, no_such_file
 
 __all__ = ["is_compressed", "is_text_table", "read_table", "table_text"]
 
@@ -92,21 +91,12 @@ def read_table(path: str | Path, target: str | int | None = None) -> Dataset:
     return read_delimited(path, text, target, suffix)
 
 
-def _beside(path: Path) -> list[str]:
-    """The names of what lies in its folder."""
-    try:
-        return os.listdir(path.parent)
-    except OSError:
-        return []
-
-
 def _load(path: Path) -> tuple[str, bytes]:
     """The file's name without the suffix of a compression, and its bytes, decompressed."""
     if path.is_dir():
         raise WrongValue(path, "is a directory", "name one file in it")
     if not path.exists():
-        remedy = did_you_mean(path.name, _beside(path), f"check the path (relative ones start at {Path.cwd()})")
-        raise FileNotFoundError(f"{path}: no such file; {remedy}.")
+        raise FileNotFoundError(no_such_file(path))
     try:
         content = path.read_bytes()
     except OSError as error:

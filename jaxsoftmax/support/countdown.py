@@ -8,11 +8,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["Countdown"]
+__all__ = ["Countdown", "duration"]
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit in which they are read.
+
+    Example:
+        >>> from jaxsoftmax.support.countdown import duration
+        >>> [duration(seconds) for seconds in (0.4, 89.0, 5399.0, 86400.0)]
+        ['0 s', '89 s', '90 min', '24 h']
+    """
+    for size, unit in ((1, "s"), (60, "min")):
+        if seconds / size < 90.5:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 3600:.0f} h"
 
 
 class Countdown:
     """Tells what was done, and from its second second on, how long the rest takes if it is no slower than this.
+
+    What is left stands first, where a narrow terminal shows it.
 
     Args:
         tell: called with each line.
@@ -25,7 +41,7 @@ class Countdown:
         >>> for done in (1, 6, 8):
         ...     step(done, f"{done} of 8 eggs")
         1 of 8 eggs
-        6 of 8 eggs, about 2 s left
+        about 2 s left, 6 of 8 eggs
         8 of 8 eggs
     """
 
@@ -37,5 +53,5 @@ class Countdown:
         """Tell that `done` of the total are done, in the words of `text`."""
         seconds = self.clock() - self.began
         if seconds >= 1 and 0 < done < self.total:
-            text += f", about {seconds / done * (self.total - done):.0f} s left"
+            text = f"about {duration(seconds / done * (self.total - done))} left, {text}"
         self.tell(text)

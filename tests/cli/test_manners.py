@@ -65,7 +65,17 @@ def test_help_fits_a_narrow_terminal_and_shows_examples(command, capsys, monkeyp
     words = " ".join(out.split())
     for call, _ in EXAMPLES[command[0]] if command else [("fit --help", "")]:
         assert f"jaxsoftmax {call}" in words
+    assert "..." not in out.partition("Commands:")[2]  # no command's words are cut
     assert ("Exit status: 0 " if command else "docs/exit_codes.md") in words
+
+
+def test_nothing_and_help_are_read_as_a_wish_for_help(capsys):
+    shown = []
+    for call in ([], ["help"], ["--help"], ["help", "fit"], ["fit", "--help"]):
+        assert cli.run(call) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] == shown[2] != shown[3] == shown[4]
+    assert "Commands:" in shown[0] and "--weights" in shown[3]
 
 
 # Reports
@@ -73,7 +83,7 @@ def test_help_fits_a_narrow_terminal_and_shows_examples(command, capsys, monkeyp
 
 @pytest.mark.slow
 def test_reports_fit_a_narrow_terminal(table, capsys, monkeypatch):
-    """All but the last line of certify, which is to be copied."""
+    """All but the last line of certify, which is to be copied, and a checksum, which is one word."""
     monkeypatch.setenv("COLUMNS", str(WIDTH))
     calls = ["fit birds.csv --weights w.npz", "probe birds.csv --at w.npz", "predict w.npz birds.csv -o o.csv"]
     calls += ["predict w.npz birds.csv -o o.csv --target species", "certify birds.csv -o a-certificate.json"]
@@ -81,7 +91,7 @@ def test_reports_fit_a_narrow_terminal(table, capsys, monkeypatch):
     for call in calls:
         assert cli.run(shlex.split(call)) == 0
         lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("  jaxsoftmax check")]
-        assert lines and [line for line in lines if len(line) > WIDTH] == [], call
+        assert lines and [line for line in lines if len(line) > WIDTH and " " in line.strip()] == [], call
 
 
 @pytest.mark.parametrize("without", [True, False])
@@ -108,6 +118,8 @@ def test_no_color_has_no_colours(without, capsys, monkeypatch):
         ("fit birds.csv --target Species", "did you mean 'species'?"),
         ("fit birds.csv --method newtn", "--method: got 'newtn'; did you mean 'newton'? If not, give one of 'auto'"),
         ("fit birds.csv --dtype flaot32", "--dtype: got 'flaot32'; did you mean 'float32'?"),
+        ("check birds.json brids.csv", "birds.json: no such file; did you mean 'birds.csv'?"),
+        ("predict birds.npz birds.csv -o o.csv", "birds.npz: no such file; give a file that fit --weights wrote."),
         ("fit brids.csv", "brids.csv: no such file; did you mean 'birds.csv'?"),
         ("probe birds.csv --at zeor", "zeor: no such file; did you mean 'zero'?"),
         ("certify birds.csv -o c.json --digits 5 --method pair", "did you mean 'pairs'?"),

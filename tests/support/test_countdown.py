@@ -9,8 +9,8 @@ from jaxsoftmax.support.countdown import Countdown
     ("seconds", "done", "said"),
     [
         (0.9, 1, "x"),  # too early
-        (1.0, 1, "x, about 3 s left"),  # 1 s for one of four
-        (9.0, 3, "x, about 3 s left"),
+        (1.0, 1, "about 3 s left, x"),  # 1 s for one of four
+        (9.0, 3, "about 3 s left, x"),
         (9.0, 0, "x"),  # nothing is known yet
         (9.0, 4, "x"),  # nothing is left
     ],

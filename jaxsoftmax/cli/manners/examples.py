@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["EXAMPLES", "help_of"]
 
-# For each command: what to type after `jaxsoftmax`, and what it does. Lines of at most 56 characters fit 60 columns.
+# For each command: what to type after `jaxsoftmax`, and what it does. Of 45 characters each fits 60 columns.
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "verify": (
         ("verify", "the packaged digits and iris, in about a minute"),
@@ -25,7 +25,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "predict": (
         ("predict birds.npz new.csv -o classes.csv", "classes and probabilities"),
-        ("predict birds.npz test.csv -o out.csv --target species", "and the accuracy"),
+        ("predict birds.npz new.csv -o o.csv --target 4", "the labels are there: the accuracy too"),
     ),
     "probe": (
         ("probe birds.csv", "train, then look at the curvature there"),
@@ -42,13 +42,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "crosscheck": (
         ("crosscheck losses.py:huber", "a function of a file"),
-        ("crosscheck mypackage.losses:huber --dtype both", "of an installed package"),
+        ("crosscheck birds.losses:huber --dtype both", "of a module, in both precisions"),
     ),
 }
 
 
 def help_of(command: Callable[..., Any]) -> str:
-    """The command's docstring with its paragraphs unbroken, for any width, and its examples before the last of them.
+    r"""The command's docstring with its paragraphs unbroken, for any width, and its examples before the last of them.
+
+    The mark \b keeps typer from joining their lines; it is not printed.
 
     Example:
         >>> from jaxsoftmax.cli.manners.examples import help_of
@@ -58,7 +60,7 @@ def help_of(command: Callable[..., Any]) -> str:
         ...     Exit status: 0 verified,
         ...     1 refused.
         ...     '''
-        >>> print(help_of(check))
+        >>> print(help_of(check).replace("\b\n", ""))
         Verify a certificate.
         <BLANKLINE>
         Examples:
@@ -71,4 +73,4 @@ def help_of(command: Callable[..., Any]) -> str:
     """
     *paragraphs, status = [" ".join(part.split()) for part in (inspect.getdoc(command) or "").split("\n\n")]
     lines = [f"  jaxsoftmax {call}\n    {words}" for call, words in EXAMPLES.get(command.__name__, ())]
-    return "\n\n".join([*paragraphs, "\n".join(["Examples:", *lines]), status])
+    return "\n\n".join([*paragraphs, "\n".join(["\b", "Examples:", *lines]), status])

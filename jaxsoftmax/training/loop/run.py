@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxsoftmax.linalg.blocks import Placement
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support.countdown import duration
 from jaxsoftmax.training.loop.checkpoints import Checkpoints
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import (
@@ -63,16 +64,16 @@ class Progress(NamedTuple):
         Example:
             >>> from jaxsoftmax.training.loop.run import Progress
             >>> Progress(40, 200, 1.5, 2e-3, 3.21).words()
-            'training: step 40 of at most 200, loss 1.5, scaled gradient 2.0e-03, at most 13 s left'
+            'training: at most 13 s left, step 40 of 200, loss 1.5, scaled gradient 2.0e-03'
             >>> Progress(40, 200, 1.5, 2e-3, 3.21, "end point").words()
             'trained in 40 steps; evaluating the end point'
         """
         if self.phase == "end point":
             return f"trained in {self.step} steps; evaluating the end point"
-        left = f", at most {self.seconds / self.step * (self.max_steps - self.step):.0f} s left" if self.step else ""
+        rest = self.seconds / max(self.step, 1) * (self.max_steps - self.step)
         return (
-            f"training: step {self.step} of at most {self.max_steps}, loss {float(self.loss):.8g}, "
-            f"scaled gradient {float(self.scaled_gradient):.1e}{left}"
+            f"training: at most {duration(rest)} left, step {self.step} of {self.max_steps}, "
+            f"loss {float(self.loss):.8g}, scaled gradient {float(self.scaled_gradient):.1e}"
         )
 
 
