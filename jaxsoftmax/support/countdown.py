@@ -32,7 +32,7 @@ class Countdown:
 
     Args:
         tell: called with each line.
-        total: how much there is to do, at least 1.
+        total: how much there is to do; nothing is said of what is left where it is no more than what is done.
         clock: seconds; the phase begins now.
 
     Example:
@@ -45,11 +45,11 @@ class Countdown:
         8 of 8 eggs
     """
 
-    def __init__(self, tell: Callable[[str], None], total: int, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, tell: Callable[[str], None], total: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self.tell, self.total, self.clock = tell, total, clock
         self.began = clock()
 
-    def __call__(self, done: int, text: str) -> None:
+    def __call__(self, done: float, text: str) -> None:
         """Tell that `done` of the total are done, in the words of `text`."""
         seconds = self.clock() - self.began
         if seconds >= 1 and 0 < done < self.total:

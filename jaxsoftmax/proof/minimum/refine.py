@@ -197,12 +197,16 @@ def refine(
     cost = n * K**2 * C * (C - 1) / 2 + ((C - 1) * K) ** 3 / 3
     spare, renewals = _SPARE_PLACES, _RENEWALS if cost <= _CHEAP else 0
     most = _MOST_STEPS + int(max(0.0, -target)) // 16
+    first, told = 0.0, Countdown(progress, total=0.0)  # from the first step on: how far the gap is to go
     for step in range(most):
         found = enclose(data, exact, bits, precision, progress)
         norm = _log2_norm(found.gradient, found.gradient_error, sigma)
         gap = 2 * norm - log_mu - 1
         loss = log2_estimate(found.loss[1])
-        progress(f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}")
+        if step == 0:
+            first, told = gap, Countdown(progress, total=gap - loss - target)
+        words = f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}"
+        told(first - gap, words)
         if norm - log_mu < min(-1 - log_beta, radius) and gap <= loss + target:
             return Refined(exact, bits, found, step)
         if step >= 3 and norm > before + np.log2(_LEAST_GAIN) and not renewals:
