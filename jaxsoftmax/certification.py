@@ -65,7 +65,7 @@ def certify(
         digits: significant decimals of the minimum, 1 to 3000.
         method: how the curvature is proved: "pairs" of classes (S14), "full" matrix (S15, sharper), or "auto".
         decimal: read a float as the shortest decimal that prints it, as for `decide_existence`.
-        progress: called with a line of text when a phase begins.
+        progress: called with a line of text when a phase begins, and now and then in a long one.
 
     Returns:
         A `Certificate`; `certificate.save(path)` writes it for `jaxsoftmax check`.
@@ -160,7 +160,8 @@ def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
     tell("training")
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore", NoMinimizerWarning)  # it becomes an error here, with the same words
-        result = fit(problem.astype("float64"))  # whatever the compute dtype: the proof is about the data as given
+        # Whatever the compute dtype: the proof is about the data as given.
+        result = fit(problem.astype("float64"), progress=lambda state: tell(state.words()))
     if result.status is Status.INTERRUPTED:  # fit keeps what it has done; a proof that was not asked for is none
         raise KeyboardInterrupt
     verdict = result.existence

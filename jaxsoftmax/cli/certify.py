@@ -44,6 +44,7 @@ class Certify(NamedTuple):
     binary: bool
     json_file: Path | None
     quiet: bool
+    progress: bool = False
 
 
 class Source(NamedTuple):
@@ -73,7 +74,7 @@ def run_certify(call: Certify) -> int:
     began = time.perf_counter()
     _refuse_files(call)
     prepared, table, decimal = _prepare(call)
-    with spinner(call.quiet) as update, refusing(library=False):
+    with spinner(call.quiet, call.progress) as update, refusing(library=False):
         name = prepared.about["name"]
         found = _prove(call, prepared, decimal, lambda line: update(f"{name}: {line}"))
         checked, refusal = [], ""

@@ -8,14 +8,17 @@ Guarded by `tests/cli/test_certify.py`.
 from __future__ import annotations
 
 import csv
+import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jaxsoftmax.cli.messages import UnusableInput, in_terms, say
+from jaxsoftmax.cli.messages import UnusableInput, in_terms, say, width
 from jaxsoftmax.cli.scopes import interruptible
 from jaxsoftmax.proof.checkers.check_existence import RefusedCertificate
 from jaxsoftmax.proof.checkers.dispatch import check_certificate
+from jaxsoftmax.support.errors import no_such_file
 
 __all__ = ["Recheck", "run_check"]
 
@@ -43,6 +46,9 @@ def run_check(call: Recheck) -> int:
         UnusableInput: a file cannot be read, or is not what the certificate says.
     """
     began = time.perf_counter()
+    for path in (call.certificate, call.data):
+        if not path.exists():
+            raise UnusableInput(no_such_file(path))
     try:
         verdict = check_certificate(
             call.certificate,
@@ -66,9 +72,18 @@ def run_check(call: Recheck) -> int:
             f"the checker failed ({fault:.200}). Nothing is proved; this is a fault of its own."
         ) from None
     if not call.quiet:
-        print(verdict)  # noqa: T201
+        for line in str(verdict).splitlines() if width() == 80 else _narrow(verdict):
+            print(line)  # noqa: T201
         print(f"checked in {time.perf_counter() - began:.3f} s")  # noqa: T201
     return VERIFIED
+
+
+def _narrow(verdict: Any) -> Iterator[str]:
+    """The report of the checker, which writes 80 columns, in those of the terminal."""
+    head, _ = str(verdict).split("\n", 1)
+    for indent, line in (("", head), *(("  ", line) for line in verdict.lines)):
+        options = {"initial_indent": indent, "subsequent_indent": f"{indent}  ", "break_on_hyphens": False}
+        yield from textwrap.wrap(line, width(), break_long_words=False, **options)
 
 
 def _names(text: str) -> list[str]:

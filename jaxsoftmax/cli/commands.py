@@ -5,75 +5,41 @@ typer is imported here, so this module is imported only when a command runs.
 Guarded by `tests/cli/test_main.py`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jaxsoftmax.training.registry import method_names
+from jaxsoftmax.cli.manners.completion import columns, words
+from jaxsoftmax.cli.manners.examples import help_of
+from jaxsoftmax.cli.manners.options import (
+    FORMATS,
+    Data,
+    Dtype,
+    Json,
+    ManyClasses,
+    Method,
+    Penalty,
+    Progress,
+    Quiet,
+    Seed,
+    Smoothing,
+    Target,
+    VerifyData,
+)
 
 __all__ = ["build"]
 
 _HELP = """The mathematics of the softmax layer, checked on data.
 
-verify compares hand-derived derivatives with autodiff and 50-digit
-arithmetic, trains, looks at the curvature, and prints what it found and
-proved (with --all a row for each check). fit trains and says how the run
-ended, predict uses its weights on new samples. probe looks at the curvature at one point. certify proves whether a
-minimiser exists, or where it is to any number of digits, in a certificate
-that check verifies. crosscheck checks the derivatives of any JAX function."""
-_FORMATS = (
-    "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
-)
+verify compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, looks at the curvature, and \
+prints what it found and proved. fit trains and says how the run ended; predict uses its weights on new samples. \
+probe looks at the curvature at one point. certify proves whether a minimiser exists, or where it is to any number \
+of digits, in a certificate that check verifies. crosscheck checks the derivatives of any JAX function.
 
-
-Data = Annotated[
-    str | None,
-    typer.Argument(metavar="DATA", help=f"{_FORMATS} Left out: the packaged digits, with label smoothing 0.01."),
-]
-VerifyData = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="DATA",
-        help=f"{_FORMATS} Left out: the packaged digits and iris, with label smoothing 0.01.",
-    ),
-]
-Target = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COL",
-        help="The column of the labels, by name or by index from 0 (-1: the last). Default: the last. "
-        "For NPZ: the name of the array of labels. For IDX images: the file of their labels.",
-    ),
-]
-Smoothing = Annotated[
-    str | None,
-    typer.Option(
-        metavar="E",
-        help="Mix the targets T with the uniform ones: (1-E)T + E/C, C classes. With E > 0 a minimiser exists. "
-        "Default for a file: 0.",
-    ),
-]
-Penalty = Annotated[
-    float, typer.Option("--l2", metavar="A", help="Add the penalty (A/2)|W|² on all weights but the intercepts.")
-]
-Dtype = Annotated[
-    str, typer.Option(metavar="float64|float32", help="Floating-point type in which the loss is computed.")
-]
-Seed = Annotated[int, typer.Option(metavar="K", help="Seed of everything random: weights, directions, minibatches.")]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the whole report as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only; the exit status tells the rest.")]
-ManyClasses = Annotated[
-    bool,
-    typer.Option("--many-classes", help="The labels are classes, although there are fewer than two rows for each."),
-]
-Method = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"Training method: {', '.join(method_names())}. auto: newton, or newton-cg on large problems.",
-    ),
-]
+Begin with: jaxsoftmax verify. Every command has examples: jaxsoftmax fit --help. What the exit statuses mean: \
+docs/exit_codes.md. To have the shell complete commands, options and columns: jaxsoftmax --install-completion."""
 
 
 def _version(wanted: bool) -> None:
@@ -92,7 +58,7 @@ def build() -> Any:
         >>> [command.callback.__name__ for command in build().registered_commands]
         ['verify', 'fit', 'predict', 'probe', 'certify', 'check', 'crosscheck']
     """
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=_HELP)
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, help=_HELP)
 
     @app.callback()
     def top(
@@ -102,7 +68,10 @@ def build() -> Any:
     ) -> None:
         pass
 
-    @app.command()
+    def command(function: Callable[..., int]) -> Callable[..., int]:
+        return app.command(help=help_of(function))(function)
+
+    @command
     def verify(
         data: VerifyData = None,
         target: Target = None,
@@ -117,8 +86,11 @@ def build() -> Any:
         json_file: Json = None,
         quiet: Quiet = False,
         many_classes: ManyClasses = False,
+        progress: Progress = False,
     ) -> int:
-        """Check the derivatives, a training run and the curvature on data.
+        """Check derivatives, training and curvature.
+
+        Each is checked on data, against independent evidence.
 
         Exit status: 0 all checks passed, 1 a check failed, 2 the input cannot be
         used, 130 interrupted.
@@ -126,10 +98,11 @@ def build() -> Any:
         from jaxsoftmax.cli.runs import Call, run_verify
 
         return run_verify(
-            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes), every_row
+            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes, progress),
+            every_row,
         )
 
-    @app.command()
+    @command
     def fit(
         data: Data = None,
         target: Target = None,
@@ -172,8 +145,11 @@ def build() -> Any:
         json_file: Json = None,
         quiet: Quiet = False,
         many_classes: ManyClasses = False,
+        progress: Progress = False,
     ) -> int:
-        """Train, and say how the run ended; Ctrl-C stops it and keeps what is done.
+        """Train, and say how the run ended.
+
+        Ctrl-C stops it and keeps what is done.
 
         Exit status: 0 the scaled gradient reached the tolerance, 1 the run ended
         otherwise (the weights keep growing, step limit, ...), 2 the input cannot be
@@ -181,10 +157,10 @@ def build() -> Any:
         """
         from jaxsoftmax.cli.runs import Call, run_fit
 
-        call = Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes)
+        call = Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes, progress)
         return run_fit(call, tol, max_steps, batch_size, learning_rate, whiten, weights)
 
-    @app.command()
+    @command
     def predict(
         weights: Annotated[Path, typer.Argument(metavar="WEIGHTS.npz", help="What fit --weights wrote.")],
         data: Annotated[
@@ -200,11 +176,17 @@ def build() -> Any:
         ],
         target: Annotated[
             str | None,
-            typer.Option(metavar="COL", help="The column of labels, if there is one: the accuracy is printed."),
+            typer.Option(
+                metavar="COL",
+                help="The column of labels, if there is one: the accuracy is printed.",
+                autocompletion=columns,
+            ),
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Predict classes and probabilities of new samples.
+        """Predict the classes of new samples.
+
+        Their probabilities are written beside them.
 
         Exit status: 0 predicted and written, 2 a file cannot be used, 130 interrupted.
         """
@@ -212,7 +194,7 @@ def build() -> Any:
 
         return run_predict(Predict(weights, data, output, target, quiet))
 
-    @app.command()
+    @command
     def probe(
         data: Data = None,
         target: Target = None,
@@ -223,15 +205,20 @@ def build() -> Any:
         at: Annotated[
             str,
             typer.Option(
-                metavar="POINT", help="Weights to look at: zero, random, fit, or a file that fit --weights wrote."
+                metavar="POINT",
+                help="Weights to look at: zero, random, fit, or a file that fit --weights wrote.",
+                autocompletion=words("fit", "zero", "random"),
             ),
         ] = "fit",
         method: Method = "auto",
         json_file: Json = None,
         quiet: Quiet = False,
         many_classes: ManyClasses = False,
+        progress: Progress = False,
     ) -> int:
-        """Look at the curvature of the loss at one point, and at its bounds.
+        """Look at the curvature at one point.
+
+        It is compared with the bounds that the theory gives.
 
         Exit status: 0 consistent with convexity, 1 refuted or not resolved, 2 the
         input cannot be used, 130 interrupted.
@@ -239,12 +226,12 @@ def build() -> Any:
         from jaxsoftmax.cli.runs import Call, run_probe
 
         return run_probe(
-            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes), at
+            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes, progress), at
         )
 
-    @app.command()
+    @command
     def certify(
-        data: Annotated[Path, typer.Argument(metavar="DATA", help=_FORMATS)],
+        data: Annotated[Path, typer.Argument(metavar="DATA", help=FORMATS)],
         output: Annotated[
             Path,
             typer.Option("--output", "-o", metavar="CERT.json", help="The certificate to write, once it is checked."),
@@ -261,6 +248,7 @@ def build() -> Any:
             typer.Option(
                 metavar="auto|pairs|full",
                 help="How --digits bounds the curvature: pairs of classes (fast) or the full matrix (sharper).",
+                autocompletion=words("auto", "pairs", "full"),
             ),
         ] = None,
         budget: Annotated[
@@ -280,10 +268,12 @@ def build() -> Any:
         ] = False,
         json_file: Json = None,
         quiet: Quiet = False,
+        progress: Progress = False,
     ) -> int:
-        """Prove whether a minimiser exists, or with --digits where it is.
+        """Prove whether a minimiser exists.
 
-        Numbers in text tables are the decimals that they are: 0.1 is 1/10.
+        With --digits it is proved where it is, and the minimum to so many digits. Numbers in
+        text tables are the decimals that they are: 0.1 is 1/10.
 
         Exit status: 0 proved and checked (without --digits: either verdict), 1 not
         proved (no certificate is written), 2 the input cannot be used, 130
@@ -292,11 +282,11 @@ def build() -> Any:
         from jaxsoftmax.cli.certify import Certify, run_certify
 
         call = Certify(
-            data, output, target, label_smoothing, l2, digits, method, budget, dump, binary, json_file, quiet
+            data, output, target, label_smoothing, l2, digits, method, budget, dump, binary, json_file, quiet, progress
         )
         return run_certify(call)
 
-    @app.command()
+    @command
     def check(
         certificate: Annotated[Path, typer.Argument(metavar="CERT.json", help="A certificate that certify wrote.")],
         data: Annotated[
@@ -327,7 +317,9 @@ def build() -> Any:
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Verify a certificate from the data alone, in exact arithmetic, without JAX.
+        """Check a certificate against the data.
+
+        It is verified from the data alone, in exact arithmetic, without JAX.
 
         With label smoothing or a penalty a minimiser exists even where the data
         alone have none. The report says so; with --quiet say what you expect.
@@ -341,7 +333,7 @@ def build() -> Any:
         expected = (expect_smoothing, expect_l2, expect_classes, expect_intercept)
         return run_check(Recheck(certificate, data, labels, quiet, *expected))
 
-    @app.command()
+    @command
     def crosscheck(
         function: Annotated[
             str,
@@ -354,7 +346,9 @@ def build() -> Any:
         dtype: Annotated[
             str | None,
             typer.Option(
-                metavar="float32|float64|both", help="Floating-point type in which to check it. Default: the example's."
+                metavar="float32|float64|both",
+                help="Floating-point type in which to check it. Default: the example's.",
+                autocompletion=words("float32", "float64", "both"),
             ),
         ] = None,
         key: Annotated[
@@ -369,7 +363,9 @@ def build() -> Any:
         ] = None,
         quiet: Quiet = False,
     ) -> int:
-        """Check the hand-written derivatives of a JAX function.
+        """Check the derivatives of a JAX function.
+
+        Rules written by hand are compared with other ways to the same numbers.
 
         Exit status: 0 they agree, or rounding hides the difference, 1 they disagree,
         2 the function cannot be checked, 130 interrupted.

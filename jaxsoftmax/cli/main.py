@@ -3,6 +3,7 @@
 typer, rich and platformdirs come with the extra `cli` and are imported only when the command runs.
 """
 
+import difflib
 import hashlib
 import os
 import platform
@@ -65,7 +66,7 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; a wrong call is told in one sentence on stderr.
 
     Args:
-        arguments: what follows the program's name.
+        arguments: what follows the program's name; nothing is read as --help, and `help fit` as `fit --help`.
 
     Example:
         >>> from jaxsoftmax.cli.main import run
@@ -79,6 +80,8 @@ def run(arguments: list[str]) -> int:
         if (error.name or "").split(".")[0] not in ("typer", "rich"):
             raise
         return _refuse(f"{error.name} is not installed; run: pip install 'jaxsoftmax[cli]'")
+    if arguments[:1] in ([], ["help"]) and "_JAXSOFTMAX_COMPLETE" not in os.environ:
+        arguments = [*arguments[1:2], "--help"]
     try:
         with watched_output():
             return int(app(args=arguments, prog_name="jaxsoftmax", standalone_mode=False) or 0)
@@ -94,14 +97,26 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         # typer carries its own copy of click, or uses click's, by version: both mark a wrong call like this.
         if hasattr(error, "format_message"):
-            command = next((word for word in arguments if not word.startswith("-")), "")
-            see = f"jaxsoftmax {command} --help" if command in COMMANDS else "jaxsoftmax --help"
-            return _refuse(f"{error.format_message().rstrip('.')}; see {see}")  # type: ignore[attr-defined]
+            return _refuse(_wrong_call(error, arguments))
         if type(error).__name__ == "Abort":
             return _refuse("interrupted", INTERRUPTED)
         if type(error).__name__ == "Exit":
             return int(getattr(error, "exit_code", 0))
         raise
+
+
+def _wrong_call(error: Any, arguments: list[str]) -> str:
+    """What typer says about a wrong call, the nearest option where one is near, and where to read on."""
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    see = f"jaxsoftmax {command} --help" if command in COMMANDS else "jaxsoftmax --help"
+    said = error.message if hasattr(error, "option_name") else error.format_message()
+    said = said.rstrip(".").replace(". Did you mean", "; did you mean")
+    # typer's guesses compare the dashes too: --tol would be near --colour.
+    names = {option.lstrip("-"): option for option in getattr(error, "possibilities", None) or ()}
+    near = difflib.get_close_matches(getattr(error, "option_name", "").lstrip("-"), names, 1)
+    if near:
+        said = f"{said}; did you mean {names[near[0]]}?"
+    return f"{said} See {see}." if said.endswith("?") else f"{said}; see {see}"
 
 
 def _refuse(message: str, status: int = UNUSABLE) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ __all__ = [
     "in_terms",
     "say",
     "watched_output",
+    "width",
 ]
 
 # What the command line calls an argument of the library.
@@ -139,8 +141,19 @@ def in_terms(error: Exception, remedy: str | None = None) -> str:
     return f"{TERMS.get(error.argument, error.argument)}: {error.given}; {remedy or error.remedy}."
 
 
+def width() -> int:
+    """The columns of the terminal (COLUMNS overrules), 80 at most and 20 at least; 80 where there is none.
+
+    Example:
+        >>> from jaxsoftmax.cli.messages import width
+        >>> 20 <= width() <= 80
+        True
+    """
+    return max(20, min(80, shutil.get_terminal_size().columns))
+
+
 def say(message: str) -> None:
-    """Print a line on stderr, broken at words to fit 80 columns; nowhere if it cannot be written.
+    """Print a line on stderr, broken at words to fit the terminal and 80 columns; nowhere if it cannot be written.
 
     Example:
         >>> from jaxsoftmax.cli.messages import say
@@ -150,7 +163,7 @@ def say(message: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(_encodable(sys.stderr, textwrap.fill(f"jaxsoftmax: {message}", 80, **options)) + "\n")
+        sys.stderr.write(_encodable(sys.stderr, textwrap.fill(f"jaxsoftmax: {message}", width(), **options)) + "\n")
         sys.stderr.flush()
     except OSError:
         _abandon(sys.stderr)

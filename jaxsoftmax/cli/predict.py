@@ -33,8 +33,9 @@ class Predict(NamedTuple):
 def run_predict(call: Predict) -> int:
     """Read the fit and the samples, write a CSV of class and probabilities, print how many of each class."""
     check_writable("--output", call.output)
-    with refusing():
+    with refusing(remedy="give a file that fit --weights wrote"):
         fit = load_fit(call.weights)
+    with refusing():
         names = None if fit.feature_names is None else fit.feature_names[: fit.coef.shape[1]]
         samples = read_samples(call.data, names, fit.coef.shape[1], call.target)
         probabilities = fit.probabilities(samples.X)

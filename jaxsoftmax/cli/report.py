@@ -17,7 +17,7 @@ from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.reporting.text import WIDTH, toned_lines
 from jaxsoftmax.verification.inputs import problem_facts
 
-__all__ = ["RunReport", "print_document", "progress_line"]
+__all__ = ["RunReport", "print_document"]
 
 STYLES = {"title": "bold", "good": "bold green", "doubt": "yellow", "bad": "bold red"}
 
@@ -119,23 +119,3 @@ def verdict(report: RunReport) -> tuple[bool, str]:
         )
     near = "; a minimiser is near all the same (tested by S13)" if fit.converged else ""
     return False, f"The tolerance was not reached: {fit.status.name}{near}."
-
-
-def progress_line(name: str, state: Any) -> str:
-    """The line that a terminal shows while `fit` runs; `state` is what `fit` hands its `progress`.
-
-    Example:
-        >>> from types import SimpleNamespace
-        >>> from jaxsoftmax.cli.report import progress_line
-        >>> state = SimpleNamespace(
-        ...     step=40, max_steps=200, loss=1.5, scaled_gradient=2e-3, seconds=3.21, phase="training"
-        ... )
-        >>> progress_line("eggs", state)
-        'eggs: step 40 of 200, loss 1.5, scaled gradient 2.0e-03, 3 s'
-    """
-    if state.phase == "end point":
-        return f"{name}: trained in {state.step} steps; evaluating the end point"
-    return (
-        f"{name}: step {state.step} of {state.max_steps}, loss {float(state.loss):.8g}, scaled gradient "
-        f"{float(state.scaled_gradient):.1e}, {float(state.seconds):.0f} s"
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from rich.console import Console
 
 from jaxsoftmax.cli.messages import UnusableInput, check_writable
-from jaxsoftmax.cli.report import RunReport, print_document, progress_line
+from jaxsoftmax.cli.report import RunReport, print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.estimator.confusion import confusion_counts
 from jaxsoftmax.estimator.fit_file import load_weights, save_fit
@@ -21,8 +19,9 @@ from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.readers.columns import refuse_continuous
 from jaxsoftmax.readers.read_table import read_table
 from jaxsoftmax.reporting.environment import environment, version
-from jaxsoftmax.support.errors import WrongArgument
-from jaxsoftmax.training.registry import check_method
+from jaxsoftmax.support.errors import WrongArgument, did_you_mean
+from jaxsoftmax.support.validation import one_of
+from jaxsoftmax.training.registry import check_method, method_names
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
@@ -48,6 +47,7 @@ class Call(NamedTuple):
     json_file: Path | None
     quiet: bool
     many_classes: bool = False
+    progress: bool = False
 
 
 def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
@@ -56,6 +56,7 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
         raise UnusableInput("--target: it names a column of DATA, and no DATA is given; name a file, or leave it out.")
     with refusing():
         check_options(label_smoothing=call.label_smoothing, l2=call.l2, dtype=call.dtype, seed=call.seed)
+        one_of("method", call.method, method_names())
         check_method(call.method, **settings)
         table = None if call.data is None else read_table(call.data, call.target)
         if table is not None and not call.many_classes:
@@ -70,7 +71,7 @@ def run_verify(call: Call, every_row: bool = False) -> int:
     from jaxsoftmax.verification.run import verify_prepared  # loads every check
 
     prepared = _prepare(call)
-    with spinner(call.quiet) as update, refusing(library=False):
+    with spinner(call.quiet, call.progress) as update, refusing(library=False):
         report = verify_prepared(prepared, call.seed, update, method=call.method)
     write_json(call.json_file, report.to_dict())
     if not call.quiet:
@@ -122,12 +123,13 @@ def run_probe(call: Call, at: str = "fit") -> int:
         elif at == "random":
             W = draw(problem, np.random.default_rng(call.seed), LOGIT_SPREAD)
         else:
-            with refusing(remedy="give zero, random, fit, or a file that fit --weights wrote for these data"):
+            remedy = "give zero, random, fit, or a file that fit --weights wrote for these data"
+            with refusing(remedy=did_you_mean(at, ("zero", "random", "fit"), remedy)):
                 W = load_weights(Path(at), problem).astype(problem.dtype)
         if result is not None and result.status.name == "INTERRUPTED":
             _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": None}, found)
             return INTERRUPTED
-        with spinner(call.quiet) as update, refusing(library=False):
+        with spinner(call.quiet, call.progress) as update, refusing(library=False):
             update(f"{prepared.about['name']}: probing the curvature")
             name = prepared.about["name"]
             report = probe_convexity(problem, W, progress=lambda line: update(f"{name}: {line}"))
@@ -142,15 +144,14 @@ def _fit(call: Call, prepared: Prepared, **settings: Any) -> Fit:
     given = {name: value for name, value in settings.items() if value is not None}
     if "batch_size" in given:
         given["key"] = jax.random.key(call.seed)
-    noise = Console(stderr=True)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(refusing(library=False))
-        if noise.is_terminal and not call.quiet:
-            status = stack.enter_context(noise.status(f"{prepared.about['name']}: training"))
-            given["progress"] = lambda state: status.update(progress_line(prepared.about["name"], state))
+    name = prepared.about["name"]
+    with spinner(call.quiet, call.progress) as update, refusing(library=False):
+        update(f"{name}: training")
+        given["progress"] = lambda state: update(f"{name}: {state.words()}")
         result = fit_quietly(prepared.problem, call.method, **given)
         if result.existence is not None and prepared.decimal:
             # The fit's own verdict is about the doubles; the thresholds of a table are decimals.
+            update(f"{name}: deciding whether a minimiser exists, of the numbers as decimals")
             budget = 1 + 2 * result.existence.seconds
             verdict = verdict_on(prepared.problem, True, result.existence, budget)
             result = dataclasses.replace(result, existence=verdict)

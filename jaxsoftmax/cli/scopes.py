@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxsoftmax.cli.messages import TERMS, Interrupted, UnusableInput, in_terms
+from jaxsoftmax.cli.messages import TERMS, Interrupted, UnusableInput, in_terms, say
 
 __all__ = ["interruptible", "refusing", "replacing", "spinner", "write_json", "writing"]
 
@@ -60,8 +62,12 @@ def refusing(*, library: bool = True, remedy: str | None = None) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def spinner(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A line on stderr that can be replaced, where that is a terminal.
+def spinner(quiet: bool, asked: bool = False) -> Iterator[Callable[[str], None]]:
+    """What is being done and for how long, as a line on stderr that is replaced; nothing where that is no terminal.
+
+    Args:
+        quiet: say nothing.
+        asked: where stderr is no terminal, write lines one below the other, at most one a second.
 
     Example:
         >>> from jaxsoftmax.cli.scopes import spinner
@@ -71,11 +77,30 @@ def spinner(quiet: bool) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
 
     noise = Console(stderr=True)
-    if noise.is_terminal and not quiet:
-        with noise.status("starting") as status:
-            yield status.update
+    if noise.is_terminal and not noise.is_dumb_terminal and not quiet:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        # A file name may look like markup.
+        shown = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+        with Progress(*shown, console=noise, transient=True) as progress:
+            task = progress.add_task("starting")
+            yield lambda line: progress.update(task, description=line)
+    elif asked and not quiet:
+        yield _every_second(say)
     else:
         yield lambda line: None
+
+
+def _every_second(tell: Callable[[str], None]) -> Callable[[str], None]:
+    told_at = -math.inf
+
+    def hear(line: str) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= 1:
+            told_at = time.monotonic()
+            tell(line)
+
+    return hear
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.errors import WrongValue, did_you_mean
 
 __all__ = [
     "LARGEST",
@@ -114,7 +114,7 @@ def find_target(path: Path, names: Sequence[str], header: bool, target: str | in
     try:
         index = int(target)
     except ValueError:
-        where = f"choose one of the columns: {listing(names)}"
+        where = did_you_mean(target, names, f"choose one of the columns: {listing(names)}")
         if not header:
             where = f"the file has no header, so give an index from 0 to {len(names) - 1}"
         raise WrongValue("target", f"no column of {path} is named {target!r}", where) from None

@@ -18,7 +18,7 @@ from jaxsoftmax.readers.columns import as_float64, as_labels, refuse_nonfinite
 from jaxsoftmax.readers.csv_file import read_delimited
 from jaxsoftmax.readers.idx import is_idx, read_idx
 from jaxsoftmax.readers.parquet_svmlight import read_parquet, read_svmlight
-from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.errors import WrongValue, no_such_file
 
 __all__ = ["is_compressed", "is_text_table", "read_table", "table_text"]
 
@@ -96,7 +96,7 @@ def _load(path: Path) -> tuple[str, bytes]:
     if path.is_dir():
         raise WrongValue(path, "is a directory", "name one file in it")
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; check the path (relative ones start at {Path.cwd()}).")
+        raise FileNotFoundError(no_such_file(path))
     try:
         content = path.read_bytes()
     except OSError as error:

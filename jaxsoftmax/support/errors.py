@@ -5,9 +5,13 @@ Guarded by `tests/support/test_validation.py`.
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["WrongArgument", "WrongType", "WrongValue"]
+__all__ = ["WrongArgument", "WrongType", "WrongValue", "did_you_mean", "no_such_file"]
 
 
 class WrongArgument(Exception):
@@ -39,3 +43,35 @@ class WrongValue(WrongArgument, ValueError):
 
 class WrongType(WrongArgument, TypeError):
     """A value of the wrong kind."""
+
+
+def did_you_mean(word: Any, known: Iterable[str], otherwise: str) -> str:
+    """The remedy for a word that is none of those known: the nearest of them, if one is near, before `otherwise`.
+
+    Example:
+        >>> from jaxsoftmax.support.errors import did_you_mean
+        >>> did_you_mean("Specis", ["width", "species"], "choose a column")
+        "did you mean 'species'? If not, choose a column"
+        >>> did_you_mean("fish", ["width", "species"], "choose a column")
+        'choose a column'
+    """
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(str(word).casefold(), folded, 1)
+    return f"did you mean {folded[near[0]]!r}? If not, {otherwise}" if near else otherwise
+
+
+def no_such_file(path: Path) -> str:
+    """What is said about a file that is not there, with the nearest name in its folder, if one is near.
+
+    Example:
+        >>> import pathlib
+        >>> from jaxsoftmax.support.errors import no_such_file
+        >>> no_such_file(pathlib.Path("absent.csv"))  # doctest: +ELLIPSIS
+        'absent.csv: no such file; check the path (relative ones start at ...).'
+    """
+    try:
+        beside = os.listdir(path.parent)
+    except OSError:
+        beside = []
+    remedy = did_you_mean(path.name, beside, f"check the path (relative ones start at {Path.cwd()})")
+    return f"{path}: no such file; {remedy}."

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.errors import WrongType, WrongValue, did_you_mean
 
 # Releases whose compiler is known to return wrong numbers for what this package and its checks compute.
 MISCOMPILING = {"0.10.2": "jax-ml/jax#39103: sums of products under vmap on CPU"}
@@ -217,7 +217,8 @@ def one_of(name: str, value: Any, known: Iterable[str]) -> None:
         ValueError: it is none of them.
     """
     if value not in (known := tuple(known)):
-        raise WrongValue(name, f"got {show(value)}", f"give one of {', '.join(map(repr, known))}")
+        remedy = did_you_mean(value, known, f"give one of {', '.join(map(repr, known))}")
+        raise WrongValue(name, f"got {show(value)}", remedy)
 
 
 def refuse_no_function(name: str, value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxsoftmax.support.errors import WrongType, WrongValue
+from jaxsoftmax.support.errors import WrongType, WrongValue, did_you_mean
 
 if TYPE_CHECKING:
     from jaxsoftmax.problem.problem import Problem
@@ -69,7 +69,8 @@ def check_method(method: Any, learning_rate: Any = None, batch_size: Any = None)
     names = ", ".join(map(repr, method_names()))
     if isinstance(method, str):
         if method not in method_names():
-            raise WrongValue("method", f"got {show(method)}", f"give one of {names}, or an optax transformation")
+            remedy = did_you_mean(method, method_names(), f"give one of {names}, or an optax transformation")
+            raise WrongValue("method", f"got {show(method)}", remedy)
     elif not (callable(getattr(method, "init", None)) and callable(getattr(method, "update", None))):
         hint = "call it first, as in optax.sgd(1e-3)" if callable(method) else "an optax transformation"
         raise WrongType("method", f"got {show(method)}, {kind_of(method)}", f"give {names}, or {hint}")

@@ -147,7 +147,7 @@ def test_phases_are_told_as_they_begin(tmp_path, capsys, monkeypatch):
     told = []
 
     @contextmanager
-    def listening(quiet):
+    def listening(quiet, asked):
         yield told.append
 
     monkeypatch.setattr(cli_certify, "spinner", listening)
@@ -220,7 +220,7 @@ def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, ca
 def test_ctrl_c_in_training_ends_the_command(tmp_path, capsys, monkeypatch):
     """`fit` returns what it has done; nothing is proved from that."""
     half = SimpleNamespace(status=js.Status.INTERRUPTED, existence=None, W=AT)
-    monkeypatch.setattr(certification, "fit", lambda problem: half)
+    monkeypatch.setattr(certification, "fit", lambda problem, progress: half)
     said = run(capsys, "certify", write(tmp_path), "--digits", "30", "-o", tmp_path / "c.json")
     assert said == (130, "", "jaxsoftmax: error: interrupted\n")
     assert [file.name for file in tmp_path.iterdir()] == ["groups.csv"]

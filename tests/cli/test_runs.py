@@ -17,6 +17,7 @@ pytest.importorskip("rich")
 from jaxsoftmax.cli import main as cli
 from jaxsoftmax.cli import runs as cli_runs
 from jaxsoftmax.evidence.spectrum import probe as probe_module
+from jaxsoftmax.training.loop.run import Progress
 
 N, D, C = 24, 2, 3  # the shapes of test_verify.py
 
@@ -197,10 +198,8 @@ def asked(monkeypatch):
     true, calls = cli_runs.fit_quietly, []
 
     def fit(problem, method, **options):
+        options.pop("progress")(Progress(step=1, max_steps=9, loss=2.0, scaled_gradient=0.5, seconds=0.1))
         calls.append({"method": method} | options)
-        if "progress" in options:
-            state = SimpleNamespace(step=1, max_steps=9, loss=2.0, scaled_gradient=0.5, seconds=0.1, phase="training")
-            options["progress"](state)
         return true(problem, "newton")
 
     monkeypatch.setattr(cli_runs, "fit_quietly", fit)
@@ -222,17 +221,12 @@ def test_minibatches_get_a_key_of_the_seed_and_the_learning_rate(table, asked):
     assert (call["method"], call["learning_rate"]) == ("sgd", 0.5)
 
 
-@pytest.mark.parametrize(("terminal", "quiet"), [(True, False), (True, True), (False, False)])
-def test_progress_is_drawn_on_a_terminal_only_and_not_with_quiet(table, asked, monkeypatch, capsys, terminal, quiet):
-    true = cli_runs.Console
-
-    def console(*arguments, stderr=False, **options):
-        return true(*arguments, stderr=stderr, force_terminal=terminal if stderr else None, **options)
-
-    monkeypatch.setattr(cli_runs, "Console", console)
-    assert cli.run(["fit", str(table), *(["-q"] if quiet else [])]) == 0
-    assert ("progress" in asked[0]) == (terminal and not quiet)
-    assert ("step 1 of 9" in capsys.readouterr().err) == (terminal and not quiet)
+def test_the_steps_of_fit_are_told_on_a_terminal(table, asked, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    assert cli.run(["fit", str(table)]) == 0
+    assert "birds.csv: training: at most 1 s left, step 1 of 9, loss 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["-1", "2", "bird"])

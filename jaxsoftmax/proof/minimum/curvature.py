@@ -17,6 +17,7 @@ from jaxsoftmax.proof.minimum.class_graph import laplacian_bound
 from jaxsoftmax.proof.minimum.objective import ProofData
 from jaxsoftmax.proof.minimum.refine import float_columns
 from jaxsoftmax.proof.minimum.semidefinite import factor_shift, proves_semidefinite, scaled_floats
+from jaxsoftmax.support.countdown import Countdown
 
 __all__ = ["Curvature", "Pair", "certify_curvature", "chosen_method", "scaling_exponents"]
 
@@ -111,8 +112,9 @@ def certify_curvature(
         return _whole(data, work, exponents)
     together = work.floats.T @ work.floats
     pairs, inside = [], {0}
+    step = Countdown(progress, total=C - 1)
     while len(inside) < C:
-        found = _next_pair(data, work, together, inside, exponents, progress)
+        found = _next_pair(data, work, together, inside, exponents, step)
         if found is None:
             return None
         pairs.append(found)
@@ -155,14 +157,14 @@ def _next_pair(
     together: np.ndarray,
     inside: set[int],
     exponents: np.ndarray,
-    progress: Callable[[str], None],
+    step: Countdown,
 ) -> Pair | None:
     """A pair that joins another class to those inside: of large Σ y_a y_b, and others where its matrix is too weak."""
     outside = set(range(data.C)) - inside
     order = sorted(itertools.product(inside, outside), key=lambda pair: -together[pair])
     best = None
     for a, b in order[:_CANDIDATES]:
-        progress(f"curvature of the classes {a} and {b}: pair {len(inside)} of {data.C - 1}")
+        step(len(inside) - 1, f"curvature of the classes {a} and {b}: pair {len(inside)} of {data.C - 1}")
         found, largest = _pair(data, work, min(a, b), max(a, b), exponents)
         if found is not None and (best is None or found.m > best.m):
             best = found

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxsoftmax.proof.exact.products import integer_bits, integer_product
 from jaxsoftmax.proof.minimum.objective import ProofData
+from jaxsoftmax.support.countdown import Countdown
 
 __all__ = ["Enclosure", "enclose"]
 
@@ -85,6 +86,9 @@ def enclose(
     sums = np.zeros(scaled.shape[1], dtype=object)  # Σ s_num |A|
     linear: dict[int, int] = {}  # denominator of the targets -> Σ s_num (q max z − Σ P z), over q·common·2^bits·s_den
     unit, logs = flint.arb(common), flint.arb(0)
+    phase = f"loss and gradient at {precision} bits"
+    progress(phase)
+    step = Countdown(progress, total=n)
     for start in range(0, n, _BLOCK):
         rows = slice(start, min(start + _BLOCK, n))
         A, P, q, s = data.A[rows], data.P[rows].astype(object), data.q[rows], data.s_num[rows]
@@ -103,7 +107,7 @@ def enclose(
         total = total + integer_product(((Y[rows] - T) * s[:, None]).T, A)
         sums = sums + integer_product(s[None, :], abs(A))[0]
         if n > _BLOCK:
-            progress(f"loss and gradient at {precision} bits: {rows.stop} of {n} rows")
+            step(rows.stop, f"{phase}: {rows.stop} of {n} rows")
     with _working(flint, precision + _GUARD):
         logs = logs / data.s_den
         radius, middle = _fraction(logs.rad()), _fraction(logs.mid())

@@ -12,6 +12,7 @@ import scipy.linalg
 from jaxsoftmax.proof.exact.decimals import float_estimate, log2_estimate
 from jaxsoftmax.proof.minimum.enclose import Enclosure, enclose
 from jaxsoftmax.proof.minimum.objective import ProofData
+from jaxsoftmax.support.countdown import Countdown
 
 __all__ = ["FactoredHessian", "Refined", "float_columns", "refine"]
 
@@ -56,13 +57,14 @@ class FactoredHessian:
         H = np.zeros(((C - 1) * K, (C - 1) * K))
         penalty = np.diag(data.penalised * np.ldexp(float_estimate(data.alpha) / C, np.minimum(-2 * exponents, 900)))
         done, pairs = 0, C * (C - 1) // 2
+        step = Countdown(progress, total=pairs)
         for a in range(C):
             for b in range(a + 1, C):
                 M = _weighted_gram(X, s * Y[:, a] * Y[:, b]) + penalty
                 _add_pair(H, M, a, b, C, K)
                 done += 1
                 if X.size > 10**7:
-                    progress(f"Hessian: {done} of {pairs} pairs of classes")
+                    step(done, f"Hessian: {done} of {pairs} pairs of classes")
         diagonal = np.einsum("ii->i", H)
         diagonal += H.shape[0] * np.finfo(np.float64).eps * diagonal + np.finfo(np.float64).tiny
         self.scale = 1 / np.sqrt(diagonal)
@@ -195,12 +197,16 @@ def refine(
     cost = n * K**2 * C * (C - 1) / 2 + ((C - 1) * K) ** 3 / 3
     spare, renewals = _SPARE_PLACES, _RENEWALS if cost <= _CHEAP else 0
     most = _MOST_STEPS + int(max(0.0, -target)) // 16
+    first, told = 0.0, Countdown(progress, total=0.0)  # from the first step on: how far the gap is to go
     for step in range(most):
         found = enclose(data, exact, bits, precision, progress)
         norm = _log2_norm(found.gradient, found.gradient_error, sigma)
         gap = 2 * norm - log_mu - 1
         loss = log2_estimate(found.loss[1])
-        progress(f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}")
+        if step == 0:
+            first, told = gap, Countdown(progress, total=gap - loss - target)
+        words = f"step {step}: log10 of the scaled gradient {norm * 0.30103:.1f}, of the gap {gap * 0.30103:.1f}"
+        told(first - gap, words)
         if norm - log_mu < min(-1 - log_beta, radius) and gap <= loss + target:
             return Refined(exact, bits, found, step)
         if step >= 3 and norm > before + np.log2(_LEAST_GAIN) and not renewals:

@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxsoftmax.linalg.blocks import Placement
 from jaxsoftmax.problem.problem import Problem
+from jaxsoftmax.support.countdown import duration
 from jaxsoftmax.training.loop.checkpoints import Checkpoints
 from jaxsoftmax.training.loop.protocol import InnerSolve, Method, Oracle, Point, Proposal
 from jaxsoftmax.training.loop.stopping import (
@@ -56,6 +57,24 @@ class Progress(NamedTuple):
     scaled_gradient: float
     seconds: float
     phase: str = "training"  # then "end point", while that is evaluated
+
+    def words(self) -> str:
+        """The same as a line of text, with the most seconds that are left should every step up to the limit be taken.
+
+        Example:
+            >>> from jaxsoftmax.training.loop.run import Progress
+            >>> Progress(40, 200, 1.5, 2e-3, 3.21).words()
+            'training: at most 13 s left, step 40 of 200, loss 1.5, scaled gradient 2.0e-03'
+            >>> Progress(40, 200, 1.5, 2e-3, 3.21, "end point").words()
+            'trained in 40 steps; evaluating the end point'
+        """
+        if self.phase == "end point":
+            return f"trained in {self.step} steps; evaluating the end point"
+        rest = self.seconds / max(self.step, 1) * (self.max_steps - self.step)
+        return (
+            f"training: at most {duration(rest)} left, step {self.step} of {self.max_steps}, "
+            f"loss {float(self.loss):.8g}, scaled gradient {float(self.scaled_gradient):.1e}"
+        )
 
 
 class Limits(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.errors import WrongValue, no_such_file
 
 __all__ = ["KnownFile"]
 
@@ -40,7 +40,7 @@ class KnownFile:
         if path.is_dir():
             raise WrongValue(path, "is a directory", "name one file in it")
         if not path.exists():
-            raise FileNotFoundError(f"{path}: no such file; check the path (relative ones start at {Path.cwd()}).")
+            raise FileNotFoundError(no_such_file(path))
         self.path = path
         self._identity = self._now()
         self.size = self._identity[0]

@@ -1,0 +1,1 @@
+"""How the command line behaves towards people: its options, its examples, what a shell completes."""
