@@ -1,7 +1,7 @@
 (** S16, all steps: gradient descent with a fixed 0 < eta < 2 / Lambda converges to a minimiser whenever one exists,
     with no L2 term; if none exists the weights diverge. In either case the loss tends to its infimum. *)
 
-From Coq Require Import Reals Lra Lia.
+From Coq Require Import Reals Lra Lia Classical_Prop.
 From Coquelicot Require Import Coquelicot.
 From Softmax Require Import Sums Problem Softmax Gradient Curvature Descent Subsequence.
 Open Scope R_scope.
@@ -16,6 +16,19 @@ Fixpoint descent p (eta : R) (W0 : matrix) (k : nat) : matrix :=
 (** The greatest lower bound of the loss. *)
 Definition infimum p (m : R) : Prop :=
   (forall U, m <= loss p U) /\ forall eps, 0 < eps -> exists U, loss p U < m + eps.
+
+(** There is one, as the loss is never negative. *)
+Lemma infimum_exists p : exists m, infimum p m.
+Proof.
+  destruct (completeness (fun r => exists U, r = - loss p U)) as [m [Hup Hleast]].
+  - exists 0. intros r [U ->]. generalize (loss_nonneg p U). lra.
+  - exists (- loss p (fun _ _ => 0)). now exists (fun _ _ => 0).
+  - exists (- m). split.
+    + intros U. assert (- loss p U <= m) by (apply Hup; now exists U). lra.
+    + intros eps Heps. apply NNPP. intros Hnone.
+      assert (m <= m - eps); [|lra]. apply Hleast. intros r [U ->].
+      apply Rnot_lt_le. intros Hlt. apply Hnone. exists U. lra.
+Qed.
 
 Section Descent.
   Variable p : problem.

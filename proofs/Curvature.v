@@ -361,9 +361,78 @@ Proof.
 Qed.
 
 (** Such bounds exist: half the sum of s_n |x_n|^2 is one. *)
-Lemma curvature_bound_exists p :
-  curvature_bound p (/ 2 * Sum (samples p) (fun n => weight p n * dot (features p) (input p n) (input p n))).
+Definition crude_bound p : R :=
+  / 2 * Sum (samples p) (fun n => weight p n * dot (features p) (input p n) (input p n)).
+
+Lemma crude_bound_nonneg p : 0 <= crude_bound p.
 Proof.
-  intros v. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l, <- Sum_scal_r by lra. apply Sum_le. intros n Hn.
+  apply Rmult_le_pos; [lra|]. apply Sum_nonneg. intros n Hn.
+  apply Rmult_le_pos; [now apply weight_nonneg|apply dot_self_nonneg].
+Qed.
+
+Lemma curvature_bound_exists p : curvature_bound p (crude_bound p).
+Proof.
+  intros v. unfold crude_bound. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l, <- Sum_scal_r by lra.
+  apply Sum_le. intros n Hn.
   assert (H := Cauchy_Schwarz (features p) v (input p n)). assert (Hs := weight_nonneg p n Hn). nra.
+Qed.
+
+(** sigma_max(diag(sqrt s) X)^2 is the least upper bound of |diag(sqrt s) X v|^2 over |v| <= 1,
+    and Lambda = sigma_max^2 / 2. *)
+Definition sigma_max_sqr p : R :=
+  real (Lub_Rbar (fun r => exists v, dot (features p) v v <= 1 /\
+    r = Sum (samples p) (fun n => weight p n * (dot (features p) v (input p n))²))).
+
+Definition Lambda_max p : R := / 2 * sigma_max_sqr p.
+
+Lemma sigma_max_sqr_is_lub p :
+  is_lub_Rbar (fun r => exists v, dot (features p) v v <= 1 /\
+    r = Sum (samples p) (fun n => weight p n * (dot (features p) v (input p n))²)) (Finite (sigma_max_sqr p)).
+Proof.
+  unfold sigma_max_sqr.
+  match goal with |- is_lub_Rbar ?E _ => assert (H := Lub_Rbar_correct E); destruct (Lub_Rbar E) as [l| |] end.
+  - exact H.
+  - (* bounded by the crude bound, so not +infinity *)
+    destruct H as [_ H]. exfalso. apply (H (Finite (2 * crude_bound p))). intros r [v [Hv ->]]. simpl.
+    eapply Rle_trans; [apply curvature_bound_exists|].
+    assert (Hc := crude_bound_nonneg p). assert (Hd := dot_self_nonneg (features p) v). nra.
+  - (* v = 0 is admitted, so not -infinity *)
+    exfalso. destruct H as [H _]. refine (H 0 _). exists (fun _ => 0). split.
+    + unfold dot. rewrite Sum_zero; [lra|]. intros. ring.
+    + symmetry. apply Sum_zero. intros n Hn. unfold dot. rewrite (Sum_zero (features p)); [unfold Rsqr; ring|].
+      intros. ring.
+Qed.
+
+Theorem S7a_Lambda p : curvature_bound p (Lambda_max p).
+Proof.
+  intros v. unfold Lambda_max. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l by lra.
+  destruct (sigma_max_sqr_is_lub p) as [Hup _].
+  destruct (dot_self_nonneg (features p) v) as [Hpos|Hzero].
+  - (* scale v to length 1 *)
+    set (l := sqrt (dot (features p) v v)).
+    assert (Hl : 0 < l) by now apply sqrt_lt_R0.
+    assert (Hll : l * l = dot (features p) v v) by (apply sqrt_sqrt; lra).
+    assert (Hu : Sum (samples p) (fun n => weight p n * (dot (features p) (fun d => / l * v d) (input p n))²)
+      <= sigma_max_sqr p).
+    { apply Hup. exists (fun d => / l * v d). split; [|reflexivity].
+      unfold dot. rewrite (Sum_ext _ _ (fun d => / (l * l) * (v d * v d))) by (intros; field; lra).
+      rewrite Sum_scal. fold (dot (features p) v v). rewrite <- Hll. right. apply Rinv_l. nra. }
+    rewrite (Sum_ext (samples p) _ (fun n => / (l * l) * (weight p n * (dot (features p) v (input p n))²))) in Hu.
+    + rewrite Sum_scal in Hu. rewrite <- Hll. assert (0 < l * l) by nra.
+      apply (Rmult_le_compat_l (l * l)) in Hu; [|lra]. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l in Hu by lra. lra.
+    + intros n Hn. unfold dot.
+      rewrite (Sum_ext (features p) _ (fun d => / l * (v d * input p n d))) by (intros; ring).
+      rewrite Sum_scal. unfold Rsqr. field. lra.
+  - rewrite <- Hzero, Rmult_0_r. right. apply Sum_zero. intros n Hn.
+    assert (H := Cauchy_Schwarz (features p) v (input p n)). rewrite <- Hzero, Rmult_0_l in H.
+    rewrite (Rle_antisym _ _ H (Rle_0_sqr _)). ring.
+Qed.
+
+Theorem S7a_Lambda_least p Lambda : 0 <= Lambda -> curvature_bound p Lambda -> Lambda_max p <= Lambda.
+Proof.
+  intros H0 H. destruct (sigma_max_sqr_is_lub p) as [_ Hleast].
+  assert (Hle : Rbar_le (sigma_max_sqr p) (2 * Lambda)).
+  { apply Hleast. intros r [v [Hv ->]]. simpl. eapply Rle_trans; [apply H|].
+    assert (Hd := dot_self_nonneg (features p) v). nra. }
+  simpl in Hle. unfold Lambda_max. lra.
 Qed.

@@ -28,11 +28,8 @@ Theorem S2_Frechet p W eps :
   Rabs (loss p U - loss p W - inner p (gradient p W) (minus U W)) <= eps * norm p (minus U W).
 Proof.
   intros Heps.
-  set (B := / 2 * Sum (samples p) (fun n => weight p n * dot (features p) (input p n) (input p n))).
-  assert (HB : curvature_bound p B) by apply curvature_bound_exists.
-  assert (HB0 : 0 <= B).
-  { apply Rmult_le_pos; [lra|]. apply Sum_nonneg. intros n Hn.
-    apply Rmult_le_pos; [now apply weight_nonneg|apply dot_self_nonneg]. }
+  set (B := crude_bound p). assert (HB : curvature_bound p B) by apply curvature_bound_exists.
+  assert (HB0 : 0 <= B) by apply crude_bound_nonneg.
   exists (eps / (B + 1)). split; [apply Rdiv_lt_0_compat; lra|]. intros U HU.
   assert (Hlow := loss_above_tangent p W U). assert (Hup := S16_Taylor p B W U HB).
   assert (Hn0 : 0 <= norm p (minus U W)) by apply sqrt_pos.
@@ -81,11 +78,8 @@ Proof.
     lra.
   - intros HW. apply Rle_antisym; [|apply norm2_nonneg].
     (* a short step would lower the loss *)
-    set (B := / 2 * Sum (samples p) (fun n => weight p n * dot (features p) (input p n) (input p n))).
-    assert (HB : curvature_bound p B) by apply curvature_bound_exists.
-    assert (HB0 : 0 <= B).
-    { apply Rmult_le_pos; [lra|]. apply Sum_nonneg. intros n Hn.
-      apply Rmult_le_pos; [now apply weight_nonneg|apply dot_self_nonneg]. }
+    set (B := crude_bound p). assert (HB : curvature_bound p B) by apply curvature_bound_exists.
+    assert (HB0 : 0 <= B) by apply crude_bound_nonneg.
     assert (Hpos : 0 < / (B + 1)) by (apply Rinv_0_lt_compat; lra).
     assert (H := S16_descent p B (/ (B + 1)) W HB (Rlt_le _ _ Hpos)).
     assert (H1 : / (B + 1) * B <= 1).
