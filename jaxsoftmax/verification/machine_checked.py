@@ -11,6 +11,7 @@ MACHINE_CHECKED = (
     "S3",
     "S4",
     "S5",
+    "S6",
     "S7a",
     "S16",
 )
