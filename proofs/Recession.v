@@ -5,7 +5,7 @@
 
 From Coq Require Import Reals Lra Lia List Classical.
 From Coquelicot Require Import Coquelicot.
-From Softmax Require Import Sums Problem Softmax Gradient Compact.
+From Softmax Require Import Sums Problem Softmax Gradient Curvature Compact.
 Open Scope R_scope.
 
 (** ** The largest entry of a row *)
@@ -180,28 +180,6 @@ Section Recession.
     unfold target_mean. rewrite <- Sum_scal, <- Sum_plus. apply Sum_ext. intros. rewrite logit_move. ring.
   Qed.
 
-  (** The mean over the targets is at most the largest entry. *)
-  Lemma target_mean_const V n a : (n < N)%nat -> (forall i, (i < C)%nat -> logit p V n i = a) -> target_mean V n = a.
-  Proof.
-    intros Hn const. unfold target_mean. rewrite (Sum_ext C _ (fun i => T n i * a)).
-    - rewrite Sum_scal_r, target_sum by auto. ring.
-    - intros. now rewrite const.
-  Qed.
-
-  (** L is constant along the kernel. *)
-  Lemma loss_along_kernel W a V : kernel p V -> loss p (move W a V) = loss p W.
-  Proof.
-    intros ker. apply Sum_ext. intros n Hn. destruct (Req_dec (s n) 0) as [->|sn]; [ring|].
-    destruct (ker n Hn) as [b const]; [assert (H := weight_nonneg p n Hn); lra|].
-    f_equal. change (lse C (logit p (move W a V) n) - target_mean (move W a V) n = lse C (logit p W n) - target_mean W n).
-    rewrite target_mean_move, (target_mean_const V n b) by auto.
-    assert (lse C (logit p (move W a V) n) = lse C (logit p W n) + a * b); [|lra].
-    apply Rle_antisym.
-    - apply lse_le; [apply classes_pos|]. intros i Hi. rewrite logit_move, const by auto. lra.
-    - enough (lse C (logit p W n) <= lse C (logit p (move W a V) n) + - (a * b)) by lra.
-      apply lse_le; [apply classes_pos|]. intros i Hi. rewrite logit_move, const by auto. lra.
-  Qed.
-
   (** Along a recession direction no sample's loss grows. *)
   Lemma sample_descends V n : recession_direction V -> (n < N)%nat -> 0 < s n ->
     target_mean V n = Max C (logit p V n).
@@ -338,7 +316,7 @@ Section Recession.
     - intros c w c0. exact (recession_scale c (unflat w) c0).
     - intros w. apply S9_recession_nonneg.
     - intros w. apply loss_above_recession.
-    - intros w zero w' c. apply (loss_along_kernel (unflat w') c (unflat w)). now apply all, S9_recession_zero.
+    - intros w zero w' c. apply (S6_loss_constant p (unflat w') (unflat w) c). now apply all, S9_recession_zero.
     - exists (unflat w). intros U.
       pose (u := fun a => if in_dec eq_dec a flat_index then U (fst a) (snd a) else 0).
       replace (loss p U) with (loss p (unflat u)).
