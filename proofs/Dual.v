@@ -4,7 +4,7 @@
 
 From Coq Require Import Reals Lra Lia Classical.
 From Coquelicot Require Import Coquelicot.
-From Softmax Require Import Sums Problem Softmax Gradient Recession.
+From Softmax Require Import Sums Problem Softmax Gradient Curvature Descent Recession.
 Open Scope R_scope.
 
 Section Dual.
@@ -100,19 +100,8 @@ Section Dual.
     - intros n j pr. apply Rmult_lt_0_compat; [apply pr|auto].
   Qed.
 
-  (** At a minimiser the gradient is 0: the loss does not fall along any line, so its derivative there is 0. *)
   Lemma gradient_at_minimiser W : minimiser p W -> forall c d, (c < C)%nat -> (d < D)%nat -> gradient p W c d = 0.
-  Proof.
-    intros least c d Hc Hd. assert (der := S2_partial_derivatives p W c d Hc Hd).
-    apply is_derive_Reals in der.
-    set (f := fun a => loss p (move W a (unit c d))) in *.
-    assert (low : forall a, f 0 <= f a).
-    { intros a. unfold f. rewrite (loss_same p _ W (same_move_0 p W (unit c d))). apply least. }
-    set (pr := exist (fun l => derivable_pt_abs f 0 l) _ der : derivable_pt f 0).
-    assert (E : derive_pt f 0 pr = 0).
-    { apply (deriv_minimum f (-1) 1 0 pr); [lra|lra|]. intros. apply low. }
-    exact E.
-  Qed.
+  Proof. intros least. now apply norm2_zero, stationary_iff_minimiser. Qed.
 
   (** Necessary: G = Y - T at a minimiser. *)
   Theorem S10_necessary : attained p -> exists G, dual_certificate G.
