@@ -3,7 +3,7 @@
     The quadratic form as a sum over pairs of classes; its bound by a graph's Laplacian; the gauge v_C = 0; weights that
     are rounded down; and the test of positive semidefiniteness by an exact residual. *)
 
-From Coq Require Import Reals Lra Lia.
+From Coq Require Import Reals Lra Lia Bool.
 From Coquelicot Require Import Coquelicot.
 From Softmax Require Import Sums Problem Softmax Gradient Curvature CertifiedMinimum.
 Open Scope R_scope.
@@ -250,3 +250,106 @@ Proof.
       assert (A := Rle_abs (E i i)). specialize (pos i Hi). nra.
     + intros j Hj. destruct (Nat.eqb j i); ring.
 Qed.
+
+(** ** The method "pairs", whole *)
+
+Section Method.
+  Variable p : problem.
+  Notation N := (samples p).
+  Notation C := (classes p).
+  Notation D := (features p).
+  Notation X := (input p).
+  Variable kept : nat -> bool.
+  Variable sigma : nat -> R.
+  Hypothesis sigma_pos : forall d, 0 < sigma d.
+
+  (** The matrix that is tested for a pair: Sigma^-1 (sum_n w_n x_n x_n^T) Sigma^-1 - m I on the columns kept. *)
+  Definition pair_matrix (w : nat -> R) (m : R) (d e : nat) : R :=
+    if kept d && kept e then
+      Sum N (fun n => w n * X n d * X n e) / (sigma d * sigma e) - (if Nat.eqb d e then m else 0)
+    else 0.
+
+  Lemma pair_matrix_form w m v : (forall d, (d < D)%nat -> kept d = false -> v d = 0) ->
+    quadratic D (pair_matrix w m) (fun d => v d * sigma d) = gram_form p w v - m * Sum D (fun d => (v d * sigma d)²).
+  Proof.
+    intros off. unfold quadratic, gram_form.
+    rewrite (Sum_ext N _ (fun n => Sum D (fun d => Sum D (fun e => w n * X n d * X n e * (v d * v e))))).
+    2:{ intros n Hn. unfold Rsqr, dot. rewrite Sum_product, <- Sum_scal. apply Sum_ext. intros.
+        rewrite <- Sum_scal. apply Sum_ext. intros. ring. }
+    rewrite (Sum_swap N D), <- Sum_scal, <- Sum_minus. apply Sum_ext. intros d Hd.
+    rewrite (Sum_swap N D), <- (Sum_pick D d (fun e => m * (v e * sigma e)²) Hd), <- Sum_minus. apply Sum_ext. intros e He.
+    rewrite Sum_scal_r. unfold pair_matrix. assert (pd := sigma_pos d). assert (pe := sigma_pos e).
+    rewrite (Nat.eqb_sym e d).
+    destruct (kept d) eqn:kd; [|rewrite (off d) by auto; simpl; destruct (Nat.eqb_spec d e) as [<-|ne];
+      [rewrite (off d) by auto|]; unfold Rsqr; ring].
+    destruct (kept e) eqn:ke; [|rewrite (off e) by auto; simpl; destruct (Nat.eqb_spec d e) as [<-|ne];
+      [congruence|]; unfold Rsqr; ring].
+    simpl. destruct (Nat.eqb_spec d e) as [<-|ne]; unfold Rsqr; field; lra.
+  Qed.
+
+  (** If that matrix is semidefinite, and the weights are lower bounds, m is a bound for the pair. *)
+  Lemma checker_pair W a b w m :
+    (forall n, (n < N)%nat -> w n <= pair_weight p W a b n) -> (forall x, 0 <= quadratic D (pair_matrix w m) x) ->
+    pair_bound p kept sigma W a b m.
+  Proof.
+    intros low semi. apply pair_bound_lower with w; auto. intros v off.
+    specialize (semi (fun d => v d * sigma d)). rewrite pair_matrix_form in semi by auto. lra.
+  Qed.
+
+  (** The matrix of order C - 1 that is tested for the graph: the Laplacian less mu (I - 11^T / C). *)
+  Definition reduced_laplacian (m : nat -> nat -> R) (mu : R) (a b : nat) : R :=
+    (if Nat.eqb a b then Sum C (m a) else 0) - m a b - mu * ((if Nat.eqb a b then 1 else 0) - / INR C).
+
+  Lemma Sum_last n f : (0 < n)%nat -> f (n - 1)%nat = 0 -> Sum n f = Sum (n - 1) f.
+  Proof. intros H z. destruct n; [lia|]. simpl in *. rewrite Nat.sub_0_r in *. rewrite z. ring. Qed.
+
+  Lemma reduced_laplacian_form m mu u : (forall a b, (a < C)%nat -> (b < C)%nat -> m a b = m b a) -> u (C - 1)%nat = 0 ->
+    quadratic (C - 1) (reduced_laplacian m mu) u = laplacian p m u - mu * Sum C (fun i => (centred C u i)²).
+  Proof.
+    intros sym z. assert (Hc := classes_pos p). assert (HC : INR C <> 0) by (apply not_0_INR; lia).
+    assert (full : quadratic (C - 1) (reduced_laplacian m mu) u = quadratic C (reduced_laplacian m mu) u).
+    { unfold quadratic. rewrite (Sum_last C) by (auto; apply Sum_zero; intros; rewrite z; ring).
+      apply Sum_ext. intros i Hi. symmetry. apply Sum_last; auto. rewrite z. ring. }
+    rewrite full. unfold quadratic, laplacian.
+    (* both sides are sum_a (sum_b m_ab) u_a^2 - sum_ab m_ab u_a u_b - mu (sum u^2 - (sum u)^2 / C) *)
+    assert (L : / 2 * Sum C (fun a => Sum C (fun b => m a b * (u a - u b)²)) =
+      Sum C (fun a => Sum C (m a) * (u a)²) - Sum C (fun a => Sum C (fun b => m a b * u a * u b))).
+    { rewrite (Sum_ext C (fun a => Sum C (fun b => m a b * (u a - u b)²)) (fun a => (Sum C (m a) * (u a)²
+        + Sum C (fun b => m a b * (u b)²)) - 2 * Sum C (fun b => m a b * u a * u b))).
+      2:{ intros a Ha. rewrite <- Sum_scal_r, <- Sum_scal, <- Sum_plus, <- Sum_minus. apply Sum_ext. intros. unfold Rsqr. ring. }
+      rewrite Sum_minus, Sum_plus, Sum_scal.
+      assert (E : Sum C (fun a => Sum C (fun b => m a b * (u b)²)) = Sum C (fun a => Sum C (m a) * (u a)²)).
+      { rewrite Sum_swap. apply Sum_ext. intros b Hb. rewrite <- Sum_scal_r. apply Sum_ext. intros a Ha.
+        now rewrite (sym a b). }
+      rewrite E. field. }
+    assert (Q : Sum C (fun i => (centred C u i)²) = Sum C (fun i => (u i)²) - Sum C u * Sum C u / INR C).
+    { rewrite (Sum_ext C _ (fun i => (u i)² + ((Sum C u / INR C)² - 2 * (Sum C u / INR C) * u i)))
+        by (intros; unfold centred, Rsqr; ring).
+      rewrite Sum_plus, Sum_minus, Sum_const, Sum_scal. unfold Rsqr. field. auto. }
+    rewrite L, Q. unfold reduced_laplacian.
+    rewrite (Sum_ext C _ (fun a => (Sum C (m a) * (u a)² - Sum C (fun b => m a b * u a * u b))
+      - (mu * (u a)² - mu / INR C * (u a * Sum C u)))).
+    - rewrite !Sum_minus, !Sum_scal, Sum_scal_r. field. auto.
+    - intros a Ha. rewrite <- (Sum_pick C a (fun b => Sum C (m a) * (u b)² ) Ha) at 1.
+      rewrite <- (Sum_pick C a (fun b => mu * (u b)²) Ha) at 1.
+      rewrite <- (Sum_scal C (u a) u), <- (Sum_scal C (mu / INR C)), <- !Sum_minus. apply Sum_ext. intros b Hb.
+      rewrite (Nat.eqb_sym b a). destruct (Nat.eqb_spec a b) as [<-|ne]; unfold Rsqr; field; auto.
+  Qed.
+
+  (** The whole method: for every pair a matrix that is semidefinite, and one for the graph: mu is a bound of the
+      curvature, as the checker of the minimum needs it. Pairs of which nothing is said have m_ab = 0. *)
+  Theorem checker_curvature_pairs W m w mu :
+    (forall a b, (a < C)%nat -> (b < C)%nat -> m a b = m b a) ->
+    (forall a b, (a < C)%nat -> (b < C)%nat -> m a b = 0 \/
+      ((forall n, (n < N)%nat -> w a b n <= pair_weight p W a b n) /\
+       forall x, 0 <= quadratic D (pair_matrix (w a b) (m a b)) x)) ->
+    (forall u, 0 <= quadratic (C - 1) (reduced_laplacian m mu) u) ->
+    forall V, gauge_free p kept V -> mu * norm2 p (scale sigma V) <= hessian p W V V.
+  Proof.
+    intros sym pairs graph. apply S14_laplacian with m.
+    - intros a b Ha Hb. destruct (pairs a b Ha Hb) as [z|[low semi]].
+      + rewrite z. now apply pair_bound_zero.
+      + now apply checker_pair with (w a b).
+    - intros u z. specialize (graph u). rewrite reduced_laplacian_form in graph by auto. lra.
+  Qed.
+End Method.
