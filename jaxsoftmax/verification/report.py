@@ -21,6 +21,7 @@ from jaxsoftmax.reporting.row import Row, rows_table
 from jaxsoftmax.reporting.text import as_text
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.inputs import problem_facts
+from jaxsoftmax.verification.machine_checked import MACHINE_CHECKED
 
 __all__ = ["DatasetReport", "VerifyReport", "in_order"]
 
@@ -81,7 +82,8 @@ class DatasetReport(Report):
         outcome += f", {len(open_)} not run or decided by rounding" * bool(open_)
         title = f"{self.name}: {len(self.checks)} checks, {outcome} ({self.seconds:.1f} s)"
         rest = [*self.failed, *open_]
-        tables = [rows_table(self.checks)] if all else [self._groups(), *([rows_table(rest)] if rest else [])]
+        groups = [self._groups(), Paragraph(MARKED)]
+        tables = [rows_table(self.checks)] if all else [*groups, *([rows_table(rest)] if rest else [])]
         findings = [Paragraph(f"finding: {text}", "doubt") for text in self.findings]
         return [Title(title, "bad" if failed else "title"), Facts(self._facts()), *tables, *findings]
 
@@ -101,12 +103,12 @@ class DatasetReport(Report):
         return facts
 
     def _groups(self) -> Table:
-        """A line for each group of statements, with its worst ratio."""
+        """A line for each group of statements, with its worst ratio; a star marks what is machine-checked."""
         rows = []
         for words, numbers in GROUPS:
             group = [row for row in self.checks if _number(row.statement) in numbers]
             if group:
-                tags = ", ".join(dict.fromkeys(row.statement for row in group))
+                tags = ", ".join(dict.fromkeys(_marked(row.statement) for row in group))
                 ratios = [row.ratio for row in group if row.ratio is not None and row.passed is not None]
                 passed = sum(row.passed is True for row in group)
                 failed = any(row.passed is False for row in group)
@@ -115,6 +117,7 @@ class DatasetReport(Report):
         return Table(("checks", "passed", "worst share of limit"), rows, "<>>")
 
 
+MARKED = "* machine-checked: Coq has checked the proof of the statement (proofs/ in the repository)"
 GROUPS = (
     ("loss and gradient", (1, 2, 3)),
     ("Hessian", (4,)),
@@ -125,6 +128,10 @@ GROUPS = (
     ("the minimum, proved", (13, 14, 15)),
     ("gradient descent", (16, 17, 18, 19, 20)),
 )
+
+
+def _marked(statement: str) -> str:
+    return statement + "*" * (statement in MACHINE_CHECKED)
 
 
 def _number(statement: str) -> int:

@@ -18,6 +18,7 @@ from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.row import Row, compare
 from jaxsoftmax.verification import rows_derivatives, rows_descent, rows_eigenvalues
 from jaxsoftmax.verification.inputs import check_options, prepare
+from jaxsoftmax.verification.machine_checked import MACHINE_CHECKED
 from jaxsoftmax.verification.points import draw
 from jaxsoftmax.verification.rows_crosscheck import crosscheck_rows
 from jaxsoftmax.verification.run import verify_prepared
@@ -54,6 +55,15 @@ def test_every_statement_has_a_row_and_every_row_passes(report):
     assert one.fit.converged
     assert one.crosscheck.verdict == "AGREE"
     assert one.convexity.verdict.value == "CONSISTENT"
+
+
+def test_exactly_the_statements_with_a_machine_checked_proof_are_marked(report):
+    (one,) = report.datasets
+    table = next(block for block in one.document() if block[0] == ("checks", "passed", "worst share of limit"))
+    shown = set(re.findall(r"(S\d+[a-e]?)(\*?)", " ".join(line.cells[0] for line in table.rows)))
+    assert shown == {(row.statement, "*" * (row.statement in MACHINE_CHECKED)) for row in one.checks}
+    assert {mark for _, mark in shown} == {"", "*"}
+    assert "* machine-checked: " in repr(report)
 
 
 def test_rows_are_numbers_beside_bounds(report):

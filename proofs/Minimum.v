@@ -1,0 +1,153 @@
+(** * S13 in the plain norm and in scaled norms (docs/theory.md, S13)
+
+    The first part splits every direction into one in the kernel and one orthogonal to it. *)
+
+From Coq Require Import Reals Lra Lia List.
+From Coquelicot Require Import Coquelicot.
+From Softmax Require Import Sums Problem Softmax Gradient Curvature SelfConcordance Recession Nearby.
+Import ListNotations.
+Open Scope R_scope.
+
+(** ** Orthogonal decomposition *)
+
+Lemma inner_zero_of_norm2 p A B : norm2 p A = 0 -> inner p A B = 0.
+Proof.
+  intros z. assert (H := inner_Cauchy_Schwarz p A B). rewrite z, Rmult_0_l in H.
+  apply Rsqr_0_uniq. apply Rle_antisym; [auto|apply Rle_0_sqr].
+Qed.
+
+(** For a finite family of matrices: V = K + U with K orthogonal to all of them, and U orthogonal to all such K
+    (Gram-Schmidt, one matrix after the other). *)
+Lemma decomposition p (As : list matrix) : forall V, exists K,
+  (forall A, In A As -> inner p A K = 0) /\
+  (forall Q, (forall A, In A As -> inner p A Q = 0) -> inner p (minus V K) Q = 0).
+Proof.
+  induction As as [|A As IH]; intros V.
+  - exists V. split; [simpl; tauto|]. intros Q _. rewrite inner_minus_l. ring.
+  - destruct (IH V) as [K [HK orth]]. destruct (IH A) as [k [Hk orthk]].
+    assert (split_A : forall Q, inner p A Q = inner p (minus A k) Q + inner p k Q)
+      by (intros; rewrite inner_minus_l; ring).
+    destruct (Req_dec (norm2 p k) 0) as [z|nz].
+    + exists K. split.
+      * intros B [<-|i]; [|auto]. rewrite split_A, (orthk K HK), (inner_zero_of_norm2 p k K z). ring.
+      * intros Q perp. apply orth. intros B i. apply perp. simpl. auto.
+    + set (a := - inner p k K / norm2 p k). exists (move K a k).
+      assert (perp : forall B, In B As -> inner p B (move K a k) = 0)
+        by (intros B i; rewrite inner_move_r, HK, Hk by auto; ring).
+      split.
+      * intros B [<-|i]; [|auto]. rewrite split_A, (orthk _ perp), inner_move_r.
+        unfold a. fold (norm2 p k). field. auto.
+      * intros Q perpQ. assert (perpQ' : forall B, In B As -> inner p B Q = 0) by (intros; apply perpQ; simpl; auto).
+        assert (zk : inner p k Q = 0).
+        { assert (H := split_A Q). rewrite (perpQ A), (orthk Q perpQ') in H by (simpl; auto). lra. }
+        rewrite inner_minus_l, inner_move_l, zk. assert (H := orth Q perpQ'). rewrite inner_minus_l in H. lra.
+Qed.
+
+(** e_i x_n^T: <e_i x_n^T, V> = (V x_n)_i *)
+Definition outer p (n i : nat) : matrix := fun c d => if Nat.eqb c i then input p n d else 0.
+
+Lemma inner_outer_logit p n i V : (i < classes p)%nat -> inner p (outer p n i) V = logit p V n i.
+Proof.
+  intros Hi. unfold inner, outer, logit.
+  rewrite (Sum_ext (classes p) _ (fun c => if Nat.eqb c i then Sum (features p) (fun d => V c d * input p n d) else 0)).
+  - rewrite (Sum_pick (classes p) i (fun c => Sum (features p) (fun d => V c d * input p n d))) by auto. reflexivity.
+  - intros c Hc. destruct (Nat.eqb c i).
+    + apply Sum_ext. intros. ring.
+    + apply Sum_zero. intros. ring.
+Qed.
+
+(** The kernel is what is orthogonal to (e_i - e_0) x_n^T for all classes i and samples n of positive weight. *)
+Definition kernel_family p : list matrix :=
+  flat_map (fun n => if Rlt_dec 0 (weight p n)
+    then map (fun i => minus (outer p n i) (outer p n 0)) (seq 0 (classes p)) else []) (seq 0 (samples p)).
+
+Lemma kernel_family_spec p V : (forall A, In A (kernel_family p) -> inner p A V = 0) <-> kernel p V.
+Proof.
+  assert (Hc := classes_pos p). split.
+  - intros perp n Hn sn. exists (logit p V n 0). intros i Hi.
+    assert (E : inner p (minus (outer p n i) (outer p n 0)) V = 0).
+    { apply perp. apply in_flat_map. exists n. split; [apply in_seq; lia|].
+      destruct (Rlt_dec 0 (weight p n)); [|contradiction]. apply in_map_iff. exists i. split; [auto|apply in_seq; lia]. }
+    rewrite inner_minus_l, !inner_outer_logit in E by auto. lra.
+  - intros ker A i. apply in_flat_map in i. destruct i as [n [Hn i]]. apply in_seq in Hn.
+    destruct (Rlt_dec 0 (weight p n)) as [sn|]; [|contradiction]. apply in_map_iff in i. destruct i as [k [<- Hk]].
+    apply in_seq in Hk. destruct (ker n) as [a const]; [lia|auto|].
+    rewrite inner_minus_l, !inner_outer_logit, !const by lia. ring.
+Qed.
+
+(** Every direction is one in the kernel and one in its orthogonal complement. *)
+Theorem kernel_decomposition p V : exists K, kernel p K /\ complement p (minus V K).
+Proof.
+  destruct (decomposition p (kernel_family p) V) as [K [HK orth]]. exists K. split.
+  - now apply kernel_family_spec.
+  - intros Q ker. apply orth. now apply kernel_family_spec.
+Qed.
+
+Lemma inner_ge p A B : - (norm p A * norm p B) <= inner p A B.
+Proof.
+  assert (H := inner_Cauchy_Schwarz p A B). rewrite <- !norm_sqr in H. rewrite <- Rsqr_mult in H.
+  apply Rsqr_le_abs_0 in H. rewrite (Rabs_pos_eq (norm p A * norm p B)) in H.
+  - apply Rabs_le_between in H. lra.
+  - apply Rmult_le_pos; apply sqrt_pos.
+Qed.
+
+(** ** The theorem *)
+
+Section Plain.
+  Variable p : problem.
+  Variables (W : matrix) (beta mu : R).
+  Hypothesis beta_pos : 0 < beta.
+  (** beta >= sqrt 2 max_n |x_n| *)
+  Hypothesis beta_large : forall n, (n < samples p)%nat -> 0 < weight p n -> 2 * dot (features p) (input p n) (input p n) <= beta².
+  Hypothesis mu_pos : 0 < mu.
+  (** H(W) >= mu > 0 on the complement of the kernel *)
+  Hypothesis curvature : forall U, complement p U -> mu * norm2 p U <= hessian p W U U.
+
+  Notation q := (beta * norm p (gradient p W) / mu).
+  Hypothesis q_small : q < 1.
+
+  Let ranges U : complement p U -> ranges_below p U (beta * norm p U).
+  Proof. intros _. apply S8_range_below_norm; [lra|exact beta_large]. Qed.
+
+  Let curved U : complement p U -> mu * (norm p U)² <= hessian p W U U.
+  Proof. intros HU. rewrite norm_sqr. auto. Qed.
+
+  Let slope U : complement p U -> - (norm p (gradient p W) * norm p U) <= inner p (gradient p W) U.
+  Proof. intros _. apply inner_ge. Qed.
+
+  (** q < 1: a minimiser W* exists, unique in W + complement, with |W* - W| <= r = - log (1 - q) / beta and
+      L(W) - (mu / beta^2) (q + (1 - q) log (1 - q)) <= L(W* ) <= L(W). *)
+  Theorem S13 : exists M, minimiser p M /\ complement p (minus M W) /\
+    norm p (minus M W) <= - ln (1 - q) / beta /\
+    loss p W - mu / beta² * (q + (1 - q) * ln (1 - q)) <= loss p M <= loss p W /\
+    (forall M', minimiser p M' -> complement p (minus M' W) -> same p M' M).
+  Proof.
+    assert (g0 : 0 <= norm p (gradient p W)) by apply sqrt_pos.
+    assert (n0 : forall U, 0 <= norm p U) by (intros; apply sqrt_pos).
+    destruct (nearby_minimiser p (complement p) (norm p) W beta mu _ (kernel_decomposition p) n0 beta_pos ranges mu_pos
+      curved slope q_small) as [U [HU least]].
+    assert (E : forall A, inner p (minus (move W 1 U) W) A = inner p U A)
+      by (intros; rewrite inner_minus_l, inner_move_l; ring).
+    exists (move W 1 U). repeat split; auto.
+    - intros K ker. rewrite E. auto.
+    - replace (norm p (minus (move W 1 U) W)) with (norm p U).
+      + now apply (nearby_radius p (complement p) (norm p) W beta mu _ n0 beta_pos ranges mu_pos curved slope g0 q_small).
+      + unfold norm, norm2. rewrite E, (inner_comm p U (minus _ _)), E. reflexivity.
+    - apply (nearby_gap p (complement p) (norm p) W beta mu _ (kernel_decomposition p) n0 beta_pos ranges mu_pos
+        curved slope q_small).
+    - intros M' least' HM'. apply S6_unique_minimiser; auto. intros K ker.
+      rewrite inner_minus_l, inner_move_l, (HU K ker). assert (H := HM' K ker). rewrite inner_minus_l in H. lra.
+  Qed.
+
+  Corollary S13_attained : attained p.
+  Proof. destruct S13 as [M [least _]]. now exists M. Qed.
+
+  (** In the ball of radius r the curvature is at least 1 - q times that at W. *)
+  Theorem S13_curvature_in_ball U V : norm p U <= - ln (1 - q) / beta ->
+    (1 - q) * hessian p W V V <= hessian p (move W 1 U) V V.
+  Proof.
+    intros close.
+    refine (nearby_curvature p (fun _ => True) (norm p) W beta mu (norm p (gradient p W)) beta_pos _ q_small U V I close).
+    intros U' _. apply S8_range_below_norm; [lra|exact beta_large].
+  Qed.
+End Plain.
