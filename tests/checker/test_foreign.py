@@ -18,7 +18,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", sampled(CASES, 12), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(CASES, 24), ids=lambda case: case.name)
 def test_a_right_derivative_is_not_accused(case):
     """No hand rule is given: the derivative under test is the library's own. A confirmed fault may be found.
 

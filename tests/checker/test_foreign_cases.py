@@ -32,7 +32,7 @@ def test_there_are_enough_and_no_name_is_there_twice():
 
 
 @QUIET
-@pytest.mark.parametrize("case", sampled(CASES, 12), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(CASES, 24), ids=lambda case: case.name)
 def test_a_case_is_finite_with_its_gradient_in_float64(case):
     pytest.importorskip(case.library)
     fun, at, args = case.example(np.float64)

@@ -67,7 +67,7 @@ def named_right(mutant, found):
     return first == wanted or first in ALSO_TRUE.get(mutant.name, ())
 
 
-@pytest.mark.parametrize("mutant", sampled(MUTANTS, 12), ids=lambda m: m.name)
+@pytest.mark.parametrize("mutant", sampled(MUTANTS, 24), ids=lambda m: m.name)
 def test_every_mutant_is_found_and_named(mutant):
     """No wrong rule passes, each in one dtype; the equivalent ones, each listed with its reason, are not accused.
 

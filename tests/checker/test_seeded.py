@@ -17,7 +17,7 @@ def setup(case):
     return case.setup(dtype if dtype in case.dtypes else case.dtypes[0])
 
 
-@pytest.mark.parametrize("case", sampled((*SEEDED, *UNSEEN), 16), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled((*SEEDED, *UNSEEN), 24), ids=lambda case: case.name)
 def test_a_seeded_bug_is_not_accepted(case):
     """In one dtype each; the whole budget, since a demotion hides in half of the digits."""
     bug = setup(case)
@@ -25,7 +25,7 @@ def test_a_seeded_bug_is_not_accepted(case):
     assert report.verdict in ("DISAGREE", "INCONCLUSIVE", "NOT CHECKED"), str(report)
 
 
-@pytest.mark.parametrize("case", sampled((*SEEDED, *UNSEEN), 16), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled((*SEEDED, *UNSEEN), 24), ids=lambda case: case.name)
 def test_the_right_rule_is_not_accused(case):
     """With the budget of a test."""
     bug = setup(case)

@@ -100,15 +100,15 @@ def apart(a, b):
 
 
 ALL = (*SEEDED, *UNSEEN)
-# A third of the cases in one dtype each, by their names; the rest by hand.
+# A sixth of the cases in one dtype each, by their names; the rest by hand.
 NARROW = [case for case in ALL if "float32" in case.dtypes]
 WIDE = {case.name for case in ALL if "float32" not in case.dtypes or dtype_of(case.name) is np.float64}
 
 
 def staged(cases, wide):
-    """A third of the cases of this dtype marked slow, the others long."""
+    """A sixth of the cases of this dtype marked slow, the others long."""
     marks = {True: pytest.mark.slow, False: pytest.mark.long}
-    return [pytest.param(c, marks=marks[(c.name in WIDE) == wide and not share(c.name, 3)]) for c in cases]
+    return [pytest.param(c, marks=marks[(c.name in WIDE) == wide and not share(c.name, 6)]) for c in cases]
 
 
 @pytest.mark.parametrize("case", staged(ALL, wide=True), ids=lambda case: case.name)

@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsoftmax.checker.compare import routes
 from jaxsoftmax.checker.compare.autodiff import dot, dot_tolerance, find_truth
 from jaxsoftmax.checker.compare.directional import probe_directions
 from jaxsoftmax.checker.compare.routes import routes_of
 from jaxsoftmax.checker.crosscheck import crosscheck
+from jaxsoftmax.checker.inputs import context
 from jaxsoftmax.checker.inputs.arguments import read_point
 from jaxsoftmax.checker.inputs.budget import Budget, Clock
 from jaxsoftmax.checker.inputs.context import Session
@@ -122,9 +124,11 @@ def test_dot_tolerance_covers_the_rounding_of_the_sum_and_of_the_terms():
     assert dot_tolerance([np.zeros(2)], [np.array([2.0, 0.0])], [np.array([1.0, np.inf])]) == pytest.approx(2.0)
 
 
-def test_large_functions_are_probed_sparingly():
-    """More than 2²⁵ bytes of intermediate values: one direction, no complex step, and still convicted."""
-    n = 2**21
+def test_large_functions_are_probed_sparingly(monkeypatch):
+    """More bytes of intermediate values than LEAN_BYTES: one direction, no complex step, and still convicted."""
+    for module in (routes, context):
+        monkeypatch.setattr(module, "LEAN_BYTES", 2.0**19)
+    n = 2**17  # entries are compared as those of large leaves
     c = np.linspace(0.5, 1.5, n, dtype=np.float32)
     f = lambda x: jnp.sum(jnp.sin(x) * c)  # noqa: E731
     x = np.linspace(-1, 1, n, dtype=np.float32)
