@@ -27,7 +27,8 @@ class Examples(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **kwargs) -> None:
         """Change the heading in what griffe parses; the source stays as it is."""
         if obj.docstring:
-            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
+            value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
+            obj.docstring.value = value.replace(":math:`", "`")
 
 
 def uri_of(path: str) -> str | None:
