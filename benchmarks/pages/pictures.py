@@ -106,8 +106,7 @@ def deciding() -> dict[str, Any]:
     for name, case in load("existence").items():
         if isinstance(case, dict) and {"decide", "check"} <= set(case):
             times = {"to decide": median_ms(case["decide"]), "to check the certificate": median_ms(case["check"])}
-            if all(times.values()):
-                rows[name] = {what: ms / 1e3 for what, ms in times.items()}
+            rows[name] = {what: ms / 1e3 for what, ms in times.items() if ms is not None}
     return rows
 
 
