@@ -1,7 +1,7 @@
 (** S7c and S7d: lower bounds on the curvature, condition numbers, and the smaller matrix of two classes. *)
 
 From Coq Require Import Reals Lra Lia.
-From Softmax Require Import Sums Problem Softmax Gradient Curvature Bases Kernel Rates.
+From Softmax Require Import Sums Problem Softmax Gradient Curvature Bases Kernel Rates FixedHessian.
 Open Scope R_scope.
 
 (** low <= lambda_2(S(y)), the least eigenvalue on the vectors u with 1^T u = 0. *)
@@ -53,6 +53,22 @@ Proof.
   rewrite Rmult_assoc. apply Rmult_le_compat_l; [assumption|]. rewrite gram_form_rows.
   unfold norm2, inner. rewrite <- Sum_scal. apply Sum_le. intros i Hi.
   apply (Hsig (V i)). now apply S6_complement.
+Qed.
+
+(** So S18's number sigma_min^2 may be taken from the row space. *)
+Lemma sigma_min_gram_lower p sig2 : sigma_min_bound p sig2 -> gram_lower p sig2.
+Proof.
+  intros Hsig V HV. change (sig2 * norm2 p V <= gram_form p V). rewrite gram_form_rows.
+  unfold norm2, inner. rewrite <- Sum_scal. apply Sum_le. intros i Hi. apply (Hsig (V i)). now apply S6_complement.
+Qed.
+
+(** S19: on the complement the curvature relative to M = (1/2) P (x) X^T S X lies between 2 min_n lambda_2(S(y_n)) and 1. *)
+Theorem S19_condition_lambda2 p W V low :
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_bound (classes p) (prob p W n) low) -> complement p V ->
+  2 * low * (/ 2 * gram_form p V) <= hessian p W V V <= / 2 * gram_form p V.
+Proof.
+  intros Hlow HV. split; [assert (H := S7c_gram p W V low Hlow HV); lra|].
+  assert (H := hessian_le_spread p W V). rewrite spread_squares in H. exact H.
 Qed.
 
 (** An eigenvalue of H(W) on the complement of the kernel. *)
