@@ -16,31 +16,55 @@ Proof.
   apply Rsqr_0_uniq. apply Rle_antisym; [auto|apply Rle_0_sqr].
 Qed.
 
-(** For a finite family of matrices: V = K + U with K orthogonal to all of them, and U orthogonal to all such K
+(** U is a combination of the matrices in the list. *)
+Fixpoint span p (As : list matrix) (U : matrix) : Prop :=
+  match As with [] => same p U (fun _ _ => 0) | A :: rest => exists a, span p rest (move U a A) end.
+
+Lemma span_same p As : forall U U', same p U U' -> span p As U -> span p As U'.
+Proof.
+  induction As as [|A As IH]; simpl; intros U U' E.
+  - intros z c d Hc Hd. rewrite <- E by auto. now apply z.
+  - intros [a H]. exists a. apply IH with (2 := H). intros c d Hc Hd. unfold move. now rewrite E.
+Qed.
+
+Lemma span_move p As : forall U b U', span p As U -> span p As U' -> span p As (move U b U').
+Proof.
+  induction As as [|A As IH]; simpl; intros U b U'.
+  - intros z z' c d Hc Hd. unfold move. rewrite z, z' by auto. ring.
+  - intros [a H] [a' H']. exists (a + b * a'). apply span_same with (2 := IH _ b _ H H').
+    intros c d _ _. unfold move. ring.
+Qed.
+
+Lemma span_orthogonal p As : forall U Q, span p As U -> (forall A, In A As -> inner p A Q = 0) -> inner p U Q = 0.
+Proof.
+  induction As as [|A As IH]; simpl; intros U Q.
+  - intros z _. rewrite (inner_same p U (fun _ _ => 0) Q Q z) by (intros c d _ _; reflexivity).
+    apply Sum_zero. intros. apply Sum_zero. intros. ring.
+  - intros [a H] perp. assert (E := IH _ Q H (fun A i => perp A (or_intror i))).
+    rewrite inner_move_l, (perp A (or_introl eq_refl)) in E. lra.
+Qed.
+
+(** For a finite family of matrices: V = K + U with K orthogonal to all of them, and U a combination of them
     (Gram-Schmidt, one matrix after the other). *)
 Lemma decomposition p (As : list matrix) : forall V, exists K,
-  (forall A, In A As -> inner p A K = 0) /\
-  (forall Q, (forall A, In A As -> inner p A Q = 0) -> inner p (minus V K) Q = 0).
+  (forall A, In A As -> inner p A K = 0) /\ span p As (minus V K).
 Proof.
   induction As as [|A As IH]; intros V.
-  - exists V. split; [simpl; tauto|]. intros Q _. rewrite inner_minus_l. ring.
-  - destruct (IH V) as [K [HK orth]]. destruct (IH A) as [k [Hk orthk]].
-    assert (split_A : forall Q, inner p A Q = inner p (minus A k) Q + inner p k Q)
-      by (intros; rewrite inner_minus_l; ring).
+  - exists V. split; [simpl; tauto|]. intros c d _ _. unfold minus. ring.
+  - destruct (IH V) as [K [HK inU]]. destruct (IH A) as [k [Hk ink]].
+    assert (split_A : forall Q, (forall B, In B As -> inner p B Q = 0) -> inner p A Q = inner p k Q).
+    { intros Q perp. assert (H := span_orthogonal p As _ Q ink perp). rewrite inner_minus_l in H. lra. }
     destruct (Req_dec (norm2 p k) 0) as [z|nz].
     + exists K. split.
-      * intros B [<-|i]; [|auto]. rewrite split_A, (orthk K HK), (inner_zero_of_norm2 p k K z). ring.
-      * intros Q perp. apply orth. intros B i. apply perp. simpl. auto.
+      * intros B [<-|i]; [|auto]. rewrite split_A by auto. now apply inner_zero_of_norm2.
+      * exists 0. apply span_same with (2 := inU). intros c d _ _. unfold move. ring.
     + set (a := - inner p k K / norm2 p k). exists (move K a k).
       assert (perp : forall B, In B As -> inner p B (move K a k) = 0)
         by (intros B i; rewrite inner_move_r, HK, Hk by auto; ring).
       split.
-      * intros B [<-|i]; [|auto]. rewrite split_A, (orthk _ perp), inner_move_r.
-        unfold a. fold (norm2 p k). field. auto.
-      * intros Q perpQ. assert (perpQ' : forall B, In B As -> inner p B Q = 0) by (intros; apply perpQ; simpl; auto).
-        assert (zk : inner p k Q = 0).
-        { assert (H := split_A Q). rewrite (perpQ A), (orthk Q perpQ') in H by (simpl; auto). lra. }
-        rewrite inner_minus_l, inner_move_l, zk. assert (H := orth Q perpQ'). rewrite inner_minus_l in H. lra.
+      * intros B [<-|i]; [|auto]. rewrite split_A, inner_move_r by auto. unfold a. fold (norm2 p k). field. auto.
+      * (* V - K - a k + a A = (V - K) + a (A - k) *)
+        exists a. apply span_same with (2 := span_move p As _ a _ inU ink). intros c d _ _. unfold move, minus. ring.
 Qed.
 
 (** e_i x_n^T: <e_i x_n^T, V> = (V x_n)_i *)
@@ -78,9 +102,9 @@ Qed.
 (** Every direction is one in the kernel and one in its orthogonal complement. *)
 Theorem kernel_decomposition p V : exists K, kernel p K /\ complement p (minus V K).
 Proof.
-  destruct (decomposition p (kernel_family p) V) as [K [HK orth]]. exists K. split.
+  destruct (decomposition p (kernel_family p) V) as [K [HK inU]]. exists K. split.
   - now apply kernel_family_spec.
-  - intros Q ker. apply orth. now apply kernel_family_spec.
+  - intros Q ker. apply (span_orthogonal p (kernel_family p)); auto. now apply kernel_family_spec.
 Qed.
 
 Lemma inner_ge p A B : - (norm p A * norm p B) <= inner p A B.

@@ -31,19 +31,26 @@ Proof.
     lra.
 Qed.
 
-(** ... and below: f 0 + f' 0 + m / 2 <= f 1. *)
-Lemma Taylor_below (f f' f'' : R -> R) m :
-  (forall t, is_derive f t (f' t)) -> (forall t, is_derive f' t (f'' t)) -> (forall t, m <= f'' t) ->
+(** ... and below: f 0 + f' 0 + m / 2 <= f 1. The bound is needed between 0 and 1 only. *)
+Lemma Taylor_below_between (f f' f'' : R -> R) m :
+  (forall t, is_derive f t (f' t)) -> (forall t, is_derive f' t (f'' t)) -> (forall t, 0 <= t <= 1 -> m <= f'' t) ->
   f 0 + f' 0 + m / 2 <= f 1.
 Proof.
   intros Hf Hf' Hm.
-  assert (H : - f 1 <= - f 0 + - f' 0 + - m / 2).
-  { apply (Taylor_above (fun t => - f t) (fun t => - f' t) (fun t => - f'' t)).
-    - intros t. apply (is_derive_opp f). apply Hf.
-    - intros t. apply (is_derive_opp f'). apply Hf'.
-    - intros t. specialize (Hm t). lra. }
-  lra.
+  (* g t = f t - f' 0 t - m t^2 / 2 has the derivative f' t - f' 0 - m t >= 0 *)
+  destruct (mean_value (fun t => f t - (f' 0 * t + m * t ^ 2 / 2)) (fun t => f' t - (f' 0 + m * t)) 0 1)
+    as [c [Hc E]]; [lra| |].
+  - intros t. apply (is_derive_minus f (fun t => f' 0 * t + m * t ^ 2 / 2) t (f' t) (f' 0 + m * t)); [apply Hf|].
+    auto_derive; [trivial|field].
+  - destruct (mean_value f' f'' 0 c) as [e [He E']]; [lra|exact Hf'|].
+    assert (m * c <= f'' e * c) by (apply Rmult_le_compat_r; [lra|apply Hm; lra]).
+    lra.
 Qed.
+
+Lemma Taylor_below (f f' f'' : R -> R) m :
+  (forall t, is_derive f t (f' t)) -> (forall t, is_derive f' t (f'' t)) -> (forall t, m <= f'' t) ->
+  f 0 + f' 0 + m / 2 <= f 1.
+Proof. intros Hf Hf' Hm. apply (Taylor_below_between f f' f'' m Hf Hf'). intros. apply Hm. Qed.
 
 (** A positive second derivative: f lies strictly above its tangent. *)
 Lemma Taylor_strictly_below (f f' f'' : R -> R) :

@@ -35,7 +35,7 @@ class Statement(NamedTuple):
 def statements(page: str) -> list[Statement]:
     """The rows of the table under "What is proved"."""
     part = page.partition("\n## What is proved\n")[2].partition("\n## ")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in part.splitlines() if line[:1] == "|"]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line[:1] == "|"]
     return [
         Statement(tag, says, tuple(re.findall("`([^`]+)`", proofs)), tuple(re.findall("`([^`]+)`", code)), status)
         for tag, says, proofs, code, status in rows[2:]
