@@ -18,8 +18,8 @@ _HELP = """The mathematics of the softmax layer, checked on data.
 
 verify compares hand-derived derivatives with autodiff and 50-digit
 arithmetic, trains, looks at the curvature, and prints what it found and
-proved (with --all a row for each check). fit trains and says how the run
-ended, predict uses its weights on new samples. probe looks at the curvature at one point. certify proves whether a
+proved (with --all a row for each check); report writes the same as a page.
+fit trains and says how the run ended, predict uses its weights on new samples. probe looks at the curvature at one point. certify proves whether a
 minimiser exists, or where it is to any number of digits, in a certificate
 that check verifies. crosscheck checks the derivatives of any JAX function."""
 _FORMATS = (
@@ -62,6 +62,7 @@ Dtype = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="K", help="Seed of everything random: weights, directions, minibatches.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the whole report as JSON.")]
+_PAGE = "one HTML page with pictures, which needs no other file and no network. Needs the extra plots"
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only; the exit status tells the rest.")]
 ManyClasses = Annotated[
     bool,
@@ -90,7 +91,7 @@ def build() -> Any:
     Example:
         >>> from jaxsoftmax.cli.commands import build
         >>> [command.callback.__name__ for command in build().registered_commands]
-        ['verify', 'fit', 'predict', 'probe', 'certify', 'check', 'crosscheck']
+        ['verify', 'report', 'fit', 'predict', 'probe', 'certify', 'check', 'crosscheck']
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 
@@ -115,6 +116,9 @@ def build() -> Any:
             bool, typer.Option("--all", help="Print every row; the JSON always has them all.")
         ] = False,
         json_file: Json = None,
+        html_file: Annotated[
+            Path | None, typer.Option("--html", metavar="FILE", help=f"Also write the report as {_PAGE}.")
+        ] = None,
         quiet: Quiet = False,
         many_classes: ManyClasses = False,
     ) -> int:
@@ -126,7 +130,37 @@ def build() -> Any:
         from jaxsoftmax.cli.runs import Call, run_verify
 
         return run_verify(
-            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes), every_row
+            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes),
+            every_row,
+            html_file,
+        )
+
+    @app.command()
+    def report(
+        output: Annotated[Path, typer.Option("--output", "-o", metavar="REPORT.html", help=f"The page to write: {_PAGE}.")],
+        data: VerifyData = None,
+        target: Target = None,
+        label_smoothing: Smoothing = None,
+        l2: Penalty = 0.0,
+        dtype: Dtype = "float64",
+        seed: Seed = 0,
+        method: Method = "auto",
+        json_file: Json = None,
+        quiet: Quiet = False,
+        many_classes: ManyClasses = False,
+    ) -> int:
+        """Write what verify finds as one HTML page, with pictures.
+
+        The page says what was trained, whether a best fit exists and why, how
+        training went, and how each formula was checked, with the commands that
+        check it again.
+
+        Exit status: as for verify; the page is written where a check failed, too.
+        """
+        from jaxsoftmax.cli.runs import Call, run_report
+
+        return run_report(
+            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes), output
         )
 
     @app.command()

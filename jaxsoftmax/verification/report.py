@@ -41,6 +41,7 @@ class DatasetReport(Report):
         existence: `ExistenceVerdict` on the data, or None for a problem without its data as given.
         certificate: `Certificate` of the minimiser, or None where nothing is proved about it; a row says why.
         seconds: wall time, compilation included.
+        progress: what the training told on its way, with its seconds, as `fit` hands it to `progress`.
     """
 
     name: str
@@ -54,6 +55,7 @@ class DatasetReport(Report):
     existence: ExistenceVerdict | None
     certificate: Certificate | None
     seconds: float
+    progress: tuple[Any, ...] = ()
 
     @property
     def failed(self) -> tuple[Row, ...]:

@@ -108,7 +108,8 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     tell(f"{name}: training")
     first_order = choose(method, problem).linear
     steps = int(min(10_000, max(100, FIT_WORK / (N * D * C)))) if first_order else None
-    result = fit_quietly(problem, method, max_steps=steps)
+    seen: list[Any] = []
+    result = fit_quietly(problem, method, max_steps=steps, progress=seen.append)
     if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
         raise KeyboardInterrupt
     fitted = stored(result.W, problem)
@@ -164,6 +165,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         existence=verdict,
         certificate=certificate,
         seconds=time.perf_counter() - begin,
+        progress=tuple(seen),
     )
 
 
