@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import resources
@@ -19,7 +18,7 @@ from typing import NamedTuple
 from jaxsoftmax.reporting.html import Look
 from jaxsoftmax.reporting.statements import STATEMENTS
 
-__all__ = ["LOOK", "PLAIN", "Section", "page", "plain"]
+__all__ = ["LOOK", "PLAIN", "Section", "page", "plain", "visible"]
 
 
 class Section(NamedTuple):
@@ -37,24 +36,33 @@ class Section(NamedTuple):
     body: str
 
 
-def plain(text: str) -> str:
-    r"""A text as HTML in which nothing is markup: what has no shape of its own stands by its code.
+# Controls, among them those that turn the direction of what follows, marks without width, halves of a pair.
+_SHAPELESS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e0fff]"
+)
 
-    Letters of any script stay. Controls (also those that turn the direction of what follows) and halves of a pair, which
-    a file's name may hold, would change or break the page around them.
+
+def visible(text: str) -> str:
+    r"""A text in which what has no shape of its own stands by its code: it would change or break the page around it.
+
+    Example:
+        >>> from jaxsoftmax.page.frame import visible
+        >>> print(visible("a\u202eb"))
+        a\u202eb
+    """
+    return _SHAPELESS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def plain(text: str) -> str:
+    """A text as HTML in which nothing is markup.
 
     Example:
         >>> from jaxsoftmax.page.frame import plain
-        >>> print(plain("a<b>\u202e\x00"))
-        a&lt;b&gt;\u202e\x00
+        >>> print(plain("a<b>"))
+        a&lt;b&gt;
     """
-    return escape("".join(map(_visible, text)))
-
-
-def _visible(letter: str) -> str:
-    kept = letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    joins = letter in "\u200c\u200d\u00ad"  # within words of some scripts, and hyphens that may be
-    return letter if kept or joins else letter.encode("unicode_escape").decode("ascii")
+    return escape(visible(text))
 
 
 def _tagged(text: str) -> str:
@@ -136,14 +144,14 @@ def _contents(sections: Sequence[Section]) -> Iterator[str]:
 
 def _section(each: Section) -> str:
     heading = f'<h{each.level} id="{each.name}">{plain(each.heading)}</h{each.level}>'
-    return f'<section aria-labelledby="{each.name}">\n{heading}\n{each.body}\n</section>'
+    return f'<section>\n{heading}\n{each.body}\n</section>'
 
 
 def _statements(text: str) -> Iterator[str]:
     """What the statements say that the page cites."""
     cited = {tag for tag in STATEMENTS if f'href="#{tag}"' in text}
     if cited:
-        yield '<section aria-labelledby="statements">\n<h2 id="statements">The statements</h2>'
+        yield '<section>\n<h2 id="statements">The statements</h2>'
         yield '<p class="about">What the tags above stand for; docs/theory.md of the source has the proofs.</p>\n<dl>'
         for tag, statement in STATEMENTS.items():
             if tag in cited:

@@ -3,8 +3,8 @@
 // Tables: a click or a key on a head sorts the rows by that column, a second one the other way round.
 function key(body, column) {
   const text = body.rows[0].cells[column].textContent.trim();
-  const number = parseFloat(text.replace(/^[<>=\s]+/, "").replace("−", "-"));
-  return { text, number: text.toLowerCase() === "inf" ? Infinity : number };
+  const number = parseFloat(text.replace(/^[<>=\s]+/, "").replace(/^(-?)inf$/, "$1Infinity"));
+  return { text, number };
 }
 
 function compare(a, b) {

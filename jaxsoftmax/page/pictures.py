@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxsoftmax.page.frame import visible
 from jaxsoftmax.page.svg import figure
-from jaxsoftmax.plots.classes import plot_confusion
-from jaxsoftmax.plots.images import plot_direction, plot_weights
+from jaxsoftmax.plots.checks import plot_checks
+from jaxsoftmax.plots.images import plot_weights
+from jaxsoftmax.plots.predictions import plot_confusion
+from jaxsoftmax.plots.separation import plot_direction
 from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.training.result import Fit
 from jaxsoftmax.uncertainty.table import Inference
@@ -31,6 +34,9 @@ __all__ = [
     "weights",
     "worst_checks",
 ]
+
+
+LONGEST = 20  # letters of a class's name beside a picture
 
 
 def side_by_side(figures: Sequence[str]) -> str:
@@ -105,13 +111,17 @@ def spectrum(name: str, data: DatasetReport) -> list[str]:
     if probe is None or probe.spectral_density is None:
         return []
     words = "The curvature: how many eigenvalues of the Hessian lie where, between their proved bounds (logarithmic)."
-    return [figure(f"{name}-spectrum", words, lambda made: probe.plot(ax=made.add_subplot()))]
+    return [figure(f"{name}-spectrum", words, lambda made: probe.plot(ax=made.add_subplot()), (4.8, 4.9))]
 
 
 def worst_checks(name: str, data: DatasetReport) -> list[str]:
-    """The share of the limit that the worst check of each statement used."""
-    words = "The worst check of each statement: the share of what is allowed that it used. Beyond 1 it would have failed."
-    return [figure(f"{name}-shares", words, lambda made: data.plot(ax=made.add_subplot()), (4.6, 4.2))]
+    """The share of the limit that was used, of the checks that used most."""
+    words = "The checks that came nearest to their limits: the share of what is allowed that each used. Beyond 1 it fails."
+
+    def draw(made: Any) -> None:
+        plot_checks(data.checks, most=12, ax=made.add_subplot()).set_xlabel("share of the limit")
+
+    return [figure(f"{name}-shares", words, draw)]
 
 
 def weights(name: str, data: DatasetReport, features: Sequence[str]) -> list[str]:
@@ -126,17 +136,14 @@ def weights(name: str, data: DatasetReport, features: Sequence[str]) -> list[str
 def confusion(name: str, counts: np.ndarray, classes: Sequence[str]) -> list[str]:
     """True classes by predicted ones."""
     words = "True classes (rows) and predicted ones (columns), of the samples that were trained on."
-    return [figure(f"{name}-confusion", words, lambda made: plot_confusion(counts, classes, ax=made.add_subplot()))]
+    # Matplotlib fails on half of a pair, and long names would leave no room for the picture.
+    names = [text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in map(visible, classes)]
+    return [figure(f"{name}-confusion", words, lambda made: plot_confusion(counts, names, ax=made.add_subplot()))]
 
 
 def coefficients(name: str, table: Inference) -> list[str]:
     """The estimates with their intervals."""
     if not table.identified.any():
         return []
-    level = f"{100 * table.level:g} %"
-    words = f"The coefficients with their {level} intervals."
-
-    def draw(made: Any) -> Any:
-        return table.plot(ax=made.add_subplot())
-
-    return [figure(f"{name}-intervals", words, draw, (4.6, 4.2))]
+    words = f"The coefficients with their {100 * table.level:g} % intervals."
+    return [figure(f"{name}-intervals", words, lambda made: table.plot(ax=made.add_subplot()), (4.8, 4.4))]

@@ -43,7 +43,8 @@ def sections(number: int, data: DatasetReport, prepared: Prepared, extra: Extra)
     """Every section about one data set; names begin with `d` and the number."""
     name = f"d{number}"
     features = data.problem.get("features", ())
-    yield Section(name, data.name, 2, as_html(_outcome(data), LOOK))
+    summary = [Facts(data.found()), Title(f"Checks of {data.name}, in groups"), data.groups()]
+    yield Section(name, data.name, 2, as_html(summary, LOOK._replace(heading="h3")))
     yield Section(f"{name}-problem", "The problem", 3, _problem(data))
     yield Section(f"{name}-verdict", "Does a best fit exist?", 3, _verdict(name, data, features))
     yield Section(f"{name}-training", "Training", 3, _training(name, data, prepared, features))
@@ -55,15 +56,6 @@ def sections(number: int, data: DatasetReport, prepared: Prepared, extra: Extra)
 
 def _said(text: str) -> str:
     return f'<p class="about">{plain(text)}</p>'
-
-
-def _outcome(data: DatasetReport) -> Document:
-    failed = len(data.failed)
-    passed = sum(row.passed is True for row in data.checks)
-    if failed:
-        return [Paragraph(f"{failed} of {len(data.checks)} checks FAILED; they stand first below.", "bad")]
-    rest = len(data.checks) - passed
-    return [Paragraph(f"All {passed} checks passed{f'; {rest} were not run or not decided' * bool(rest)}.", "good")]
 
 
 def _problem(data: DatasetReport) -> str:

@@ -21,7 +21,7 @@ class Look(NamedTuple):
 
     heading: the element of a title.
     classes: tones and alignments as classes (good, doubt, bad, right), in place of styles.
-    table: the class of tables, "" for none; those of a class can be scrolled by keys, which needs a name for them.
+    table: the class of tables, "" for none; those of a class stand in a box that can be scrolled, by keys too.
     text: a text as HTML.
     """
 
@@ -48,14 +48,10 @@ def as_html(document: Sequence[Block], look: Look = NOTEBOOK) -> str:
         <h4 class="good">iris</h4>
         <p>150 samples, C &lt; 4</p>
     """
-    parts, name = [], ""
-    for block in document:
-        name = block.text if isinstance(block, Title) else name
-        parts += _parts(block, look, name)
-    return "\n".join(parts)
+    return "\n".join(part for block in document for part in _parts(block, look))
 
 
-def _parts(block: Block, look: Look, name: str) -> Iterator[str]:
+def _parts(block: Block, look: Look) -> Iterator[str]:
     match block:
         case Title(text, tone):
             style = _tone(tone, look) if look.classes else f' style="font-weight:bold;{_COLOURS.get(tone, "")}"'
@@ -63,15 +59,17 @@ def _parts(block: Block, look: Look, name: str) -> Iterator[str]:
         case Paragraph(text, tone):
             yield f"<p{_tone(tone, look)}>{look.text(text)}</p>"
         case Facts(pairs):
-            rows = [_row([_cell("th", label, "<", look, "row"), _cell("td", text, "<", look)]) for label, text in pairs]
+            # A label that is empty goes on from the one above, and is no head.
+            heads = [_cell("th" if label else "td", label, "<", look, "row") for label, _ in pairs]
+            rows = [_row([head, _cell("td", pair[1], "<", look)]) for head, pair in zip(heads, pairs, strict=True)]
             yield f"<table{_class('facts', look)}><tbody>{''.join(rows)}</tbody></table>" if rows else ""
         case Table():
-            yield _table(block, look, name)
+            yield _table(block, look)
         case Picture(lines):
-            yield f"<pre>{escape(chr(10).join(lines))}</pre>"
+            yield f"<pre>{look.text(chr(10).join(lines))}</pre>"
 
 
-def _table(table: Table, look: Look, name: str) -> str:
+def _table(table: Table, look: Look) -> str:
     """A body for each row and the note below it, so that they stay together wherever they are sorted to."""
     head = [_cell("th" if text else "td", text, a, look, "col") for text, a in zip(table.head, table.align, strict=True)]
     parts = [f"<thead>{_row(head)}</thead>"]
@@ -84,7 +82,7 @@ def _table(table: Table, look: Look, name: str) -> str:
     whole = f"<table{_class(look.table, look)}>{''.join(parts)}</table>"
     if not look.table:
         return whole
-    return f'<div class="scroll" role="group" aria-label="{escape(name)}" tabindex="0">{whole}</div>'
+    return f'<div class="scroll" role="group" aria-label="a table that scrolls sideways" tabindex="0">{whole}</div>'
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -63,5 +63,5 @@ STATEMENTS = {
     "S21d": Statement("the self-regulariser", "R = Σ_d [lse(γw_·d) − γ mean(w_·d)]"),
     "S21e": Statement("existence of a minimiser with a penalty"),
     "S22": Statement("standard errors and tests"),
-    "S23": Statement("the Hessian by class pairs (not built yet)"),
+    "S23": Statement("the Hessian by pairs of classes"),
 }
