@@ -1,4 +1,4 @@
-"""The alternative text of a picture: what it shows, in one or two sentences with its numbers, for those who hear a page.
+"""The alternative text of a picture: what it shows, in one or two sentences with its numbers, for who hears a page.
 
 Every drawing function of this room says what it drew (`describe`); `alt_text` reads it off the axes. The words are kept
 beside the axes, not in them: nothing that matplotlib draws or prints changes.

@@ -47,7 +47,7 @@ def plot_ball(certificate: Any, iterates: Any = None, *, ax: Any = None) -> Any:
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
         >>> fit = js.fit(problem)
         >>> ax = js.plots.plot_ball(js.certify(problem, fit.W, digits=20), fit)
-        >>> ax.lines[0].get_ydata()[0] < 1e-6
+        >>> bool(ax.lines[0].get_ydata()[0] < 1e-3)
         True
     """
     fields = ("weight_error_bounds", "radius_euclidean", "loss_lower", "dropped", "W")
@@ -88,14 +88,18 @@ def _draw_distances(ax: Any, certificate: Any, distances: np.ndarray) -> str:
     ax.plot(place, np.maximum(distances, _LEAST), "-o", color=BLUE, markersize=4, label="distance from Ŵ")
     label = f"radius of the ball\nin which W* is: {radius:.2g}"
     ax.axhline(radius, color=GREEN, linestyle="--", linewidth=1.6, label=label)
+    ends = np.array([radius, *distances[distances > _LEAST]])
+    ax.set_ylim(ends.min() / 30, ends.max() * 30)
+    ax.axhspan(ends.min() / 30, radius, color=GREEN, alpha=0.15, linewidth=0)
     ax.set_xlabel("iterate, k")
     ax.set_ylabel("distance, ‖W − Ŵ‖")
     if len(place) <= 12:
         ax.set_xticks(place)
-    return (
-        f"the minimiser is within {number(radius)} of known weights, and the {len(distances)} iterates go from "
-        f"{number(distances[0])} to {number(distances[-1])} away from them"
-    )
+    known = f"the minimiser is within {number(radius)} of known weights, and"
+    if len(distances) == 1:
+        return f"{known} the weights given are {number(distances[0])} away from them"
+    ends = f"{number(distances[0])} to {number(distances[-1])}"
+    return f"{known} the {len(distances)} iterates go from {ends} away from them"
 
 
 def _distances(certificate: Any, W: np.ndarray, iterates: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How a training run went: loss, gradient and weights against steps or seconds, and the rates that are proved (S17, S18).
+"""How a training run went: loss, gradient and weights against steps or seconds, and the proved rates (S17, S18).
 
 Guarded by `tests/plots/test_history.py`.
 """
@@ -26,6 +26,7 @@ QUANTITIES = {  # of a fit's history: how the axis is labelled, and whether it i
 }
 _GAP = "loss above the minimum, L(W) − L*"
 _FIT = ("history", "method", "status", "loss_in_training", "rate_bound")
+_VACUOUS = 1e-12  # a rate this near to 1 promises nothing that a picture can show
 _NAMED = 4  # runs that the alternative text names
 
 
@@ -39,7 +40,7 @@ def plot_history(fits: Any, quantity: str = "loss", *, minimum: Any = None, seco
             Shapes: a scalar.
         seconds: draw against seconds: of one fit the list that `js.fit(…, progress=seen.append)` filled, between whose
             entries steps are taken as evenly long, or how long the training took in all; for several fits a list of
-            these, or a dict label -> these. Compilation is part of the first step.
+            these, or a dict label -> these. Compilation is part of the first steps: fit once before to leave it out.
         ax: matplotlib axes; None makes new ones.
 
     Returns:
@@ -151,7 +152,8 @@ def plot_fit(fit: Any, *, seconds: Any = None, ax: Any = None) -> Any:
 
     Example:
         >>> import jaxsoftmax as js
-        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+        >>> penalty = js.L2(1.0, penalize_intercept=True)
+        >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], regularizer=penalty)
         >>> ax = js.fit(problem, "gd", max_steps=400).plot()
         >>> [line.get_label().partition(":")[0] for line in ax.lines]
         ['loss above the minimum', 'norm of the gradient', 'proved near the minimum', 'proved before training']
@@ -172,7 +174,7 @@ def plot_fit(fit: Any, *, seconds: Any = None, ax: Any = None) -> Any:
     norms = history["gradient_norm"]
     _curve(ax, 1, clock, norms, "norm of the gradient")
     told = _bounds(ax, fit, history["step"], clock, gap, norms)
-    _finish(ax, "L(W) − L* and ‖∇L(W)‖", True, seconds is not None)
+    _finish(ax, "loss gap, L − L*, and gradient, ‖∇L‖", True, seconds is not None)
     shown = np.concatenate([values[np.isfinite(values) & (values > 0)] for values in (gap, norms)])
     if shown.size:
         ax.set_ylim(shown.min() / 3, shown.max() * 3)
@@ -200,16 +202,16 @@ def _bounds(ax: Any, fit: Any, steps: np.ndarray, clock: np.ndarray, gap: np.nda
     """Draw the bounds that are proved; what they say."""
     told, dashes = [], {"color": GREY, "linewidth": 1.4}
     seen = np.flatnonzero(np.isfinite(norms) & (norms > 0))
-    if fit.rate_bound is not None and 0 < fit.rate_bound < 1 and seen.size > 1:
+    if fit.rate_bound is not None and 0 < fit.rate_bound < 1 - _VACUOUS and seen.size > 1:
         middle = seen[seen.size // 2]
         line = norms[middle] * np.exp((steps[middle:] - steps[middle]) * math.log(fit.rate_bound))
         rate = f"1 − {1 - fit.rate_bound:.3g}"
         label = f"proved near the minimum:\ngradient × {rate} a step"
         ax.plot(clock[middle:], line, label=label, linestyle=(0, (1, 1)), **dashes)
         told.append(f"Near the minimum a step leaves at most {rate} of the gradient, which is proved.")
-    if fit.log_gain_bound is not None and np.isfinite(gap[0]):
-        gain = math.exp(fit.log_gain_bound)  # below one for ever
-        line = gap[0] * np.exp(steps * math.log1p(-min(gain, 1 - 1e-16)))
+    gain = 0.0 if fit.log_gain_bound is None else math.exp(fit.log_gain_bound)
+    if _VACUOUS < gain < 1 and np.isfinite(gap[0]):
+        line = gap[0] * np.exp(steps * math.log1p(-gain))
         label = f"proved before training:\nloss × (1 − {gain:.2g}) a step"
         ax.plot(clock, line, label=label, linestyle=(0, (8, 3)), **dashes)
         told.append(f"Before training it was proved that each step leaves at most 1 − {gain:.2g} of the loss gap.")
@@ -273,7 +275,7 @@ def _clocks(table: dict[str, Any], fits: Any, seconds: Any) -> dict[str, np.ndar
     if seconds is None:
         return steps
     if hasattr(fits, "history"):
-        given = {name: seconds for name in table}
+        given = dict.fromkeys(table, seconds)
     elif isinstance(seconds, Mapping):
         given = {str(label): value for label, value in seconds.items()}
     else:

@@ -82,7 +82,7 @@ def plot_intervals(
         >>> import jaxsoftmax as js
         >>> ax = js.plots.plot_intervals(["Wald", "profile"], [1.0, 1.0], [0.2, 0.3], [1.8, 2.1], level=0.95)
         >>> js.plots.alt_text(ax)
-        '2 estimates with intervals at the level 95 %: 2 of the intervals leave out 0. The largest is 1 (Wald), 0.2 to 1.8.'
+        '2 estimates with intervals (95 %): 2 leave out 0. The largest is 1 (Wald), 0.2 to 1.8.'
     """
     labels = [str(name) for name in names]
     parts = []
@@ -134,15 +134,19 @@ def _forest(
             if np.isinf(values[i]):
                 edge, mark = (high, ">") if values[i] > 0 else (low, "<")
                 ax.plot([edge], [y], linestyle="none", marker=mark, color=style["color"], markersize=8, clip_on=False)
+    if np.isinf(values[shown]).any():
+        ax.plot([], [], linestyle="none", marker=">", color=GREY, markersize=8, label="runs to infinity")
     ax.set_xlim(low, high)
+    if not np.isfinite(values[shown]).any():
+        ax.set_xticks([zero])
     ax.set_yticks(range(len(shown)), [names[i] for i in shown], fontsize=8)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.grid(axis="y", color="0.92", linewidth=0.6)
     ax.set_axisbelow(True)
     interval = "" if level is None else f", with {100 * level:g} % interval"
     ax.set_xlabel(f"{what}{interval}")
-    if len({groups[i] for i in shown}) > 1:
-        legend_above(ax)
+    if len({groups[i] for i in shown}) > 1 or np.isinf(values[shown]).any():
+        legend_above(ax, columns=4)
     describe(ax, _words(names, groups, values, lower, upper, level, zero, shown, known))
     return ax
 
@@ -160,8 +164,8 @@ def _words(
 ) -> str:
     finite = [i for i in known if np.isfinite(values[i])]
     apart = sum(bool(lower[i] > zero or upper[i] < zero) for i in finite)
-    text = f"{len(known)} estimates with intervals" + ("" if level is None else f" at the level {100 * level:g} %")
-    text += f": {apart} of the intervals leave out {zero:g}."
+    text = f"{len(known)} estimates with intervals" + ("" if level is None else f" ({100 * level:g} %)")
+    text += f": {apart} leave out {zero:g}."
     if len(known) > len(finite):
         text += f" {len(known) - len(finite)} run to infinity."
     if finite:
@@ -191,7 +195,7 @@ def plot_tail(statistic: Any, degrees_of_freedom: Any, *, ax: Any = None) -> Any
     Example:
         >>> import jaxsoftmax as js
         >>> js.plots.alt_text(js.plots.plot_tail(5.99, 2))
-        'Density of the chi-square distribution with 2 degrees of freedom: the statistic is 5.99, the area beyond it 0.05.'
+        'Chi-square density with 2 degrees of freedom: the statistic is 5.99, the area beyond it 0.05.'
     """
     from scipy.special import gammaincc, gammaln
 
@@ -214,7 +218,6 @@ def plot_tail(statistic: Any, degrees_of_freedom: Any, *, ax: Any = None) -> Any
     freedom = f"{k} degree{'s' if k > 1 else ''} of freedom"
     describe(
         ax,
-        f"Density of the chi-square distribution with {freedom}: the statistic is {number(value)}, the area beyond it "
-        f"{number(p)}.",
+        f"Chi-square density with {freedom}: the statistic is {number(value)}, the area beyond it {number(p)}.",
     )
     return ax

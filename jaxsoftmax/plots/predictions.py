@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.plots.alt_text import describe, number
-from jaxsoftmax.plots.style import BLUE, GREY, MAP, axes_of, legend_aside
+from jaxsoftmax.plots.style import BLUE, GREY, axes_of, legend_aside
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, positive_int, show
 
@@ -23,7 +23,7 @@ _Z = 1.959963984540054  # the normal quantile of a 95 % interval
 def plot_confusion(counts: Any, classes: Any = None, *, ax: Any = None) -> Any:
     """Draw a confusion matrix: true classes downwards, predicted ones across, right predictions on the diagonal.
 
-    A cell's colour is its share of its true class; the number of samples stands in it, up to 20 classes.
+    A cell's colour is its share of its true class; up to 20 classes the number of samples stands in it, if not 0.
 
     Args:
         counts: (C, C) numbers >= 0: row c, column k: samples of class c that are taken for class k.
@@ -41,7 +41,7 @@ def plot_confusion(counts: Any, classes: Any = None, *, ax: Any = None) -> Any:
         >>> import jaxsoftmax as js
         >>> ax = js.plots.plot_confusion([[5, 1], [0, 4]], ["no", "yes"])
         >>> [text.get_text() for text in ax.texts]
-        ['5', '1', '0', '4']
+        ['5', '1', '4']
     """
     table = _real("counts", counts)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or not (table >= 0).all() or not table.sum() > 0:
@@ -50,13 +50,12 @@ def plot_confusion(counts: Any, classes: Any = None, *, ax: Any = None) -> Any:
     C = len(table)
     names = _names(classes, C)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-    ax = axes_of(ax, width=5.4 if C <= 10 else 7.2, height=4.4 if C <= 10 else 6.2)
-    image = ax.imshow(shares, cmap=MAP, vmin=0.0, vmax=1.0)
+    ax = axes_of(ax, width=5.4 if C <= 10 else 8.0, height=4.4 if C <= 10 else 6.2)
+    image = ax.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     if C <= _WRITTEN:
         size = 10 if C <= 5 else 8 if C <= 10 else 6
-        for c, k in np.ndindex(C, C):
-            # The map is dark below its middle.
-            ink = "white" if shares[c, k] < 0.5 else "black"
+        for c, k in np.argwhere(table > 0):
+            ink = "white" if shares[c, k] > 0.55 else "black"  # the map is dark above its middle
             ax.text(k, c, f"{table[c, k]:.10g}", ha="center", va="center", fontsize=size, color=ink)
     step = 1 if C <= 2 * _WRITTEN else -(-C // _WRITTEN)
     places, upright = range(0, C, step), max(map(len, names)) > 4

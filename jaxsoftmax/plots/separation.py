@@ -44,7 +44,7 @@ def plot_margins(verdict: Any, *, ax: Any = None) -> Any:
         >>> import jaxsoftmax as js
         >>> verdict = js.decide_existence(js.Problem.from_labels([[1.0], [2.0], [4.0]], ["a", "a", "b"]))
         >>> ax = js.plots.plot_margins(verdict)
-        >>> [label.get_text() for label in ax.get_yticklabels()], ax.lines[-1].get_xdata().round(3).tolist()
+        >>> [label.get_text() for label in ax.get_yticklabels()], ax.lines[0].get_xdata().round(3).tolist()
         (['a', 'b'], [0.667, 0.333, 0.333])
     """
     V = _direction(verdict)
@@ -112,7 +112,7 @@ def plot_direction(verdict: Any, shape: Any, *, ax: Any = None) -> Any:
         >>> verdict = js.decide_existence(js.Problem.from_labels(images, ["a", "a", "b", "b"]))
         >>> ax = js.plots.plot_direction(verdict, (2, 2))
         >>> [text.get_text() for text in ax.texts]
-        ['class b']
+        ['class a', 'class b']
     """
     _direction(verdict)
     data, V = verdict.data, verdict.direction
@@ -123,12 +123,13 @@ def plot_direction(verdict: Any, shape: Any, *, ax: Any = None) -> Any:
         raise WrongValue("verdict", "its direction moves no pixel, only the intercept", "draw plot_margins instead")
     pixels = _scaled(relative[moved])
     names = [data.names()[0][c] for c in moved]
+    count = int((pixels != 0).any(axis=0).sum())
     ax = axes_of(ax, width=8.0, height=1.2 + 1.75 * -(-len(moved) // 5))
     draw_tiles(ax, pixels, (height, width), [f"class {name}" for name in names], "entry of V (largest: 1)")
     c, d = np.unravel_index(np.argmax(np.abs(pixels)), pixels.shape)
     describe(
         ax,
-        f"The separating direction as images of {height} × {width} pixels: it moves {int((pixels != 0).any(axis=0).sum())} "
+        f"The separating direction as images of {height} × {width} pixels: it moves {count} "
         f"pixels of {len(moved)} classes ({', '.join(names)}), most of all row {int(d) // width}, column "
         f"{int(d) % width} of class {names[c]}.",
     )

@@ -24,7 +24,7 @@ _REMEDY = "give what js.probe_convexity or js.probe_operator returns"
 def plot_spectrum(
     found: Any, report: Any = None, *, kernel_dim: int | None = None, bins: int = 40, ax: Any = None
 ) -> Any:
-    """Draw the spectrum of a Hessian on a logarithmic axis between S7's bounds, the null space apart (S6).
+    r"""Draw the spectrum of a Hessian on a logarithmic axis between S7's bounds, the null space apart (S6).
 
     Of a report alone the density of the eigenvalues off the null space is drawn, smoothed (`SpectralDensity`), and the
     extreme eigenvalues that were found. Of a list of eigenvalues each is counted in a bar: the `kernel_dim` nearest to
@@ -73,6 +73,8 @@ def plot_spectrum(
             f"largest is {number(values.max())}."
         )
         ax.set_ylabel("number of eigenvalues")
+        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.set_ylim(0, 1.15 * max(ax.dataLim.y1, 1.0))
     ax.set_xscale("log")
     if report is not None:
         told += _draw_bounds(ax, report)

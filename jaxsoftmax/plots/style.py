@@ -1,8 +1,8 @@
 """How pictures look: colours told apart by every eye, lines told apart in grey, the legend off the data.
 
 The colours are those of Okabe and Ito (2008), which people with any of the common kinds of colour blindness tell apart.
-Printed in grey some of them fall together; lines differ in their dashes and markers too. Maps of numbers use "cividis",
-whose lightness grows with the value. Nothing is set for pictures that others draw: every style is given to one artist.
+Printed in grey some of them fall together; lines differ in their dashes and markers too. In maps of numbers the
+lightness follows the value. Nothing is set for pictures that others draw: every style is given to one artist.
 
 Guarded by `tests/plots/test_style.py`.
 """
@@ -87,10 +87,10 @@ def legend_aside(ax: Any) -> None:
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, handlelength=3.2)
 
 
-def legend_above(ax: Any) -> None:
+def legend_above(ax: Any, *, columns: int = 2) -> None:
     """The legend above the axes: to the right there is no room beside long labels."""
     style = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2, "frameon": False}
-    ax.legend(ncols=2, fontsize=8, handlelength=2.4, **style)
+    ax.legend(ncols=columns, fontsize=8, handlelength=2.4, **style)
 
 
 def need(name: str, value: Any, fields: tuple[str, ...], remedy: str) -> None:

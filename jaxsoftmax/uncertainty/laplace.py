@@ -101,7 +101,7 @@ class Laplace(Report):
         return (self.columns.block(block, self.fit.W.shape[1]) for _, block in float64_blocks(given))
 
     def plot(self, *, most: int = 30, ax: Any = None) -> Any:
-        """Draw the weights with their 95 % intervals in `columns` (`js.plots.plot_intervals`), at most `most` of them."""
+        """Draw the weights in `columns` with 95 % intervals (`js.plots.plot_intervals`), at most `most` of them."""
         from jaxsoftmax.plots.intervals import plot_intervals
 
         mean = self.columns.inward(self.fit.W)

@@ -134,7 +134,7 @@ def test_derivatives_and_reference_meet_only_in_compare():
 
 @pytest.mark.parametrize("name", [name for name in NAMES if is_package(name)])
 def test_rooms_hold_a_docstring_only(name):
-    """One import path a name: rooms re-export nothing, save `js.datasets` and `js.plots`, which are public as modules."""
+    """One import path a name: rooms re-export nothing, save `js.datasets` and `js.plots`, public as modules."""
     if name not in ("datasets", "plots"):
         assert [type(node) for node in tree(name).body] == [ast.Expr]
 

@@ -108,7 +108,7 @@ class Fits(Report, Sequence):
         return self.problem_of(place % len(self.fits))
 
     def plot(self, *, ax: Any = None) -> Any:
-        """Draw the norms of the classes' weights (`js.plots.plot_path`), along the strength of the penalty if it varies."""
+        """Draw the norms of the classes' weights (`js.plots.plot_path`), along the penalty's strength if it varies."""
         from jaxsoftmax.plots.path import plot_path
 
         penalties = [self.problem(place).regularizer for place in range(len(self))]
