@@ -18,10 +18,12 @@ _HELP = """The mathematics of the softmax layer, checked on data.
 
 verify compares hand-derived derivatives with autodiff and 50-digit
 arithmetic, trains, looks at the curvature, and prints what it found and
-proved (with --all a row for each check); report writes the same as a page.
-fit trains and says how the run ended, predict uses its weights on new samples. probe looks at the curvature at one point. certify proves whether a
-minimiser exists, or where it is to any number of digits, in a certificate
-that check verifies. crosscheck checks the derivatives of any JAX function."""
+proved (with --all a row for each check); report writes the same as a page
+with pictures. fit trains and says how the run ended, predict uses its weights
+on new samples. probe looks at the curvature at one point. certify proves
+whether a minimiser exists, or where it is to any number of digits, in a
+certificate that check verifies. crosscheck checks the derivatives of any JAX
+function."""
 _FORMATS = (
     "CSV, TSV, text, NPZ, Parquet, svmlight or IDX file (compressed or not): numeric features and a label column."
 )
@@ -137,7 +139,9 @@ def build() -> Any:
 
     @app.command()
     def report(
-        output: Annotated[Path, typer.Option("--output", "-o", metavar="REPORT.html", help=f"The page to write: {_PAGE}.")],
+        output: Annotated[
+            Path, typer.Option("--output", "-o", metavar="REPORT.html", help=f"The page to write: {_PAGE}.")
+        ],
         data: VerifyData = None,
         target: Target = None,
         label_smoothing: Smoothing = None,

@@ -144,7 +144,7 @@ def _contents(sections: Sequence[Section]) -> Iterator[str]:
 
 def _section(each: Section) -> str:
     heading = f'<h{each.level} id="{each.name}">{plain(each.heading)}</h{each.level}>'
-    return f'<section>\n{heading}\n{each.body}\n</section>'
+    return f"<section>\n{heading}\n{each.body}\n</section>"
 
 
 def _statements(text: str) -> Iterator[str]:

@@ -116,7 +116,9 @@ def spectrum(name: str, data: DatasetReport) -> list[str]:
 
 def worst_checks(name: str, data: DatasetReport) -> list[str]:
     """The share of the limit that was used, of the checks that used most."""
-    words = "The checks that came nearest to their limits: the share of what is allowed that each used. Beyond 1 it fails."
+    words = (
+        "The checks that came nearest to their limits: the share of what is allowed that each used. Beyond 1 it fails."
+    )
 
     def draw(made: Any) -> None:
         plot_checks(data.checks, most=12, ax=made.add_subplot()).set_xlabel("share of the limit")

@@ -104,7 +104,9 @@ def _training(name: str, data: DatasetReport, prepared: Prepared, features) -> s
 
 
 def _curvature(name: str, data: DatasetReport) -> str:
-    words = _said("The eigenvalues of the second derivative: none may be negative, and theory says how large they can be.")
+    words = _said(
+        "The eigenvalues of the second derivative: none may be negative, and theory says how large they can be."
+    )
     if data.convexity is None:
         return "\n".join([words, _said("Not looked at: the problem is too large for this here.")])
     drawn = pictures.side_by_side(pictures.spectrum(name, data))

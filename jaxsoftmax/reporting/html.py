@@ -71,7 +71,9 @@ def _parts(block: Block, look: Look) -> Iterator[str]:
 
 def _table(table: Table, look: Look) -> str:
     """A body for each row and the note below it, so that they stay together wherever they are sorted to."""
-    head = [_cell("th" if text else "td", text, a, look, "col") for text, a in zip(table.head, table.align, strict=True)]
+    head = [
+        _cell("th" if text else "td", text, a, look, "col") for text, a in zip(table.head, table.align, strict=True)
+    ]
     parts = [f"<thead>{_row(head)}</thead>"]
     for line in table.rows:
         first, *rest = zip(line.cells, table.align, strict=True)

@@ -37,9 +37,7 @@ STATEMENTS = {
     "S7": Statement("bounds on the curvature"),
     "S7a": Statement("an upper bound on the Hessian's eigenvalues", "λ_max(H(W)) ≤ Λ := ½ σ_max(diag(√s) X)²"),
     "S7b": Statement("the least curvature of one softmax", "λ₂(S(y)) ≥ min_i y_i > 0"),
-    "S7c": Statement(
-        "a lower bound on the Hessian's eigenvalues", "H(W) ⪰ min_n λ₂(S(y_n)) · σ_min⁺(diag(√s) X)²"
-    ),
+    "S7c": Statement("a lower bound on the Hessian's eigenvalues", "H(W) ⪰ min_n λ₂(S(y_n)) · σ_min⁺(diag(√s) X)²"),
     "S7d": Statement("the condition number for two classes"),
     "S8": Statement("how fast the Hessian can change", "|D³L(W)[V, U, U]| ≤ ρ(V) D²L(W)[U, U]"),
     "S9": Statement("a minimiser exists unless a direction separates"),

@@ -1,4 +1,4 @@
-"""`jaxsoftmax report` and `verify --html`: what is refused before any work, the page in its place, commands that run."""
+"""`jaxsoftmax report` and `verify --html`: refusals before any work, the page in its place, commands that run."""
 
 import hashlib
 import importlib.util

@@ -85,7 +85,7 @@ def test_lines_fit_a_screen():
 
 
 def test_a_report_says_of_a_tag_what_this_page_says():
-    """reporting/statements.py travels with the package, this page does not: phrases as in the table, formulas as here."""
+    """reporting/statements.py travels with the package, this page does not: the table's phrases, formulas as here."""
     assert list(STATEMENTS) == [tag for tag in TABLE if tag.startswith("S")]
     for tag, (phrase, formula) in STATEMENTS.items():
         assert phrase == TABLE[tag][0], tag

@@ -1,4 +1,4 @@
-"""The page of a report: sound HTML that loads nothing, every part of the report in it, every name shown and none obeyed."""
+"""The page of a report: sound HTML that loads nothing, every part of the report, names shown and not obeyed."""
 
 import base64
 import hashlib
