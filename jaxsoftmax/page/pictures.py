@@ -111,7 +111,7 @@ def spectrum(name: str, data: DatasetReport) -> list[str]:
     if probe is None or probe.spectral_density is None:
         return []
     words = "The curvature: how many eigenvalues of the Hessian lie where, between their proved bounds (logarithmic)."
-    return [figure(f"{name}-spectrum", words, lambda made: probe.plot(ax=made.add_subplot()), (4.8, 4.9))]
+    return [figure(f"{name}-spectrum", words, lambda made: probe.plot(ax=made.add_subplot()), (4.4, 4.8))]
 
 
 def worst_checks(name: str, data: DatasetReport) -> list[str]:
@@ -148,4 +148,4 @@ def coefficients(name: str, table: Inference) -> list[str]:
     if not table.identified.any():
         return []
     words = f"The coefficients with their {100 * table.level:g} % intervals."
-    return [figure(f"{name}-intervals", words, lambda made: table.plot(ax=made.add_subplot()), (4.8, 4.4))]
+    return [figure(f"{name}-intervals", words, lambda made: table.plot(ax=made.add_subplot()), (4.4, 4.4))]

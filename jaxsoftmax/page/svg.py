@@ -47,7 +47,7 @@ _STYLE = {
 _FONT = "DejaVu Sans, Verdana, sans-serif"  # Verdana is as wide
 
 
-def figure(name: str, caption: str, draw: Callable[[Any], Any], size: tuple[float, float] = (4.8, 3.6)) -> str:
+def figure(name: str, caption: str, draw: Callable[[Any], Any], size: tuple[float, float] = (4.4, 3.5)) -> str:
     """A figure element: the picture, what `js.plots` says is to be seen, and the words below it.
 
     Args:
