@@ -1,4 +1,4 @@
-"""The page of `jaxsoftmax report` for the packaged data: seconds beside those of `verify`, bytes, and how fast it opens."""
+"""The page of `jaxsoftmax report` for the packaged data: its seconds beside those of `verify`, bytes, how it opens."""
 
 from __future__ import annotations
 

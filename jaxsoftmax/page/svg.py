@@ -23,7 +23,7 @@ _INK, _PAPER = "#010203", "#070809"
 _OWN = {_INK: "currentColor", "#000000": "currentColor", _PAPER: "Canvas"}
 _RAISED = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 _WIDEST = 46  # letters of a line of an axis' label
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
     "svg.hashsalt": "jaxsoftmax",
     "font.family": ["DejaVu Sans"],

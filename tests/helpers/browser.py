@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-WIDTHS = (360, 768, 1280)
+LOOKS = ((360, "light"), (768, "light"), (1280, "dark"))  # a telephone, a tablet, a desk
 
 
 class Opened(NamedTuple):
@@ -28,8 +28,8 @@ class Opened(NamedTuple):
 def missing() -> str:
     """Why no page can be opened here; "" where one can."""
     try:
-        import axe_playwright_python  # noqa: F401
-        import playwright  # noqa: F401
+        import axe_playwright_python  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import playwright  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         return f"{error.name} is not installed: pip install 'jaxsoftmax[browser]'"
     return "" if chromium() else f"no browser is on the path: none of {', '.join(NAMES)}"
@@ -41,7 +41,7 @@ def chromium() -> str | None:
 
 @contextlib.contextmanager
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # pyright: ignore[reportMissingImports]
 
     with sync_playwright() as tool:
         found = tool.chromium.launch(executable_path=chromium())
@@ -70,7 +70,7 @@ def opened(found: Any, path: Path, width: int = 1280, scheme: str = "light") -> 
 
 def axe(page: Any) -> list[str]:
     """What axe-core finds wrong, a line for each rule that is broken."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingImports]
 
     found = Axe().run(page).response["violations"]
     return [f"{each['id']} ({each['impact']}): {each['help']}: {each['nodes'][0]['html']:.120}" for each in found]
@@ -83,13 +83,12 @@ def overflow(page: Any) -> str:
 
 
 def faults(found: Any, path: Path) -> list[str]:
-    """Everything wrong with the page of a file, at three widths, light and dark."""
+    """Everything wrong with the page of a file, in each of the looks."""
     lines = []
-    for width in WIDTHS:
-        for scheme in ("light", "dark"):
-            with opened(found, path, width, scheme) as seen:
-                wrong = [*seen.console, *(f"asks for {url:.100}" for url in seen.requests), overflow(seen.page)]
-                lines += [f"{width} px, {scheme}: {text}" for text in [*wrong, *axe(seen.page)] if text]
+    for width, scheme in LOOKS:
+        with opened(found, path, width, scheme) as seen:
+            wrong = [*seen.console, *(f"asks for {url:.100}" for url in seen.requests), overflow(seen.page)]
+            lines += [f"{width} px, {scheme}: {text}" for text in [*wrong, *axe(seen.page)] if text]
     return lines
 
 

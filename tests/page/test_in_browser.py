@@ -44,7 +44,7 @@ def browser():
         yield found
 
 
-def test_no_fault_at_three_widths_light_and_dark(browser, path):
+def test_no_fault_at_three_widths_light_or_dark(browser, path):
     """No word on the console, no request but for the file, nothing wider than the window, nothing found by axe-core."""
     assert pages.faults(browser, path) == []
 
