@@ -207,13 +207,13 @@ def _bounds(ax: Any, fit: Any, steps: np.ndarray, clock: np.ndarray, gap: np.nda
         line = norms[middle] * np.exp((steps[middle:] - steps[middle]) * math.log(fit.rate_bound))
         rate = f"1 − {1 - fit.rate_bound:.3g}"
         label = f"proved near the minimum:\ngradient × {rate} a step"
-        ax.plot(clock[middle:], line, label=label, linestyle=(0, (1, 1)), **dashes)
+        ax.plot(clock[middle:], line, label=label, linestyle=":", **dashes)
         told.append(f"Near the minimum a step leaves at most {rate} of the gradient, which is proved.")
     gain = 0.0 if fit.log_gain_bound is None else math.exp(fit.log_gain_bound)
     if _VACUOUS < gain < 1 and np.isfinite(gap[0]):
         line = gap[0] * np.exp(steps * math.log1p(-gain))
         label = f"proved before training:\nloss × (1 − {gain:.2g}) a step"
-        ax.plot(clock, line, label=label, linestyle=(0, (8, 3)), **dashes)
+        ax.plot(clock, line, label=label, linestyle="-.", **dashes)
         told.append(f"Before training it was proved that each step leaves at most 1 − {gain:.2g} of the loss gap.")
     return told
 

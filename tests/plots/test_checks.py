@@ -54,6 +54,7 @@ def test_failed_rows_stand_first_and_every_verdict_has_its_marker(ax):
 
 
 @peers
+@pytest.mark.slow
 def test_a_report_of_a_problem_draws_every_statement_below_the_line(ax):
     problem = js.Problem.from_labels(np.eye(3, dtype=np.float32), [0, 1, 1])
     report = js.crosscheck_problem(problem, np.ones((2, 4)) * [[0.5], [-0.5]])

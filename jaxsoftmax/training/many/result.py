@@ -111,7 +111,8 @@ class Fits(Report, Sequence):
         """Draw the norms of the classes' weights (`js.plots.plot_path`), along the penalty's strength if it varies."""
         from jaxsoftmax.plots.path import plot_path
 
-        penalties = [self.problem(place).regularizer for place in range(len(self))]
+        problems = [self.problem(place) for place in range(len(self))]
+        penalties = [one.regularizer if one.host is None else one.host.regularizer for one in problems]
         strengths = [float(one[0].strength) if len(one) == 1 else 0.0 for one in penalties]
         varies = min(strengths) > 0 and len(set(strengths)) > 1
         return plot_path(self, strengths if varies else None, ax=ax)
