@@ -35,6 +35,7 @@ CASES = (
     "streaming",
     "sharding",
     "reading",
+    "page",
     "detection",
     "foreign",
     "existence",

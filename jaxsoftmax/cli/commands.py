@@ -34,12 +34,15 @@ __all__ = ["build"]
 _HELP = """The mathematics of the softmax layer, checked on data.
 
 verify compares hand-derived derivatives with autodiff and 50-digit arithmetic, trains, looks at the curvature, and \
-prints what it found and proved. fit trains and says how the run ended; predict uses its weights on new samples. \
-probe looks at the curvature at one point. certify proves whether a minimiser exists, or where it is to any number \
-of digits, in a certificate that check verifies. crosscheck checks the derivatives of any JAX function.
+prints what it found and proved; report writes that as a page with pictures. fit trains and says how the run ended; \
+predict uses its weights on new samples. probe looks at the curvature at one point. certify proves whether a \
+minimiser exists, or where it is to any number of digits, in a certificate that check verifies. crosscheck checks \
+the derivatives of any JAX function.
 
 Begin with: jaxsoftmax verify. Every command has examples: jaxsoftmax fit --help. What the exit statuses mean: \
 docs/exit_codes.md. To have the shell complete commands, options and columns: jaxsoftmax --install-completion."""
+
+_PAGE = "one HTML page with pictures, which needs no other file and no network. Needs the extra plots"
 
 
 def _version(wanted: bool) -> None:
@@ -56,7 +59,7 @@ def build() -> Any:
     Example:
         >>> from jaxsoftmax.cli.commands import build
         >>> [command.callback.__name__ for command in build().registered_commands]
-        ['verify', 'fit', 'predict', 'probe', 'certify', 'check', 'crosscheck']
+        ['verify', 'report', 'fit', 'predict', 'probe', 'certify', 'check', 'crosscheck']
     """
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, help=_HELP)
 
@@ -84,6 +87,9 @@ def build() -> Any:
             bool, typer.Option("--all", help="Print every row; the JSON always has them all.")
         ] = False,
         json_file: Json = None,
+        html_file: Annotated[
+            Path | None, typer.Option("--html", metavar="FILE", help=f"Also write the report as {_PAGE}.")
+        ] = None,
         quiet: Quiet = False,
         many_classes: ManyClasses = False,
         progress: Progress = False,
@@ -100,6 +106,39 @@ def build() -> Any:
         return run_verify(
             Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes, progress),
             every_row,
+            html_file,
+        )
+
+    @command
+    def report(
+        output: Annotated[
+            Path, typer.Option("--output", "-o", metavar="REPORT.html", help=f"The page to write: {_PAGE}.")
+        ],
+        data: VerifyData = None,
+        target: Target = None,
+        label_smoothing: Smoothing = None,
+        l2: Penalty = 0.0,
+        dtype: Dtype = "float64",
+        seed: Seed = 0,
+        method: Method = "auto",
+        json_file: Json = None,
+        quiet: Quiet = False,
+        many_classes: ManyClasses = False,
+        progress: Progress = False,
+    ) -> int:
+        """Write what verify finds as one HTML page, with pictures.
+
+        The page says what was trained, whether a best fit exists and why, how
+        training went, and how each formula was checked, with the commands that
+        check it again.
+
+        Exit status: as for verify; the page is written where a check failed, too.
+        """
+        from jaxsoftmax.cli.runs import Call, run_report
+
+        return run_report(
+            Call(data, target, label_smoothing, l2, dtype, seed, method, json_file, quiet, many_classes, progress),
+            output,
         )
 
     @command

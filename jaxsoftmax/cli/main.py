@@ -15,7 +15,7 @@ from jaxsoftmax.cli.messages import Interrupted, LostOutput, UnusableInput, say,
 __all__ = ["main"]
 
 UNUSABLE, LOST, INTERRUPTED = 2, 74, 130
-COMMANDS = ("verify", "fit", "predict", "probe", "certify", "check", "crosscheck")
+COMMANDS = ("verify", "report", "fit", "predict", "probe", "certify", "check", "crosscheck")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.cli.messages import UnusableInput, check_writable
+from jaxsoftmax.cli.page import check_page, write_page
 from jaxsoftmax.cli.report import RunReport, print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.estimator.confusion import confusion_counts
@@ -18,6 +19,7 @@ from jaxsoftmax.estimator.fit_file import load_weights, save_fit
 from jaxsoftmax.problem.problem import Problem
 from jaxsoftmax.readers.columns import refuse_continuous
 from jaxsoftmax.readers.read_table import read_table
+from jaxsoftmax.reporting.blocks import Paragraph, Title
 from jaxsoftmax.reporting.environment import environment, version
 from jaxsoftmax.support.errors import WrongArgument, did_you_mean
 from jaxsoftmax.support.validation import one_of
@@ -26,9 +28,10 @@ from jaxsoftmax.training.result import Fit
 from jaxsoftmax.verification.advice import conditioning_advice, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
 from jaxsoftmax.verification.points import LOGIT_SPREAD, draw
+from jaxsoftmax.verification.report import VerifyReport
 from jaxsoftmax.verification.rows_existence import fit_quietly, verdict_on
 
-__all__ = ["Call", "run_fit", "run_probe", "run_verify"]
+__all__ = ["Call", "run_fit", "run_probe", "run_report", "run_verify"]
 
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 MOST_COEFFICIENTS = 60  # that a report prints
@@ -66,17 +69,36 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
 
 
 @interruptible()
-def run_verify(call: Call, every_row: bool = False) -> int:
-    """`jaxsoftmax verify`: what was checked, found and proved, or every row."""
-    from jaxsoftmax.verification.run import verify_prepared  # loads every check
-
-    prepared = _prepare(call)
-    with spinner(call.quiet, call.progress) as update, refusing(library=False):
-        report = verify_prepared(prepared, call.seed, update, method=call.method)
-    write_json(call.json_file, report.to_dict())
+def run_verify(call: Call, every_row: bool = False, html_file: Path | None = None) -> int:
+    """`jaxsoftmax verify`: what was checked, found and proved, or every row; as a page too where that was asked for."""
+    report = _verified(call, "--html", html_file)
     if not call.quiet:
         print_document(report.document(all=every_row))
     return PASSED if report.passed else FAILED
+
+
+@interruptible()
+def run_report(call: Call, output: Path) -> int:
+    """`jaxsoftmax report`: the same as a page, and one sentence."""
+    report = _verified(call, "--output", output)
+    if not call.quiet:
+        tone = "good" if report.passed else "bad"
+        print_document([Title(report.verdict(), tone), Paragraph(f"The page: {output}")])
+    return PASSED if report.passed else FAILED
+
+
+def _verified(call: Call, option: str, page: Path | None) -> VerifyReport:
+    """The report; its files are written before anything is printed, because the reader of a pipe may go away."""
+    check_page(option, page)
+    prepared = _prepare(call)
+    from jaxsoftmax.verification.run import verify_prepared  # loads every check
+
+    with spinner(call.quiet, call.progress) as update, refusing(library=False):
+        report = verify_prepared(prepared, call.seed, update, method=call.method)
+        write_json(call.json_file, report.to_dict())
+        if page is not None:
+            write_page(option, page, call, report, prepared, update)
+    return report
 
 
 @interruptible()

@@ -42,6 +42,7 @@ class DatasetReport(Report):
         existence: `ExistenceVerdict` on the data, or None for a problem without its data as given.
         certificate: `Certificate` of the minimiser, or None where nothing is proved about it; a row says why.
         seconds: wall time, compilation included.
+        progress: what the training told on its way, with its seconds, as `fit` hands it to `progress`.
     """
 
     name: str
@@ -55,6 +56,7 @@ class DatasetReport(Report):
     existence: ExistenceVerdict | None
     certificate: Certificate | None
     seconds: float
+    progress: tuple[Any, ...] = ()
 
     @property
     def failed(self) -> tuple[Row, ...]:
@@ -82,13 +84,15 @@ class DatasetReport(Report):
         outcome += f", {len(open_)} not run or decided by rounding" * bool(open_)
         title = f"{self.name}: {len(self.checks)} checks, {outcome} ({self.seconds:.1f} s)"
         rest = [*self.failed, *open_]
-        groups = [self._groups(), Paragraph(MARKED)]
+        groups = [self.groups(), Paragraph(MARKED)]
         tables = [rows_table(self.checks)] if all else [*groups, *([rows_table(rest)] if rest else [])]
         findings = [Paragraph(f"finding: {text}", "doubt") for text in self.findings]
-        return [Title(title, "bad" if failed else "title"), Facts(self._facts()), *tables, *findings]
+        facts = Facts([*problem_facts(self.problem), *self.found()])
+        return [Title(title, "bad" if failed else "title"), facts, *tables, *findings]
 
-    def _facts(self) -> list[tuple[str, str]]:
-        fit, facts = self.fit, problem_facts(self.problem)
+    def found(self) -> list[tuple[str, str]]:
+        """What training, the proofs and the probe found, a sentence each."""
+        fit, facts = self.fit, []
         run = f"{fit.method}, {fit.steps} steps, loss {fit.loss:.12g}"
         ended = f"{fit.status.name}: {run}. {fit.reason}"
         facts.append(("fit", f"converged, a minimiser is near (S13): {run}" if fit.converged else ended))
@@ -102,7 +106,7 @@ class DatasetReport(Report):
             facts.append(("curvature", self.convexity.summary()))
         return facts
 
-    def _groups(self) -> Table:
+    def groups(self) -> Table:
         """A line for each group of statements, with its worst ratio; a star marks what is machine-checked."""
         rows = []
         for words, numbers in GROUPS:

@@ -108,7 +108,13 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
     tell(f"{name}: training")
     first_order = choose(method, problem).linear
     steps = int(min(10_000, max(100, FIT_WORK / (N * D * C)))) if first_order else None
-    result = fit_quietly(problem, method, max_steps=steps, progress=lambda state: tell(f"{name}: {state.words()}"))
+    seen: list[Any] = []
+
+    def told(state: Any) -> None:
+        seen.append(state)
+        tell(f"{name}: {state.words()}")
+
+    result = fit_quietly(problem, method, max_steps=steps, progress=told)
     if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
         raise KeyboardInterrupt
     fitted = stored(result.W, problem)
@@ -164,6 +170,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         existence=verdict,
         certificate=certificate,
         seconds=time.perf_counter() - begin,
+        progress=tuple(seen),
     )
 
 

@@ -121,3 +121,4 @@ def test_package_data_travels():
     """py.typed, the map and the data are inside the package, where the wheel takes everything from."""
     assert {"py.typed", "README.md"} <= {path.name for path in PACKAGE.iterdir()}
     assert {"iris.csv", "digits.npz"} <= {path.name for path in (PACKAGE / "datasets" / "data").iterdir()}
+    assert {"page.css", "page.js"} <= {path.name for path in (PACKAGE / "page").iterdir()}

@@ -7,6 +7,7 @@ import pytest
 
 import jaxsoftmax as js
 from helpers.house import PACKAGE, ROOT, anchor, modules, tags, tree
+from jaxsoftmax.reporting.statements import STATEMENTS
 
 THEORY = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
 _TAG = r"S\d+|7\.\d+"
@@ -81,3 +82,12 @@ def test_the_papers_cited_are_listed():
 
 def test_lines_fit_a_screen():
     assert max(map(len, THEORY.splitlines())) <= 120
+
+
+def test_a_report_says_of_a_tag_what_this_page_says():
+    """reporting/statements.py travels with the package, this page does not: the table's phrases, formulas as here."""
+    assert list(STATEMENTS) == [tag for tag in TABLE if tag.startswith("S")]
+    for tag, (phrase, formula) in STATEMENTS.items():
+        assert phrase == TABLE[tag][0], tag
+        body = " ".join(PARTS.get(tag, BODIES.get(tag, "")).replace("`", "").split())
+        assert formula in body, f"{tag}: {formula}"

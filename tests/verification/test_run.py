@@ -110,7 +110,7 @@ def test_repr_is_the_report_in_plain_text(report):
         "condition",
         "null space",
         "converged",
-        "(S1, S2",
+        "(S1*, S2*",
     ):
         assert words in shown
     assert max(map(len, text.splitlines())) <= 80

@@ -18,6 +18,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("verify birds.csv --target species", "your own table"),
         ("verify birds.csv --all --json report.json", "every row, and a file for programs"),
     ),
+    "report": (
+        ("report birds.csv -o birds.html", "what verify says, with pictures"),
+        ("report -o report.html", "the packaged digits and iris"),
+    ),
     "fit": (
         ("fit birds.csv --target species", "train, and say how it ended"),
         ("fit birds.csv --weights birds.npz", "keep the fit for predict"),

@@ -1,0 +1,149 @@
+"""The page of `report` and `verify --html`: what it needs before the long run, writing it, and how to check it again.
+
+Guarded by `tests/cli/test_page.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxsoftmax.cli.messages import UnusableInput, check_writable
+from jaxsoftmax.cli.scopes import replacing, writing
+from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Picture
+
+__all__ = ["check_again", "check_page", "write_page"]
+
+_DIGITS = "20"  # of the minimum, that the commands ask for
+
+
+def check_page(option: str, path: Path | None) -> None:
+    """Refuse before the long run what could only fail after it: no place for the page, nothing that draws its pictures.
+
+    Raises:
+        UnusableInput: the file cannot be written, or matplotlib is missing.
+
+    Example:
+        >>> from jaxsoftmax.cli.page import check_page
+        >>> check_page("--html", None)
+    """
+    check_writable(option, path)
+    if path is not None and importlib.util.find_spec("matplotlib") is None:
+        raise UnusableInput(f"{option}: matplotlib is not installed; run: pip install 'jaxsoftmax[plots]'")
+
+
+def write_page(
+    option: str, path: Path, call: Any, report: Any, prepared: Sequence[Any], tell: Callable[[str], None]
+) -> None:
+    """Make the page and put it in place whole.
+
+    Args:
+        option: that named the file.
+        path: of the page.
+        call: the options of the command, a `Call`.
+        report: of `verify_prepared`.
+        prepared: the problems that were verified.
+        tell: called with a line before each long step.
+
+    Raises:
+        UnusableInput: the file cannot be written.
+
+    Example:
+        >>> from jaxsoftmax.cli.page import write_page
+        >>> callable(write_page)
+        True
+    """
+    from jaxsoftmax.page.make import extras, report_page  # draws, and fits once more
+
+    tell("the page: the coefficients' table")
+    extra = extras(report, prepared)
+    tell("the page: drawing")
+    text = report_page(report, extra, prepared, check_again(call, report, prepared))
+    with replacing(option, path) as temporary, writing(option, path):
+        temporary.write_text(text, "utf-8")
+
+
+def check_again(call: Any, report: Any, prepared: Sequence[Any]) -> Document:
+    """The file and its hash, and the commands that make the report and its proofs again and check them.
+
+    Args:
+        call: the options of the command, a `Call`.
+        report: of `verify_prepared`.
+        prepared: the problems that were verified.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from jaxsoftmax.cli.page import check_again
+        >>> options = dict(target=None, label_smoothing="0", l2=0.0, dtype="float64", seed=0, method="auto")
+        >>> call = SimpleNamespace(data=None, many_classes=False, **options)
+        >>> check_again(call, None, ())[1].lines
+        ['jaxsoftmax verify --label-smoothing 0 --all']
+    """
+    own = _options(call)
+    again = ["verify", *own["data"], *own["problem"], *own["run"], "--all"]
+    words = "The same command on the same data makes the same checks; times differ, and on another machine last digits."
+    if call.data is None:
+        where = "The data travel with the package. "
+        return [Paragraph(where + words), Picture([_line(again)])]
+    found: Document = [
+        Facts([("file", call.data), ("sha256", _sha256(Path(call.data)))]),
+        Paragraph(words),
+        Picture([f"sha256sum {shlex.quote(call.data)}", _line(again)]),
+    ]
+    return [*found, *_proofs(call, report.datasets[0], own, prepared[0].decimal)]
+
+
+def _proofs(call: Any, data: Any, own: dict[str, list[str]], decimal: bool) -> Document:
+    """What is proved has a certificate, which a checker without JAX verifies from the file alone."""
+    verdict, commands = data.existence, []
+    # The checker reads text tables itself, plain or .gz; of other formats it reads what certify writes as exact text.
+    read = decimal and not call.data.lower().endswith((".bz2", ".xz"))
+    dump = [] if read else ["--dump", "data.txt"]
+    checked = "data.txt" if dump else call.data
+    said = ["--expect-smoothing", call.label_smoothing or "0", "--expect-l2", repr(float(call.l2))]
+    if verdict is not None and verdict.proof is not None:
+        commands.append((["-o", "existence.json", *dump], "existence.json"))
+    if data.certificate is not None:
+        commands.append((["-o", "minimum.json", "--digits", _DIGITS, *dump], "minimum.json"))
+    lines = [
+        line
+        for options, file in commands
+        for line in (
+            _line(["certify", call.data, *own["problem"], *options]),
+            _line(["check", file, checked, *said]),
+        )
+    ]
+    if not lines:
+        return []
+    words = (
+        "What is proved has a certificate: certify writes it, and check verifies it from the file alone, in exact "
+        "arithmetic, without JAX and without the code that found it."
+    )
+    return [Paragraph(words), Picture(lines)]
+
+
+def _options(call: Any) -> dict[str, list[str]]:
+    """The options that are not what they are without them."""
+    problem = [("--target", call.target), ("--label-smoothing", call.label_smoothing)]
+    problem.append(("--l2", repr(float(call.l2)) if call.l2 else None))
+    run = [("--dtype", call.dtype), ("--seed", str(call.seed)), ("--method", call.method)]
+    usual = {"--dtype": "float64", "--seed": "0", "--method": "auto"}
+    given = {
+        "problem": [word for name, value in problem if value is not None for word in (name, value)],
+        "run": [word for name, value in run if value != usual[name] for word in (name, value)],
+    }
+    given["run"] += ["--many-classes"] * bool(call.many_classes)
+    return given | {"data": [] if call.data is None else [call.data]}
+
+
+def _line(arguments: list[str]) -> str:
+    return shlex.join(["jaxsoftmax", *arguments])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The report of `verify` as one HTML page: its sections, its pictures, its frame."""

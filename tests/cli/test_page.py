@@ -1,0 +1,118 @@
+"""`jaxsoftmax report` and `verify --html`: refusals before any work, the page in its place, commands that run."""
+
+import hashlib
+import importlib.util
+import shlex
+from types import SimpleNamespace
+
+import pytest
+
+from helpers.errors import one_error
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+pytest.importorskip("flint")
+
+from helpers.made_report import CHECKS, SOUND, made_report
+from jaxsoftmax.cli import main as cli
+from jaxsoftmax.cli.page import check_again
+from jaxsoftmax.page import make
+from jaxsoftmax.reporting.blocks import Facts, Picture
+from jaxsoftmax.verification import run as verification
+
+ROWS = "width,kind\n0,crow\n1,wren\n2,crow\n3,wren\n"
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "birds.csv").write_text(ROWS)
+    return "birds.csv"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Nothing is trained and nothing drawn: what is under test is the way from the report to the file."""
+
+    def use(checks):
+        report = made_report(checks=checks)[0]
+        monkeypatch.setattr(verification, "verify_prepared", lambda *arguments, **options: report)
+        monkeypatch.setattr(make, "extras", lambda report, prepared: ["an extra"])
+        monkeypatch.setattr(make, "report_page", lambda report, extra, prepared, again: f"<p>{extra} ö\n")
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
+
+    return use
+
+
+@pytest.mark.parametrize(("checks", "status"), [(SOUND, 0), (CHECKS, 1)])
+def test_report_writes_the_page_whatever_was_found_and_says_so(table, tmp_path, capsys, quick, checks, status):
+    quick(checks)
+    assert cli.run(["report", table, "-o", "page.html"]) == status
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "page.html" in out and len(out.splitlines()) <= 4
+    assert ("FAILED" in out) == (status == 1)
+    assert (tmp_path / "page.html").read_text("utf-8") == "<p>['an extra'] ö\n"
+    assert {file.name for file in tmp_path.iterdir()} == {"birds.csv", "page.html"}, "a temporary file was left"
+
+
+def test_verify_writes_the_page_beside_its_report(table, tmp_path, capsys, quick):
+    quick(SOUND)
+    assert cli.run(["verify", table, "--html", "page.html", "--json", "report.json"]) == 0
+    assert "checks, none failed" in capsys.readouterr().out
+    assert {file.name for file in tmp_path.iterdir()} == {"birds.csv", "page.html", "report.json"}
+
+
+@pytest.mark.parametrize("arguments", [["report", "birds.csv", "-o"], ["verify", "birds.csv", "--html"]])
+def test_what_would_fail_at_the_end_is_refused_before_any_work(table, capsys, monkeypatch, arguments):
+    monkeypatch.setattr(verification, "verify_prepared", lambda *a, **o: pytest.fail("the work has begun"))
+    option = "--html" if "--html" in arguments else "--output"
+    assert cli.run([*arguments, "nowhere/page.html"]) == 2
+    assert f"{option}: the directory nowhere does not exist" in one_error(capsys.readouterr().err)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert cli.run([*arguments, "page.html"]) == 2
+    said = one_error(capsys.readouterr().err)
+    assert f"{option}: matplotlib is not installed; run: pip install 'jaxsoftmax[plots]'" in said
+
+
+def test_report_needs_a_place_for_the_page(table, capsys):
+    assert cli.run(["report", table]) == 2
+    assert "--output" in one_error(capsys.readouterr().err)
+
+
+def options(**changes):
+    usual = {"data": "birds.csv", "target": None, "label_smoothing": None, "l2": 0.0, "dtype": "float64"}
+    return SimpleNamespace(**(usual | {"seed": 0, "method": "auto", "many_classes": False} | changes))
+
+
+def commands(call, decimal=True):
+    report, prepared = made_report()
+    again = check_again(call, report, [SimpleNamespace(decimal=decimal, problem=prepared[0].problem)])
+    return again, [line for block in again if isinstance(block, Picture) for line in block.lines]
+
+
+def test_the_commands_check_the_same_thing_again(table):
+    again, lines = commands(options(target="kind", l2=0.5, label_smoothing="0.25", seed=3, method="gd"))
+    facts = dict(next(block for block in again if isinstance(block, Facts)).pairs)
+    assert facts == {"file": "birds.csv", "sha256": hashlib.sha256(ROWS.encode()).hexdigest()}
+    problem = "--target kind --label-smoothing 0.25 --l2 0.5"
+    assert lines == [
+        "sha256sum birds.csv",
+        f"jaxsoftmax verify birds.csv {problem} --seed 3 --method gd --all",
+        f"jaxsoftmax certify birds.csv {problem} -o existence.json",
+        "jaxsoftmax check existence.json birds.csv --expect-smoothing 0.25 --expect-l2 0.5",
+        f"jaxsoftmax certify birds.csv {problem} -o minimum.json --digits 20",
+        "jaxsoftmax check minimum.json birds.csv --expect-smoothing 0.25 --expect-l2 0.5",
+    ]
+
+
+def test_what_the_checker_does_not_read_is_dumped_for_it(table):
+    _, lines = commands(options(), decimal=False)
+    assert lines[2].endswith("--dump data.txt") and " data.txt " in lines[3]
+
+
+@pytest.mark.slow
+def test_the_commands_run(table, capsys):
+    """S9, S10, S13: certified from the file, and checked from the file."""
+    for line in commands(options(label_smoothing="0.25", l2=0.5))[1][2:]:
+        assert cli.run(shlex.split(line)[1:]) == 0, capsys.readouterr()

@@ -1,0 +1,53 @@
+"""A picture inside a page: names of its own, the page's ink, no date, and its words."""
+
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from jaxsoftmax.page.svg import figure
+from jaxsoftmax.plots.predictions import plot_confusion
+
+pytestmark = pytest.mark.peers
+
+
+def draw(made):
+    plot_confusion(np.array([[2, 0], [1, 3]]), ["a<b>", "$x^"], ax=made.add_subplot())
+
+
+def test_two_pictures_of_one_drawing_share_no_name():
+    one, two = figure("one", "words", draw), figure("two", "words", draw)
+    names = [set(re.findall(r' id="([^"]+)"', text)) for text in (one, two)]
+    assert names[0] and names[1] and not names[0] & names[1]
+    assert one.replace("one-", "two-") == two
+
+
+def test_a_picture_says_what_it_shows_and_when_is_left_out():
+    text = figure("it", "for you & me", draw)
+    assert text.startswith('<figure><svg role="img" aria-label="Confusion matrix of 2 classes: 5 of 6')
+    assert text.endswith("<figcaption>for you &amp; me</figcaption></figure>")
+    assert "<metadata" not in text and "<?xml" not in text and "<style" not in text
+    assert "a&lt;b&gt;" in text and "a<b>" not in text
+
+
+def test_lines_and_letters_have_the_pages_ink():
+    text = figure("it", "words", draw)
+    assert "currentColor" in text and "#010203" not in text
+
+
+def test_powers_are_letters_and_the_callers_settings_stay():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+
+    def logarithmic(made):
+        draw(made)
+        made.axes[0].set_yscale("log")
+        made.axes[0].set_ylim(1e-3, 1e3)
+
+    text = figure("it", "words", logarithmic)
+    assert "10⁻²" in text or "10⁻³" in text
+    assert "mathdefault" not in text
+    assert dict(matplotlib.rcParams) == before
