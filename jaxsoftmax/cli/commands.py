@@ -126,13 +126,14 @@ def build() -> Any:
         many_classes: ManyClasses = False,
         progress: Progress = False,
     ) -> int:
-        """Write what verify finds as one HTML page, with pictures.
+        """Write what verify finds as one page.
 
-        The page says what was trained, whether a best fit exists and why, how
+        It is HTML with pictures, and says what was trained, whether a best fit exists and why, how
         training went, and how each formula was checked, with the commands that
         check it again.
 
-        Exit status: as for verify; the page is written where a check failed, too.
+        Exit status: 0 all checks passed, 1 a check failed (the page is written all
+        the same), 2 the input cannot be used, 130 interrupted.
         """
         from jaxsoftmax.cli.runs import Call, run_report
 
