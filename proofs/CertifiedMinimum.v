@@ -60,6 +60,19 @@ Section Certificate.
   Definition scale (V : matrix) : matrix := fun c d => V c d * sigma d.
   Definition scaled_norm (V : matrix) : R := norm p (scale V).
 
+  (** least |U| <= |U|_sigma, entry by entry. *)
+  Lemma scaled_norm_ge low U : 0 < low -> (forall d, (d < D)%nat -> kept d = true -> low <= sigma d) -> gauge_free U ->
+    low * norm p U <= scaled_norm U.
+  Proof.
+    intros low0 below [_ off]. rewrite Rmult_comm. apply Rsqr_incr_0_var; [|apply sqrt_pos]. unfold scaled_norm.
+    rewrite Rsqr_mult, !norm_sqr. unfold norm2, inner. rewrite <- Sum_scal_r. apply Sum_le. intros c Hc.
+    rewrite <- Sum_scal_r. apply Sum_le. intros d Hd. unfold scale. destruct (kept d) eqn:kd.
+    - assert (P := below d Hd kd).
+      replace (U c d * sigma d * (U c d * sigma d)) with (U c d * U c d * (sigma d)²) by (unfold Rsqr; ring).
+      apply Rmult_le_compat_l; [nra|]. unfold Rsqr. nra.
+    - rewrite off by auto. lra.
+  Qed.
+
   (** Every direction is one in the kernel and one such: move the dropped columns into those kept, then subtract the mean
       of every column. *)
   Definition without_dropped (V : matrix) : matrix := fun c d =>
@@ -201,14 +214,6 @@ Section Certificate.
       now rewrite (diff c d Hc Hd).
     - intros low low0 below. rewrite (same_norm _ U) by auto.
       apply Rmult_le_reg_r with low; [auto|]. unfold Rdiv at 1. rewrite Rmult_assoc, Rinv_l, Rmult_1_r by lra.
-      apply Rle_trans with (2 := radius).
-      (* low |U| <= |U|_sigma, entry by entry *)
-      apply Rsqr_incr_0_var; [|apply n0]. unfold scaled_norm. rewrite Rsqr_mult, !norm_sqr.
-      unfold norm2, inner. rewrite <- Sum_scal_r. apply Sum_le. intros c Hc. rewrite <- Sum_scal_r. apply Sum_le.
-      intros d Hd. unfold scale. destruct (kept d) eqn:kd.
-      + assert (P := below d Hd kd). replace (U c d * sigma d * (U c d * sigma d)) with (U c d * U c d * (sigma d)²)
-          by (unfold Rsqr; ring).
-        apply Rmult_le_compat_l; [nra|]. unfold Rsqr. nra.
-      + destruct HU as [_ off]. rewrite off by auto. lra.
+      apply Rle_trans with (2 := radius). rewrite Rmult_comm. now apply scaled_norm_ge.
   Qed.
 End Certificate.

@@ -115,4 +115,58 @@ Section Dual.
   (** The loss attains its minimum if and only if there is a dual certificate. *)
   Theorem S10_attained_iff : attained p <-> exists G, dual_certificate G.
   Proof. split; [exact S10_necessary|]. intros [G cert]. exact (S10_sufficient G cert). Qed.
+
+  (** ** The exact correction *)
+
+  (** X^T G *)
+  Definition gram_residual (G : nat -> nat -> R) (d j : nat) : R := Sum N (fun n => X n d * G n j).
+
+  (** Columns F 0, ..., F (r - 1) of X of which all columns are combinations, rows B 0, ..., B (r - 1), and the inverse of the
+      square matrix X_BF: A with sum_k X_(B k, F e) A_(k f) = 1 for e = f, else 0. *)
+  Variables (r : nat) (F B : nat -> nat) (coefficient A : nat -> nat -> R).
+  Hypothesis columns : forall n d, (n < N)%nat -> (d < D)%nat ->
+    X n d = Sum r (fun f => coefficient d f * X n (F f)).
+  Hypothesis rows : forall k, (k < r)%nat -> (B k < N)%nat.
+  Hypothesis inverse : forall e f, (e < r)%nat -> (f < r)%nat ->
+    Sum r (fun k => X (B k) (F e) * A k f) = if Nat.eqb f e then 1 else 0.
+
+  (** Delta = - X_BF^(-T) X_F^T G on the rows B, 0 on the others *)
+  Definition correction (G : nat -> nat -> R) (n j : nat) : R :=
+    Sum r (fun k => if Nat.eqb n (B k) then - Sum r (fun f => A k f * gram_residual G (F f) j) else 0).
+
+  (** G + Delta has row sums 0 if G has, and X^T (G + Delta) = 0 on all columns, exactly. *)
+  Theorem S10_exact_correction G : (forall n, (n < N)%nat -> Sum C (G n) = 0) ->
+    (forall n, (n < N)%nat -> Sum C (fun j => G n j + correction G n j) = 0) /\
+    (forall d j, (d < D)%nat -> gram_residual (fun n j => G n j + correction G n j) d j = 0).
+  Proof.
+    intros zero. split.
+    - intros n Hn. rewrite Sum_plus, zero by auto. unfold correction. rewrite Sum_swap, Sum_zero; [ring|].
+      intros k Hk. destruct (Nat.eqb n (B k)); [|apply Sum_zero; reflexivity].
+      rewrite Sum_opp, Sum_swap, Sum_zero; [ring|]. intros f Hf. rewrite Sum_scal. unfold gram_residual.
+      rewrite Sum_swap, Sum_zero; [ring|]. intros m Hm. rewrite Sum_scal, zero by auto. ring.
+    - (* on the columns F first *)
+      assert (onF : forall e j, (e < r)%nat -> gram_residual (fun n j => G n j + correction G n j) (F e) j = 0).
+      { intros e j He. unfold gram_residual.
+        rewrite (Sum_ext N _ (fun n => X n (F e) * G n j + X n (F e) * correction G n j)) by (intros; ring).
+        rewrite Sum_plus. fold (gram_residual G (F e) j).
+        rewrite (Sum_ext N (fun n => X n (F e) * correction G n j) (fun n => Sum r (fun k => if Nat.eqb n (B k)
+          then X n (F e) * - Sum r (fun f => A k f * gram_residual G (F f) j) else 0))).
+        2:{ intros n Hn. unfold correction. rewrite <- Sum_scal. apply Sum_ext. intros k Hk. destruct (Nat.eqb n (B k)); ring. }
+        rewrite Sum_swap.
+        rewrite (Sum_ext r _ (fun k => - Sum r (fun f => X (B k) (F e) * A k f * gram_residual G (F f) j))).
+        2:{ intros k Hk. rewrite (Sum_pick N (B k) (fun n => X n (F e) * - Sum r (fun f => A k f * gram_residual G (F f) j)))
+              by auto.
+            replace (X (B k) (F e) * - Sum r (fun f => A k f * gram_residual G (F f) j))
+              with (- (X (B k) (F e) * Sum r (fun f => A k f * gram_residual G (F f) j))) by ring.
+            rewrite <- Sum_scal. f_equal. apply Sum_ext. intros. ring. }
+        rewrite Sum_opp, Sum_swap.
+        rewrite (Sum_ext r _ (fun f => if Nat.eqb f e then gram_residual G (F f) j else 0)).
+        - rewrite (Sum_pick r e (fun f => gram_residual G (F f) j)) by auto. ring.
+        - intros f Hf. rewrite Sum_scal_r, inverse by auto. destruct (Nat.eqb f e); ring. }
+      (* then on every column, a combination of those *)
+      intros d j Hd. unfold gram_residual.
+      rewrite (Sum_ext N _ (fun n => Sum r (fun f => coefficient d f * (X n (F f) * (G n j + correction G n j))))).
+      + rewrite Sum_swap, Sum_zero; [ring|]. intros f Hf. rewrite Sum_scal. rewrite (onF f j Hf : Sum N _ = 0). ring.
+      + intros n Hn. rewrite (columns n d Hn Hd), <- Sum_scal_r. apply Sum_ext. intros. ring.
+  Qed.
 End Dual.

@@ -175,3 +175,96 @@ Section Plain.
     intros U' _. apply S8_range_below_norm; [lra|exact beta_large].
   Qed.
 End Plain.
+
+(** ** The scaled form *)
+
+Section Scaled.
+  Variable p : problem.
+  Variable sigma : nat -> R.
+  Hypothesis sigma_pos : forall d, 0 < sigma d.
+
+  (** V Sigma, and V Sigma^-1 *)
+  Definition times_sigma (V : matrix) : matrix := fun c d => V c d * sigma d.
+  Definition over_sigma (V : matrix) : matrix := fun c d => V c d / sigma d.
+
+  (** The complement of the kernel in the inner product of |V|_Sigma = |V Sigma|. *)
+  Definition scaled_complement (V : matrix) : Prop :=
+    forall K, kernel p K -> inner p (times_sigma V) (times_sigma K) = 0.
+
+  (** The problem in the features x / sigma. *)
+  Definition over_sigma_problem : problem :=
+    {| samples := samples p; classes := classes p; features := features p;
+       input := fun n d => input p n d / sigma d; target := target p; weight := weight p;
+       classes_pos := classes_pos p; weight_nonneg := weight_nonneg p;
+       target_nonneg := target_nonneg p; target_sum := target_sum p |}.
+
+  (** V x = (V Sigma) (Sigma^-1 x) *)
+  Lemma logit_over_sigma V n i : logit over_sigma_problem (times_sigma V) n i = logit p V n i.
+  Proof. apply Sum_ext. intros d Hd. simpl. unfold times_sigma. assert (P := sigma_pos d). field. lra. Qed.
+
+  Lemma over_times V : same p (times_sigma (over_sigma V)) V.
+  Proof. intros c d _ _. unfold times_sigma, over_sigma. assert (P := sigma_pos d). field. lra. Qed.
+
+  Lemma kernel_over_sigma V : kernel over_sigma_problem (times_sigma V) <-> kernel p V.
+  Proof.
+    split; intros ker n Hn sn; destruct (ker n Hn sn) as [a const]; exists a; intros i Hi; specialize (const i Hi);
+      rewrite logit_over_sigma in *; exact const.
+  Qed.
+
+  Lemma scaled_decomposition V : exists K, kernel p K /\ scaled_complement (minus V K).
+  Proof.
+    destruct (kernel_decomposition over_sigma_problem (times_sigma V)) as [K [ker orth]]. exists (over_sigma K).
+    assert (back : same p (times_sigma (over_sigma K)) K) by apply over_times.
+    split.
+    - apply kernel_over_sigma. intros n Hn sn. destruct (ker n Hn sn) as [a const]. exists a. intros i Hi.
+      rewrite (logit_same over_sigma_problem _ K n i back Hi). auto.
+    - intros Q kQ. rewrite <- (orth (times_sigma Q)) by now apply kernel_over_sigma.
+      change (inner over_sigma_problem (times_sigma (minus V (over_sigma K))) (times_sigma Q) =
+        inner over_sigma_problem (minus (times_sigma V) K) (times_sigma Q)).
+      apply inner_same; [|intros c d _ _; reflexivity]. intros c d Hc Hd. unfold minus.
+      rewrite <- (back c d Hc Hd). unfold times_sigma. ring.
+  Qed.
+
+  Variables (W : matrix) (beta mu : R).
+  Hypothesis beta_pos : 0 < beta.
+  (** beta >= sqrt 2 max_n |Sigma^-1 x_n| *)
+  Hypothesis beta_large : forall n, (n < samples p)%nat -> 0 < weight p n ->
+    2 * Sum (features p) (fun d => (input p n d / sigma d)²) <= beta².
+  Hypothesis mu_pos : 0 < mu.
+  (** H(W) >= mu in |.|_Sigma *)
+  Hypothesis curvature : forall U, scaled_complement U -> mu * norm2 p (times_sigma U) <= hessian p W U U.
+
+  (** q = beta |g Sigma^-1| / mu *)
+  Notation q := (beta * norm p (over_sigma (gradient p W)) / mu).
+  Hypothesis q_small : q < 1.
+
+  Theorem S13_scaled : exists M, minimiser p M /\ scaled_complement (minus M W) /\
+    norm p (times_sigma (minus M W)) <= - ln (1 - q) / beta /\
+    loss p W - mu / beta² * (q + (1 - q) * ln (1 - q)) <= loss p M <= loss p W.
+  Proof.
+    assert (g0 : 0 <= norm p (over_sigma (gradient p W))) by apply sqrt_pos.
+    assert (n0 : forall U, 0 <= norm p (times_sigma U)) by (intros; apply sqrt_pos).
+    assert (ranges : forall U, scaled_complement U -> ranges_below p U (beta * norm p (times_sigma U))).
+    { intros U _ n Hn sn i j Hi Hj. rewrite <- !logit_over_sigma.
+      apply (S8_range_below_norm over_sigma_problem (times_sigma U) beta (Rlt_le _ _ beta_pos)); auto. }
+    assert (curved : forall U, scaled_complement U -> mu * (norm p (times_sigma U))² <= hessian p W U U)
+      by (intros U HU; rewrite norm_sqr; auto).
+    assert (slope : forall U, scaled_complement U ->
+      - (norm p (over_sigma (gradient p W)) * norm p (times_sigma U)) <= inner p (gradient p W) U).
+    { intros U _. apply Rle_trans with (1 := inner_ge p (over_sigma (gradient p W)) (times_sigma U)). apply Req_le.
+      apply Sum_ext. intros c Hc. apply Sum_ext. intros d Hd. unfold over_sigma, times_sigma. assert (P := sigma_pos d).
+      field. lra. }
+    destruct (nearby_minimiser p scaled_complement (fun U => norm p (times_sigma U)) W beta mu _ scaled_decomposition n0
+      beta_pos ranges mu_pos curved slope q_small) as [U [HU least]].
+    assert (E : same p (times_sigma (minus (move W 1 U) W)) (times_sigma U))
+      by (intros c d _ _; unfold times_sigma, minus, move; ring).
+    exists (move W 1 U). repeat split; auto.
+    - intros K ker. rewrite (inner_same p _ (times_sigma U) _ (times_sigma K) E) by (intros c d _ _; reflexivity). auto.
+    - replace (norm p (times_sigma (minus (move W 1 U) W))) with (norm p (times_sigma U)).
+      + now apply (nearby_radius p scaled_complement (fun U => norm p (times_sigma U)) W beta mu _ n0 beta_pos ranges mu_pos
+          curved slope g0 q_small).
+      + unfold norm, norm2. f_equal. symmetry. now apply inner_same.
+    - apply (nearby_gap p scaled_complement (fun U => norm p (times_sigma U)) W beta mu _ scaled_decomposition n0 beta_pos
+        ranges mu_pos curved slope q_small).
+  Qed.
+End Scaled.

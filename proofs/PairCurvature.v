@@ -213,11 +213,11 @@ Proof.
   rewrite Ey. nra.
 Qed.
 
-(** M is semidefinite if M - R R^T is, whatever R is. *)
+(** M = R R^T + (M - R R^T), and the first is semidefinite: M is at least the residual, whatever R is. *)
 Theorem S15b_residual n k M R x :
-  0 <= quadratic n (fun i j => M i j - Sum k (fun l => R i l * R j l)) x -> 0 <= quadratic n M x.
+  quadratic n (fun i j => M i j - Sum k (fun l => R i l * R j l)) x <= quadratic n M x.
 Proof.
-  intros H. apply Rle_trans with (1 := H). unfold quadratic.
+  unfold quadratic.
   assert (sq : 0 <= Sum k (fun l => (Sum n (fun i => R i l * x i))²)) by (apply Sum_nonneg; intros; apply Rle_0_sqr).
   rewrite (Sum_ext k _ (fun l => Sum n (fun i => Sum n (fun j => R i l * x i * (R j l * x j))))) in sq
     by (intros; unfold Rsqr; apply Sum_product).
@@ -231,6 +231,29 @@ Proof.
   - intros i Hi. rewrite Sum_swap. apply Sum_ext. intros j Hj. rewrite <- !Sum_scal_r. apply Sum_ext. intros. ring.
 Qed.
 
+(** M >= - e I where e is at least every row sum of the residual's magnitudes. *)
+Corollary S15b_row_sums n k M R e x : (forall i j, (i < n)%nat -> (j < n)%nat -> M i j = M j i) ->
+  (forall i, (i < n)%nat -> Sum n (fun j => Rabs (M i j - Sum k (fun l => R i l * R j l))) <= e) ->
+  - e * Sum n (fun i => (x i)²) <= quadratic n M x.
+Proof.
+  intros sym rows. apply Rle_trans with (2 := S15b_residual n k M R x).
+  set (E := fun i j => M i j - Sum k (fun l => R i l * R j l)) in *.
+  assert (H := dominant_semidefinite n (fun i j => E i j + (if Nat.eqb j i then e else 0)) (fun _ => 1) x).
+  assert (shift : quadratic n (fun i j => E i j + (if Nat.eqb j i then e else 0)) x = quadratic n E x + e * Sum n (fun i => (x i)²)).
+  { unfold quadratic. rewrite <- Sum_scal, <- Sum_plus. apply Sum_ext. intros i Hi.
+    rewrite <- (Sum_pick n i (fun j => e * (x j)²) Hi), <- Sum_plus. apply Sum_ext. intros j Hj.
+    destruct (Nat.eqb_spec j i) as [->|ne]; unfold Rsqr; ring. }
+  enough (0 <= quadratic n (fun i j => E i j + (if Nat.eqb j i then e else 0)) x) by lra. apply H.
+  - intros i j Hi Hj. unfold E. rewrite (sym i j), (Nat.eqb_sym j i) by auto. f_equal. f_equal.
+    apply Sum_ext. intros. ring.
+  - intros; lra.
+  - intros i Hi. specialize (rows i Hi). change (Sum n (fun j => Rabs (E i j)) <= e) in rows. rewrite Nat.eqb_refl.
+    rewrite (Sum_ext n _ (fun j => Rabs (E i j) - (if Nat.eqb j i then Rabs (E i j) else 0))).
+    + rewrite Sum_minus, (Sum_pick n i (fun j => Rabs (E i j)) Hi). assert (A := Rle_abs (- E i i)).
+      rewrite Rabs_Ropp in A. lra.
+    + intros j Hj. destruct (Nat.eqb_spec j i) as [->|ne]; [ring|]. rewrite Rplus_0_r. ring.
+Qed.
+
 (** What shows_semidefinite tests: 2 E_ii v_i >= sum_j |E_ij| v_j for the residual E = M - R R^T, with the diagonal in the
     sum. *)
 Theorem checker_semidefinite n k M R v :
@@ -240,7 +263,7 @@ Theorem checker_semidefinite n k M R v :
       <= 2 * (M i i - Sum k (fun l => R i l * R i l)) * v i) ->
   forall x, 0 <= quadratic n M x.
 Proof.
-  intros sym pos test x. apply (S15b_residual n k M R). apply dominant_semidefinite with v; auto.
+  intros sym pos test x. apply Rle_trans with (2 := S15b_residual n k M R x). apply dominant_semidefinite with v; auto.
   - intros i j Hi Hj. rewrite (sym i j) by auto. f_equal. apply Sum_ext. intros. ring.
   - intros i Hi. specialize (test i Hi). set (E := fun i j => M i j - Sum k (fun l => R i l * R j l)) in *.
     change (Sum n (fun j => Rabs (E i j) * v j) <= 2 * E i i * v i) in test.

@@ -36,18 +36,41 @@ Proof.
   - intros m Hm _. exists (Sum (features p) (fun d => input p n d * input p m d)). intros i Hi. reflexivity.
 Qed.
 
-(** On the complement H(W) >= (min_n,i y_ni) sigma_min^2. *)
+(** lambda_2(S(y)) >= low on the complement of 1 *)
+Definition lambda2_below (C : nat) (y : nat -> R) (low : R) : Prop :=
+  forall u, Sum C u = 0 -> low * Sum C (fun i => (u i)²) <= Sform C y u u.
+
+(** S7b: min_i y_i is such a bound. *)
+Lemma lambda2_below_min p W n low : 0 <= low -> (forall i, (i < classes p)%nat -> low <= prob p W n i) ->
+  lambda2_below (classes p) (prob p W n) low.
+Proof. intros low0 below u zero. apply S7b_covariance; auto. apply prob_distribution. Qed.
+
+(** On the complement H(W) >= min_n lambda_2(S(y_n)) sigma_min^2. *)
 Theorem S7c_lower_bound p W V low sig2 :
-  (forall n i, (n < samples p)%nat -> 0 < weight p n -> (i < classes p)%nat -> low <= prob p W n i) -> 0 <= low ->
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_below (classes p) (prob p W n) low) -> 0 <= low ->
   gram_lower p sig2 -> complement p V -> low * sig2 * norm2 p V <= hessian p W V V.
 Proof.
   intros below low0 gram HV. apply Rle_trans with (low * Sum (samples p) (fun n =>
     weight p n * Sum (classes p) (fun i => (logit p V n i)²))).
   - rewrite Rmult_assoc. apply Rmult_le_compat_l; [auto|]. now apply gram.
   - rewrite <- Sum_scal. apply Sum_le. intros n Hn. destruct (weight_nonneg p n Hn) as [sn|<-]; [|lra].
-    destruct (prob_distribution p W n) as [_ one].
-    assert (H := S7b_covariance (classes p) (prob p W n) (logit p V n) low one (fun i Hi => below n i Hn sn Hi) low0
-      (complement_logits p V n HV)). nra.
+    assert (H := below n Hn sn (logit p V n) (complement_logits p V n HV)). nra.
+Qed.
+
+(** The condition number on the complement is at most Lambda / (low sig2): with the largest bounds,
+    cond^2 / (2 min_n lambda_2(S(y_n))). *)
+Theorem S7c_condition p W U V low sig2 Lambda :
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_below (classes p) (prob p W n) low) -> 0 < low -> 0 < sig2 ->
+  gram_lower p sig2 -> curvature_bound p Lambda -> complement p V -> norm2 p U = 1 -> norm2 p V = 1 ->
+  hessian p W U U <= Lambda / (low * sig2) * hessian p W V V.
+Proof.
+  intros below low0 sig0 gram bound HV u1 v1.
+  assert (lo := S7c_lower_bound p W V low sig2 below (Rlt_le _ _ low0) gram HV).
+  assert (hi := S7a_curvature p Lambda W U bound). assert (hV := S7a_curvature p Lambda W V bound). rewrite v1 in *. rewrite u1 in hi.
+  assert (P : 0 < low * sig2) by (apply Rmult_lt_0_compat; auto).
+  apply Rle_trans with (Lambda / (low * sig2) * (low * sig2 * 1)).
+  - replace (Lambda / (low * sig2) * (low * sig2 * 1)) with Lambda by (field; lra). lra.
+  - apply Rmult_le_compat_l; [|auto]. apply Rmult_le_pos; [lra|left; now apply Rinv_0_lt_compat].
 Qed.
 
 (** ** S17: contraction *)
@@ -215,4 +238,45 @@ Proof.
     assert (M2 : - (1 - eta' * Lam) <= m) by (apply Rle_trans with (1 := Rle_abs _); rewrite Rabs_Ropp; apply Rmax_r).
     (* Lam m >= Lam - eta' mu Lam and mu m >= eta' mu Lam - mu *)
     apply Rmult_le_reg_r with (Lam + mu); [lra|]. unfold Rdiv. rewrite Rmult_assoc, Rinv_l by lra. nra.
+Qed.
+
+(** So in the limit the factor is max(|1 - eta mu|, |1 - eta Lam|): as near to it as one likes, near enough to M. *)
+Theorem S17_asymptotic_rate p eta mu Lam M eps : 0 <= eta -> 0 <= mu <= Lam -> minimiser p M -> 0 < eps ->
+  (forall U, complement p U -> mu * norm2 p U <= hessian p M U U <= Lam * norm2 p U) ->
+  exists delta, 0 < delta /\ forall W, complement p (minus W M) -> norm p (minus W M) <= delta ->
+    norm p (minus (step p eta W) M)
+      <= (Rmax (Rabs (1 - eta * mu)) (Rabs (1 - eta * Lam)) + eps) * norm p (minus W M).
+Proof.
+  intros eta0 [mu0 le] least eps0 at_M.
+  (* rho so small that e^rho <= 1 + k, k = eps / (eta Lam + 1) *)
+  set (k := eps / (eta * Lam + 1)). assert (el : 0 <= eta * Lam) by (apply Rmult_le_pos; lra).
+  assert (k0 : 0 < k) by (apply Rdiv_lt_0_compat; lra).
+  assert (kel : eta * Lam * k <= eps).
+  { unfold k. apply Rmult_le_reg_r with (eta * Lam + 1); [lra|]. field_simplify; nra. }
+  set (beta := sqrt (2 * Sum (samples p) (fun n => dot (features p) (input p n) (input p n)))).
+  assert (b0 : 0 <= beta) by apply sqrt_pos.
+  assert (large : forall n, (n < samples p)%nat -> 0 < weight p n -> 2 * dot (features p) (input p n) (input p n) <= beta²).
+  { intros n Hn _. unfold beta. rewrite Rsqr_sqrt.
+    - apply Rmult_le_compat_l; [lra|]. apply (Sum_term_le (samples p) (fun n => dot (features p) (input p n) (input p n))); auto.
+      intros. apply dot_self_nonneg.
+    - apply Rmult_le_pos; [lra|]. apply Sum_nonneg. intros. apply dot_self_nonneg. }
+  set (rho := ln (1 + k)). assert (rho0 : 0 < rho) by (unfold rho; rewrite <- ln_1; apply ln_increasing; lra).
+  exists (rho / (beta + 1)). split; [apply Rdiv_lt_0_compat; lra|]. intros W HV near.
+  assert (n0 : 0 <= norm p (minus W M)) by apply sqrt_pos.
+  assert (r : ranges_below p (minus W M) rho).
+  { intros n Hn sn i j Hi Hj. apply Rle_trans with (1 := S8_range_below_norm p (minus W M) beta b0 large n Hn sn i j Hi Hj).
+    apply Rmult_le_compat_l with (r := beta + 1) in near; [|lra].
+    replace ((beta + 1) * (rho / (beta + 1))) with rho in near by (field; lra). lra. }
+  apply Rle_trans with (1 := S17_local_rate p eta mu Lam M W rho eta0 mu0 least HV at_M (Rlt_le _ _ rho0) r).
+  apply Rmult_le_compat_r; [auto|].
+  assert (E : exp rho = 1 + k) by (unfold rho; apply exp_ln; lra).
+  assert (E' : 1 - k <= exp (- rho) <= 1).
+  { rewrite exp_Ropp, E. split.
+    - apply Rmult_le_reg_r with (1 + k); [lra|]. rewrite Rinv_l by lra. nra.
+    - apply Rmult_le_reg_r with (1 + k); [lra|]. rewrite Rinv_l by lra. lra. }
+  rewrite E. set (m := Rmax (Rabs (1 - eta * mu)) (Rabs (1 - eta * Lam))).
+  assert (m1 : Rabs (1 - eta * mu) <= m) by apply Rmax_l. assert (m2 : Rabs (1 - eta * Lam) <= m) by apply Rmax_r.
+  apply Rabs_le_between in m1. apply Rabs_le_between in m2.
+  assert (em : 0 <= eta * mu <= eta * Lam) by (split; [apply Rmult_le_pos; lra|apply Rmult_le_compat_l; lra]).
+  apply Rmax_lub; apply Rabs_le; split; nra.
 Qed.
