@@ -45,7 +45,14 @@ class Countdown:
         8 of 8 eggs
     """
 
-    def __init__(self, tell: Callable[[str], None], total: float, clock: Callable[[], float] = time.perf_counter) -> None:
+    tell: Callable[[str], None]
+    total: float
+    clock: Callable[[], float]
+    began: float
+
+    def __init__(
+        self, tell: Callable[[str], None], total: float, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self.tell, self.total, self.clock = tell, total, clock
         self.began = clock()
 
