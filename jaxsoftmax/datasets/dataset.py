@@ -51,7 +51,7 @@ class Dataset:
         return self.y.ndim == 2
 
     @property
-    def classes(self) -> tuple:
+    def classes(self) -> tuple[Any, ...]:
         """The sorted distinct labels; column numbers where `y` holds probabilities."""
         return tuple(range(self.y.shape[1])) if self.has_probabilities else tuple(np.unique(self.y).tolist())
 

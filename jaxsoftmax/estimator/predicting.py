@@ -32,8 +32,9 @@ class Predicting(ClassifierMixin, BaseEstimator):
     coef_: np.ndarray
     intercept_: np.ndarray
     classes_: np.ndarray
+    n_features_in_: int
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Sparse X is taken."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

@@ -40,18 +40,18 @@ class HostData:
     X: np.ndarray
     sample_weight: np.ndarray | None
     targets: _targets.ExactTargets
-    regularizer: tuple | None
+    regularizer: tuple[Any, ...] | None
     dtype_reason: str
     formula: Any = None
 
 
-def strengths(regularizer: Any, dtype: np.dtype) -> tuple[tuple, tuple | None]:
+def strengths(regularizer: Any, dtype: np.dtype) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """Regularisers in the compute dtype, and as given (None if traced)."""
     given = as_regularizers(regularizer)
     return cast_strengths(given, dtype), None if any(map(is_traced, jax.tree.leaves(given))) else given
 
 
-def names_tuple(names: Any, count: int, name: str, each: str) -> tuple:
+def names_tuple(names: Any, count: int, name: str, each: str) -> tuple[Any, ...]:
     """`count` distinct names as a tuple."""
     if isinstance(names, str) or not hasattr(names, "__len__"):
         raise WrongType(name, f"got {show(names)}, {kind_of(names)}", f"give a list with one name for each {each}")

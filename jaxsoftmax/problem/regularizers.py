@@ -93,28 +93,28 @@ class Regularizer(ABC):
         fields = dataclasses.fields(self)
         return f"{type(self).__name__}({', '.join(f'{f.name}={_plain(getattr(self, f.name))}' for f in fields)})"
 
-    def tree_flatten_with_keys(self):
+    def tree_flatten_with_keys(self) -> tuple[tuple[tuple[Any, Any], ...], bool]:
         """Strengths with readable key paths; `penalize_intercept` is static."""
         names = [f.name for f in dataclasses.fields(self) if f.name != "penalize_intercept"]
         return tuple((jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in names), self.penalize_intercept
 
     @classmethod
-    def tree_unflatten(cls, aux: bool, children):
+    def tree_unflatten(cls, aux: bool, children: Any) -> Any:
         """Rebuild without validation: JAX also puts tracers and placeholders into leaves."""
         new = object.__new__(cls)
         for field, value in zip(dataclasses.fields(cls), (*children, aux), strict=False):
             object.__setattr__(new, field.name, value)
         return new
 
-    def __add__(self, other: Any) -> tuple:
+    def __add__(self, other: Any) -> tuple[Any, ...]:
         return (self, *as_regularizers(other))
 
-    def __radd__(self, other: Any) -> tuple:
+    def __radd__(self, other: Any) -> tuple[Any, ...]:
         start = isinstance(other, int) and other == 0  # of sum([...])
         return (*as_regularizers(None if start else other), self)
 
 
-def as_regularizers(value: Any) -> tuple:
+def as_regularizers(value: Any) -> tuple[Any, ...]:
     """A tuple of regularisers from None, one regulariser, or a tuple or list of them.
 
     Raises:
@@ -130,7 +130,7 @@ def as_regularizers(value: Any) -> tuple:
     return tuple(parts)
 
 
-def cast_strengths(parts: tuple, dtype: np.dtype) -> tuple:
+def cast_strengths(parts: tuple[Any, ...], dtype: np.dtype) -> tuple[Any, ...]:
     """The regularisers with their strengths as JAX scalars of `dtype`.
 
     Raises:

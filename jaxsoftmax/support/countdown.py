@@ -45,6 +45,11 @@ class Countdown:
         8 of 8 eggs
     """
 
+    tell: Callable[[str], None]
+    total: float
+    clock: Callable[[], float]
+    began: float
+
     def __init__(
         self, tell: Callable[[str], None], total: float, clock: Callable[[], float] = time.perf_counter
     ) -> None:

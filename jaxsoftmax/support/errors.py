@@ -29,6 +29,10 @@ class WrongArgument(Exception):
         ('max_steps: got 0; give an integer >= 1.', 'give an integer >= 1')
     """
 
+    argument: str
+    given: str
+    remedy: str
+
     def __init__(self, argument: Any, given: str, remedy: str) -> None:
         super().__init__(argument, given, remedy)
         self.argument, self.given, self.remedy = str(argument), given, remedy

@@ -35,6 +35,15 @@ def test_versions_agree():
     assert re.findall(r"^version: (.+)$", citation, re.M) == [PROJECT["version"]]
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.findall(r"^## \[(\d.+?)\]", changelog, re.M)[0] == PROJECT["version"]
+    # Of a release: both have its day, or, before it is made, neither has.
+    days = re.findall(rf"^## \[{re.escape(PROJECT['version'])}\] - (\d{{4}}-\d\d-\d\d)$", changelog, re.M)
+    assert re.findall(r"^date-released: '?(\d{4}-\d\d-\d\d)'?$", citation, re.M) == days
+
+
+def test_the_version_is_written_once_in_the_package():
+    """Code asks the installed metadata; no module holds a copy."""
+    written = [str(path) for path in PACKAGE.rglob("*.py") if f'"{PROJECT["version"]}"' in path.read_text("utf-8")]
+    assert not written
 
 
 def test_extras_copy_no_list():

@@ -32,6 +32,10 @@ _FURTHER = 64
 class Routes:
     """The function along directions: programs of one check, compiled on first use."""
 
+    weights: list[np.ndarray]
+    value: Program
+    lean: bool
+
     def __init__(self, session: Session) -> None:
         """Trace the function's value."""
         self.session = session

@@ -88,6 +88,22 @@ class Case:
         usable: all numbers are finite and the error is large enough to be explained.
     """
 
+    session: Session
+    suspect: Suspect
+    matrix: bool
+    row_paths: list[str]
+    row_shapes: list[tuple[int, ...]]
+    column_paths: list[str]
+    column_shapes: list[tuple[int, ...]]
+    paths: list[str]
+    ours: list[np.ndarray]
+    theirs: list[np.ndarray]
+    error: list[np.ndarray]
+    tolerance: list[np.ndarray]
+    wrong: list[np.ndarray]
+    finite: bool
+    usable: bool
+
     def __init__(self, session: Session, suspect: Suspect, *, rounded: bool = False) -> None:
         """Lay a suspect out; `rounded` allows a guess the rounding of the data to the working dtype."""
         self.session, self.suspect = session, suspect

@@ -70,6 +70,10 @@ def as_budget(budget: Budget | float | str | None) -> Budget:
 class Clock:
     """Time since the check began, against its budget."""
 
+    budget: Budget
+    began: float
+    evaluations: int
+
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.began = time.perf_counter()

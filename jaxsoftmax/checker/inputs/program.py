@@ -55,6 +55,11 @@ class Program:
     the same function compile nothing.
     """
 
+    jaxpr: Any
+    consts: list[Any]
+    text: tuple[Any, ...]
+    cost: float
+
     def __init__(self, fn: Callable[..., Any], consts: Sequence[Any], *templates: Any) -> None:
         """Trace ``fn(consts, *templates)``; its output is flattened."""
         # Constants are arguments, so that the text below determines the program.

@@ -37,6 +37,15 @@ class Traced:
         keep_stops: leave ``stop_gradient`` in: the derivatives of some solvers cannot be formed without it.
     """
 
+    name: str
+    point: Point
+    out: Any
+    narrow: Any
+    closed: Any
+    wide: bool
+    replay: Replay
+    keep_stops: bool
+
     def __init__(
         self,
         name: str,

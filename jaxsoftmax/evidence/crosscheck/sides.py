@@ -77,6 +77,11 @@ class Sides:
     and with x64 on for float64; the reference side runs in scoped float64 on the stored numbers, upcast exactly.
     """
 
+    dtype: np.dtype
+    data: Any
+    intercept: bool
+    gauge_direction: np.ndarray
+
     def __init__(self, problem: Any, W: Any, ours: Ours, key: Any, high_precision: bool | None) -> None:
         self.ours = ours
         self.problem = problem

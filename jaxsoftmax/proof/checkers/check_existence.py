@@ -68,7 +68,7 @@ _DECIMAL = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d+))?", re.ASCII 
 _STORED = re.compile(r"-?\d+(/\d+)?|-?0x[01]\.[0-9a-f]{1,13}p[+-]\d{1,4}", re.ASCII)
 
 # The form of a certificate: a tuple is null or one of the rest; an "integer" may also be text such as "-0x1f".
-DATA_FORM = {
+DATA_FORM: dict[str, Any] = {
     "sha256": str,
     "N": int,
     "D": int,
@@ -220,7 +220,7 @@ def read_json(path: Path) -> Any:
     return _json(text, path)
 
 
-def read_certificate(path: Path, kind: str, form: dict) -> dict:
+def read_certificate(path: Path, kind: str, form: dict[str, Any]) -> dict[str, Any]:
     """The certificate in a file, exactly of its form: jaxsoftmax-`kind`, version 1."""
     stated = read_json(path)
     if not isinstance(stated, dict) or stated.get("format") != f"jaxsoftmax-{kind}":
@@ -548,7 +548,7 @@ def _sha256(data: ReadData) -> str:
     return digest.hexdigest()
 
 
-def load_data(about: dict, path: Path, labels: Path | None) -> tuple[ReadData, str]:
+def load_data(about: dict[str, Any], path: Path, labels: Path | None) -> tuple[ReadData, str]:
     """The data, read as the certificate says and shown by their hash to be those that it is about; how, in words."""
     if about["numbers"] not in ("decimal", "double"):
         raise ValueError(f"certificate: data.numbers is {about['numbers']!r:.40}; it must be 'decimal' or 'double'.")

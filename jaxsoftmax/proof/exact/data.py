@@ -41,6 +41,16 @@ class ExactData:
         ([[1, 1], [2, 1]], [2, 1], [0, 1])
     """
 
+    problem: Problem
+    host: Any
+    decimal: bool
+    N: int
+    given: int
+    C: int
+    intercept: bool
+    rows: np.ndarray
+    columns: np.ndarray
+
     def __init__(self, problem: Problem, decimal: bool = False) -> None:
         host = problem.host
         if host is None:

@@ -41,6 +41,17 @@ class Search:
         stages: (name, seconds) of what was tried.
     """
 
+    data: ExactData
+    exact: bool
+    deadline: float
+    tell: Callable[[str], None]
+    pairs: np.ndarray
+    separated: np.ndarray
+    status: Existence
+    proved: bool
+    reason: str
+    budget_spent: bool
+
     def __init__(self, data: ExactData, exact: bool, deadline: float, tell: Callable[[str], None]) -> None:
         self.data, self.exact, self.deadline, self.tell = data, exact, deadline, tell
         self.pairs = ~data.support

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -45,6 +45,11 @@ class FactoredHessian:
         exponents: (K,) integers e: the columns are divided by 2**e.
         progress: called with a line of text now and then.
     """
+
+    exponents: np.ndarray
+    classes: int
+    scale: np.ndarray
+    factor: Any
 
     def __init__(
         self, data: ProofData, W: np.ndarray, exponents: np.ndarray, progress: Callable[[str], None] = lambda _: None

@@ -40,6 +40,12 @@ class FaceLoss:
         (True, 0.0)
     """
 
+    s: np.ndarray | None
+    mask: np.ndarray | None
+    labels: np.ndarray
+    one_hot: bool
+    others: np.ndarray
+
     def __init__(self, targets: np.ndarray, weights: np.ndarray, mask: np.ndarray) -> None:
         self.T = np.ascontiguousarray(targets.T)
         self.s = None if (weights == 1).all() else weights

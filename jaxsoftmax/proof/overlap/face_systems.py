@@ -50,7 +50,10 @@ class _Factor:
 class DenseSystems:
     """g ↦ −H⁻¹g by the Hessian's matrix, the weights of one class fixed (the gauge, S3)."""
 
-    tolerance = 0.0
+    tolerance: float = 0.0
+    grams: PairGrams
+    reference: int
+    kept: np.ndarray
 
     def __init__(self, X: np.ndarray, loss: FaceLoss) -> None:
         self.grams = PairGrams(X, loss.s)
@@ -74,6 +77,13 @@ class ConjugateSystems:
 
     Block c is Xᵀ diag(s y_c (1 − y_c)) X. The blocks are factored anew when log-odds have moved by 1 since (S8).
     """
+
+    X: np.ndarray
+    loss: FaceLoss
+    end: float
+    blocks: PairGrams
+    drift: float
+    tolerance: float
 
     def __init__(self, X: np.ndarray, loss: FaceLoss, end: float) -> None:
         self.X, self.loss, self.end = X, loss, end

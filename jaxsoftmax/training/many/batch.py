@@ -53,7 +53,7 @@ class Batch:
             problem = reweighted(problem, self.weights[place])
         return problem if self.penalties is None else problem.replace(regularizer=self.penalties[place])
 
-    def penalties_of(self, place: int) -> tuple:
+    def penalties_of(self, place: int) -> tuple[Any, ...]:
         """The regularisers of a lane as given."""
         if self.penalties is not None:
             return self.penalties[place]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -146,7 +146,7 @@ class Ground:
         making = lanes * (N * size**2 / 2 + 2 * size**3)
         return self.wasted * DEARER * 4 * N * size >= making
 
-    def curvature_at(self, lane: int, penalties: tuple, rho: float) -> float:
+    def curvature_at(self, lane: int, penalties: tuple[Any, ...], rho: float) -> float:
         """S8's bound for a lane whose logits have moved by ρ since, under other strengths of its penalties."""
         least = 1.0
         for now, then in zip(penalties, self.penalties[lane], strict=True):

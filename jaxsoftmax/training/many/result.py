@@ -22,7 +22,7 @@ __all__ = ["Fits"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Fits(Report, Sequence):
+class Fits(Report, Sequence[Fit]):
     """The results of many fits, in the order of what was given: ``fits[i]`` is the `Fit` of the i-th.
 
     Example:

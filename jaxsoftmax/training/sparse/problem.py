@@ -54,7 +54,7 @@ class SparseProblem:
     X: Any
     targets: ExactTargets
     sample_weight: np.ndarray | None
-    regularizer: tuple
+    regularizer: tuple[Any, ...]
     intercept: bool
     dtype: np.dtype
     classes: np.ndarray

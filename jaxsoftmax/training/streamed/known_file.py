@@ -43,7 +43,7 @@ class KnownFile:
             raise FileNotFoundError(no_such_file(path))
         self.path = path
         self._identity = self._now()
-        self.size = self._identity[0]
+        self.size: int = self._identity[0]
 
     def _now(self) -> tuple[int, int, int]:
         found = self.path.stat()

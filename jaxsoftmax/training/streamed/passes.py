@@ -59,6 +59,14 @@ class Samples:
         across: whether other processes hold more samples.
     """
 
+    source: Any
+    targets: LabelTargets
+    s: np.ndarray | None
+    intercept: bool
+    dtype: np.dtype
+    across: bool
+    rows: int
+
     def __init__(
         self, source: Any, targets: LabelTargets, s: np.ndarray | None, intercept: bool, dtype: Any, across: bool
     ) -> None:

@@ -58,7 +58,7 @@ class StreamedProblem:
     source: RowSource
     targets: ExactTargets
     sample_weight: np.ndarray | None
-    regularizer: tuple
+    regularizer: tuple[Any, ...]
     intercept: bool
     dtype: np.dtype
     classes: np.ndarray
