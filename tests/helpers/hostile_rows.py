@@ -8,7 +8,7 @@ import numpy as np
 
 
 def promised(dtype, C: int) -> float:
-    """4 eps (1 + log2 C), relative: the accuracy that docs/benchmarks.md states."""
+    """4 eps (1 + log2 C), relative: the accuracy that docs/benchmarks/kernels.md states."""
     return 4 * float(np.finfo(dtype).eps) * (1 + np.log2(C))
 
 
