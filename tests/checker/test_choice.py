@@ -181,6 +181,7 @@ def run(layer):
     return jnp.sum(layer.activation(layer.w))
 
 
+@pytest.mark.slow_cases("None as equinox")
 @pytest.mark.parametrize(
     "others",
     [(None, None, None), (np.zeros((), jax.dtypes.float0), jnp.sin, "first"), (0.0, 0.0, {"anything": 1})],
@@ -234,7 +235,7 @@ def test_a_straight_through_estimator_agrees_with_its_intent():
     assert report.verdict == "AGREE" and any("the values of the two were not compared" in n for n in report.notes)
 
 
-@pytest.mark.slow_cases("0.5-AGREE")
+@pytest.mark.slow_cases("0.25-DISAGREE", "0.5-AGREE")
 @pytest.mark.parametrize(("meant", "verdict"), [(0.5, "AGREE"), (0.25, "DISAGREE")])
 def test_a_gradient_reversal_is_held_to_its_intent(meant, verdict):
     """Without a rule: the custom_vjp of the function itself; a factor other than the one meant is seen."""

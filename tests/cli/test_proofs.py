@@ -132,6 +132,7 @@ def test_options_are_in_the_certificate_exactly(tmp_path, capsys, options, metho
     assert checks(capsys, data)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_format_that_the_checker_does_not_read_is_checked_from_a_dump(tmp_path, capsys):
     data, dump, out = tmp_path / "groups.npz", tmp_path / "groups.txt", tmp_path / "cert.json"
     np.savez(data, X=np.array([[0.0], [0.0], [0.0], [1.0], [1.0], [1.0], [1.0]]), y=list("aabbabb"))

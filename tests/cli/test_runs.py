@@ -160,6 +160,7 @@ def interrupted(monkeypatch):
     monkeypatch.setattr(cli_runs, "fit_quietly", fit)
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_keeps_what_is_done_and_exits_130(table, tmp_path, capsys, interrupted):
     out_file, weights = tmp_path / "fit.json", tmp_path / "w.npz"
     assert cli.run(["fit", str(table), "--json", str(out_file), "--weights", str(weights)]) == 130

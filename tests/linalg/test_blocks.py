@@ -47,6 +47,7 @@ def test_rows_are_split_into_the_blocks_that_this_file_is_about():
     assert set(seen) == {(64, D), (3, D)}
 
 
+@pytest.mark.slow_cases("128")
 @pytest.mark.parametrize("n", [128, N, 60])
 def test_probabilities_by_blocks_are_those_of_each_sample(setup, n):
     """S1: blocks of 64 rows, with a remainder and without, and one block alone; each row is its sample's."""

@@ -152,6 +152,7 @@ def test_digits_do_not_depend_on_what_the_compiler_knows():
             assert abs(float(lost(Z)[0]) - true) <= 8 * np.finfo(float).eps * true
 
 
+@pytest.mark.slow_cases("40")
 @pytest.mark.parametrize("C", [3, 40])
 def test_infinite_logits_are_certain_and_lose_nothing(C):
     """−∞ has the probability 0, and +∞ all of it: −log y is log(1 + 1/e), 0, or ∞, and y − t beside them finite."""

@@ -136,6 +136,7 @@ def test_residuals_keep_their_digits(C, dtype):
             assert np.count_nonzero(~np.isnan(errors)) > n
 
 
+@pytest.mark.slow_cases("float64")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_extreme_logits_give_finite_values_where_representable_else_infinity_and_never_nan(dtype):
     """Section 7.1: logits near the largest number, infinite ones and masks of -inf."""

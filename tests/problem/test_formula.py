@@ -81,7 +81,7 @@ def test_a_dot_means_every_column_but_the_label():
 NEW = pd.DataFrame({"region": ["west", "north"], "age": [25.0, 35.0]})
 
 
-@pytest.mark.slow_cases("float32")
+@pytest.mark.slow_cases("float64", "float32")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_fit_predicts_from_the_frame_that_the_formula_is_about(dtype):
     """The levels and the mean are those of the training data, also where the new frame has other ones."""

@@ -82,6 +82,7 @@ def test_names_classes_and_host_data_do_not_retrace():
     assert traces == [(3, 3, 2), (3, 3, 2), (3, 2, 2)]
 
 
+@pytest.mark.slow
 def test_problems_map_and_differentiate():
     """vmap over weights and gradients in X, T and s go through `replace`, whose values are not inspected."""
     problem = Problem(X, T)

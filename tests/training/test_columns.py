@@ -158,6 +158,7 @@ def minimum():
 METHODS = [(False, "newton"), *((False, m) for m in OWN_METHODS if m != "newton"), (True, "gd"), (True, "newton")]
 
 
+@pytest.mark.slow_cases("False-newton")
 @pytest.mark.parametrize(("whiten", "method"), fast(METHODS, 0))
 def test_converged_is_about_the_numbers_given(method, whiten, minimum):
     """S13: 157.05 is the minimum; float32's own numbers have 188.03. Said to be converged only at the former."""
@@ -221,7 +222,7 @@ def test_the_rounding_of_a_far_intercept_is_no_stall(x64):
     assert result.scaled_gradient > 2 * np.finfo(float).eps ** (2 / 3)
 
 
-@pytest.mark.slow_cases("float32")
+@pytest.mark.slow_cases("uint8", "float32")
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_numbers_that_are_stored_as_given_are_not_copied(dtype, x64):
     """The end point in float64 reads the stored X, which holds the numbers given, and says what a float64 X says."""

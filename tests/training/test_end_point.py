@@ -80,6 +80,7 @@ def test_q_is_that_of_a_problem_solved_by_hand(x64):
     assert scaled.q == pytest.approx(0.4, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_q_with_log_cosh_is_that_of_a_problem_solved_by_hand(x64):
     """S13, S21b by hand: the sample above with log-cosh at W = 0, where its Hessian is h = αγ times the identity.
 

@@ -100,6 +100,7 @@ def test_smoothed_real_data_converge(x64, name):
     assert result.q_estimate < 1e-3
 
 
+@pytest.mark.slow_cases("None")
 @pytest.mark.parametrize(
     "regularizer",
     [

@@ -34,7 +34,7 @@ def problems():
     }
 
 
-@pytest.mark.slow_cases("labels")
+@pytest.mark.slow_cases("probabilities", "first has no weight", "labels")
 @pytest.mark.parametrize("name", ["labels", "probabilities", "first has no weight", "bytes"])
 def test_a_filled_problem_is_the_same_problem(x64, name):
     """Section 0: rows of weight 0 leave the loss alone; as copies of a row they leave every extreme alone too."""
@@ -80,6 +80,7 @@ def test_divergence_is_told_of_the_data_given(x64):
     assert result.status.name == "DIVERGING" and len(result.existence.separated) == problem.N
 
 
+@pytest.mark.slow_cases("newton")
 @pytest.mark.parametrize("method", fast(["newton", "newton-cg", "gd"], 0))
 def test_sizes_of_one_bucket_compile_once(method):
     jax.clear_caches()  # JAX keeps so many programs; after many tests it might drop one of these between two fits

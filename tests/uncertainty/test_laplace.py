@@ -19,7 +19,7 @@ def centred(C):
     return np.eye(C) - 1 / C
 
 
-@pytest.mark.slow_cases("L2")
+@pytest.mark.slow_cases("none", "L2")
 @pytest.mark.parametrize("penalty", [None, js.L2(0.7)], ids=["none", "L2"])
 def test_the_covariance_of_log_odds_is_that_of_the_naive_hessian(penalty):
     """S4, S6: differences of logits have the covariance xᵀ H⁺ x of the Hessian by loops, in every gauge."""

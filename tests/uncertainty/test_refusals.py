@@ -70,6 +70,7 @@ def test_the_fit_of_another_problem_is_refused():
         js.inference(other, FIT)
 
 
+@pytest.mark.slow_cases("laplace")
 @pytest.mark.parametrize("where", ["inference", "laplace"])
 def test_a_loss_may_differ_by_its_rounding_and_no_more(where):
     """Sums of n samples and C classes, logits of D terms, and the intercept, which may have been rounded once."""

@@ -53,7 +53,7 @@ def test_a_right_certificate_passes(proved):
     assert found[CURVATURE].bound > found[CURVATURE].measured / 10
 
 
-@pytest.mark.slow_cases("0-q-factor0")
+@pytest.mark.slow_cases("1-loss_lower-factor1", "0-q-factor0")
 @pytest.mark.parametrize(
     ("row", "field", "factor"),
     [

@@ -229,6 +229,7 @@ def test_softmax_rows_fail_on_a_wrong_lambda2_bound(two, monkeypatch):
     assert failing(scoped(rows_eigenvalues.check_softmax_covariance, problem, W, "W")) == {"S7b"}
 
 
+@pytest.mark.slow
 def test_kernel_row_fails_when_the_predicted_kernel_is_not_mapped_to_zero(two, monkeypatch):
     """S6."""
     problem, W, _ = two
@@ -452,6 +453,7 @@ def test_self_concordance_rows_allow_the_rounding_of_forms_ranges_and_third_deri
         assert row.passed is None
 
 
+@pytest.mark.slow
 def test_the_kernel_row_allows_the_range_that_rounding_leaves(two, monkeypatch):
     """S6: Σ_n s_n |x_n| 4 D 2^-53 Σ_d |x_nd| |v_d| and the product's own tolerance, entry by entry; zeros use none."""
     problem, W, _ = two

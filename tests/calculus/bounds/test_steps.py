@@ -137,7 +137,7 @@ def _near_the_minimiser():
     return problem, W, values[2:], vectors[:, 2:]
 
 
-@pytest.mark.slow_cases("0.25")
+@pytest.mark.slow_cases("1.0", "0.25")
 @pytest.mark.parametrize("part", [0.25, 1.0, "optimal", 1.9])
 def test_gradient_descent_contracts_at_the_rate_of_S17_near_the_minimiser(part):
     """S17: ‖W_{k+1} - W*‖ ≤ max(|1 - ημ*|, |1 - ηΛ*|) ‖W_k - W*‖ near W*, attained along the extreme eigenvectors.

@@ -31,7 +31,7 @@ def test_with_every_row_they_are_the_diagonal_blocks_of_the_hessian(x64):
         assert masses[c] == pytest.approx(w.sum(), rel=300 * EPS)
 
 
-@pytest.mark.slow_cases("20")
+@pytest.mark.slow_cases("100", "20")
 @pytest.mark.parametrize("count", [20, 100])
 def test_few_rows_keep_the_mass_and_every_heavy_row(count, x64):
     """Each row counts max(w, τ) with the chance min(1, w/τ): the sum over drawn rows is within τ of Σ w.

@@ -40,7 +40,7 @@ def expected(W, data, V, U, eps):
     }
 
 
-@pytest.mark.slow_cases("deficient-absent-float64")
+@pytest.mark.slow_cases("two-classes-l2-float64", "deficient-absent-float64")
 @pytest.mark.parametrize(("case", "dtype"), cases.RUNS, ids=str)
 def test_derivatives_are_the_sums_of_S2_S4_S8(case, dtype):
     """S2, S4, S8, S21: every derivative, penalties included, within the rounding of its terms."""

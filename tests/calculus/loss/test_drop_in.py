@@ -39,7 +39,7 @@ def _optax_takes_rows():
     return True
 
 
-@pytest.mark.slow_cases("last axis", "rows left out", "two axes in another order, where")
+@pytest.mark.slow_cases("one row", "last axis", "rows left out", "two axes in another order, where")
 @pytest.mark.parametrize("form", fast(FORMS, 0, 1, 4, 5))
 def test_integer_labels_are_a_drop_in_for_optax(form):
     """S1, S2, S4: value, gradient, forward derivative and Hessian-vector product with optax's arguments, in float64."""
@@ -69,6 +69,7 @@ def test_integer_labels_are_a_drop_in_for_optax(form):
         _same(everything(ours), everything(theirs))
 
 
+@pytest.mark.slow_cases("hessian")
 @pytest.mark.parametrize("mode", fast(["hessian", "third", "vjp of vmap"], 0, 2))
 def test_higher_derivatives_of_integer_labels_are_those_of_optax(mode):
     """S4, S8: Hessian, third derivative, and gradients row by row under vmap, in float64."""
@@ -120,6 +121,7 @@ def test_half_precision_is_rounded_once(dtype, C):
         np.testing.assert_allclose(np.asarray(slope, np.float64), residual, rtol=eps, atol=tiny)
 
 
+@pytest.mark.slow_cases("int8")
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "int32"])
 def test_labels_of_every_integer_dtype_mean_the_same(dtype):
     """More classes than int8 holds: class numbers do not wrap."""

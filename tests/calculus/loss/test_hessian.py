@@ -150,7 +150,7 @@ def _pseudo_inverse(H: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
     return keep / values[dim:] @ keep.T, values[-1] / values[dim]
 
 
-@pytest.mark.slow_cases("cholesky-l2-everywhere", "cholesky-full-rank")
+@pytest.mark.slow_cases("conjugate gradients-l2-everywhere", "cholesky-l2-everywhere", "cholesky-full-rank")
 @pytest.mark.parametrize("case", fast(SOLVES, 0, 3), ids=str)
 @pytest.mark.parametrize("branch", ["cholesky", "conjugate gradients"])
 def test_solve_is_the_pseudo_inverse_on_the_complement_of_the_kernel(case, branch, monkeypatch):

@@ -74,6 +74,7 @@ def test_quadratic_form_is_the_sum_over_pairs_relative_to_its_own_size(seed, sca
     assert abs(ours - true) <= 2 * (2 * 4 * EPS * (1 + np.log2(3)) + (8 + np.sqrt(6)) * EPS) * true
 
 
+@pytest.mark.slow_cases("self")
 @pytest.mark.parametrize("case", KERNELS, ids=str)
 def test_kernel_has_the_dimension_of_S6_and_its_directions_give_zero(case):
     """S6, S21e: dim 𝒦 = D + (C - 1)(D - R), or what the regulariser leaves; H vanishes on it at every W."""

@@ -106,6 +106,7 @@ OPTAX = {  # logits shape, targets shape, axis, where shape
 }
 
 
+@pytest.mark.slow_cases("axis 0")
 @pytest.mark.parametrize("name", fast(OPTAX, 0, 2))
 def test_cross_entropy_is_a_drop_in_for_optax(name):
     """S1: values and derivatives of optax.losses.softmax_cross_entropy, targets that do not sum to 1, axis, where."""
@@ -151,6 +152,7 @@ def test_logits_broadcast_against_targets_and_vmap_is_the_same():
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow_cases("float16")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 def test_dtypes_below_32_bits_come_back_as_they_went_in(dtype):
     """DESIGN, precision: computed in float32, returned (value and derivative) in the promoted dtype of the inputs."""

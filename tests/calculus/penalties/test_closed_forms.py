@@ -40,6 +40,7 @@ def test_the_third_derivative_of_a_self_regulariser_has_the_cube_of_its_scale(x6
         np.testing.assert_allclose(found, gamma**3 * np.sum(y * v * u**2), rtol=0, atol=allowed)
 
 
+@pytest.mark.slow
 def test_the_curvature_of_a_self_regulariser_has_the_square_of_its_scale(x64):
     """S4, S21d: γ² Var(v) under softmax(γw), here of two classes: γ² y₁y₂ (v₁ − v₂)²."""
     for gamma in (0.5, -3.0):

@@ -122,7 +122,7 @@ def test_derivatives_are_those_of_its_twin(whole, x64):
     assert ours._cache_size() == traced  # its strength is a leaf
 
 
-@pytest.mark.slow_cases("False")
+@pytest.mark.slow_cases("True", "False")
 @pytest.mark.parametrize("whole", [False, True])
 def test_null_space_and_bounds_hold(whole, x64):
     """S6, S7, S8, S19, S21: kernel, λ_max <= Λ, λ_min on 𝒦⊥, e^∓ρ and M⁺ against the dense spectrum; n eps λ_max."""

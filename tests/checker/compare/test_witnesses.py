@@ -44,7 +44,7 @@ def slope(a):
     return 1 / (3 * root(a) ** 2 + 1)
 
 
-@pytest.mark.slow_cases("1.0-AGREE")
+@pytest.mark.slow_cases("0.0-DISAGREE", "1.0-AGREE")
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (0.0, "DISAGREE"), (2.0, "DISAGREE")])
 def test_a_bisection_is_held_to_its_values(factor, verdict):
     """Autodiff and the complex step of it are 0; differences are right to 1e-13."""
@@ -66,7 +66,7 @@ def square_roots(a):
     return jnp.sum(jax.lax.while_loop(going, step, (1.0 + 0 * a, 0 * a))[0])
 
 
-@pytest.mark.slow_cases("1.0-INCONCLUSIVE")
+@pytest.mark.slow_cases("2.0-DISAGREE", "1.0-INCONCLUSIVE")
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "INCONCLUSIVE"), (2.0, "DISAGREE")])
 def test_a_loop_that_stops_at_a_tolerance_accuses_nobody_alone(factor, verdict):
     """The right rule is 4e-9 off the iteration's derivative, far beyond rounding; values do not tell the two apart."""
@@ -147,6 +147,7 @@ def square(x):
     return jnp.sum(jnp.sqrt(x**4))
 
 
+@pytest.mark.slow_cases("gradient")
 @pytest.mark.parametrize(
     ("rule", "verdict"),
     fast(

@@ -201,6 +201,7 @@ def test_a_leaf_that_is_zero_to_rounding_is_not_blind():
     assert finding.check.passed and not finding.blind and finding.vacuous
 
 
+@pytest.mark.slow
 def test_long_recurrences_are_judged_by_samples():
     """A contraction x ← cos(x)/2 + c, 500 times: errors contract although worst-case bounds of differences may not."""
 

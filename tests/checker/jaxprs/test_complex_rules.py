@@ -123,6 +123,7 @@ def test_what_has_no_rule_is_named_wherever_it_stands(inside):
     assert why_not(jax.make_jaxpr(f)(0.5), [False]) is None
 
 
+@pytest.mark.slow
 def test_the_slope_of_expm1_far_below_zero_has_its_digits():
     """e^x at x = -30 and -40: XLA's imaginary part is (expm1(x) + 1) sin h, which has three digits and none."""
     with jax.enable_x64(True):

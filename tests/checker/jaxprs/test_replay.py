@@ -91,7 +91,7 @@ def test_the_derivative_is_that_of_the_function_without_rules(wrap, rule, x64):
     assert {"custom_jvp_call", "custom_vjp_call"}.isdisjoint(primitives(jax.make_jaxpr(run)(POINT)))
 
 
-@pytest.mark.slow_cases("custom_jvp")
+@pytest.mark.slow_cases("custom_vjp", "custom_jvp")
 @pytest.mark.parametrize("rule", [jvp_sin, vjp_sin], ids=["custom_jvp", "custom_vjp"])
 def test_reverse_mode_and_second_derivatives_see_no_rule(rule, x64):
     """∇ and ∇² of Σ sin(sin x)·x through the replay are those of the plain function (40 roundings of O(1) numbers)."""

@@ -527,6 +527,9 @@ LOOSE = {
 
 
 @pytest.mark.slow_cases(
+    "cumprod",
+    "clamp",
+    "inverse fft",
     "triangular solve",
     "cummin",
     "scatter-sub",

@@ -143,6 +143,7 @@ def test_one_rounding_has_the_same_size_in_every_sample():
     np.testing.assert_allclose(estimate, 16 * x * x, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_program_without_a_forward_derivative_has_infinite_estimates():
     """sampled_errors: a pure_callback has no jvp: inf, and nothing raises."""
 

@@ -149,7 +149,7 @@ OWN = {
 }
 
 
-@pytest.mark.slow_cases("triangular solve, transposed")
+@pytest.mark.slow_cases("scattered product", "triangular solve, unit diagonal", "triangular solve, transposed")
 @pytest.mark.parametrize("name", OWN)
 def test_a_rule_counts_its_own_roundings(name):
     """with_errors on exact operands: the bound of the rule's docstring."""

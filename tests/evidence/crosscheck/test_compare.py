@@ -201,6 +201,7 @@ def test_a_planted_factor_two_is_found_by_columns(monkeypatch):
         assert ("S4", quantity) in failed(crosscheck_problem(problem, W, hessian_budget=0))
 
 
+@pytest.mark.slow_cases("one entry-float64")
 @pytest.mark.parametrize("dtype", fast(DTYPES, 1))
 @pytest.mark.parametrize("mistake", ["one entry", "transposed class", "missing weight", "W for V", "NaN"])
 def test_small_mistakes_are_found_and_located(monkeypatch, mistake, dtype):
@@ -361,6 +362,7 @@ def test_the_bound_on_the_third_derivative_of_log_cosh_is_nearly_reached(x64):
     assert excess.check.quantity == "|third derivative| <= range * quadratic form" and excess.check.passed
 
 
+@pytest.mark.slow
 def test_the_bound_on_the_third_derivative_knows_no_sign_of_gamma(x64):
     """S8, S21d: with γ = -5 and small features the range is that of the regulariser's samples, |γ| times that of V."""
     problem = js.Problem(np.full((2, 1), 1e-6), np.full((2, 2), 0.5), regularizer=js.SelfRegularizer(-5.0))

@@ -103,6 +103,7 @@ def test_the_two_forms_of_the_loss_agree_for_rows_that_miss_one(x64):
     assert abs(float(reference.loss(W, stretched)) - other) <= 64 * EPS * abs(other)
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_sums_written_out(x64):
     """S2, S4, S8 by central differences of the loops.
 

@@ -103,6 +103,7 @@ def test_measured_errors_of_the_textbook_stay_within_theirs(scale, x64):
         assert (highprecision.errors(ours, balls) / tolerance).max() <= 1.0, name
 
 
+@pytest.mark.slow_cases("float32")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_figure_of_the_issue_holds(dtype):
     """S2, S4: error <= eps [(8 + sqrt N) sum|terms| + the propagated logit term gamma_D sum|x w|], written out here.

@@ -102,7 +102,13 @@ def test_a_witness_needs_the_second_route():
 UNITS = DEFICIENT * [2.0**20, 1, 2.0**-12]
 
 
-@pytest.mark.slow_cases("data5-regularizer5", "data1-regularizer1", "data2-regularizer2")
+@pytest.mark.slow_cases(
+    "data7-regularizer7",
+    "data4-regularizer4",
+    "data5-regularizer5",
+    "data1-regularizer1",
+    "data2-regularizer2",
+)
 @pytest.mark.parametrize(
     ("data", "regularizer"),
     [(data, penalty) for data in (X, DEFICIENT) for penalty in (None, js.L2(0.3), js.SelfRegularizer(1.5))]

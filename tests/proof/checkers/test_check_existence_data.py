@@ -311,6 +311,7 @@ def test_a_fault_of_idx_files_is_named(images, labels, message, tmp_path):
 BYTES = b'0129-.,ex/ab"\t\n\r \0\x1f\xff'
 
 
+@pytest.mark.slow_cases("IDX")
 @pytest.mark.parametrize("form", ["table", "IDX"])
 def test_no_byte_of_the_data_passes_unnoticed_or_crashes(form, tmp_path):
     """Each byte replaced by many others: an error, or the same numbers in another spelling, which is rare."""

@@ -20,6 +20,7 @@ def ends(cases, seeds, folder):
     return outcomes
 
 
+@pytest.mark.slow
 def test_any_certificate_of_a_verdict_is_answered(tmp_path):
     outcomes = ends(existence_cases(), range(300), tmp_path)
     assert min(outcomes.values()) > 10 and len(outcomes) == 3

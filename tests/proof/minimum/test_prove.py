@@ -72,6 +72,7 @@ def prove_drawn(seed, digits=30, method="auto", **given):
     return objective, prove_minimum(data, data, start, digits, method)
 
 
+@pytest.mark.slow_cases("5")
 @pytest.mark.parametrize("seed", range(12))
 def test_the_truth_is_inside(seed):
     for method in ("full", "pairs") if seed < 6 else ("auto",):

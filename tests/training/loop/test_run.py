@@ -100,6 +100,7 @@ def test_gradient_scale_counts_regularisers():
     np.testing.assert_allclose(cosh - plain, [2, 2, 2, 0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_everything_but_the_method_and_the_shapes_is_traced_once():
     """Tolerance, step limit, penalties and data of the same shape trace nothing."""
     method = Scripted("count")
@@ -149,6 +150,7 @@ def test_a_bad_step_is_rolled_back(mishap, status):
     assert bad.value == good.value == pytest.approx(float(js.loss(bad.W, problem)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_standing_still_is_stalled_after_patience():
     raw = go(Scripted("stand"), js.Problem(X, T))
     assert raw.status == loop.STALLED and raw.step == 3 + Scripted.patience

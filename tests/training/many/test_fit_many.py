@@ -207,6 +207,7 @@ def test_a_lane_of_other_units_is_trained_again_alone():
         same(found, mixed, LABELS, sample_weight=s)
 
 
+@pytest.mark.slow
 def test_q_is_that_of_the_eigenvalues_with_the_trace_of_the_inverse_for_the_smallest():
     """S13: β‖g‖ (Σ 1/λ + D/λ̄), λ̄ their mean over all C·D directions, on the D gauge directions that A fills up."""
     weights, n = RNG.uniform(0.5, 1.5, size=(3, N)), C * (D + 1)

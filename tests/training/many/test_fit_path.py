@@ -15,6 +15,7 @@ PROBLEM = js.Problem.from_labels(X, LABELS)
 ALPHAS = [0.1, 10.0, 0.0, 1.0]
 
 
+@pytest.mark.slow_cases("L2")
 @pytest.mark.parametrize("penalty", fast([js.L2, lambda alpha: js.LogCosh(alpha, 1.0)], 0))
 def test_each_is_the_fit_of_its_penalty(penalty):
     told = []

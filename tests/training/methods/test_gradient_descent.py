@@ -103,6 +103,7 @@ def test_the_rates_of_two_classes_are_those_of_the_smaller_matrix(x64, deficient
     assert 1 - result.rate_measured == pytest.approx(gain, rel=0.02)
 
 
+@pytest.mark.slow
 def test_two_classes_have_an_estimate_up_to_the_limit_of_the_smaller_matrix():
     """S7d: D = 800 columns of two classes need an 800 × 800 matrix; the Hessian of 1600 weights would be refused."""
     wide = np.random.default_rng(5).normal(size=(3, 800)).astype(np.float32)
@@ -139,6 +140,7 @@ def test_a_run_from_zero_does_not_enter_the_directions_that_only_the_penalty_see
         assert 1 - descent_rate_estimate(problem, result.W, step, W0) == pytest.approx(step * alpha, rel=1e-9)
 
 
+@pytest.mark.slow_cases("0.0")
 @pytest.mark.parametrize("part", [0.0, 1.0])
 def test_a_free_intercept_in_the_null_space_turns_what_a_run_enters(x64, part):
     """S21a: 𝒦⊥ is invariant only if the intercept's column is independent of the others; 1ᵀV = 0 always is."""

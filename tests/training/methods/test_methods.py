@@ -126,7 +126,7 @@ DEFICIENT = np.column_stack([X, X @ [2.0, -1.0], np.zeros(20)])
 REGULARIZERS = [None, js.L2(0.3), js.L2(0.3) + js.SelfRegularizer(0.8)]
 
 
-@pytest.mark.slow_cases("same units-both", "same units-none")
+@pytest.mark.slow_cases("different units-both", "same units-both", "same units-none")
 @pytest.mark.parametrize("regularizer", fast(REGULARIZERS, 0, 2), ids=["none", "l2", "both"])
 @pytest.mark.parametrize("units", [1.0, 2.0**13], ids=["same units", "different units"])
 def test_majorant_is_above_the_hessian_and_its_inverse_is_the_pseudo_inverse(x64, regularizer, units):

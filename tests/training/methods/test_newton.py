@@ -25,7 +25,7 @@ EPS = float(np.finfo(float).eps)
 REGULARIZERS = [None, js.L2(0.3), js.SelfRegularizer(1.5)]
 
 
-@pytest.mark.slow_cases("full-self", "full-l2")
+@pytest.mark.slow_cases("deficient-self", "full-none", "full-self", "full-l2")
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "self"])
 @pytest.mark.parametrize("data", [X, DEFICIENT], ids=["full", "deficient"])
 def test_direction_is_the_pseudo_inverse_applied_to_the_gradient(x64, data, regularizer):
@@ -64,7 +64,7 @@ def test_step_length_minimises_the_bound():
         assert np.isfinite(float(damping.damped_step(one, one, none)))
 
 
-@pytest.mark.slow_cases("overlapping-self")
+@pytest.mark.slow_cases("overlapping-none", "separated-self", "overlapping-self")
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "l2", "self"])
 @pytest.mark.parametrize("targets", [ONE_HOT, SEPARATED], ids=["overlapping", "separated"])
 def test_every_step_falls_by_what_s8_guarantees(x64, targets, regularizer):

@@ -17,6 +17,7 @@ from jaxsoftmax.training.sparse.end_point import (
 )
 
 
+@pytest.mark.slow_cases("-0.001")
 @pytest.mark.parametrize("alpha", [1e-3, 0.5, 20.0])
 @pytest.mark.parametrize("shift", [0.0, 3.0], ids=["", "far from the intercept"])
 def test_q_is_above_that_of_the_true_curvature_in_any_norm(alpha, shift):

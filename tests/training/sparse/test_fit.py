@@ -27,6 +27,7 @@ def data(classes=3, seed=0):
 
 
 @pytest.mark.slow_cases(
+    "2-0-True-float32",
     "3-0.05-True-float32",
     "3-0.05-False-float32",
     "2-0-False-float32",
@@ -66,6 +67,7 @@ def test_the_minimum_is_that_of_the_dense_problem(classes, smoothing, intercept,
     np.testing.assert_allclose(found.scaled_gradient, np.max(np.abs(g) / a), rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_what_is_said_is_what_other_fits_say():
     """History, words, labels, names, predictions of new sparse samples."""
     X, A, y, _ = data()
@@ -104,6 +106,7 @@ def test_a_loose_tolerance_ends_as_soon_as_it_is_reached():
     assert loose.loss - tight.loss <= 2 * loose.gap_estimate
 
 
+@pytest.mark.slow
 def test_the_gap_is_that_of_the_data_where_float32_rounds_the_gradient():
     """λ²/2 of S13: a far column hides the intercept, and what is left of it, from a float32 gradient."""
     rng = np.random.default_rng(0)

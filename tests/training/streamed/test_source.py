@@ -248,7 +248,7 @@ def test_a_file_that_changes_is_refused_at_the_start_and_the_end_of_a_pass(tmp_p
 # Memory
 
 
-@pytest.mark.slow_cases("npy.gz")
+@pytest.mark.slow_cases("npz, compressed", "npy.gz")
 @pytest.mark.parametrize("kind", ["npy", "npz, compressed", "npy.gz"])
 def test_a_pass_over_64_mb_takes_few_chunks_of_memory(tmp_path, kind):
     """Two chunks of 16 MiB; a stream unpacks 1 MiB at a time, which its parts may hold four times over."""
