@@ -8,6 +8,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxsoftmax import L2, SelfRegularizer
 from jaxsoftmax.problem.problem import Problem
