@@ -6,7 +6,7 @@ Guarded by `tests/plots/test_intervals.py`.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,23 @@ from jaxsoftmax.support.validation import kind_of, nonnegative_real, positive_in
 
 __all__ = ["plot_coefficients", "plot_intervals", "plot_tail"]
 
+
+class _Lines(NamedTuple):
+    """What a forest plot has: k names and groups, (k,) estimates and their limits, and the level of confidence."""
+
+    names: list[str]
+    groups: list[str]
+    values: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    level: float | None
+
+
 _REMEDY = "give what js.inference, its bootstrap or its marginal_effects returns"
 
 
 def plot_coefficients(table: Any, *, most: int = 30, ax: Any = None) -> Any:
-    """Draw coefficients or effects with their intervals, one line each, classes told apart by colour and marker.
+    """Draw coefficients or effects with their intervals, one line each; classes differ in colour and marker.
 
     Args:
         table: an `Inference`, or what its `bootstrap` or `marginal_effects` returns.
@@ -53,8 +65,8 @@ def plot_coefficients(table: Any, *, most: int = 30, ax: Any = None) -> Any:
         names += [str(feature) for feature in table.features]
         groups += [f"class {name}"] * len(table.features)
     what = "change of the probability with the feature, ∂P/∂x" if effects else "coefficient, β"
-    flat = [np.asarray(part, float).ravel() for part in (values, table.lower, table.upper)]
-    return _forest(ax, names, groups, *flat, table.level, 0.0, what, positive_int("most", most))
+    values, lower, upper = (np.asarray(part, float).ravel() for part in (values, table.lower, table.upper))
+    return _forest(ax, _Lines(names, groups, values, lower, upper, table.level), what, positive_int("most", most))
 
 
 def plot_intervals(
@@ -85,42 +97,36 @@ def plot_intervals(
         '2 estimates with intervals (95 %): 2 leave out 0. The largest is 1 (Wald), 0.2 to 1.8.'
     """
     labels = [str(name) for name in names]
-    parts = []
-    for name, value in (("estimates", estimates), ("lower", lower), ("upper", upper)):
-        found = np.asarray(value)
-        if found.dtype.kind not in "iuf":
-            raise WrongType(name, f"got {show(value)}, {kind_of(value)}", "give a list of real numbers")
-        if found.shape != (len(labels),):
-            raise WrongValue(name, f"shape {found.shape}, expected ({len(labels)},)", "give one number for each name")
-        parts.append(found.astype(float))
-    return _forest(ax, labels, [""] * len(labels), *parts, level, 0.0, "estimate", positive_int("most", most))
+    given = (("estimates", estimates), ("lower", lower), ("upper", upper))
+    values, low, high = (_numbers(name, value, len(labels)) for name, value in given)
+    lines = _Lines(labels, [""] * len(labels), values, low, high, level)
+    return _forest(ax, lines, "estimate", positive_int("most", most))
 
 
-def _forest(
-    ax: Any,
-    names: list[str],
-    groups: list[str],
-    values: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    level: float | None,
-    zero: float,
-    what: str,
-    most: int,
-) -> Any:
+def _numbers(name: str, value: Any, count: int) -> np.ndarray:
+    found = np.asarray(value)
+    if found.dtype.kind not in "iuf":
+        raise WrongType(name, f"got {show(value)}, {kind_of(value)}", "give a list of real numbers")
+    if found.shape != (count,):
+        raise WrongValue(name, f"shape {found.shape}, expected ({count},)", "give one number for each name")
+    return found.astype(float)
+
+
+def _forest(ax: Any, lines: _Lines, what: str, most: int) -> Any:
+    names, groups, values, lower, upper, level = lines
     known = np.flatnonzero(~np.isnan(values))
     if not known.size:
         raise WrongValue("table", "no estimate is identified", "drop the features that span others")
     with np.errstate(all="ignore"):
-        clear = np.abs(values - zero) / np.maximum(upper - lower, np.finfo(float).tiny)
+        clear = np.abs(values) / np.maximum(upper - lower, np.finfo(float).tiny)
     clear[np.isinf(values)] = np.inf
     order = known[np.argsort(-clear[known], kind="stable")]
     shown = np.sort(order[:most])
     ax = axes_of(ax, height=1.6 + 0.24 * len(shown), width=7.2)
-    ends = [zero, *(part[i] for i in shown for part in (values, lower, upper) if np.isfinite(part[i]))]
+    ends = [0.0, *(part[i] for i in shown for part in (values, lower, upper) if np.isfinite(part[i]))]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
     low, high = min(ends) - room, max(ends) + room
-    ax.axvline(zero, color=GREY, linewidth=1.0, linestyle="--")
+    ax.axvline(0.0, color=GREY, linewidth=1.0, linestyle="--")
     for place, group in enumerate(dict.fromkeys(groups)):
         mine = [(y, i) for y, i in enumerate(shown) if groups[i] == group]
         if not mine:
@@ -129,7 +135,7 @@ def _forest(
         finite = [(y, i) for y, i in mine if np.isfinite(values[i])]
         rows, at = [y for y, _ in finite], [i for _, i in finite]
         ax.hlines(rows, lower[at], upper[at], color=style["color"], linewidth=1.6)
-        ax.plot(values[at], rows, linestyle="none", label=group, **style)
+        ax.plot(values[at], rows, linestyle="none", **style)
         for y, i in mine:
             if np.isinf(values[i]):
                 edge, mark = (high, ">") if values[i] > 0 else (low, "<")
@@ -138,38 +144,31 @@ def _forest(
         ax.plot([], [], linestyle="none", marker=">", color=GREY, markersize=8, label="runs to infinity")
     ax.set_xlim(low, high)
     if not np.isfinite(values[shown]).any():
-        ax.set_xticks([zero])
-    ax.set_yticks(range(len(shown)), [names[i] for i in shown], fontsize=8)
+        ax.set_xticks([0.0])
+    several = len(set(groups)) > 1
+    labels = [f"{names[i]}, {groups[i]}" if several else names[i] for i in shown]
+    ax.set_yticks(range(len(shown)), labels, fontsize=8)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.grid(axis="y", color="0.92", linewidth=0.6)
     ax.set_axisbelow(True)
     interval = "" if level is None else f", with {100 * level:g} % interval"
     ax.set_xlabel(f"{what}{interval}")
-    if len({groups[i] for i in shown}) > 1 or np.isinf(values[shown]).any():
-        legend_above(ax, columns=4)
-    describe(ax, _words(names, groups, values, lower, upper, level, zero, shown, known))
+    if np.isinf(values[shown]).any():
+        legend_above(ax)
+    describe(ax, _words(lines, shown, known))
     return ax
 
 
-def _words(
-    names: list[str],
-    groups: list[str],
-    values: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    level: float | None,
-    zero: float,
-    shown: np.ndarray,
-    known: np.ndarray,
-) -> str:
+def _words(lines: _Lines, shown: np.ndarray, known: np.ndarray) -> str:
+    names, groups, values, lower, upper, level = lines
     finite = [i for i in known if np.isfinite(values[i])]
-    apart = sum(bool(lower[i] > zero or upper[i] < zero) for i in finite)
+    apart = sum(bool(lower[i] > 0 or upper[i] < 0) for i in finite)
     text = f"{len(known)} estimates with intervals" + ("" if level is None else f" ({100 * level:g} %)")
-    text += f": {apart} leave out {zero:g}."
+    text += f": {apart} leave out 0."
     if len(known) > len(finite):
         text += f" {len(known) - len(finite)} run to infinity."
     if finite:
-        i = max(finite, key=lambda i: abs(values[i] - zero))
+        i = max(finite, key=lambda i: abs(values[i]))
         whose = ", ".join(filter(None, (names[i], groups[i])))
         text += f" The largest is {number(values[i])} ({whose}), {number(lower[i])} to {number(upper[i])}."
     if len(shown) < len(known):

@@ -87,10 +87,10 @@ def legend_aside(ax: Any) -> None:
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, handlelength=3.2)
 
 
-def legend_above(ax: Any, *, columns: int = 2) -> None:
+def legend_above(ax: Any) -> None:
     """The legend above the axes: to the right there is no room beside long labels."""
     style = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2, "frameon": False}
-    ax.legend(ncols=columns, fontsize=8, handlelength=2.4, **style)
+    ax.legend(ncols=2, fontsize=8, handlelength=2.4, **style)
 
 
 def need(name: str, value: Any, fields: tuple[str, ...], remedy: str) -> None:

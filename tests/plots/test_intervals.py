@@ -26,8 +26,12 @@ def test_each_line_runs_from_lower_to_upper_with_the_estimate_on_it(ax):
     assert drawn == {0: (0.0, 3.0), 1: (-3.0, 0.0), 2: (-0.5, 2.5), 3: (2.0, 5.0)}
     dots = {y: x for line in ax.lines[1:] for x, y in zip(*line.get_data(), strict=True)}
     assert dots == {0: 1.0, 1: -2.0, 2: 0.5, 3: 3.0}
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["dose", "age", "dose", "age"]
-    assert ax.get_legend_handles_labels()[1] == ["class a", "class b"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "dose, class a",
+        "age, class a",
+        "dose, class b",
+        "age, class b",
+    ]
     assert len({line.get_marker() for line in ax.lines[1:]}) == 2, "classes told apart in grey"
     assert "90 % interval" in ax.get_xlabel()
     assert js.plots.alt_text(ax) == (

@@ -61,4 +61,4 @@ def test_a_report_that_cannot_draw_itself_cannot_be_made():
             return []
 
     with pytest.raises(TypeError, match="plot"):
-        Eggs()
+        Eggs()  # pyright: ignore[reportAbstractUsage]
