@@ -22,6 +22,7 @@ __all__ = ["figure"]
 _INK, _PAPER = "#010203", "#070809"
 _OWN = {_INK: "currentColor", "#000000": "currentColor", _PAPER: "Canvas"}
 _RAISED = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
+_MOST_MARKS = 2000
 _WIDEST = 46  # letters of a line of an axis' label
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
@@ -79,13 +80,16 @@ def _svg(name: str, draw: Callable[[Any], Any], size: tuple[float, float]) -> st
         made = Figure(figsize=size, layout="constrained")
         draw(made)
         _narrow(made)
-        FigureCanvasSVG(made).print_svg(out, metadata={"Date": None})
+        FigureCanvasSVG(made).print_svg(out)
         return _inline(out.getvalue(), name, alt_text(made))
 
 
 def _narrow(made: Any) -> None:
-    """Legends below the axes, to which they would leave little room beside them, and labels on several lines."""
+    """Legends below the axes, to which they would leave little room beside them; labels on several lines; few marks."""
     for ax in made.axes:
+        for line in ax.lines:
+            if line.get_marker() != "None" and line.get_markevery() is None and len(line.get_xdata()) > _MOST_MARKS:
+                line.set_rasterized(True)  # a picture of its pixels: a mark takes a hundred bytes
         ax.set_xlabel(textwrap.fill(ax.get_xlabel(), _WIDEST))
         ax.set_ylabel(textwrap.fill(ax.get_ylabel(), _WIDEST))
         for axis in (ax.xaxis, ax.yaxis):

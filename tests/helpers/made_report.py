@@ -30,7 +30,7 @@ HOSTILE = (
 )
 CHECKS = (
     compare("S2", "gradient", "random W", 1e-14, "<=", 1e-12, 0.0),
-    compare("S7a", "largest eigenvalue of the Hessian", "fitted W", 3.0, "<=", 2.0, 0.0, note="too large"),
+    compare("S7a", "largest eigenvalue of the Hessian", "fitted W", 3.0, "<=", 2.0, 0.0, note="too <large>"),
     yes_or_no("S9", "proof that a minimiser exists, independent checker: accepted", "", True),
     not_run("S13", "proof of a minimiser", "", "not run: made by hand"),
 )

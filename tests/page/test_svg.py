@@ -32,6 +32,22 @@ def test_a_picture_says_what_it_shows_and_when_is_left_out():
     assert "a&lt;b&gt;" in text and "a<b>" not in text
 
 
+def test_thousands_of_marks_are_one_image():
+    """A mark is an element of a hundred bytes; a page has room for two million."""
+
+    def marks(count):
+        def of(made):
+            draw(made)
+            made.axes[0].plot(np.arange(count), np.arange(count) % 7, "o")
+
+        return figure("it", "words", of)
+
+    few, many = marks(1500), marks(30_000)
+    assert few.count("<use") > 1500 > many.count("<use")
+    assert len(many) < 200_000
+    assert many.count("data:image/png") == few.count("data:image/png") + 1
+
+
 def test_lines_and_letters_have_the_pages_ink():
     text = figure("it", "words", draw)
     assert "currentColor" in text and "#010203" not in text
