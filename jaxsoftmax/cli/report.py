@@ -15,6 +15,7 @@ from jaxsoftmax.reporting.environment import headline
 from jaxsoftmax.reporting.json_values import json_ready
 from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.reporting.text import WIDTH, toned_lines
+from jaxsoftmax.support.errors import WrongValue
 from jaxsoftmax.verification.inputs import problem_facts
 
 __all__ = ["RunReport", "print_document", "progress_line"]
@@ -49,6 +50,13 @@ class RunReport(Report):
         """JSON-ready; `fit`, `convexity`, `problem`, `version` and `environment` as in the report of `verify`."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json_ready(found | found.pop("parts"))
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the spectrum of a "probe", the training of a "fit"."""
+        drawn = self.parts.get("convexity") or self.parts.get("fit")
+        if drawn is None:
+            raise WrongValue("report", "nothing was trained or probed", "look at its findings")
+        return drawn.plot(ax=ax)
 
     def document(self) -> Document:
         """What was trained on, how training ended, the curvature, what to know, and one last sentence."""

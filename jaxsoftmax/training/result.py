@@ -227,6 +227,12 @@ class Fit(Report):
         out |= {"existence": self.existence, "inner_solves": solves}
         return json_ready(out | {"classes": self.classes, "feature_names": self.feature_names})
 
+    def plot(self, *, seconds: Any = None, ax: Any = None) -> Any:
+        """Draw how the training went (`js.plots.plot_fit`): loss gap, gradient and proved rates; ‖W‖ if it diverges."""
+        from jaxsoftmax.plots.history import plot_fit
+
+        return plot_fit(self, seconds=seconds, ax=ax)
+
     def _training_gap(self) -> str:
         """What the loss was in training, where that is another number in the digits that are shown."""
         difference = self.loss_in_training - self.loss

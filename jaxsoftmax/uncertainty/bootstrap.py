@@ -78,6 +78,12 @@ class Bootstrap(Report):
         """A pandas frame, a row for each class and feature."""
         return as_frame(self.classes, self.features, self._columns())
 
+    def plot(self, *, most: int = 30, ax: Any = None) -> Any:
+        """Draw the estimates with their percentile intervals (`js.plots.plot_coefficients`), at most `most` of them."""
+        from jaxsoftmax.plots.intervals import plot_coefficients
+
+        return plot_coefficients(self, most=most, ax=ax)
+
     def document(self) -> Document:
         """A table for each class."""
         facts = [("draws", f"{len(self.draws) + self.without_maximum}, each of as many observations as the data")]

@@ -100,6 +100,20 @@ class Laplace(Report):
         given = new_samples(X, None if names is None else names[:width], width)
         return (self.columns.block(block, self.fit.W.shape[1]) for _, block in float64_blocks(given))
 
+    def plot(self, *, most: int = 30, ax: Any = None) -> Any:
+        """Draw the weights in `columns` with 95 % intervals (`js.plots.plot_intervals`), at most `most` of them."""
+        from jaxsoftmax.plots.intervals import plot_intervals
+
+        mean = self.columns.inward(self.fit.W)
+        mean = (mean - mean.mean(axis=0)).ravel()  # what all classes share changes no probability (S3)
+        reach = 1.959963984540054 * np.sqrt(np.diagonal(self.covariance))
+        classes = range(len(self.fit.W)) if self.fit.classes is None else self.fit.classes
+        features = self.fit.feature_names or [f"column {d}" for d in range(self.fit.W.shape[1])]
+        names = [f"{feature}, class {name}" for name in classes for feature in features]
+        ax = plot_intervals(names, mean, mean - reach, mean + reach, level=0.95, most=most, ax=ax)
+        ax.set_xlabel("weight less its mean over the classes, with 95 % interval")
+        return ax
+
     def document(self) -> Document:
         """Where it is centred and how wide it is."""
         widths = np.sqrt(np.diagonal(self.covariance))

@@ -52,6 +52,16 @@ class LikelihoodRatio(Report):
         """JSON-ready."""
         return json_ready(dataclasses.asdict(self))
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the statistic in its distribution (`js.plots.plot_tail`).
+
+        Raises:
+            ValueError: there is no test, because the other features span these.
+        """
+        from jaxsoftmax.plots.intervals import plot_tail
+
+        return plot_tail(self.statistic, self.degrees_of_freedom, ax=ax)
+
     def document(self) -> Document:
         """The statistic and what it rests on."""
         if self.p_value is None:

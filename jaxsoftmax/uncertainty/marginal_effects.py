@@ -67,6 +67,12 @@ class MarginalEffects(Report):
         """A pandas frame, a row for each class and feature."""
         return as_frame(self.classes, self.features, self._columns())
 
+    def plot(self, *, most: int = 30, ax: Any = None) -> Any:
+        """Draw the effects with their intervals (`js.plots.plot_coefficients`), at most `most` of them."""
+        from jaxsoftmax.plots.intervals import plot_coefficients
+
+        return plot_coefficients(self, most=most, ax=ax)
+
     def document(self) -> Document:
         """A table for each class."""
         where = "averaged over the observations" if self.at == "overall" else "at the mean of the features"

@@ -54,6 +54,16 @@ class ProfileInterval(Report):
         """JSON-ready."""
         return json_ready(dataclasses.asdict(self))
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw both intervals (`js.plots.plot_intervals`)."""
+        from jaxsoftmax.plots.intervals import plot_intervals
+
+        ends = [self.lower, self.wald_lower], [self.upper, self.wald_upper]
+        names = ["profile likelihood", "Wald"]
+        ax = plot_intervals(names, [self.estimate] * 2, *ends, level=self.level, ax=ax)
+        ax.set_xlabel(f"coefficient of {self.feature}, class {self.class_name}, with {100 * self.level:g} % interval")
+        return ax
+
     def document(self) -> Document:
         """Both intervals."""
         title = f"{100 * self.level:g} % interval of {self.feature} for class {self.class_name} (S22)"

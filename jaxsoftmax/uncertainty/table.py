@@ -215,6 +215,12 @@ class Inference(Report):
         ends = (estimate + below, estimate + above, estimate - reach, estimate + reach)
         return ProfileInterval(self.classes[place[0]], self.features[place[1]], estimate, *ends, level=wanted)
 
+    def plot(self, *, most: int = 30, ax: Any = None) -> Any:
+        """Draw the coefficients with their intervals (`js.plots.plot_coefficients`), at most `most` of them."""
+        from jaxsoftmax.plots.intervals import plot_coefficients
+
+        return plot_coefficients(self, most=most, ax=ax)
+
     def document(self) -> Document:
         """The model's fit, then a table for each class."""
         document: Document = [Title(self._title()), Facts(self._facts())]

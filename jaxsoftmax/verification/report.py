@@ -65,6 +65,12 @@ class DatasetReport(Report):
         names = ("problem", "crosscheck", "crosscheck_at_fit", "fit", "convexity", "existence", "certificate")
         return json_ready({name: getattr(self, name) for name in (*names, "checks", "findings", "seconds")})
 
+    def plot(self, *, most: int = 40, ax: Any = None) -> Any:
+        """Draw what share of its limit each check used (`js.plots.plot_checks`), at most `most` of them."""
+        from jaxsoftmax.plots.checks import plot_checks
+
+        return plot_checks(self.checks, most=most, ax=ax)
+
     def document(self, *, all: bool = False) -> Document:
         """What was checked, found and proved, the worst ratio of each group of checks, or (`all`) every row.
 
@@ -159,6 +165,12 @@ class VerifyReport(Report):
         """JSON-ready: version, environment, the first data set's keys, and the remaining data sets under "others"."""
         first, *others = (data.to_dict() for data in self.datasets)
         return {"version": self.version, "environment": dict(self.environment)} | first | {"others": others}
+
+    def plot(self, *, most: int = 40, ax: Any = None) -> Any:
+        """Draw what share of its limit each check of all data sets used (`js.plots.plot_checks`), at most `most`."""
+        from jaxsoftmax.plots.checks import plot_checks
+
+        return plot_checks([row for data in self.datasets for row in data.checks], most=most, ax=ax)
 
     def document(self, *, all: bool = False) -> Document:
         """Each data set's document, and one sentence over all of them."""

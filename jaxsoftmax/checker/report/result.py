@@ -192,6 +192,15 @@ class CrossCheckReport(Report):
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json_ready(fields | {"diagnoses": [str(s) for s in self.diagnoses]})
 
+    def plot(self, *, most: int = 40, ax: Any = None) -> Any:
+        """Draw the error over the tolerance of each comparison (`js.plots.plot_checks`), at most `most` of them.
+
+        How many ulps the entries are off is drawn by `js.plots.ulp_histogram`.
+        """
+        from jaxsoftmax.plots.checks import plot_checks
+
+        return plot_checks(self.statements, most=most, ax=ax)
+
     def document(self) -> Document:
         """The comparisons, what an error looks like, the worst entries, how many ulps off, and what it took."""
         undecided = sum(s.passed is None for s in self.statements)

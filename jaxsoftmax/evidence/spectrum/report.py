@@ -141,6 +141,12 @@ class ConvexityReport(Report):
         null = f"null space of dimension {self.kernel_dim}, {predicted} predicted (S6)"
         return f"{text}: nonzero eigenvalues {low} to {self.lambda_max:.6g}{ratio}; {null}"
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the density of the eigenvalues between their bounds (S7), by `js.plots.plot_spectrum`."""
+        from jaxsoftmax.plots.spectrum import plot_spectrum
+
+        return plot_spectrum(self, ax=ax)
+
     def document(self) -> Document:
         """The verdict, the extreme eigenvalues beside their bounds, the null space, and how accurate this is."""
         title = f"Convexity probe: {self.verdict.value}"

@@ -175,6 +175,12 @@ class ExistenceVerdict(Report):
         """
         return headline(self)
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the margins along the separating direction (`js.plots.plot_margins`); without one, what was tried."""
+        from jaxsoftmax.plots.separation import plot_margins, plot_stages
+
+        return (plot_stages if self.direction is None else plot_margins)(self, ax=ax)
+
     def document(self) -> Document:
         """The verdict, in words and with its witness."""
         return verdict_document(self)

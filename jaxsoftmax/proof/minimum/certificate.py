@@ -223,6 +223,12 @@ class Certificate(Report):
         near = f"the minimiser is known to {float(self.radius_euclidean):.1e} in norm"
         return f"L* = {known}, {self.digits} digits proved (S13); {near}"
 
+    def plot(self, iterates: Any = None, *, ax: Any = None) -> Any:
+        """Draw how exactly each weight is known, or how far `iterates` are from the ball (`js.plots.plot_ball`)."""
+        from jaxsoftmax.plots.ball import plot_ball
+
+        return plot_ball(self, iterates, ax=ax)
+
     def document(self) -> Document:
         """What is proved, and how."""
         data, proof = self.data, self.proof

@@ -107,6 +107,16 @@ class Fits(Report, Sequence):
         self.fits[place]
         return self.problem_of(place % len(self.fits))
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the norms of the classes' weights (`js.plots.plot_path`), along the penalty's strength if it varies."""
+        from jaxsoftmax.plots.path import plot_path
+
+        problems = [self.problem(place) for place in range(len(self))]
+        penalties = [one.regularizer if one.host is None else one.host.regularizer for one in problems]
+        strengths = [float(one[0].strength) if len(one) == 1 else 0.0 for one in penalties]
+        varies = min(strengths) > 0 and len(set(strengths)) > 1
+        return plot_path(self, strengths if varies else None, ax=ax)
+
     def document(self) -> Document:
         """How many ended how, and between which numbers."""
         counts = Counter(status.name for status in self.status)
