@@ -14,7 +14,13 @@
 # %% [markdown]
 # # The published experiment
 #
-# The trainer of Rychlik, *A proof of convergence of multi-class logistic regression network* (arXiv:1903.12600), with its
+# You will see a published training method run as its authors describe it, and what its numbers mean. It takes bold steps: the loss
+# goes up again and again and still comes down in the long run. It stops when a step is small, and you will see that this stop says nothing
+# about having arrived. You will see what a tiny constant in its formula does once the run is nearly over, why shifting the weights
+# now and then changes no prediction, and how many images are told apart wrongly at the end, beside a careful version of the same steps and
+# Newton's method.
+#
+# The method is the trainer of Rychlik, *A proof of convergence of multi-class logistic regression network* (arXiv:1903.12600), with its
 # recipe on four classes: the digits 0–3, targets 0.999 for the class and the rest shared, steps of Barzilai and Borwein,
 # weights re-centred every 100 epochs (S20). The images are the 8×8 digits that travel with the package, not MNIST, so the
 # figures are not the paper's; the trainer is. An epoch is one step: the gradient is over all samples.
@@ -31,11 +37,19 @@ import warnings
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import display
 
 import jaxsoftmax as js
 
 jax.config.update("jax_enable_x64", True)
 plt.rcParams.update({"figure.figsize": (6, 4), "figure.dpi": 80, "figure.constrained_layout.use": True})
+
+
+def show(alt):
+    """Show the picture; `alt` says in words what is seen on it."""
+    display(plt.gcf(), metadata={"image/png": {"alt": alt}})
+    plt.close()
+
 
 digits = js.datasets.load_digits()
 four = digits.y < 4
@@ -72,7 +86,10 @@ ax = js.plots.plot_history(published, "step_size")
 ax.axhline(1 / Lambda, color="C1", linestyle="--", label=f"1/Λ = {1 / Lambda:.2g}, the step of S16")
 ax.axhline(1e-5, color="C3", linestyle=":", label="1e-5, the published stop")
 ax.legend()
-plt.show()
+show(
+    "The steps of the published trainer against the epochs, on a logarithmic axis: they jump between the "
+    "line 1/Λ and some hundred times that, and never come down to the published stop."
+)
 
 # %% [markdown]
 # The gradient is cocoercive, $\langle\Delta W,\Delta G\rangle \ge \|\Delta G\|^2/\Lambda$ (convexity and S7a), hence **$\eta \ge
@@ -101,7 +118,10 @@ ax = js.plots.plot_history(
     {"rychlik-bb (S20)": published, "bb, safeguarded": guarded, "newton": newton}, minimum=newton.loss
 )
 ax.set_ylim(1e-6, 1e5)
-plt.show()
+show(
+    "Loss above its minimum against the steps: the published trainer falls with many rises, the "
+    "safeguarded one falls with few, Newton's method is down after a few steps."
+)
 loss = published.history["loss"]
 rises = np.flatnonzero(np.diff(loss) > 0)
 print(
@@ -227,7 +247,10 @@ ax.axhline(1 / js.curvature_bound(small), color="C2", linestyle="--", label="1/�
 ax.axhline(1e-5, color="C3", linestyle=":", label="1e-5, the published stop")
 ax.set(xlabel="epoch", title="The last 40 epochs")
 ax.legend()
-plt.show()
+show(
+    "The last 40 epochs: the steps fall from about 1/Λ down past the published stop once the squared "
+    "change of the gradient is below eps."
+)
 print("the last steps:", *(f"{step:.1e}" for step in long_steps[-8:]))
 
 # %% [markdown]

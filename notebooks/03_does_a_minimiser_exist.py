@@ -14,8 +14,13 @@
 # %% [markdown]
 # # Does a minimiser exist?
 #
-# Softmax regression without a penalty minimises a convex loss, and every library will fit it. Whether there is anything to
-# find is another question. The loss attains its minimum exactly if no direction $V$ in weight space *separates*:
+# You will see four well-known libraries asked for the best classifier of three famous data sets. All of them answer, and most say that
+# they are done. Then you will see a proof that there is nothing to find: on these data some weights can be made larger and larger, and
+# the loss keeps falling for ever, so that each library printed the place where it happened to stop. The proof is a small table of integers;
+# you will see it checked by hand, by a program of its own, and in pictures: the weights growing in training, and the
+# pixels of an image whose weights run away.
+#
+# Softmax regression without a penalty minimises a convex loss, and every library will fit it. The loss attains its minimum exactly if no direction $V$ in weight space *separates*:
 #
 # $$(Vx_n)_i = \max_j (Vx_n)_j\quad\text{for every sample } n \text{ and every class } i \text{ of its target},\tag{S9}$$
 #
@@ -47,11 +52,18 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import display
 
 import jaxsoftmax as js
 
 jax.config.update("jax_enable_x64", True)
 plt.rcParams.update({"figure.figsize": (6, 4), "figure.dpi": 80, "figure.constrained_layout.use": True})
+
+
+def show(alt):
+    """Show the picture; `alt` says in words what is seen on it."""
+    display(plt.gcf(), metadata={"image/png": {"alt": alt}})
+    plt.close()
 
 
 def peer(name):
@@ -191,7 +203,11 @@ for ax, name in zip(axes, problems, strict=True):
     ax.invert_xaxis()
 if answers:
     axes[0].legend(fontsize=7)
-plt.show()
+show(
+    "Three panels, one a data set: the norm of the weights that each library returns, against the "
+    "tolerance asked for. The curves rise or scatter as the tolerance gets smaller; none of the libraries"
+    " agree."
+)
 
 # %% [markdown]
 # Where there is a minimiser all libraries meet on one horizontal line (below: iris, smoothed).
@@ -291,7 +307,10 @@ for column, (name, fits) in zip(axes.T, runs.items(), strict=True):
     js.plots.plot_history(fits, minimum=verdicts[name].infimum_estimate, ax=column[1])
     column[0].set(title=name, xscale="log", yscale="log")
     column[1].set(ylabel="L(W) − inf L")
-plt.show()
+show(
+    "Norm of the weights and loss above its infimum against the steps, for gradient descent and Newton's "
+    "method on three data sets, logarithmic axes: the norms rise without levelling off, the losses fall."
+)
 for name, fits in runs.items():
     for method, fit in fits.items():
         grown = fit.history["weight_norm"]
@@ -467,7 +486,10 @@ for ax, c in zip(axes.ravel(), range(pixels.C), strict=True):
     ax.imshow(picture.reshape(side, side, 3))
     ax.set(title=f"class {images.classes[c]}: {never[c].sum()}", xticks=[], yticks=[])
 figure.suptitle("Mean image of each class; red: pixels whose weight for the class diverges")
-plt.show()
+show(
+    "Mean images of the ten digits in grey; in red the pixels, mostly at the edges, that are never on in "
+    "a class and whose weights therefore diverge."
+)
 
 # %% [markdown]
 # The gradient at these entries, at two places in weight space: positive everywhere, whatever $W$ is.

@@ -14,6 +14,11 @@
 # %% [markdown]
 # # A proof about your data
 #
+# You will see a training result turned into a theorem: "the smallest loss lies between these two numbers, which agree in fifty digits".
+# First it is done by hand for 150 flowers, with whole numbers and intervals, so that nothing is hidden. Then one call does it, and a
+# second program, which shares no code with the first, checks it; you will see it refuse certificates that were tampered with. At the
+# end come coefficients that statistics books have printed for decades, and you will see which of their digits are right.
+#
 # "The minimum is 19.7427, and here are the weights" is what every fit says. How many of the digits are right? Floating point
 # cannot tell. A theorem can: let $\hat W$ be any weights, $g=\nabla L(\hat W)$, and $H(\hat W)\succeq\mu>0$ on the directions that
 # change the logits. With $\beta=\sqrt2\max_n\|x_n\|$,
@@ -47,11 +52,20 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 from flint import arb
+from IPython.display import display
 
 import jaxsoftmax as js
 
 jax.config.update("jax_enable_x64", True)
 plt.rcParams.update({"figure.figsize": (6, 4), "figure.dpi": 80, "figure.constrained_layout.use": True})
+
+
+def show(alt):
+    """Show the picture; `alt` says in words what is seen on it."""
+    display(plt.gcf(), metadata={"image/png": {"alt": alt}})
+    plt.close()
+
+
 try:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -589,7 +603,11 @@ if statsmodels is not None:
     ax.axhline(np.finfo(float).eps, color="grey", lw=0.8, label="eps of float64")
     ax.set(xlabel="coefficients, best first", ylabel="proved relative error", ylim=(1e-50, 1))
     ax.legend(loc="center left", fontsize=8)
-    plt.show()
+    show(
+        "Proved relative error of the 36 coefficients, best first, on a logarithmic axis: statsmodels newton "
+        "near the rounding of doubles, Stata 11 near the eighth digit, statsmodels bfgs near the fourth, the "
+        "proved bound far below all."
+    )
     words = STATA.split()
     units = [Fraction(1, 10 ** len(word.partition(".")[2])) for word in words]
     printed = itertools.chain(*published["Stata 11"])

@@ -52,8 +52,9 @@ def words(cell) -> list[str]:
     """
     texts = []
     for output in cell.get("outputs", []):
-        text = output.get("text", output.get("data", {}).get("text/plain", ""))
-        texts.append("".join(text))
+        data = output.get("data", {})
+        text = "" if "image/png" in data else data.get("text/plain", "")  # of a picture only its size
+        texts.append("".join(output.get("text", text)))
     return NUMBER.sub(" # ", "".join(texts)).split()
 
 

@@ -22,7 +22,7 @@ def stored(script: Path) -> list[dict]:
 
 
 def execute(*arguments: Path | str) -> subprocess.CompletedProcess:
-    for needed in ("jupytext", "nbclient", "ipykernel", "matplotlib"):
+    for needed in ("jupytext", "nbclient", "ipykernel", "matplotlib", "sklearn"):
         pytest.importorskip(needed)
     command = [sys.executable, str(FOLDER / "execute.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=600)
@@ -53,6 +53,26 @@ def test_notebook_was_executed_from_top_to_bottom(script):
     assert not re.search(r"/(home|tmp|usr|Users|root)/|site-packages|[A-Z]:\\", words)
     assert "assert not failed" in "".join(code[-1]["source"])
     assert re.search(r"All \d+ claims hold\.", "".join(code[-1]["outputs"][-1]["text"]))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_notebook_begins_with_what_the_reader_will_see(script):
+    """The first cell: a title, and then a paragraph in plain words, without formulas or tags."""
+    title, paragraph = "".join(stored(script)[0]["source"]).split("\n\n")[:2]
+    assert title.startswith("# ")
+    assert "You will see" in paragraph
+    assert not re.search(r"\$|\bS\d+\b", paragraph), paragraph
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_every_picture_is_described_in_words(script):
+    """For those who do not see it: Jupyter and nbconvert read `alt` from the output's metadata."""
+    pictures = [
+        output for cell in stored(script) for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
+    assert pictures
+    for picture in pictures:
+        assert len(picture["metadata"].get("image/png", {}).get("alt", "")) > 60
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
