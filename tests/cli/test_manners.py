@@ -63,6 +63,8 @@ def test_help_fits_a_narrow_terminal_and_shows_examples(command, capsys, monkeyp
     assert err == ""
     assert max(map(len, out.splitlines())) <= WIDTH
     words = " ".join(out.split())
+    for option in commands()[command[0]].params if command else []:
+        assert all(name in words for name in option.opts if name.startswith("--"))  # none is cut
     for call, _ in EXAMPLES[command[0]] if command else [("fit --help", "")]:
         assert f"jaxsoftmax {call}" in words
     assert "..." not in out.partition("Commands:")[2]  # no command's words are cut

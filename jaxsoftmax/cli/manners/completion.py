@@ -1,5 +1,6 @@
 """What a shell offers after Tab: names of methods, dtypes and points, and the columns of the table that is named.
 
+typer keeps those that begin with what is typed already.
 Nothing here imports NumPy or JAX: a shell waits for the answer.
 
 Guarded by `tests/cli/test_manners.py`.
@@ -15,24 +16,24 @@ from typing import Any
 __all__ = ["columns", "words"]
 
 
-def words(*known: str) -> Callable[[str], list[str]]:
-    """A function that completes one of the words.
+def words(*known: str) -> Callable[[], list[str]]:
+    """A function that offers the words.
 
     Example:
         >>> from jaxsoftmax.cli.manners.completion import words
-        >>> words("float32", "float64")("float3")
-        ['float32']
+        >>> words("float32", "float64")()
+        ['float32', 'float64']
     """
-    return lambda incomplete: [word for word in known if word.startswith(incomplete)]
+    return lambda: list(known)
 
 
-def columns(ctx: Any, incomplete: str) -> list[str]:
+def columns(ctx: Any) -> list[str]:
     """The columns of DATA, where it is a text table with a header and its name is typed already.
 
     Example:
         >>> from types import SimpleNamespace
         >>> from jaxsoftmax.cli.manners.completion import columns
-        >>> columns(SimpleNamespace(params={}, args=["absent.csv"]), "")
+        >>> columns(SimpleNamespace(params={}, args=["absent.csv"]))
         []
     """
     # While the option still lacks its value, the words before it are not told apart yet.
@@ -46,4 +47,4 @@ def columns(ctx: Any, incomplete: str) -> list[str]:
         cells = next(csv.reader([header], delimiter=max(",;\t", key=header.count)), [])
     except (OSError, ValueError, csv.Error):
         return []
-    return [cell.strip() for cell in cells if cell.strip().startswith(incomplete)]
+    return [cell.strip() for cell in cells]
