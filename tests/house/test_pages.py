@@ -49,11 +49,13 @@ def run(text: str) -> list[str]:
 def run_in(text: str, folder: Path) -> list[str]:
     """`run` where a page may write files and switch x64 on, as its reader would."""
     x64, here = jax.config.jax_enable_x64, Path.cwd()
+    test = os.environ.pop("PYTEST_CURRENT_TEST", None)  # a reader is in no test, and a report would name it
     try:
         os.chdir(folder)
         return run(text)
     finally:
         os.chdir(here)
+        os.environ |= {} if test is None else {"PYTEST_CURRENT_TEST": test}
         jax.config.update("jax_enable_x64", x64)
 
 
