@@ -88,7 +88,7 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
 
 
 def on_post_page(output: str, page, config) -> str:
-    """Nothing is loaded from elsewhere when a page is read."""
+    """Nothing is loaded from elsewhere when a page is read; code wider than the page is reached by keyboard."""
     for found in LOADED.finditer(output):
         LOG.warning("%s loads %s", page.file.src_uri, found[1] or found[2])
-    return output
+    return re.sub(r"<pre(?=[ >])", '<pre tabindex="0"', output)
