@@ -93,7 +93,7 @@ def test_unusable_input_is_one_line_on_stderr_and_exit_2(table, capsys, argument
 def test_verify_hands_its_method_to_fit_and_stops_when_fit_was_interrupted(table, capsys, monkeypatch):
     asked = []
 
-    def fit(problem, method, max_steps):
+    def fit(problem, method, max_steps, progress):
         asked.append(method)
         return SimpleNamespace(status=SimpleNamespace(name="INTERRUPTED"))
 
