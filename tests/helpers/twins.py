@@ -260,7 +260,7 @@ def rounding(W: np.ndarray, data: Data, eps: float, terms: np.ndarray, degree: i
     `terms` (N, ...) are the magnitudes of what is summed for each sample (of the extra samples of S21d too), formed
     with Σ_d |x_d v_d| in the place of each u = V x. Then
 
-    * summing N of them and forming each: eps (8 + √N) Σ|terms| (the promise of docs/benchmarks.md; √N as roundings have);
+    * summing N of them and forming each: eps (8 + √N) Σ|terms| (what docs/benchmarks.md says; √N as roundings have);
     * each factor u carries D eps relative to Σ|x v|: `products`·D·eps;
     * each factor y (there are `degree`) is multiplied by e^(±2δ_n) when the logits err by δ_n = D eps Σ_d |x w|, the
       largest over the classes, and by 1 ± 4 eps (1 + log2 C) of its own.
