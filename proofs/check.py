@@ -104,7 +104,7 @@ def ask(rows: list[Statement]) -> list[set[str]]:
 def listing(tags: list[str]) -> str:
     """The module that the package reads."""
     lines = [
-        '"""The statements whose Coq proof is whole, written by `proofs/check.py --write`; do not edit.',
+        '"""The statements whose Coq proof is whole, written by `proofs/check.py`; do not edit.',
         "",
         "Guarded by `tests/house/test_machine_checked.py`.",
         '"""',

@@ -1,4 +1,4 @@
-"""The statements whose Coq proof is whole, written by `proofs/check.py --write`; do not edit.
+"""The statements whose Coq proof is whole, written by `proofs/check.py`; do not edit.
 
 Guarded by `tests/house/test_machine_checked.py`.
 """
