@@ -1,8 +1,12 @@
 (** S7c and S7d: lower bounds on the curvature, condition numbers, and the smaller matrix of two classes. *)
 
 From Coq Require Import Reals Lra Lia.
-From Softmax Require Import Sums Problem Softmax Gradient Curvature Bases Kernel Rates.
+From Softmax Require Import Sums Problem Softmax Gradient Curvature Bases Kernel Rates FixedHessian.
 Open Scope R_scope.
+
+(** low <= lambda_2(S(y)), the least eigenvalue on the vectors u with 1^T u = 0. *)
+Definition lambda2_bound C (y : nat -> R) (low : R) : Prop :=
+  forall u, Sum C u = 0 -> low * dot C u u <= Sform C y u u.
 
 (** sig2 <= sigma_min^+(diag(sqrt s) X)^2, the least value of |diag(sqrt s) X v|^2 / |v|^2 on the row space. *)
 Definition sigma_min_bound p (sig2 : R) : Prop :=
@@ -11,7 +15,7 @@ Definition sigma_min_bound p (sig2 : R) : Prop :=
 
 (** S7b: lambda_2(S(y)) >= min_i y_i, and S(y) 1 = 0. *)
 Theorem S7b_lambda2 C y low :
-  Sum C y = 1 -> (forall i, (i < C)%nat -> low <= y i) -> 0 <= low -> lambda2_below C y low.
+  Sum C y = 1 -> (forall i, (i < C)%nat -> low <= y i) -> 0 <= low -> lambda2_bound C y low.
 Proof. intros H1 Hlow H0 u Hu. now apply S7b_covariance. Qed.
 
 Theorem S7b_ones C y i : Sum C y = 1 -> (i < C)%nat -> Sum C (fun j => Smat y i j * 1) = 0.
@@ -29,18 +33,43 @@ Proof.
   apply Sum_swap.
 Qed.
 
-(** So sigma_min^2 serves as the number of S7c and S18. *)
+(** On the complement H(W) >= min_n lambda_2(S(y_n)) P (x) X^T S X ... *)
+Theorem S7c_gram p W V low :
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_bound (classes p) (prob p W n) low) ->
+  complement p V -> low * gram_form p V <= hessian p W V V.
+Proof.
+  intros Hlow HV. unfold gram_form. rewrite <- Sum_scal. apply Sum_le. intros n Hn.
+  destruct (weight_nonneg p n Hn) as [Hs|Hs]; [|rewrite <- Hs; lra].
+  assert (H := Hlow n Hn Hs (logit p V n) (complement_logits p V n HV)). unfold dot in H.
+  change (fun i => logit p V n i * logit p V n i) with (fun i => (logit p V n i)²) in H. nra.
+Qed.
+
+(** ... >= min_n lambda_2(S(y_n)) sigma_min^2. *)
+Theorem S7c_lower p W V low sig2 :
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_bound (classes p) (prob p W n) low) -> 0 <= low ->
+  sigma_min_bound p sig2 -> complement p V -> low * sig2 * norm2 p V <= hessian p W V V.
+Proof.
+  intros Hlow H0 Hsig HV. eapply Rle_trans; [|apply (S7c_gram p W V low Hlow HV)].
+  rewrite Rmult_assoc. apply Rmult_le_compat_l; [assumption|]. rewrite gram_form_rows.
+  unfold norm2, inner. rewrite <- Sum_scal. apply Sum_le. intros i Hi.
+  apply (Hsig (V i)). now apply S6_complement.
+Qed.
+
+(** So S18's number sigma_min^2 may be taken from the row space. *)
 Lemma sigma_min_gram_lower p sig2 : sigma_min_bound p sig2 -> gram_lower p sig2.
 Proof.
   intros Hsig V HV. change (sig2 * norm2 p V <= gram_form p V). rewrite gram_form_rows.
   unfold norm2, inner. rewrite <- Sum_scal. apply Sum_le. intros i Hi. apply (Hsig (V i)). now apply S6_complement.
 Qed.
 
-(** On the complement H(W) >= min_n lambda_2(S(y_n)) sigma_min^2. *)
-Theorem S7c_lower p W V low sig2 :
-  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_below (classes p) (prob p W n) low) -> 0 <= low ->
-  sigma_min_bound p sig2 -> complement p V -> low * sig2 * norm2 p V <= hessian p W V V.
-Proof. intros Hlow H0 Hsig. apply S7c_lower_bound; [assumption|assumption|]. now apply sigma_min_gram_lower. Qed.
+(** S19: on the complement the curvature relative to M = (1/2) P (x) X^T S X lies between 2 min_n lambda_2(S(y_n)) and 1. *)
+Theorem S19_condition_lambda2 p W V low :
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_bound (classes p) (prob p W n) low) -> complement p V ->
+  2 * low * (/ 2 * gram_form p V) <= hessian p W V V <= / 2 * gram_form p V.
+Proof.
+  intros Hlow HV. split; [assert (H := S7c_gram p W V low Hlow HV); lra|].
+  assert (H := hessian_le_spread p W V). rewrite spread_squares in H. exact H.
+Qed.
 
 (** An eigenvalue of H(W) on the complement of the kernel. *)
 Definition eigenvalue p W (l : R) : Prop :=
@@ -56,8 +85,8 @@ Lemma norm2_pos p V : ~ same p V (fun _ _ => 0) -> 0 < norm2 p V.
 Proof. intros H. destruct (norm2_nonneg p V) as [|E]; [assumption|]. exfalso. now apply H, norm2_zero. Qed.
 
 (** cond(H on the complement) <= cond(diag(sqrt s) X)^2 / (2 min_n lambda_2(S(y_n))) *)
-Theorem S7c_condition_number p W low sig2 l l' :
-  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_below (classes p) (prob p W n) low) -> 0 < low ->
+Theorem S7c_condition p W low sig2 l l' :
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_bound (classes p) (prob p W n) low) -> 0 < low ->
   sigma_min_bound p sig2 -> 0 < sig2 -> eigenvalue p W l -> eigenvalue p W l' ->
   low * sig2 <= l <= Lambda_max p /\ l' / l <= sigma_max_sqr p / sig2 / (2 * low).
 Proof.
@@ -92,9 +121,9 @@ Proof.
   unfold Smat. destruct i as [|[|i]]; [| |lia]; simpl; rewrite Ey, Eu; ring.
 Qed.
 
-Lemma S7d_lambda2 y low : Sum 2 y = 1 -> low <= y 0%nat * y 1%nat -> lambda2_below 2 y (2 * low).
+Lemma S7d_lambda2 y low : Sum 2 y = 1 -> low <= y 0%nat * y 1%nat -> lambda2_bound 2 y (2 * low).
 Proof.
-  intros Hy Hlow u Hu. rewrite S7d_covariance by assumption. unfold Rsqr. simpl in *.
+  intros Hy Hlow u Hu. rewrite S7d_covariance by assumption. unfold dot. simpl in *.
   assert (E : u 1%nat = - u 0%nat) by lra. rewrite E. assert (0 <= u 0%nat * u 0%nat) by nra. nra.
 Qed.
 
@@ -203,7 +232,7 @@ Section TwoClasses.
   Proof.
     intros Hlow H0 Hsig Hs0 He He'.
     replace (4 * low) with (2 * (2 * low)) by ring.
-    apply (S7c_condition_number p W (2 * low) sig2 l l'); auto; [|lra].
+    apply (S7c_condition p W (2 * low) sig2 l l'); auto; [|lra].
     intros n Hn Hs. rewrite two. apply S7d_lambda2; [|now apply Hlow].
     destruct (prob_distribution p W n) as [_ H]. now rewrite two in H.
   Qed.

@@ -139,7 +139,7 @@ Section Early.
   Theorem S18_curvature W U : loss p W <= loss p W0 -> complement p U -> mu * norm2 p U <= hessian p W U U.
   Proof.
     intros low HU. apply S7c_lower_bound; auto; [|left; apply exp_pos].
-    intros n Hn sn. apply lambda2_below_min; [left; apply exp_pos|]. intros i Hi. destruct (prob_distribution p W n) as [pos _]. rewrite <- (exp_ln (prob p W n i)) by auto.
+    intros n i Hn sn Hi. destruct (prob_distribution p W n) as [pos _]. rewrite <- (exp_ln (prob p W n i)) by auto.
     apply exp_le_mono. apply Rle_trans with (1 := delta_below n i Hn sn Hi). now apply S18_log_probability.
   Qed.
 

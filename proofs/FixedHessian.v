@@ -2,7 +2,7 @@
 
     The step V solves V X^T S X = - 2 grad L(W), as V = - 2 grad L(W) (X^T S X)^+ does. There is a solution; every solution
     lowers the loss, unless the gradient is 0; and the curvature relative to the fixed matrix lies between
-    2 min_n lambda_2(S(y_n)) and 1. *)
+    2 min_n,i y_ni and 1. *)
 
 From Coq Require Import Reals Lra Lia List.
 From Coquelicot Require Import Coquelicot.
@@ -146,14 +146,16 @@ Section FixedHessian.
     destruct (comb units g ing) as [V HV]. now exists V.
   Qed.
 
-  (** On the complement the curvature relative to M = (1/2) X^T S X lies between 2 min_n lambda_2(S(y_n)) and 1. *)
+  (** On the complement the curvature relative to M = (1/2) X^T S X lies between 2 min_n,i y_ni and 1. *)
   Theorem S19_condition W V low :
-    (forall n, (n < N)%nat -> 0 < s n -> lambda2_below C (prob p W n) low) -> complement p V ->
+    (forall n i, (n < N)%nat -> 0 < s n -> (i < C)%nat -> low <= prob p W n i) -> 0 <= low -> complement p V ->
     2 * low * (/ 2 * spread V) <= hessian p W V V <= 1 * (/ 2 * spread V).
   Proof.
-    intros below HV. split; [|assert (H := hessian_le_spread W V); lra].
+    intros below low0 HV. split; [|assert (H := hessian_le_spread W V); lra].
     replace (2 * low * (/ 2 * spread V)) with (low * spread V) by field.
     rewrite spread_squares, <- Sum_scal. apply Sum_le. intros n Hn. destruct (weight_nonneg p n Hn) as [sn|<-]; [|lra].
-    assert (H := below n Hn sn (logit p V n) (complement_logits p V n HV)). nra.
+    destruct (prob_distribution p W n) as [_ one].
+    assert (H := S7b_covariance C (prob p W n) (logit p V n) low one (fun i Hi => below n i Hn sn Hi) low0
+      (complement_logits p V n HV)). nra.
   Qed.
 End FixedHessian.

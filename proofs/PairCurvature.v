@@ -165,6 +165,84 @@ Section Pairs.
       unfold centred. f_equal; [unfold U; ring|]. f_equal. apply Sum_ext. intros. unfold U. ring. }
     rewrite E. reflexivity.
   Qed.
+
+  (** ... and the other way: nothing is lost. *)
+  Theorem S14_full_gauge_necessary W mu :
+    (forall V, gauge_free p kept V -> mu * norm2 p (scale sigma V) <= hessian p W V V) ->
+    forall V, (forall d, V (C - 1)%nat d = 0) -> (forall c d, (c < C)%nat -> (d < D)%nat -> kept d = false -> V c d = 0) ->
+    mu * Sum D (fun d => Sum C (fun c => (centred C (fun c => V c d * sigma d) c)²)) <= hessian p W V V.
+  Proof.
+    intros H V _ off. assert (HC : INR C <> 0) by (apply not_0_INR; assert (Hc := classes_pos p); lia).
+    set (U := fun c d => centred C (fun i => V i d) c).
+    assert (HU : gauge_free p kept U).
+    { split.
+      - intros d Hd. unfold U, centred. rewrite Sum_minus, Sum_const. field. auto.
+      - intros c d Hc Hd k. unfold U, centred. rewrite off, (Sum_zero C) by (auto; intros; apply off; auto). field. auto. }
+    assert (E : hessian p W U U = hessian p W V V).
+    { rewrite !S4_variance. apply Sum_ext. intros n Hn. f_equal.
+      set (t := - Sum D (fun d => Sum C (fun i => V i d) / INR C * X n d)).
+      assert (L : forall i, logit p U n i = logit p V n i + t).
+      { intros i. unfold t, logit, U, centred. rewrite <- Sum_opp, <- Sum_plus. apply Sum_ext. intros. ring. }
+      destruct (prob_distribution p W n) as [_ one]. unfold Var. apply Sum_ext. intros i Hi. rewrite L.
+      rewrite (mean_ext C (prob p W n) (prob p W n) (logit p U n) (fun i => logit p V n i + t)) by (trivial || (intros; apply L)).
+      unfold mean. rewrite (Sum_ext C (fun i0 => prob p W n i0 * (logit p V n i0 + t))
+        (fun i0 => prob p W n i0 * logit p V n i0 + prob p W n i0 * t)) by (intros; ring).
+      rewrite Sum_plus, Sum_scal_r, one. f_equal. f_equal. ring. }
+    rewrite <- E. apply Rle_trans with (2 := H U HU). apply Req_le. f_equal.
+    unfold norm2, inner. rewrite Sum_swap. apply Sum_ext. intros c Hc. apply Sum_ext. intros d Hd.
+    assert (F : centred C (fun c => V c d * sigma d) c = scale sigma U c d).
+    { unfold scale, U, centred. rewrite Sum_scal_r. field. auto. }
+    rewrite F. reflexivity.
+  Qed.
+
+  (** lambda_2 > 0 if the pairs with m_ab > 0 connect all classes with the last one. *)
+  Inductive connected (m : nat -> nat -> R) : nat -> Prop :=
+  | connected_last : connected m (C - 1)
+  | connected_edge a b : connected m a -> (a < C)%nat -> (b < C)%nat -> 0 < m a b -> connected m b.
+
+  Theorem S14_connected m : (forall a b, (a < C)%nat -> (b < C)%nat -> 0 <= m a b) ->
+    (forall a, (a < C)%nat -> connected m a) -> exists mu, 0 < mu /\ connects m mu.
+  Proof.
+    intros m0 all.
+    assert (lap0 : forall u a b, (a < C)%nat -> (b < C)%nat -> m a b * (u a - u b)² <= 2 * laplacian m u).
+    { intros u a b Ha Hb. unfold laplacian. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l by lra.
+      assert (term : forall a b, (a < C)%nat -> (b < C)%nat -> 0 <= m a b * (u a - u b)²)
+        by (intros; apply Rmult_le_pos; [auto|apply Rle_0_sqr]).
+      apply Rle_trans with (Sum C (fun b => m a b * (u a - u b)²)).
+      - apply (Sum_term_le C (fun b => m a b * (u a - u b)²)); auto.
+      - apply (Sum_term_le C (fun a => Sum C (fun b => m a b * (u a - u b)²))); auto. intros. apply Sum_nonneg. auto. }
+    (* along a path from the last class every u_b is bounded by the form *)
+    assert (path : forall b, connected m b -> exists k, 0 <= k /\
+      forall u, u (C - 1)%nat = 0 -> (u b)² <= k * laplacian m u).
+    { intros b con. induction con as [|a b con [k [k0 IH]] Ha Hb pos].
+      - exists 0. split; [lra|]. intros u z. rewrite z. unfold Rsqr. lra.
+      - exists (2 * k + 4 / m a b). assert (i0 : 0 < 4 / m a b) by (apply Rdiv_lt_0_compat; lra). split; [lra|].
+        intros u z. specialize (IH u z). assert (L := lap0 u a b Ha Hb).
+        assert (S : (u a - u b)² <= 2 / m a b * laplacian m u).
+        { apply Rmult_le_reg_l with (m a b); [auto|]. replace (m a b * (2 / m a b * laplacian m u)) with (2 * laplacian m u)
+            by (field; lra). exact L. }
+        replace (4 / m a b) with (2 * (2 / m a b)) by (field; lra).
+        assert (0 <= (2 * u a - u b)²) by apply Rle_0_sqr. unfold Rsqr in *. nra. }
+    assert (sums : forall n, (n <= C)%nat -> exists k, 0 <= k /\
+      forall u, u (C - 1)%nat = 0 -> Sum n (fun i => (u i)²) <= k * laplacian m u).
+    { induction n as [|n IH]; intros Hn.
+      - exists 0. split; [lra|]. intros. simpl. lra.
+      - destruct IH as [k [k0 Hk]]; [lia|]. destruct (path n (all n Hn)) as [l [l0 Hl]]. exists (k + l). split; [lra|].
+        intros u z. simpl. specialize (Hk u z). specialize (Hl u z). lra. }
+    destruct (sums C (le_n C)) as [k [k0 Hk]]. exists (/ (k + 1)). split; [apply Rinv_0_lt_compat; lra|].
+    intros u z. specialize (Hk u z).
+    assert (cen : Sum C (fun i => (centred C u i)²) <= Sum C (fun i => (u i)²)).
+    { assert (HC : 0 < INR C) by apply (lt_0_INR _ (classes_pos p)). set (mean := Sum C u / INR C).
+      rewrite (Sum_ext C (fun i => (centred C u i)²) (fun i => (u i)² + (mean² - 2 * mean * u i)))
+        by (intros; unfold centred, mean, Rsqr; ring).
+      rewrite Sum_plus, Sum_minus, Sum_const, Sum_scal.
+      replace (INR C * mean² - 2 * mean * Sum C u) with (- (INR C * mean²)); [assert (0 <= mean²) by apply Rle_0_sqr; nra|].
+      unfold mean, Rsqr. field. lra. }
+    assert (l0 : 0 <= laplacian m u).
+    { unfold laplacian. apply Rmult_le_pos; [lra|]. apply Sum_nonneg. intros. apply Sum_nonneg. intros.
+      apply Rmult_le_pos; [auto|apply Rle_0_sqr]. }
+    apply Rmult_le_reg_l with (k + 1); [lra|]. rewrite <- Rmult_assoc, Rinv_r by lra. nra.
+  Qed.
 End Pairs.
 
 (** ** S15b: semidefinite by an exact residual *)

@@ -36,41 +36,18 @@ Proof.
   - intros m Hm _. exists (Sum (features p) (fun d => input p n d * input p m d)). intros i Hi. reflexivity.
 Qed.
 
-(** lambda_2(S(y)) >= low on the complement of 1 *)
-Definition lambda2_below (C : nat) (y : nat -> R) (low : R) : Prop :=
-  forall u, Sum C u = 0 -> low * Sum C (fun i => (u i)²) <= Sform C y u u.
-
-(** S7b: min_i y_i is such a bound. *)
-Lemma lambda2_below_min p W n low : 0 <= low -> (forall i, (i < classes p)%nat -> low <= prob p W n i) ->
-  lambda2_below (classes p) (prob p W n) low.
-Proof. intros low0 below u zero. apply S7b_covariance; auto. apply prob_distribution. Qed.
-
-(** On the complement H(W) >= min_n lambda_2(S(y_n)) sigma_min^2. *)
+(** On the complement H(W) >= (min_n,i y_ni) sigma_min^2. *)
 Theorem S7c_lower_bound p W V low sig2 :
-  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_below (classes p) (prob p W n) low) -> 0 <= low ->
+  (forall n i, (n < samples p)%nat -> 0 < weight p n -> (i < classes p)%nat -> low <= prob p W n i) -> 0 <= low ->
   gram_lower p sig2 -> complement p V -> low * sig2 * norm2 p V <= hessian p W V V.
 Proof.
   intros below low0 gram HV. apply Rle_trans with (low * Sum (samples p) (fun n =>
     weight p n * Sum (classes p) (fun i => (logit p V n i)²))).
   - rewrite Rmult_assoc. apply Rmult_le_compat_l; [auto|]. now apply gram.
   - rewrite <- Sum_scal. apply Sum_le. intros n Hn. destruct (weight_nonneg p n Hn) as [sn|<-]; [|lra].
-    assert (H := below n Hn sn (logit p V n) (complement_logits p V n HV)). nra.
-Qed.
-
-(** The condition number on the complement is at most Lambda / (low sig2): with the largest bounds,
-    cond^2 / (2 min_n lambda_2(S(y_n))). *)
-Theorem S7c_condition p W U V low sig2 Lambda :
-  (forall n, (n < samples p)%nat -> 0 < weight p n -> lambda2_below (classes p) (prob p W n) low) -> 0 < low -> 0 < sig2 ->
-  gram_lower p sig2 -> curvature_bound p Lambda -> complement p V -> norm2 p U = 1 -> norm2 p V = 1 ->
-  hessian p W U U <= Lambda / (low * sig2) * hessian p W V V.
-Proof.
-  intros below low0 sig0 gram bound HV u1 v1.
-  assert (lo := S7c_lower_bound p W V low sig2 below (Rlt_le _ _ low0) gram HV).
-  assert (hi := S7a_curvature p Lambda W U bound). assert (hV := S7a_curvature p Lambda W V bound). rewrite v1 in *. rewrite u1 in hi.
-  assert (P : 0 < low * sig2) by (apply Rmult_lt_0_compat; auto).
-  apply Rle_trans with (Lambda / (low * sig2) * (low * sig2 * 1)).
-  - replace (Lambda / (low * sig2) * (low * sig2 * 1)) with Lambda by (field; lra). lra.
-  - apply Rmult_le_compat_l; [|auto]. apply Rmult_le_pos; [lra|left; now apply Rinv_0_lt_compat].
+    destruct (prob_distribution p W n) as [_ one].
+    assert (H := S7b_covariance (classes p) (prob p W n) (logit p V n) low one (fun i Hi => below n i Hn sn Hi) low0
+      (complement_logits p V n HV)). nra.
 Qed.
 
 (** ** S17: contraction *)

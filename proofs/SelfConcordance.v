@@ -227,22 +227,6 @@ Section SelfConcordance.
     rewrite Rabs_R1, Rmult_1_l in H1, H2. auto.
   Qed.
 
-  (** Along a path of penalties: if penalties with the forms Q_old, Q_new fall by a factor r <= 1 at most, then
-      H_new(W + V) >= r e^(-rho(V)) H_old(W). *)
-  Theorem S8_penalty_path W V U rho r Q_old Q_new : ranges_below V rho -> 0 <= rho -> 0 <= r <= 1 ->
-    0 <= Q_old -> r * Q_old <= Q_new ->
-    r * exp (- rho) * (hessian p W U U + Q_old) <= hessian p (move W 1 V) U U + Q_new.
-  Proof.
-    intros ran rho0 [r0 r1] q0 fall. destruct (S8_self_concordance W V U rho ran) as [H _].
-    assert (e0 := exp_pos (- rho)). assert (e1 : exp (- rho) <= 1).
-    { rewrite <- exp_0. destruct rho0 as [l|<-]; [left; apply exp_increasing; lra|rewrite Ropp_0; lra]. }
-    assert (h0 := S5_nonnegative p W U).
-    assert (A : r * (exp (- rho) * hessian p W U U) <= 1 * (exp (- rho) * hessian p W U U))
-      by (apply Rmult_le_compat_r; [apply Rmult_le_pos; lra|lra]).
-    assert (B : exp (- rho) * (r * Q_old) <= 1 * (r * Q_old)) by (apply Rmult_le_compat_r; [apply Rmult_le_pos|]; lra).
-    lra.
-  Qed.
-
   (** rho(V) <= sqrt 2 |V| max |x_n|: with 2 |x_n|^2 <= beta^2, every range is at most beta |V|. *)
   Theorem S8_range_below_norm V beta : 0 <= beta ->
     (forall n, (n < N)%nat -> 0 < s n -> 2 * dot (features p) (X n) (X n) <= beta²) ->
