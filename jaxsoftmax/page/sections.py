@@ -43,7 +43,7 @@ def sections(number: int, data: DatasetReport, prepared: Prepared, extra: Extra)
     """Every section about one data set; names begin with `d` and the number."""
     name = f"d{number}"
     features = data.problem.get("features", ())
-    summary = [Facts(data.found()), Title(f"Checks of {data.name}, in groups"), data.groups()]
+    summary = [Facts(data.found()), Title(f"Checks of {data.name}, in groups"), *data.groups()]
     yield Section(name, data.name, 2, as_html(summary, LOOK._replace(heading="h3")))
     yield Section(f"{name}-problem", "The problem", 3, _problem(data))
     yield Section(f"{name}-verdict", "Does a best fit exist?", 3, _verdict(name, data, features))

@@ -84,8 +84,7 @@ class DatasetReport(Report):
         outcome += f", {len(open_)} not run or decided by rounding" * bool(open_)
         title = f"{self.name}: {len(self.checks)} checks, {outcome} ({self.seconds:.1f} s)"
         rest = [*self.failed, *open_]
-        groups = [self.groups(), Paragraph(MARKED)]
-        tables = [rows_table(self.checks)] if all else [*groups, *([rows_table(rest)] if rest else [])]
+        tables = [rows_table(self.checks)] if all else [*self.groups(), *([rows_table(rest)] if rest else [])]
         findings = [Paragraph(f"finding: {text}", "doubt") for text in self.findings]
         facts = Facts([*problem_facts(self.problem), *self.found()])
         return [Title(title, "bad" if failed else "title"), facts, *tables, *findings]
@@ -106,8 +105,8 @@ class DatasetReport(Report):
             facts.append(("curvature", self.convexity.summary()))
         return facts
 
-    def groups(self) -> Table:
-        """A line for each group of statements, with its worst ratio; a star marks what is machine-checked."""
+    def groups(self) -> Document:
+        """A line for each group of statements, with its worst ratio; a star, explained below, marks what Coq checked."""
         rows = []
         for words, numbers in GROUPS:
             group = [row for row in self.checks if _number(row.statement) in numbers]
@@ -118,7 +117,7 @@ class DatasetReport(Report):
                 failed = any(row.passed is False for row in group)
                 cells = (f"{words} ({tags})", f"{passed} of {len(group)}", f"{max(ratios):.3g}" if ratios else "")
                 rows.append(Line(cells, "bad" if failed else ""))
-        return Table(("checks", "passed", "worst share of limit"), rows, "<>>")
+        return [Table(("checks", "passed", "worst share of limit"), rows, "<>>"), Paragraph(MARKED)]
 
 
 MARKED = "* machine-checked: Coq has checked the proof of the statement (proofs/ in the repository)"
