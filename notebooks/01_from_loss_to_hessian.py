@@ -411,7 +411,7 @@ ax.set(xscale="symlog", xlim=(0, 1000), ylim=(1e-10, 1e4))
 ax.legend(fontsize=7, loc="lower left")
 show(
     "Loss above its minimum against the steps, eight methods: Newton's methods are down after about ten "
-    "steps, whitened and quasi-Newton ones after hundreds; gradient descent is far above after a "
+    "steps, bb in whitened features after some two hundred; all others are still far above after a "
     "thousand."
 )
 for name, fit in runs.items():

@@ -205,8 +205,8 @@ if answers:
     axes[0].legend(fontsize=7)
 show(
     "Three panels, one a data set: the norm of the weights that each library returns, against the "
-    "tolerance asked for. The curves rise or scatter as the tolerance gets smaller; none of the libraries"
-    " agree."
+    "tolerance asked for. The curves rise as the tolerance gets smaller, and the libraries end at "
+    "different heights."
 )
 
 # %% [markdown]

@@ -605,8 +605,8 @@ if statsmodels is not None:
     ax.legend(loc="center left", fontsize=8)
     show(
         "Proved relative error of the 36 coefficients, best first, on a logarithmic axis: statsmodels newton "
-        "near the rounding of doubles, Stata 11 near the eighth digit, statsmodels bfgs near the fourth, the "
-        "proved bound far below all."
+        "near the rounding of doubles, Stata 11 some seven orders of magnitude above it, statsmodels bfgs "
+        "higher still, the proved bound some 25 orders below."
     )
     words = STATA.split()
     units = [Fraction(1, 10 ** len(word.partition(".")[2])) for word in words]

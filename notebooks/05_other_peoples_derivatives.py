@@ -200,11 +200,11 @@ for height, report in enumerate(reversed(reports.values())):
     ax.plot(np.clip(ratio, 1e-6, edge), height, "X" if bad else "o", color="#D55E00" if bad else "#0072B2")
 ax.set_yticks(range(len(reports)), list(reversed(reports)), fontsize=8)
 ax.axvline(1, color="0.3", linewidth=1)
-ax.text(1.3, len(reports) - 0.4, "allowed", fontsize=8, va="bottom")
+ax.text(2, len(reports) - 1.1, "allowed: 1", fontsize=8)
 ax.set(xscale="log", xlabel="largest error / what rounding may do", xlim=(3e-7, 10 * edge))
 ax.plot([], [], "o", color="#0072B2", label="AGREE")
 ax.plot([], [], "X", color="#D55E00", label="DISAGREE")
-ax.legend(loc="lower left", fontsize=8, bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
+ax.legend(loc="upper right", fontsize=8, frameon=False)
 show(
     "One row a function, its largest error on a logarithmic axis in units of what rounding may do. Six "
     "circles, the right functions, lie left of one. Nine crosses, the wrong ones, lie far to the right."

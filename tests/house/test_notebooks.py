@@ -114,3 +114,13 @@ def test_a_false_claim_fails_the_run(tmp_path):
     assert done.returncode == 1
     assert "arithmetic" in done.stderr
     assert not list(tmp_path.glob("*.ipynb"))
+
+
+def test_the_size_of_a_picture_is_no_word_of_a_cell():
+    """Drawn larger, a notebook says the same; what is printed beside the picture counts."""
+    place = importlib.util.spec_from_file_location("execute_notebooks", FOLDER / "execute.py")
+    assert place is not None and place.loader is not None
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    picture = {"data": {"text/plain": "<Figure size 480x320 with 1 Axes>", "image/png": ""}}
+    assert module.words({"outputs": [picture, {"text": "loss 220.66"}]}) == ["loss", "#"]
