@@ -87,10 +87,10 @@ def test_ci_runs_the_readme_lines_and_holds_no_copy():
         ]
 
 
-def test_ci_minutes_add_up_to_less_than_sixty_five():
+def test_ci_minutes_add_up_to_less_than_seventy():
     minutes = [int(m) for m in re.findall(r"^stage (\d+) ", CI, re.M)]
-    assert len(minutes) == 6
-    assert sum(minutes) < 65
+    assert len(minutes) == 7
+    assert sum(minutes) < 70
 
 
 @pytest.mark.slow
