@@ -106,7 +106,7 @@ class DatasetReport(Report):
         return facts
 
     def groups(self) -> Document:
-        """A line for each group of statements, with its worst ratio; a star, explained below, marks what Coq checked."""
+        """A line for each group of statements, with its worst ratio; a star marks what Coq has checked."""
         rows = []
         for words, numbers in GROUPS:
             group = [row for row in self.checks if _number(row.statement) in numbers]
