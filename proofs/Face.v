@@ -90,6 +90,13 @@ Section Face.
   Definition face_loss (W : matrix) : R :=
     Sum N (fun n => s n * (face_lse C (kept n) (logit p W n) - target_mean p W n)).
 
+  Lemma face_loss_same W W' : same p W W' -> face_loss W = face_loss W'.
+  Proof.
+    intros E. apply Sum_ext. intros n Hn. f_equal. f_equal.
+    - unfold face_lse, face_sum. f_equal. apply Sum_ext. intros i Hi. now rewrite (logit_same p _ _ n i E Hi).
+    - unfold target_mean. apply Sum_ext. intros i Hi. now rewrite (logit_same p _ _ n i E Hi).
+  Qed.
+
   Lemma face_loss_le W : face_loss W <= loss p W.
   Proof.
     apply Sum_le. intros n Hn. apply Rmult_le_compat_l; [now apply weight_nonneg|].
@@ -210,10 +217,7 @@ Section Face.
       assert (E : same p (unflat u) U).
       { intros c d Hc Hd. unfold unflat, u. destruct (in_dec eq_dec (c, d) (flat_index p)) as [i|no]; auto.
         exfalso. apply no. unfold flat_index. apply in_prod; apply in_seq; lia. }
-      assert (F : face_loss (unflat u) = face_loss U).
-      { apply Sum_ext. intros n Hn. f_equal. f_equal.
-        - unfold face_lse, face_sum. f_equal. apply Sum_ext. intros i Hi. now rewrite (logit_same p _ _ n i E Hi).
-        - unfold target_mean. apply Sum_ext. intros i Hi. now rewrite (logit_same p _ _ n i E Hi). }
+      assert (F : face_loss (unflat u) = face_loss U) by now apply face_loss_same.
       rewrite <- F. apply least. intros a no. unfold u. destruct (in_dec eq_dec a (flat_index p)); tauto.
   Qed.
 

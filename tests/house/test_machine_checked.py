@@ -27,6 +27,12 @@ def test_the_list_in_the_package_is_that_of_the_page():
     assert MACHINE_CHECKED == tuple(check.proved_tags(ROWS))
 
 
+def test_the_theory_names_exactly_the_statements_that_are_machine_checked():
+    theory = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
+    sentence = re.search(r"^Machine-checked, .*?\.$", theory.replace("README.md", ""), re.M | re.S)[0]
+    assert re.findall(r"S\d+[a-e]?", sentence) == list(MACHINE_CHECKED)
+
+
 def test_a_statement_with_a_part_missing_is_not_called_machine_checked():
     whole, part = (check.Statement("S2", "", ("A.t",), (), status) for status in ("proved", "partial: half of it"))
     assert check.proved_tags([whole]) == ["S2"]
