@@ -147,8 +147,10 @@ def said(rows: list[Statement]) -> str:
     """Every theorem of the table as Coq reads it, so that one that was made weaker is seen."""
     names = dict.fromkeys(name for row in rows for name in row.theorems)
     notations = ["From Coq Require Import Reals.", "From Coquelicot Require Import Coquelicot."]
-    opened = [f"From Softmax Require Import Sums Problem {files_of(rows)}.", "Open Scope R_scope.", "Set Printing Width 120."]
-    return coq([*notations, *opened, *(f"Check @{name}." for name in names)])
+    files = f"From Softmax Require Import Sums Problem {files_of(rows)}."
+    return coq(
+        [*notations, files, "Open Scope R_scope.", "Set Printing Width 120.", *(f"Check @{name}." for name in names)]
+    )
 
 
 def listing(tags: list[str]) -> str:
