@@ -142,6 +142,7 @@ def test_a_format_that_the_checker_does_not_read_is_checked_from_a_dump(tmp_path
     assert run(capsys, "check", out, dump)[0] == 0
 
 
+@pytest.mark.slow
 def test_phases_are_told_as_they_begin(tmp_path, capsys, monkeypatch):
     from contextlib import contextmanager
 

@@ -50,6 +50,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow_cases("3-options0", "2-options0", "3-options2")
 @pytest.mark.parametrize("options", CASES)
 @pytest.mark.parametrize("K", [2, 3])
 def test_the_model_is_that_of_the_dense_path(options, K, never_dense):

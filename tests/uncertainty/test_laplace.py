@@ -71,6 +71,7 @@ def test_draws_come_in_pairs_so_that_even_odds_stay_even():
         np.testing.assert_allclose(posterior.probabilities([[3.0]], samples=samples), 0.5, rtol=0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_blocks_of_samples(monkeypatch):
     problem = js.Problem.from_labels(X, LABELS)
     posterior = js.laplace(problem, js.fit(problem))
