@@ -1,8 +1,9 @@
-(** * S13 in scaled norms, what Minimum.v leaves: uniqueness, the curvature in the ball, what the complement is *)
+(** * S13 in scaled norms, what Minimum.v leaves: uniqueness, the curvature in the ball, what the complement is; S17 *)
 
 From Coq Require Import Reals Lra Lia.
 From Coquelicot Require Import Coquelicot.
-From Softmax Require Import Sums Problem Softmax Gradient Curvature Bases Kernel Recession SelfConcordance Nearby Minimum.
+From Softmax Require Import Sums Problem Softmax Gradient Curvature Descent Convergence Bases Kernel Recession
+  SelfConcordance Nearby Minimum CertifiedRate.
 Open Scope R_scope.
 
 Section Scaled.
@@ -111,4 +112,38 @@ Proof.
     rewrite (Sum_ext _ _ (fun c => V c d * (sigma d * (K 0%nat d * sigma d)))).
     + rewrite Sum_scal_r, (H d Hd). ring.
     + intros c Hc. unfold times_sigma. rewrite (R c d Hc Hd). ring.
+Qed.
+
+(** S17's certificate where S13 holds in a scaled norm: beta' and mu' are S13's, mu is the curvature in the plain norm. *)
+Theorem S17_certificate_scaled p sigma W beta' mu' beta mu Lambda :
+  (forall d, 0 < sigma d) -> 0 < beta' ->
+  (forall n, (n < samples p)%nat -> 0 < weight p n ->
+    2 * Sum (features p) (fun d => (input p n d / sigma d)²) <= beta'²) ->
+  0 < mu' -> (forall U, scaled_complement p sigma U -> mu' * norm2 p (times_sigma sigma U) <= hessian p W U U) ->
+  let q := beta' * norm p (over_sigma sigma (gradient p W)) / mu' in q < 1 ->
+  0 <= beta ->
+  (forall n, (n < samples p)%nat -> 0 < weight p n -> 2 * dot (features p) (input p n) (input p n) <= beta²) ->
+  (forall U, complement p U -> mu * norm2 p U <= hessian p W U U) -> 0 < Lambda -> curvature_bound p Lambda ->
+  exists M, minimiser p M /\ complement p (minus M W) /\ forall k,
+    norm p (minus (descent p (/ Lambda) W (S k)) M) <=
+      (1 - exp (- (beta * norm p (minus W M))) * (1 - q) * mu / Lambda) * norm p (minus (descent p (/ Lambda) W k) M).
+Proof.
+  intros sp b0' large' mu0' cur' q q1 b0 large cur L0 bound.
+  destruct (S13_scaled p sigma sp W beta' mu' b0' large' mu0' cur' q1) as [Z [least [_ [radius _]]]]. fold q in radius.
+  set (G := minus Z W) in *.
+  assert (ball := fun V => S13_scaled_curvature_in_ball p sigma sp W beta' q G V b0' large' q1 radius).
+  destruct (kernel_decomposition p G) as [K [ker HU]]. set (U := minus G K) in *. exists (move W 1 U).
+  assert (sU : same p (minus (move W 1 U) W) U) by (intros c d _ _; unfold minus, move; ring).
+  assert (inC : complement p (minus (move W 1 U) W)).
+  { intros Q kQ. rewrite (inner_same p _ U Q Q sU) by (intros c d _ _; reflexivity). auto. }
+  assert (leastU : minimiser p (move W 1 U)).
+  { intros A. apply Rle_trans with (2 := least A). apply Req_le.
+    rewrite <- (S6_loss_constant p (move W 1 U) K 1 ker). apply loss_same.
+    intros c d _ _. unfold U, G, move, minus. ring. }
+  assert (q0 : q <= 1) by lra.
+  split; [auto|]. split; [auto|]. intros k.
+  apply (S17_certificate p W (move W 1 U) q mu Lambda beta (norm p (minus W (move W 1 U)))); auto; try lra.
+  intros V. apply Rle_trans with (1 := ball V). apply Req_le.
+  rewrite <- (hessian_along_kernel p (move W 1 U) K V 1 ker). apply hessian_same.
+  intros c d _ _. unfold U, G, move, minus. ring.
 Qed.
