@@ -1,8 +1,8 @@
 """Ask Coq what each theorem of `proofs/README.md` assumes; standard library only.
 
     make -C proofs && python3 proofs/check.py            print the table: statement, theorems, assumptions, functions
-                      python3 proofs/check.py --write    and write the list of the statements that are proved
-                      python3 proofs/check.py --check    and fail where that list is not the one in the package
+                      python3 proofs/check.py --write    and write statements.txt and the list of what is proved
+                      python3 proofs/check.py --check    and fail where these two differ from what is committed
 
 Ends with 1 where a proof has a gap or assumes more than the axioms that the README lists.
 """
@@ -19,7 +19,14 @@ from typing import NamedTuple
 
 PROOFS = Path(__file__).resolve().parent
 LIST = PROOFS.parent / "jaxsoftmax" / "verification" / "machine_checked.py"
-GAPS = r"\b(Admitted|admit|Axioms?|Parameters?|Conjectures?|bypass_check|Unset\s+\w+\s+Checking|type-in-type)\b"
+SAID = PROOFS / "statements.txt"
+# Where Coq keeps the modules of the axioms that the README lists.
+LIBRARY = {
+    "ClassicalDedekindReals": "Coq.Reals",
+    "FunctionalExtensionality": "Coq.Logic",
+    "Classical_Prop": "Coq.Logic",
+}
+GAPS = r"\b(Admitted|admit|Abort|Axioms?|Parameters?|Conjectures?|bypass_check|Unset\s+\w+\s+Checking|type-in-type)\b"
 
 
 class Statement(NamedTuple):
@@ -54,8 +61,8 @@ def proved_tags(rows: list[Statement]) -> list[str]:
     return [tag for tag in tags if all(row.status == "proved" for row in rows if row.tag == tag)]
 
 
-def gaps(source: str) -> list[str]:
-    """The words of a Coq file, comments apart, that leave something unproved."""
+def code_of(source: str) -> str:
+    """A Coq file without its comments, which may be nested."""
     depth, code = 0, []
     for token in re.split(r"(\(\*|\*\))", source):
         if token == "(*":
@@ -64,7 +71,29 @@ def gaps(source: str) -> list[str]:
             depth -= 1
         elif depth == 0:
             code.append(token)
-    return [match.group(0) for match in re.finditer(GAPS, " ".join(code))]
+    return " ".join(code)
+
+
+def gaps(source: str) -> list[str]:
+    """The words of a Coq file that leave something unproved; a variable outside all sections is an axiom."""
+    code = code_of(source)
+    found, open_ = [match.group(0) for match in re.finditer(GAPS, code)], []
+    for match in re.finditer(r"\b(Section|Module|End|Variables?|Hypothes[ie]s|Context)\b", code):
+        word = match.group(0)
+        if word in ("Section", "Module"):
+            open_.append(word)
+        elif word == "End":
+            open_ = open_[:-1]
+        elif "Section" not in open_:
+            found.append(word)
+    return found
+
+
+def is_theorem(source: str, name: str) -> bool:
+    """Whether a Coq file states this name once, as a theorem, and gives it no other meaning."""
+    names = re.findall(r"\b([A-Z][a-z]\w*)\s+" + re.escape(name) + r"(?=[\s:({.])", code_of(source))
+    meanings = [word for word in names if word not in ("Proof", "Qed", "End", "Check", "Print", "About", "Opaque")]
+    return len(meanings) == 1 and meanings[0] in ("Theorem", "Lemma", "Corollary")
 
 
 def assumptions(answer: str) -> list[set[str]]:
@@ -80,13 +109,8 @@ def assumptions(answer: str) -> list[set[str]]:
     return found
 
 
-def ask(rows: list[Statement]) -> list[set[str]]:
-    """What Coq says that the theorems of each row assume, taken together; make must have compiled the proofs."""
-    files = dict.fromkeys(name.partition(".")[0] for row in rows for name in row.theorems)
-    lines = [f"From Softmax Require {' '.join(files)}."]
-    for k, row in enumerate(rows):
-        lines += [f"Definition row_{k} := ({', '.join(f'@{name}' for name in row.theorems)})."]
-        lines += [f"Print Assumptions row_{k}."]
+def coq(lines: list[str]) -> str:
+    """What coqc prints of these lines; make must have compiled the proofs."""
     with tempfile.TemporaryDirectory() as folder:
         question = Path(folder) / "question.v"
         question.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -95,10 +119,38 @@ def ask(rows: list[Statement]) -> list[set[str]]:
         )
     if done.returncode:
         sys.exit(f"coqc: {done.stderr.strip()}\n(make -C proofs compiles the proofs)")
-    answers = assumptions(done.stdout)
+    return done.stdout
+
+
+def files_of(rows: list[Statement]) -> str:
+    """The names of the files that hold the theorems."""
+    return " ".join(dict.fromkeys(name.partition(".")[0] for row in rows for name in row.theorems))
+
+
+def ask(rows: list[Statement], allowed: set[str]) -> list[set[str]]:
+    """What Coq says that the theorems of each row assume, taken together."""
+    full = {axiom: f"{LIBRARY[axiom.partition('.')[0]]}.{axiom}" for axiom in sorted(allowed)}
+    lines = [f"Require {name.rpartition('.')[0]}." for name in full.values()]
+    lines += [f"From Softmax Require {files_of(rows)}."]
+    # Coq answers with short names: each must mean what it means in Coq's own library.
+    lines += [f"Definition own_{k} : @{a} = @{b} := eq_refl." for k, (a, b) in enumerate(full.items())]
+    for k, row in enumerate(rows):
+        lines += [f"Definition row_{k} := ({', '.join(f'@{name}' for name in row.theorems)})."]
+        lines += [f"Print Assumptions row_{k}."]
+    answers = assumptions(coq(lines))
     if len(answers) != len(rows):
         sys.exit(f"{len(rows)} questions, but {len(answers)} answers of coqc")
     return answers
+
+
+def said(rows: list[Statement]) -> str:
+    """Every theorem of the table as Coq reads it, so that one that was made weaker is seen."""
+    names = dict.fromkeys(name for row in rows for name in row.theorems)
+    notations = ["From Coq Require Import Reals.", "From Coquelicot Require Import Coquelicot."]
+    files = f"From Softmax Require Import Sums Problem {files_of(rows)}."
+    return coq(
+        [*notations, files, "Open Scope R_scope.", "Set Printing Width 120.", *(f"Check @{name}." for name in names)]
+    )
 
 
 def listing(tags: list[str]) -> str:
@@ -130,19 +182,23 @@ def main() -> int:
     faults = [f"{path.name}: not in _CoqProject" for path in sorted(PROOFS.glob("*.v")) if path.name not in built]
     for name in (*built, "_CoqProject"):
         faults += [f"{name}: {word}" for word in gaps((PROOFS / name).read_text(encoding="utf-8"))]
-    rows = [row for row in rows if row.theorems]
-    for row, found in zip(rows, ask(rows), strict=True):
+    tags, rows = proved_tags(rows), [row for row in rows if row.theorems]
+    for name in dict.fromkeys(name for row in rows for name in row.theorems):
+        file, _, theorem = name.partition(".")
+        if not is_theorem((PROOFS / f"{file}.v").read_text(encoding="utf-8"), theorem):
+            faults.append(f"{name} is not stated once, as a theorem")
+    for row, found in zip(rows, ask(rows, allowed), strict=True):
         faults += [f"{row.tag} ({', '.join(row.theorems)}) assumes {axiom}" for axiom in sorted(found - allowed)]
         print(f"{row.tag}: {row.says} [{row.status}]")
         print(f"    theorems: {', '.join(row.theorems)}")
         print(f"    assume: {', '.join(sorted(axiom.rpartition('.')[2] for axiom in found)) or 'nothing'}")
         print(f"    in the package: {', '.join(row.functions)}")
-    tags = proved_tags(rows)
     print(f"machine-checked: {', '.join(tags)}")
-    if options.write:
-        LIST.write_text(listing(tags), encoding="utf-8")
-    elif options.check and LIST.read_text(encoding="utf-8") != listing(tags):
-        faults.append(f"{LIST.name} differs: python3 proofs/check.py --write")
+    for path, text in ((LIST, listing(tags)), (SAID, said(rows) if options.write or options.check else "")):
+        if options.write:
+            path.write_text(text, encoding="utf-8")
+        elif options.check and path.read_text(encoding="utf-8") != text:
+            faults.append(f"{path.name} differs: python3 proofs/check.py --write, and read what changed")
     for fault in faults:
         print(f"FAULT: {fault}", file=sys.stderr)
     return bool(faults)
