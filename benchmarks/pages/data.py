@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.pages.tables import INTRO, asked, load, machine, number, table
 
-CASES = ("sparse", "streaming", "sharding", "reading", "kills", "import_cost")
+CASES = ("sparse", "streaming", "sharding", "reading", "kills", "import_cost", "page")
 
 
 def page() -> str:
@@ -83,6 +83,16 @@ that nobody disturbed.
 {table(["statement", "ms"], [[f"`{k}`", t["median_ms"]] for k, t in load("import_cost")["times"].items()])}
 
 {asked("import_cost")}
+
+## The page of `jaxsoftmax report`
+
+What a page with the packaged digits and iris takes beyond `jaxsoftmax verify`, and until a headless Chromium has loaded it.
+
+{machine("page")}
+
+{table(["what", "measured", "at most"], [[t["what"], t["measured"], t["limit"]] for t in load("page")["targets"]])}
+
+{asked("page")}
 """
 
 
