@@ -77,12 +77,13 @@ Section Checker.
   (** *** What the checker computes *)
 
   (** `_logits`: the rows of X V^T, up to one positive factor. v_cd are the integers of the direction, `least` is a common
-      multiple of the denominators of the columns. *)
+      multiple of the denominators of the columns where v is not 0. *)
   Definition logits (v : nat -> nat -> Z) (least : Z) (n c : nat) : Z :=
     ZSum D (fun d => integer a n d * (v c d * (least / denominator a d)))%Z.
 
-  Definition common_multiple (least : Z) : bool :=
-    (0 <? least)%Z && all_below D (fun d => (least mod denominator a d =? 0)%Z).
+  Definition common_multiple (v : nat -> nat -> Z) (least : Z) : bool :=
+    (0 <? least)%Z &&
+    all_below D (fun d => all_below C (fun c => (v c d =? 0)%Z || (least mod denominator a d =? 0)%Z)).
 
   (** `_pairs`: z[j] < top *)
   Definition apart (z : nat -> nat -> Z) (n j : nat) : bool := (z n j <? ZMax C (z n))%Z.
@@ -143,36 +144,39 @@ Section Checker.
   (** The direction that the integers v over the denominator q stand for. *)
   Definition direction (v : nat -> nat -> Z) (q : Z) : matrix := fun c d => IZR (v c d) / IZR q.
 
-  Lemma logits_spec v q least n c : (0 < q)%Z -> common_multiple least = true -> (n < N)%nat ->
+  Lemma logits_spec v q least n c : (0 < q)%Z -> common_multiple v least = true -> (n < N)%nat -> (c < C)%nat ->
     IZR (logits v least n c) = IZR least * IZR q * logit p (direction v q) n c.
   Proof.
-    destruct reads as [eN [_ [eD [den [inp _]]]]]. intros q0 ok Hn. unfold common_multiple in ok.
+    destruct reads as [eN [_ [eD [den [inp _]]]]]. intros q0 ok Hn Hc. unfold common_multiple in ok.
     apply andb_true_iff in ok. destruct ok as [l0 div]. rewrite all_below_spec in div.
     unfold logits, logit. rewrite IZR_ZSum, <- eD, <- Sum_scal. apply Sum_ext. intros d Hd.
-    rewrite inp by auto. specialize (div d Hd). apply Z.eqb_eq in div. specialize (den d Hd).
+    rewrite inp by auto. specialize (div d Hd). rewrite all_below_spec in div. specialize (div c Hc). specialize (den d Hd).
+    assert (d0 : IZR (denominator a d) <> 0) by (apply not_0_IZR; lia). assert (q1 : IZR q <> 0) by (apply not_0_IZR; lia).
+    apply orb_true_iff in div. unfold direction. rewrite !mult_IZR. destruct div as [zero|div].
+    { apply Z.eqb_eq in zero. rewrite zero. field. auto. }
+    apply Z.eqb_eq in div.
     assert (E : (least = denominator a d * (least / denominator a d))%Z) by (apply Z.div_exact; lia).
-    rewrite !mult_IZR. rewrite E at 2. rewrite mult_IZR. unfold direction. field.
-    split; apply not_0_IZR; lia.
+    rewrite E at 2. rewrite mult_IZR. field. auto.
   Qed.
 
   (** The logits' order is that of V x_n, the factor being positive. *)
-  Lemma apart_spec v q least n j : (0 < q)%Z -> common_multiple least = true -> (n < N)%nat ->
+  Lemma apart_spec v q least n j : (0 < q)%Z -> common_multiple v least = true -> (n < N)%nat -> (j < C)%nat ->
     apart (logits v least) n j = true <-> 0 < margin p (direction v q) n j.
   Proof.
-    intros q0 ok Hn. unfold apart, margin. rewrite Z.ltb_lt.
+    intros q0 ok Hn Hj. unfold apart, margin. rewrite Z.ltb_lt.
     assert (f : 0 < IZR least * IZR q).
     { apply Rmult_lt_0_compat; apply (IZR_lt 0); auto. unfold common_multiple in ok.
       apply andb_true_iff in ok. destruct ok as [l0 _]. now apply Z.ltb_lt. }
     assert (E : IZR (ZMax C (logits v least n)) = IZR least * IZR q * Max (classes p) (logit p (direction v q) n)).
     { rewrite IZR_ZMax. destruct reads as [_ [eC _]]. rewrite eC, <- Max_scal; [|apply classes_pos|lra].
-      apply Max_ext. intros. now apply logits_spec. }
-    assert (E' := logits_spec v q least n j q0 ok Hn). split; intros H.
+      apply Max_ext. intros. apply logits_spec; auto. now rewrite eC. }
+    assert (E' := logits_spec v q least n j q0 ok Hn Hj). split; intros H.
     - apply IZR_lt in H. rewrite E, E' in H. nra.
     - apply lt_IZR. rewrite E, E'. nra.
   Qed.
 
   (** `_pairs` does not refuse V: it is a recession direction. *)
-  Lemma none_left_behind_spec v q least : (0 < q)%Z -> common_multiple least = true ->
+  Lemma none_left_behind_spec v q least : (0 < q)%Z -> common_multiple v least = true ->
     none_left_behind (logits v least) = true -> recession_direction p (direction v q).
   Proof.
     intros q0 ok H n Hn sn i Hi ti j Hj. destruct reads as [eN [eC [_ [_ [_ [sup idl]]]]]].
@@ -200,7 +204,7 @@ Section Checker.
 
   (** What `check` tests for the proof "direction" of every type: V is not refused, and some margin is > 0. *)
   Definition direction_ok (v : nat -> nat -> Z) (q least : Z) : bool :=
-    (0 <? q)%Z && common_multiple least && none_left_behind (logits v least) && some_pair (apart (logits v least)).
+    (0 <? q)%Z && common_multiple v least && none_left_behind (logits v least) && some_pair (apart (logits v least)).
 
   Lemma direction_ok_separates v q least : direction_ok v q least = true -> separates p (direction v q).
   Proof.
@@ -208,7 +212,8 @@ Section Checker.
     - now apply none_left_behind_spec with least.
     - apply some_pair_spec in some. destruct some as [n [j [pr ap]]].
       apply (margin_outside_kernel _ n j pr). apply (apart_spec v q least) in ap; auto.
-      destruct reads as [eN _]. rewrite eN. apply pr.
+      + destruct reads as [eN _]. rewrite eN. apply pr.
+      + destruct reads as [_ [eC _]]. rewrite eC. apply pr.
   Qed.
 
   (** "NOT_ATTAINED": the verdict of type open. *)
@@ -227,6 +232,7 @@ Section Checker.
     - unfold direction_ok in ok. rewrite !andb_true_iff, Z.ltb_lt in ok. tauto.
     - unfold direction_ok in ok. rewrite !andb_true_iff in ok. tauto.
     - destruct reads as [eN _]. rewrite eN. apply pr.
+    - destruct reads as [_ [eC _]]. rewrite eC. apply pr.
     - rewrite every_pair_spec in all. auto.
   Qed.
 
@@ -422,6 +428,6 @@ Section Checker.
         rewrite (S10_Gordan p (G blocks) V) in mar; auto. lra.
       + apply andb_true_iff in H. destruct H as [_ H]. rewrite orb_false_r in H.
         unfold direction_ok in dir. rewrite !andb_true_iff, Z.ltb_lt in dir. destruct dir as [[[q0 cm] _] _].
-        apply (apart_spec v q least); auto. destruct reads as [eN _]. rewrite eN. apply pr'.
+        destruct reads as [eN [eC _]]. apply (apart_spec v q least); auto; [rewrite eN|rewrite eC]; apply pr'.
   Qed.
 End Checker.

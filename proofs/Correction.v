@@ -1,7 +1,7 @@
 (** S10's exact correction: an approximate G becomes one with X^T G = 0 and G 1 = 0 by a change of a few rows. *)
 
 From Coq Require Import Reals Lra Lia.
-From Softmax Require Import Sums Bases.
+From Softmax Require Import Sums Problem Bases Recession Dual.
 Open Scope R_scope.
 
 Section Correction.
@@ -77,3 +77,22 @@ Section Correction.
     destruct (Nat.eqb_spec (B b) n) as [E|E]; [now apply H in E|ring].
   Qed.
 End Correction.
+
+(** If the corrected multipliers are positive on all pairs, then a minimiser exists. *)
+Theorem S10_corrected_attained p k F combination B inverse G :
+  (forall n d, (n < samples p)%nat -> (d < features p)%nat ->
+     input p n d = Sum k (fun f => input p n (F f) * combination f d)) ->
+  (forall b, (b < k)%nat -> (B b < samples p)%nat /\ 0 < weight p (B b)) ->
+  (forall f f', (f < k)%nat -> (f' < k)%nat -> Sum k (fun b => input p (B b) (F f) * inverse b f') = delta f' f) ->
+  (forall n, (n < samples p)%nat -> Sum (classes p) (G n) = 0) ->
+  (forall n j, (n < samples p)%nat -> (j < classes p)%nat -> weight p n = 0 -> G n j = 0) ->
+  let G' := corrected (samples p) k (input p) F B inverse G in
+  (forall n j, pair p n j -> 0 < G' n j) -> attained p.
+Proof.
+  intros cF HB inv rows idle G' pos. apply (S10_sufficient_absorbed p G'); auto. repeat split.
+  - intros n Hn. apply (S10_correction_rows (samples p) (classes p)); auto.
+  - intros j d Hj Hd. rewrite <- (S10_correction_columns (samples p) (features p) k (input p) F combination cF B
+      (fun b Hb => proj1 (HB b Hb)) inverse inv G d j Hd). apply Sum_ext. intros. apply Rmult_comm.
+  - intros n j Hn Hj z. unfold G'. rewrite S10_correction_elsewhere; auto.
+    intros b Hb E. destruct (HB b Hb) as [_ s]. rewrite E in s. lra.
+Qed.

@@ -436,3 +436,19 @@ Proof.
     assert (Hd := dot_self_nonneg (features p) v). nra. }
   simpl in Hle. unfold Lambda_max. lra.
 Qed.
+
+(** S6: H(W) as an operator has exactly the kernel as its null space, H(W)[V] = 0. *)
+Theorem S6_kernel_operator p W V : same p (hvp p W V) (fun _ _ => 0) <-> kernel p V.
+Proof.
+  split.
+  - intros H. apply (S6_kernel p W). rewrite <- S4_product.
+    rewrite (inner_same p _ (fun _ _ => 0) V V H) by (intros ? ? _ _; reflexivity).
+    apply Sum_zero. intros. apply Sum_zero. intros. ring.
+  - intros ker c d Hc Hd. unfold hvp. apply Sum_zero. intros n Hn.
+    destruct (weight_nonneg p n Hn) as [sn|sn]; [|rewrite <- sn; ring].
+    destruct (ker n Hn sn) as [a Ha].
+    replace (mean (classes p) (prob p W n) (logit p V n)) with a.
+    + rewrite Ha by auto. ring.
+    + unfold mean. rewrite (Sum_ext _ _ (fun i => prob p W n i * a)) by (intros; now rewrite Ha).
+      rewrite Sum_scal_r. destruct (prob_distribution p W n) as [_ ->]. ring.
+Qed.

@@ -31,3 +31,30 @@ Proof.
   - intros d Hd. unfold small_matrix. simpl in Hd |- *. rewrite !Hy. unfold dot. simpl. unfold delta.
     destruct n as [|[|n]]; [| |lia]; destruct d as [|[|d]]; try lia; simpl; field.
 Qed.
+
+(** And these are all its eigenvalues on the complement of the kernel: the ratio 10^6 is the condition number. *)
+Theorem S7c_weights_inside_all l :
+  eigenvalue weights_inside (fun _ _ => 0) l <-> l = / 2 \/ l = / 2000000.
+Proof.
+  split.
+  - intros He.
+    assert (nz : l <> 0).
+    { destruct He as [V [HV [Hne E]]]. apply eigenvalue_form in E.
+      assert (P := S6_positive_on_complement _ (fun _ _ => 0) V HV Hne). rewrite E in P.
+      intros ->. lra. }
+    apply (S7d_eigenvalues weights_inside eq_refl) in He; [|exact nz].
+    assert (Hy : forall m i, prob weights_inside (fun _ _ => 0) m i = / 2).
+    { intros m i. unfold prob, softmax, logit. simpl. rewrite !Rmult_0_l, !Rplus_0_l, exp_0. field. }
+    destruct He as [v [vne E]].
+    assert (E0 := E 0%nat ltac:(simpl; lia)). assert (E1 := E 1%nat ltac:(simpl; lia)).
+    unfold small_matrix in E0, E1. simpl in E0, E1. rewrite !Hy in E0, E1. unfold dot, small_weight in E0, E1. simpl in E0, E1.
+    unfold delta in E0, E1. simpl in E0, E1.
+    destruct (Req_dec (v 0%nat) 0) as [z0|n0].
+    + destruct (Req_dec (v 1%nat) 0) as [z1|n1].
+      * exfalso. apply vne. intros d Hd. simpl in Hd. destruct d as [|[|d]]; [auto|auto|lia].
+      * right. apply Rmult_eq_reg_r with (v 1%nat); [|exact n1]. lra.
+    + left. apply Rmult_eq_reg_r with (v 0%nat); [|exact n0]. lra.
+  - intros [-> | ->].
+    + replace (/ 2) with (small_weight 0 / 2) by (unfold small_weight; lra). apply S7c_weights_inside. lia.
+    + replace (/ 2000000) with (small_weight 1 / 2) by (unfold small_weight; lra). apply S7c_weights_inside. lia.
+Qed.

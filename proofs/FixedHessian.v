@@ -159,3 +159,47 @@ Section FixedHessian.
       (complement_logits p V n HV)). nra.
   Qed.
 End FixedHessian.
+
+(** ** The step with a generalised inverse Q of G = X^T S X, G Q G = G: the Moore-Penrose inverse is one *)
+
+Definition gram_of p (d e : nat) : R := Sum (samples p) (fun n => weight p n * input p n d * input p n e).
+Definition product D (V : matrix) (Q : nat -> nat -> R) : matrix := fun c e => Sum D (fun d => V c d * Q d e).
+
+Lemma product_assoc D V Q R' c e : product D (product D V Q) R' c e = product D V (product D Q R') c e.
+Proof.
+  unfold product.
+  rewrite (Sum_ext D _ (fun d => Sum D (fun d' => V c d' * Q d' d * R' d e))) by (intros; now rewrite <- Sum_scal_r).
+  rewrite Sum_swap. apply Sum_ext. intros. rewrite <- Sum_scal. apply Sum_ext. intros. ring.
+Qed.
+
+Lemma times_gram_product p V c d : times_gram p V c d = product (features p) V (gram_of p) c d.
+Proof.
+  unfold times_gram, product, gram_of, logit.
+  rewrite (Sum_ext (features p) _ (fun e => Sum (samples p) (fun n => V c e * (weight p n * input p n e * input p n d))))
+    by (intros; now rewrite Sum_scal).
+  rewrite Sum_swap. apply Sum_ext. intros n Hn. rewrite Rmult_assoc, <- Sum_scal_r. apply Sum_ext. intros. ring.
+Qed.
+
+Lemma product_ext D V V' Q c e : (forall d, (d < D)%nat -> V c d = V' c d) -> product D V Q c e = product D V' Q c e.
+Proof. intros H. apply Sum_ext. intros. now rewrite H. Qed.
+
+Lemma product_ext_r D V Q Q' c e : (forall d, (d < D)%nat -> Q d e = Q' d e) -> product D V Q c e = product D V Q' c e.
+Proof. intros H. apply Sum_ext. intros. now rewrite H. Qed.
+
+(** - 2 grad(W) Q solves the equation of the step. *)
+Theorem S19_any_inverse p W Q :
+  (forall d e, (d < features p)%nat -> (e < features p)%nat ->
+    product (features p) (product (features p) (gram_of p) Q) (gram_of p) d e = gram_of p d e) ->
+  solves p W (product (features p) (fun c d => - 2 * gradient p W c d) Q).
+Proof.
+  intros inv. destruct (S19_solvable p W) as [V HV]. intros c d Hc Hd. set (D := features p) in *.
+  rewrite times_gram_product. fold D.
+  assert (E : forall e, (e < D)%nat -> product D V (gram_of p) c e = - 2 * gradient p W c e).
+  { intros e He. rewrite <- (HV c e Hc He), times_gram_product. reflexivity. }
+  transitivity (product D (product D (product D V (gram_of p)) Q) (gram_of p) c d).
+  { apply product_ext. intros e He. apply product_ext. intros f Hf. symmetry. auto. }
+  rewrite <- (E d Hd).
+  transitivity (product D (product D V (product D (gram_of p) Q)) (gram_of p) c d).
+  { apply product_ext. intros e He. apply product_assoc. }
+  rewrite product_assoc. apply product_ext_r. intros e He. apply inv; auto.
+Qed.
