@@ -20,6 +20,8 @@ if __name__ == "__main__":
     done = subprocess.run(
         [*command, "--ignoreexternal", "--outputjson"], capture_output=True, text=True
     )  # 1 below 100 %
+    if not done.stdout.startswith("{"):
+        raise SystemExit(f"pyright: {done.stderr or done.stdout}")
     found, least = share(done.stdout), float(sys.argv[1])
     print(f"types of public names: {found:.1f} % known, at least {least:g} % wanted")
     sys.exit(found < least)

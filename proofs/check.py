@@ -173,8 +173,8 @@ def listing(tags: list[str]) -> str:
 def main() -> int:
     """The table, and 1 where something is wrong."""
     parser = argparse.ArgumentParser(description="What each theorem of proofs/README.md assumes, as Coq says.")
-    parser.add_argument("--write", action="store_true", help="write the list of the statements that are proved")
-    parser.add_argument("--check", action="store_true", help="fail where that list differs")
+    parser.add_argument("--write", action="store_true", help="write statements.txt and the list of what is proved")
+    parser.add_argument("--check", action="store_true", help="fail where these two differ from what is committed")
     options = parser.parse_args()
     page = (PROOFS / "README.md").read_text(encoding="utf-8")
     rows, allowed = statements(page), allowed_axioms(page)
@@ -195,7 +195,7 @@ def main() -> int:
         print(f"    in the package: {', '.join(row.functions)}")
     print(f"machine-checked: {', '.join(tags)}")
     for path, text in ((LIST, listing(tags)), (SAID, said(rows) if options.write or options.check else "")):
-        if options.write:
+        if options.write and not faults:
             path.write_text(text, encoding="utf-8")
         elif options.check and path.read_text(encoding="utf-8") != text:
             faults.append(f"{path.name} differs: python3 proofs/check.py --write, and read what changed")

@@ -28,6 +28,7 @@ from jaxsoftmax.training.judge import judge
 from jaxsoftmax.training.loop.protocol import InnerSolve
 from jaxsoftmax.training.loop.run import (
     HISTORY_COLUMNS,
+    INTERRUPTED,
     NONFINITE,
     Carry,
     Limits,
@@ -42,6 +43,7 @@ from jaxsoftmax.training.sparse.rows import SparseRows
 
 METHODS = ("auto", "newton-cg")
 _WEIGHTS, _LOGITS = 12, 8  # arrays of the size of W, and of the logits, that are there at one time
+_WIDE_WEIGHTS, _WIDE_LOGITS = 10, 5  # the same in float64, where the end of a float32 fit is evaluated
 NOT_EVALUATED = (
     " S13's q is not evaluated for sparse data without an L2 penalty: nothing sound is known of the smallest curvature."
 )
@@ -92,7 +94,9 @@ def fit_sparse(
             norm, small = float(np.linalg.norm(end.gradient)), largest_ratio(end.gradient.T, scale)
             if exact is not working and not (end.q is not None and end.q < 1):
                 # The step was one from a rounded gradient: along a far column that can be far from the one here.
-                end = end._replace(gap=gap_at(exact, np.ascontiguousarray(W.T)))
+                end = end._replace(gap=None)
+                if run.status != INTERRUPTED:
+                    end = end._replace(gap=gap_at(exact, np.ascontiguousarray(W.T)))
         except KeyboardInterrupt:
             cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     history = _history(run, norm, float(np.linalg.norm(W)))
@@ -177,8 +181,9 @@ def bytes_needed(problem: Any) -> int:
     """An estimate of what a fit allocates: arrays of the size of W and of the logits, X in another dtype."""
     own, wide = problem.dtype.itemsize, problem.dtype != np.float64
     copies = own * (problem.X.dtype != problem.dtype) + 8 * (wide and problem.X.dtype != np.float64)
-    arrays = _WEIGHTS * problem.C * problem.D + _LOGITS * problem.N * problem.C
-    return copies * problem.X.nnz + own * arrays
+    size, logits = problem.C * problem.D, problem.N * problem.C
+    training, ending = _WEIGHTS * size + _LOGITS * logits, _WIDE_WEIGHTS * size + _WIDE_LOGITS * logits
+    return copies * problem.X.nnz + max(own * training, 8 * ending)
 
 
 def refuse_what_cannot_fit(problem: Any) -> None:
