@@ -71,7 +71,8 @@ document.addEventListener("mouseout", (event) => {
 });
 tip.addEventListener("mouseleave", hide);
 document.addEventListener("focusout", hide);
-document.addEventListener("scroll", () => shown && hide(), { passive: true });
+// The keyboard scrolls to the tag that it reaches: the words move with it.
+document.addEventListener("scroll", () => shown && show(shown), { passive: true });
 document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 
 // Paper has no summaries to open.
