@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from jaxsoftmax.reporting.html import Look
 from jaxsoftmax.reporting.statements import STATEMENTS
+from jaxsoftmax.support.visible import visible
 
-__all__ = ["LOOK", "PLAIN", "Section", "page", "plain", "visible"]
+__all__ = ["LOOK", "PLAIN", "Section", "page", "plain"]
 
 
 class Section(NamedTuple):
@@ -34,24 +35,6 @@ class Section(NamedTuple):
     heading: str
     level: int
     body: str
-
-
-# Controls, among them those that turn the direction of what follows, marks without width, halves of a pair.
-_SHAPELESS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    r"\ud800-\udfff\U000e0000-\U000e0fff]"
-)
-
-
-def visible(text: str) -> str:
-    r"""A text in which what has no shape of its own stands by its code: it would change or break the page around it.
-
-    Example:
-        >>> from jaxsoftmax.page.frame import visible
-        >>> print(visible("a\u202eb"))
-        a\u202eb
-    """
-    return _SHAPELESS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def plain(text: str) -> str:

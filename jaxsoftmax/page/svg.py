@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from jaxsoftmax.page.frame import plain, visible
+from jaxsoftmax.page.frame import plain
 from jaxsoftmax.plots.alt_text import alt_text
+from jaxsoftmax.support.visible import visible
 
 __all__ = ["figure"]
 
@@ -30,6 +31,7 @@ _STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "text.color": _INK,
+    "text.parse_math": False,  # two dollar signs in a name are no formula; powers are letters (`_powers`)
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.titlesize": 9.0,

@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxsoftmax.plots.alt_text import describe, number
 from jaxsoftmax.plots.images import as_shape, draw_tiles
-from jaxsoftmax.plots.style import BLUE, GREY, RED, axes_of, legend_above, need
+from jaxsoftmax.plots.style import AS_IT_IS, BLUE, GREY, RED, axes_of, legend_above, named_places, need
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.visible import shortened
 
 __all__ = ["plot_direction", "plot_margins", "plot_stages"]
 
@@ -59,7 +60,7 @@ def plot_margins(verdict: Any, *, ax: Any = None) -> Any:
         np.where(outside, margins, np.inf).min(axis=1) if complete else np.where(outside, margins, 0.0).max(axis=1)
     )
     moved = (separated & outside).any(axis=1)
-    own, names = support.argmax(axis=1), data.names()[0]
+    own, names = support.argmax(axis=1), [shortened(name) for name in data.names()[0]]
     ax = axes_of(ax, height=min(1.8 + 0.32 * len(names), 9.0))
     shift = _spread(own, len(names))
     for mask, marker, colour, label in (
@@ -72,7 +73,8 @@ def plot_margins(verdict: Any, *, ax: Any = None) -> Any:
             ax.plot(extreme[mask], (own + shift)[mask], linestyle="none", label=label, clip_on=False, **style)
     ax.axvline(0.0, color=GREY, linestyle="--", linewidth=1.2)
     ax.set_xlim(left=min(0.0, -0.02 * float(extreme.max())))
-    ax.set_yticks(range(len(names)), names, fontsize=8)
+    places = named_places(len(names))
+    ax.set_yticks(places, [names[place] for place in places], fontsize=8, **AS_IT_IS)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_ylabel("true class")
     which = "smallest" if complete else "largest"
@@ -122,7 +124,7 @@ def plot_direction(verdict: Any, shape: Any, *, ax: Any = None) -> Any:
     if not moved.size:
         raise WrongValue("verdict", "its direction moves no pixel, only the intercept", "draw plot_margins instead")
     pixels = _scaled(relative[moved])
-    names = [data.names()[0][c] for c in moved]
+    names = [shortened(data.names()[0][c]) for c in moved]
     count = int((pixels != 0).any(axis=0).sum())
     ax = axes_of(ax, width=8.0, height=1.2 + 1.75 * -(-len(moved) // 5))
     draw_tiles(ax, pixels, (height, width), [f"class {name}" for name in names], "entry of V (largest: 1)")

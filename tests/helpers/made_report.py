@@ -21,6 +21,7 @@ HOSTILE = (
     "len<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(2)>",
     r"$\frac{",
+    "$x^$",
     "a\u202eb",
     "nul\x00",
     "half\udc80",

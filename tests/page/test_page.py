@@ -4,6 +4,8 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,13 +13,15 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("flint")
 
+import jaxsoftmax as js
 from helpers.made_report import CHECKS, HOSTILE, made_report, made_separated_report
 from jaxsoftmax.page.frame import plain
 from jaxsoftmax.page.make import report_page
-from jaxsoftmax.page.pictures import image_shape
+from jaxsoftmax.page.pictures import MOST_TILES, image_shape, separation, weights
 from jaxsoftmax.page.sections import Extra
 from jaxsoftmax.reporting.blocks import Paragraph, Picture
 from jaxsoftmax.reporting.row import rows_table
+from jaxsoftmax.verification.report import DatasetReport
 
 pytestmark = pytest.mark.peers
 AGAIN = [Paragraph("do it again"), Picture(["jaxsoftmax verify 'a<b>.csv'"])]
@@ -177,3 +181,13 @@ def test_images_are_known_by_the_names_of_their_pixels():
     assert image_shape(names[::-1]) is None
     assert image_shape([*names, "age"]) is None
     assert image_shape([]) is None
+
+
+def test_very_many_classes_have_no_image_each():
+    """Hundreds of tiles would be yards long."""
+    count = MOST_TILES + 1
+    pixels = [f"pixel_0_{place}" for place in range(count)]
+    fit = SimpleNamespace(W=np.eye(count), coef=np.eye(count), classes=None)
+    assert weights("d1", cast(DatasetReport, SimpleNamespace(fit=fit)), pixels) == []
+    verdict = js.decide_existence(js.Problem.from_labels(np.eye(count), range(count)))
+    assert ["-margins-" in drawn for drawn in separation("d1", verdict, pixels)] == [True]

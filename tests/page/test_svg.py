@@ -14,7 +14,7 @@ pytestmark = pytest.mark.peers
 
 
 def draw(made):
-    plot_confusion(np.array([[2, 0], [1, 3]]), ["a<b>", "$x^"], ax=made.add_subplot())
+    plot_confusion(np.array([[2, 0], [1, 3]]), ["a<b>", "$x^$"], ax=made.add_subplot())
 
 
 def test_two_pictures_of_one_drawing_share_no_name():
@@ -30,6 +30,7 @@ def test_a_picture_says_what_it_shows_and_when_is_left_out():
     assert text.endswith("<figcaption>for you &amp; me</figcaption></figure>")
     assert "<metadata" not in text and "<?xml" not in text and "<style" not in text
     assert "a&lt;b&gt;" in text and "a<b>" not in text
+    assert ">$x^$</text>" in text, "two dollar signs in a name are no formula"
 
 
 def test_thousands_of_marks_are_one_image():
