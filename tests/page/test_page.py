@@ -1,6 +1,7 @@
 """The page of a report: sound HTML that loads nothing, every part of the report, names shown and not obeyed."""
 
 import base64
+import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -16,15 +17,17 @@ pytest.importorskip("flint")
 import jaxsoftmax as js
 from helpers.made_report import CHECKS, HOSTILE, made_report, made_separated_report
 from jaxsoftmax.page.frame import plain
-from jaxsoftmax.page.make import report_page
+from jaxsoftmax.page.make import extras, report_page
 from jaxsoftmax.page.pictures import MOST_TILES, image_shape, separation, weights
 from jaxsoftmax.page.sections import Extra
 from jaxsoftmax.reporting.blocks import Paragraph, Picture
 from jaxsoftmax.reporting.row import rows_table
+from jaxsoftmax.uncertainty.table import Inference
 from jaxsoftmax.verification.report import DatasetReport
 
 pytestmark = pytest.mark.peers
 AGAIN = [Paragraph("do it again"), Picture(["jaxsoftmax verify 'a<b>.csv'"])]
+REFUSED = set("\x00\udc80")  # in a label
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -139,8 +142,11 @@ def test_the_rows_are_those_of_the_text_and_what_failed_stands_first(html):
 
 def test_a_name_is_shown_and_never_obeyed():
     """In the names of the file, the feature and a class, in what matplotlib writes and in what we write."""
-    name = " ".join(HOSTILE)
-    text = made(*made_report(feature=name, labels=(name, "wren"), name=name), table=f"for {name}.")
+    name, label = " ".join(HOSTILE), " ".join(each for each in HOSTILE if not set(each) & REFUSED)
+    report, prepared = made_report(feature=name, labels=(label, "wren"), name=name)
+    (extra,) = extras(report, prepared)
+    assert isinstance(extra.table, Inference)
+    text = report_page(report, [extra], prepared, AGAIN)
     text.encode("utf-8")  # half of a pair could not be written
     page = Parsed(text)
     assert page.wrong == []
@@ -191,3 +197,14 @@ def test_very_many_classes_have_no_image_each():
     assert weights("d1", cast(DatasetReport, SimpleNamespace(fit=fit)), pixels) == []
     verdict = js.decide_existence(js.Problem.from_labels(np.eye(count), range(count)))
     assert ["-margins-" in drawn for drawn in separation("d1", verdict, pixels)] == [True]
+
+
+def test_the_table_rests_on_the_pages_verdict_and_not_on_the_fits(separated_report):
+    """The fit's is about the doubles, the page's about the decimals of the file."""
+    report, prepared = separated_report
+    attained = js.decide_existence(js.Problem.from_labels([[0.0], [0.0]], [0, 1]))
+    (data,) = report.datasets
+    fit = dataclasses.replace(data.fit, status=js.Status.DIVERGING, existence=data.existence)
+    other = dataclasses.replace(data, fit=fit, existence=attained)
+    (extra,) = extras(dataclasses.replace(report, datasets=(other,)), prepared)
+    assert isinstance(extra.table, str) and "it ended DIVERGING, and has not converged" in extra.table
