@@ -124,12 +124,17 @@ def _inline(text: str, name: str, alt: str) -> str:
     text = re.sub(r"<defs>\s*</defs>", "", text)
     head, rest = text[: text.index(">") + 1], text[text.index(">") + 1 :]
     box = re.search(r'viewBox="[^"]*"', head)
-    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', rest))
-    rest = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", rest)
-    rest = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", rest)
-    rest = re.sub(r"'DejaVu Sans'(?:, *[^;\"]*)?", _FONT, rest)
-    for mark, own in _OWN.items():
-        rest = rest.replace(mark, own)
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', "".join(re.findall(r"<[^>]*>", rest))))
+
+    def mended(found: re.Match[str]) -> str:
+        tag = re.sub(r' id="([^"]*)"', lambda own: f' id="{name}-{own[1]}"' if own[1] in used else "", found[0])
+        tag = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", tag)
+        tag = re.sub(r"'DejaVu Sans'(?:, *[^;\"]*)?", _FONT, tag)
+        for mark, ink in _OWN.items():
+            tag = tag.replace(mark, ink)
+        return tag
+
+    rest = re.sub(r"<[^>]*>", mended, rest)  # in tags alone: a class may be called #000000
     rest = visible(re.sub(r">\s+<", "><", rest))
     return (
         f'<svg role="img" aria-label="{plain(alt)}" {box[0] if box else ""} xmlns="http://www.w3.org/2000/svg" '

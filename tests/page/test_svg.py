@@ -54,6 +54,13 @@ def test_lines_and_letters_have_the_pages_ink():
     assert "currentColor" in text and "#010203" not in text
 
 
+def test_a_name_that_looks_like_a_colour_or_a_link_stays():
+    names = ["#000000", "url(#a) id=\"b\" 'DejaVu Sans'"]
+    text = figure("it", "words", lambda made: plot_confusion(np.eye(2), names, ax=made.add_subplot()))
+    shown = re.findall(r"<text[^>]*>([^<]*)</text>", text)
+    assert shown.count("#000000") == 2 and any("url(#a)" in each and "it-" not in each for each in shown)
+
+
 def test_powers_are_letters_and_the_callers_settings_stay():
     import matplotlib
 
