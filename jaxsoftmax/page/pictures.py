@@ -95,7 +95,8 @@ def training(name: str, data: DatasetReport) -> list[str]:
     fit: Fit = data.fit
     if len(fit.history["step"]) < 2:
         return []
-    what = "‖W‖, which keeps growing," if fit.status.name == "DIVERGING" else "The loss above its minimum, the gradient"
+    low = "its lowest" if fit.gap_estimate is None else "the minimum"  # the legend's words
+    what = "‖W‖, which keeps growing," if fit.status.name == "DIVERGING" else f"The loss above {low}, the gradient"
     found = [figure(f"{name}-steps", f"{what} against the steps.", lambda made: fit.plot(ax=made.add_subplot()))]
     if data.progress:
         words = f"{what} against seconds, compilation included."

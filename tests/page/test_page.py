@@ -18,7 +18,7 @@ import jaxsoftmax as js
 from helpers.made_report import CHECKS, HOSTILE, made_report, made_separated_report
 from jaxsoftmax.page.frame import plain
 from jaxsoftmax.page.make import extras, report_page
-from jaxsoftmax.page.pictures import MOST_TILES, image_shape, separation, weights
+from jaxsoftmax.page.pictures import MOST_TILES, image_shape, separation, training, weights
 from jaxsoftmax.page.sections import Extra
 from jaxsoftmax.reporting.blocks import Paragraph, Picture
 from jaxsoftmax.reporting.row import rows_table
@@ -208,3 +208,11 @@ def test_the_table_rests_on_the_pages_verdict_and_not_on_the_fits(separated_repo
     other = dataclasses.replace(data, fit=fit, existence=attained)
     (extra,) = extras(dataclasses.replace(report, datasets=(other,)), prepared)
     assert isinstance(extra.table, str) and "it ended DIVERGING, and has not converged" in extra.table
+
+
+@pytest.mark.parametrize(("gap", "low"), [(None, "above its lowest"), (1e-3, "above the minimum")])
+def test_the_words_below_the_run_are_those_of_its_legend(gap, low):
+    (data,) = made_report()[0].datasets
+    (figure,) = training("d1", dataclasses.replace(data, fit=dataclasses.replace(data.fit, gap_estimate=gap)))
+    assert f">loss {low}</text>" in figure
+    assert f"The loss {low}, the gradient against the steps.</figcaption>" in figure
