@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from html import escape
 from importlib import resources
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from jaxsoftmax.reporting.html import Look
 from jaxsoftmax.reporting.statements import STATEMENTS
 from jaxsoftmax.support.visible import visible
 
-__all__ = ["LOOK", "PLAIN", "Section", "page", "plain"]
+__all__ = ["LOOK", "PLAIN", "Section", "look_beside", "page", "plain"]
 
 
 class Section(NamedTuple):
@@ -48,9 +49,9 @@ def plain(text: str) -> str:
     return escape(visible(text))
 
 
-def _tagged(text: str) -> str:
+def _tagged(text: str, but: frozenset[str] = frozenset()) -> str:
     """`plain`, with every statement cited a link to what it says."""
-    return re.sub(r"\bS\d{1,2}[a-e]?\b", lambda found: _link(found[0]), plain(text))
+    return _TAG.sub(lambda found: found[0] if found[0] in but else _link(found[0]), plain(text))
 
 
 def _link(tag: str) -> str:
@@ -59,8 +60,20 @@ def _link(tag: str) -> str:
     return f'<a class="tag" href="#{tag}" aria-describedby="{tag}-says">{tag}</a>'
 
 
+_TAG = re.compile(r"\bS\d{1,2}[a-e]?\b")
 LOOK = Look(heading="h4", classes=True, table="wide", text=_tagged)
-PLAIN = LOOK._replace(text=plain)  # for names that are the user's, of which S1 may be one
+PLAIN = LOOK._replace(text=plain)  # for texts of which most are the user's names
+
+
+def look_beside(names: Iterable[object]) -> Look:
+    """`LOOK`, in which no statement is a link of which one of the user's names has the tag: it may be that name.
+
+    Example:
+        >>> from jaxsoftmax.page.frame import look_beside
+        >>> look_beside(["S6 mini"]).text("S6")
+        'S6'
+    """
+    return LOOK._replace(text=partial(_tagged, but=frozenset(_TAG.findall(" ".join(map(str, names))))))
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
