@@ -10,15 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from html import escape
 from importlib import resources
 from typing import NamedTuple
 
 from jaxsoftmax.reporting.html import Look
 from jaxsoftmax.reporting.statements import STATEMENTS
+from jaxsoftmax.support.visible import visible
 
-__all__ = ["LOOK", "PLAIN", "Section", "page", "plain", "visible"]
+__all__ = ["LOOK", "PLAIN", "Section", "look_beside", "page", "plain"]
 
 
 class Section(NamedTuple):
@@ -36,24 +38,6 @@ class Section(NamedTuple):
     body: str
 
 
-# Controls, among them those that turn the direction of what follows, marks without width, halves of a pair.
-_SHAPELESS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    r"\ud800-\udfff\U000e0000-\U000e0fff]"
-)
-
-
-def visible(text: str) -> str:
-    r"""A text in which what has no shape of its own stands by its code: it would change or break the page around it.
-
-    Example:
-        >>> from jaxsoftmax.page.frame import visible
-        >>> print(visible("a\u202eb"))
-        a\u202eb
-    """
-    return _SHAPELESS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
-
-
 def plain(text: str) -> str:
     """A text as HTML in which nothing is markup.
 
@@ -65,9 +49,9 @@ def plain(text: str) -> str:
     return escape(visible(text))
 
 
-def _tagged(text: str) -> str:
+def _tagged(text: str, but: frozenset[str] = frozenset()) -> str:
     """`plain`, with every statement cited a link to what it says."""
-    return re.sub(r"\bS\d{1,2}[a-e]?\b", lambda found: _link(found[0]), plain(text))
+    return _TAG.sub(lambda found: found[0] if found[0] in but else _link(found[0]), plain(text))
 
 
 def _link(tag: str) -> str:
@@ -76,8 +60,20 @@ def _link(tag: str) -> str:
     return f'<a class="tag" href="#{tag}" aria-describedby="{tag}-says">{tag}</a>'
 
 
+_TAG = re.compile(r"\bS\d{1,2}[a-e]?\b")
 LOOK = Look(heading="h4", classes=True, table="wide", text=_tagged)
-PLAIN = LOOK._replace(text=plain)  # for names that are the user's, of which S1 may be one
+PLAIN = LOOK._replace(text=plain)  # for texts of which most are the user's names
+
+
+def look_beside(names: Iterable[object]) -> Look:
+    """`LOOK`, in which no statement is a link of which one of the user's names has the tag: it may be that name.
+
+    Example:
+        >>> from jaxsoftmax.page.frame import look_beside
+        >>> look_beside(["S6 mini"]).text("S6")
+        'S6'
+    """
+    return LOOK._replace(text=partial(_tagged, but=frozenset(_TAG.findall(" ".join(map(str, names))))))
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:

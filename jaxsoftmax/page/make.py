@@ -54,7 +54,7 @@ def _table(problem: Problem, fit: Fit, verdict: ExistenceVerdict | None) -> Infe
     if problem.C * problem.D > MOST_COEFFICIENTS:
         return f"{problem.C * problem.D} coefficients are too many for a page; js.inference makes it."
     try:
-        return inference(problem, fit, existence=verdict if verdict is not None and verdict.attained is False else None)
+        return inference(problem, fit, existence=verdict)  # the page's own: the fit's may be about other numbers
     except WrongArgument as error:
         return f"{error}"
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxsoftmax.page.frame import visible
 from jaxsoftmax.page.svg import figure
 from jaxsoftmax.plots.checks import plot_checks
 from jaxsoftmax.plots.images import plot_weights
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 
-LONGEST = 20  # letters of a class's name beside a picture
+MOST_TILES = 40  # classes up to which each has an image
 
 
 def side_by_side(figures: Sequence[str]) -> str:
@@ -74,7 +73,7 @@ def separation(name: str, verdict: ExistenceVerdict, features: Sequence[str]) ->
     words = "Margins of the samples along the separating direction: where all are at least 0, the loss falls for ever."
     found = [figure(f"{name}-margins", words, lambda made: verdict.plot(ax=made.add_subplot()))]
     shape = image_shape(features)
-    if shape is not None:
+    if shape is not None and len(verdict.direction) <= MOST_TILES:
         words = "The separating direction as images: what each pixel adds to the logit of a class."
         found.append(
             figure(f"{name}-direction", words, lambda made: plot_direction(verdict, shape, ax=made.add_subplot()))
@@ -96,7 +95,8 @@ def training(name: str, data: DatasetReport) -> list[str]:
     fit: Fit = data.fit
     if len(fit.history["step"]) < 2:
         return []
-    what = "‖W‖, which keeps growing," if fit.status.name == "DIVERGING" else "The loss above its minimum, the gradient"
+    low = "its lowest" if fit.gap_estimate is None else "the minimum"  # the legend's words
+    what = "‖W‖, which keeps growing," if fit.status.name == "DIVERGING" else f"The loss above {low}, the gradient"
     found = [figure(f"{name}-steps", f"{what} against the steps.", lambda made: fit.plot(ax=made.add_subplot()))]
     if data.progress:
         words = f"{what} against seconds, compilation included."
@@ -129,7 +129,7 @@ def worst_checks(name: str, data: DatasetReport) -> list[str]:
 def weights(name: str, data: DatasetReport, features: Sequence[str]) -> list[str]:
     """The weights as images, one for each class, where the features are pixels."""
     shape = image_shape(features)
-    if shape is None or not np.isfinite(data.fit.W).all():
+    if shape is None or len(data.fit.W) > MOST_TILES or not np.isfinite(data.fit.W).all():
         return []
     words = "The fitted weights as images: what each pixel adds to the logit of a class."
     return [figure(f"{name}-weights", words, lambda made: plot_weights(data.fit, shape, ax=made.add_subplot()))]
@@ -138,9 +138,7 @@ def weights(name: str, data: DatasetReport, features: Sequence[str]) -> list[str
 def confusion(name: str, counts: np.ndarray, classes: Sequence[str]) -> list[str]:
     """True classes by predicted ones."""
     words = "True classes (rows) and predicted ones (columns), of the samples that were trained on."
-    # Matplotlib fails on half of a pair, and long names would leave no room for the picture.
-    names = [text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in map(visible, classes)]
-    return [figure(f"{name}-confusion", words, lambda made: plot_confusion(counts, names, ax=made.add_subplot()))]
+    return [figure(f"{name}-confusion", words, lambda made: plot_confusion(counts, classes, ax=made.add_subplot()))]
 
 
 def coefficients(name: str, table: Inference) -> list[str]:

@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from jaxsoftmax.page.frame import plain, visible
+from jaxsoftmax.page.frame import plain
 from jaxsoftmax.plots.alt_text import alt_text
+from jaxsoftmax.support.visible import visible
 
 __all__ = ["figure"]
 
@@ -30,6 +31,7 @@ _STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "text.color": _INK,
+    "text.parse_math": False,  # two dollar signs in a name are no formula; powers are letters (`_powers`)
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.titlesize": 9.0,
@@ -122,12 +124,17 @@ def _inline(text: str, name: str, alt: str) -> str:
     text = re.sub(r"<defs>\s*</defs>", "", text)
     head, rest = text[: text.index(">") + 1], text[text.index(">") + 1 :]
     box = re.search(r'viewBox="[^"]*"', head)
-    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', rest))
-    rest = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", rest)
-    rest = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", rest)
-    rest = re.sub(r"'DejaVu Sans'(?:, *[^;\"]*)?", _FONT, rest)
-    for mark, own in _OWN.items():
-        rest = rest.replace(mark, own)
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', "".join(re.findall(r"<[^>]*>", rest))))
+
+    def mended(found: re.Match[str]) -> str:
+        tag = re.sub(r' id="([^"]*)"', lambda own: f' id="{name}-{own[1]}"' if own[1] in used else "", found[0])
+        tag = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", tag)
+        tag = re.sub(r"'DejaVu Sans'(?:, *[^;\"]*)?", _FONT, tag)
+        for mark, ink in _OWN.items():
+            tag = tag.replace(mark, ink)
+        return tag
+
+    rest = re.sub(r"<[^>]*>", mended, rest)  # in tags alone: a class may be called #000000
     rest = visible(re.sub(r">\s+<", "><", rest))
     return (
         f'<svg role="img" aria-label="{plain(alt)}" {box[0] if box else ""} xmlns="http://www.w3.org/2000/svg" '

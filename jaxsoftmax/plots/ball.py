@@ -26,7 +26,8 @@ def plot_ball(certificate: Any, iterates: Any = None, *, ax: Any = None) -> Any:
 
     Without iterates: the size of each weight above its proved error, largest first; the way between the two on the
     logarithmic axis is the number of proved digits. With iterates: the distance of each from Ŵ, above the radius of the
-    ball; the distance from W* differs from it by the radius at most.
+    ball; the distance from W* differs from it by the radius at most. Distances below eps ‖Ŵ‖ are rounding, and stand
+    there.
 
     Args:
         certificate: a `Certificate`.
@@ -55,7 +56,10 @@ def plot_ball(certificate: Any, iterates: Any = None, *, ax: Any = None) -> Any:
     W = np.asarray(certificate.W, float)
     distances = None if iterates is None else _distances(certificate, W, iterates)
     ax = axes_of(ax)
-    told = _draw_digits(ax, certificate, W) if distances is None else _draw_distances(ax, certificate, distances)
+    if distances is None:
+        told = _draw_digits(ax, certificate, W)
+    else:
+        told = _draw_distances(ax, certificate, distances, float(np.finfo(float).eps * np.linalg.norm(W)))
     ax.set_yscale("log")
     legend_aside(ax)
     proved = f"{int(certificate.digits)} digits of the minimum, {_first_digits(certificate.loss_lower)}, are proved"
@@ -82,10 +86,13 @@ def _draw_digits(ax: Any, certificate: Any, W: np.ndarray) -> str:
     return f"each of {len(sizes)} weights is known to {number(errors.max())} or better{least}"
 
 
-def _draw_distances(ax: Any, certificate: Any, distances: np.ndarray) -> str:
+def _draw_distances(ax: Any, certificate: Any, distances: np.ndarray, floor: float) -> str:
+    hidden = bool((distances < floor).any())
+    distances = np.maximum(distances, max(floor, _LEAST))
     radius = max(float(certificate.radius_euclidean), _LEAST)
     place = np.arange(len(distances))
-    ax.plot(place, np.maximum(distances, _LEAST), "-o", color=BLUE, markersize=4, label="distance from Ŵ")
+    rounding = "\n(to rounding, eps ‖Ŵ‖)" if hidden else ""
+    ax.plot(place, distances, "-o", color=BLUE, markersize=4, label=f"distance from Ŵ{rounding}")
     label = f"radius of the ball\nin which W* is: {radius:.2g}"
     ax.axhline(radius, color=GREEN, linestyle="--", linewidth=1.6, label=label)
     ends = np.array([radius, *distances[distances > _LEAST]])
@@ -97,9 +104,9 @@ def _draw_distances(ax: Any, certificate: Any, distances: np.ndarray) -> str:
         ax.set_xticks(place)
     known = f"the minimiser is within {number(radius)} of known weights, and"
     if len(distances) == 1:
-        return f"{known} the weights given are {number(distances[0])} away from them"
+        return f"{known} the weights given are {number(distances[0])} away from them{', to rounding' * hidden}"
     ends = f"{number(distances[0])} to {number(distances[-1])}"
-    return f"{known} the {len(distances)} iterates go from {ends} away from them"
+    return f"{known} the {len(distances)} iterates go from {ends} away from them{', to rounding' * hidden}"
 
 
 def _distances(certificate: Any, W: np.ndarray, iterates: Any) -> np.ndarray:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxsoftmax.plots.alt_text import describe, number
-from jaxsoftmax.plots.style import BLACK, BLUE, GREY, ORANGE, RED, axes_of, legend_above, need
+from jaxsoftmax.plots.style import AS_IT_IS, BLACK, BLUE, GREY, ORANGE, RED, axes_of, legend_above, need
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, positive_int, show
+from jaxsoftmax.support.visible import shortened
 
 __all__ = ["plot_checks", "ulp_histogram"]
 
@@ -70,7 +71,7 @@ def plot_checks(rows: Any, *, most: int = 40, ax: Any = None) -> Any:
         ax.plot([x for x, _ in points], [y for _, y in points], label=f"{name}: {len(points)}", zorder=3, **style)
     ax.axvline(1.0, color=BLACK, linewidth=1.4, linestyle="--", label="what is allowed")
     ax.set_xlim(_LEAST, _MOST if any(_share(row) > 1 for row in shown) else 3.0)
-    ax.set_yticks(range(len(shown)), [_shortened(row.label()) for row in shown], fontsize=7.5)
+    ax.set_yticks(range(len(shown)), [shortened(row.label(), _WIDE) for row in shown], fontsize=7.5, **AS_IT_IS)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.grid(axis="y", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -91,10 +92,6 @@ def _share(row: Any) -> float:
         return _MOST if row.passed is False else _LEAST
     ratio = float(row.ratio)
     return _MOST if math.isnan(ratio) else min(max(ratio, _LEAST), _MOST)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _WIDE else f"{text[: _WIDE - 1]}…"
 
 
 def _words(rows: Sequence[Any], shown: Sequence[Any]) -> str:

@@ -134,9 +134,9 @@ def plot_fit(fit: Any, *, seconds: Any = None, ax: Any = None) -> Any:
     A run that converges has two curves on one logarithmic axis: the loss above the minimum and the norm of the
     gradient. The minimum is `loss_in_training − gap_estimate`, or the lowest loss of the run where no gap was
     estimated; differences that the training's dtype cannot tell from rounding are left out. Two bounds are drawn where
-    the fit has them: from the middle of the run on what a step leaves of the gradient at most, near the minimiser
-    (`rate_bound`: S17, S19), and from the start what it leaves of the loss above the minimum at most, promised before
-    training (`log_gain_bound`: S18).
+    the fit has them: of "gd", from the middle of the run on, what a step leaves of the gradient at most in the limit
+    (`rate_bound`: S17; that of "mm" is about another norm, S19, and is not drawn), and from the start what it leaves of
+    the loss above the minimum at most, promised before training (`log_gain_bound`: S18).
 
     Args:
         fit: a `Fit`.
@@ -156,7 +156,7 @@ def plot_fit(fit: Any, *, seconds: Any = None, ax: Any = None) -> Any:
         >>> problem = js.Problem.from_labels([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], regularizer=penalty)
         >>> ax = js.fit(problem, "gd", max_steps=400).plot()
         >>> [line.get_label().partition(":")[0] for line in ax.lines]
-        ['loss above the minimum', 'norm of the gradient', 'proved near the minimum', 'proved before training']
+        ['loss above the minimum', 'norm of the gradient', 'proved in the limit', 'proved before training']
     """
     need("fit", fit, _FIT, "give what js.fit returns")
     if fit.status.name == "DIVERGING":
@@ -202,13 +202,13 @@ def _bounds(ax: Any, fit: Any, steps: np.ndarray, clock: np.ndarray, gap: np.nda
     """Draw the bounds that are proved; what they say."""
     told, dashes = [], {"color": GREY, "linewidth": 1.4}
     seen = np.flatnonzero(np.isfinite(norms) & (norms > 0))
-    if fit.rate_bound is not None and 0 < fit.rate_bound < 1 - _VACUOUS and seen.size > 1:
+    if fit.method == "gd" and fit.rate_bound is not None and 0 < fit.rate_bound < 1 - _VACUOUS and seen.size > 1:
         middle = seen[seen.size // 2]
         line = norms[middle] * np.exp((steps[middle:] - steps[middle]) * math.log(fit.rate_bound))
         rate = f"1 − {1 - fit.rate_bound:.3g}"
-        label = f"proved near the minimum:\ngradient × {rate} a step"
+        label = f"proved in the limit:\ngradient × {rate} a step"
         ax.plot(clock[middle:], line, label=label, linestyle=":", **dashes)
-        told.append(f"Near the minimum a step leaves at most {rate} of the gradient, which is proved.")
+        told.append(f"In the limit a step leaves at most {rate} of the gradient, by the curvature at the end (S17).")
     gain = 0.0 if fit.log_gain_bound is None else math.exp(fit.log_gain_bound)
     if _VACUOUS < gain < 1 and np.isfinite(gap[0]):
         line = gap[0] * np.exp(steps * math.log1p(-gain))

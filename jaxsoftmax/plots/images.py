@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.plots.alt_text import describe, number
-from jaxsoftmax.plots.style import MAP, axes_of
+from jaxsoftmax.plots.style import AS_IT_IS, MAP, axes_of
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, positive_int, show
+from jaxsoftmax.support.visible import shortened
 
 __all__ = ["as_shape", "draw_tiles", "plot_weights"]
 
@@ -48,7 +49,7 @@ def plot_weights(fit: Any, shape: Any, *, classes: Any = None, ax: Any = None) -
         raise WrongValue("fit", f"weights of shape {coef.shape}", "give a Fit, or finite weights (C, pixels)")
     height, width = as_shape(shape, coef.shape[1])
     given = getattr(fit, "classes", None) if classes is None else classes
-    names = [str(name) for name in (range(len(coef)) if given is None else given)]
+    names = [shortened(name) for name in (range(len(coef)) if given is None else given)]
     if len(names) != len(coef):
         raise WrongValue("classes", f"got {len(names)} for {len(coef)} classes", "give a label for each class")
     coef = coef.astype(float)
@@ -91,7 +92,8 @@ def draw_tiles(ax: Any, rows: np.ndarray, shape: tuple[int, int], titles: list[s
         left, top = (place % across) * (width + gap), (place // across) * (height + head + gap)
         extent = (left, left + width, top + head + height, top + head)
         image = ax.imshow(values.reshape(shape), cmap=MAP, vmin=-most, vmax=most, extent=extent, interpolation="none")
-        ax.text(left + width / 2, top + head * 0.85, titles[place], ha="center", va="bottom", fontsize=8)
+        at = (left + width / 2, top + head * 0.85)
+        ax.text(*at, titles[place], ha="center", va="bottom", fontsize=8, **AS_IT_IS)
     ax.set_xlim(0, across * (width + gap) - gap)
     ax.set_ylim(down * (height + head + gap) - gap, 0)
     ax.set_aspect("equal")

@@ -11,11 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsoftmax.plots.alt_text import describe, number
-from jaxsoftmax.plots.style import BLACK, BLUE, GREY, RED, axes_of, legend_above, legend_aside, line_style, need
+from jaxsoftmax.plots.style import (
+    AS_IT_IS,
+    BLACK,
+    BLUE,
+    GREY,
+    RED,
+    axes_of,
+    legend_above,
+    legend_aside,
+    line_style,
+    need,
+)
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, nonnegative_real, positive_int, show
+from jaxsoftmax.support.visible import shortened
 
 __all__ = ["plot_coefficients", "plot_intervals", "plot_tail"]
+
+
+_CLASS, _ALONE = 30, 56  # letters of "class …", and of a label that has no class beside it
 
 
 class _Lines(NamedTuple):
@@ -146,8 +161,11 @@ def _forest(ax: Any, lines: _Lines, what: str, most: int) -> Any:
     if not np.isfinite(values[shown]).any():
         ax.set_xticks([0.0])
     several = len(set(groups)) > 1
-    labels = [f"{names[i]}, {groups[i]}" if several else names[i] for i in shown]
-    ax.set_yticks(range(len(shown)), labels, fontsize=8)
+    labels = [
+        f"{shortened(names[i])}, {shortened(groups[i], _CLASS)}" if several else shortened(names[i], _ALONE)
+        for i in shown
+    ]
+    ax.set_yticks(range(len(shown)), labels, fontsize=8, **AS_IT_IS)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.grid(axis="y", color="0.92", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -169,7 +187,7 @@ def _words(lines: _Lines, shown: np.ndarray, known: np.ndarray) -> str:
         text += f" {len(known) - len(finite)} run to infinity."
     if finite:
         i = max(finite, key=lambda i: abs(values[i]))
-        whose = ", ".join(filter(None, (names[i], groups[i])))
+        whose = ", ".join(filter(None, (shortened(names[i], _ALONE), shortened(groups[i], _CLASS))))
         text += f" The largest is {number(values[i])} ({whose}), {number(lower[i])} to {number(upper[i])}."
     if len(shown) < len(known):
         text += f" The {len(shown)} clearest are drawn."

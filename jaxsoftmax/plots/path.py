@@ -13,6 +13,7 @@ from jaxsoftmax.plots.alt_text import describe, number
 from jaxsoftmax.plots.style import axes_of, legend_aside, line_style, need
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, show
+from jaxsoftmax.support.visible import shortened
 
 __all__ = ["plot_path"]
 
@@ -51,7 +52,7 @@ def plot_path(fits: Any, strengths: Any = None, *, ax: Any = None) -> Any:
     names = fits[0].classes
     for c, line in enumerate(norms.T):
         name = c if names is None else names[c]
-        ax.plot(at[order], line[order], label=f"class {name}", **line_style(c, points=count))
+        ax.plot(at[order], line[order], label=f"class {shortened(name)}", **line_style(c, points=count))
     astray = ~np.asarray(fits.converged, bool)
     if astray.any():
         where = np.repeat(at[astray], norms.shape[1])

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from jaxsoftmax.plots.alt_text import describe, number
-from jaxsoftmax.plots.style import BLUE, GREY, axes_of, legend_aside
+from jaxsoftmax.plots.style import AS_IT_IS, BLUE, GREY, axes_of, legend_aside, named_places
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, positive_int, show
+from jaxsoftmax.support.visible import shortened
 
 __all__ = ["plot_confusion", "plot_reliability"]
 
@@ -57,12 +58,11 @@ def plot_confusion(counts: Any, classes: Any = None, *, ax: Any = None) -> Any:
         for c, k in np.argwhere(table > 0):
             ink = "white" if shares[c, k] > 0.55 else "black"  # the map is dark above its middle
             ax.text(k, c, f"{table[c, k]:.10g}", ha="center", va="center", fontsize=size, color=ink)
-    step = 1 if C <= 2 * _WRITTEN else -(-C // _WRITTEN)
-    places, upright = range(0, C, step), max(map(len, names)) > 4
+    places, upright = named_places(C), max(map(len, names)) > 4
     shown = [names[place] for place in places]
     turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if upright else {}
-    ax.set_xticks(places, shown, fontsize=8, **turned)
-    ax.set_yticks(places, shown, fontsize=8)
+    ax.set_xticks(places, shown, fontsize=8, **turned, **AS_IT_IS)
+    ax.set_yticks(places, shown, fontsize=8, **AS_IT_IS)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
     ax.figure.colorbar(image, ax=ax, label="share of the true class")
@@ -166,7 +166,7 @@ def _real(name: str, value: Any) -> np.ndarray:
 def _names(classes: Any, C: int) -> list[str]:
     if classes is None:
         return [str(c) for c in range(C)]
-    names = [str(name) for name in np.asarray(classes, object).ravel()]
+    names = [shortened(name) for name in np.asarray(classes, object).ravel()]
     if len(names) != C:
         raise WrongValue("classes", f"got {len(names)} for {C} classes", "give a label for each class")
     return names

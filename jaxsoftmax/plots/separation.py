@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxsoftmax.plots.alt_text import describe, number
 from jaxsoftmax.plots.images import as_shape, draw_tiles
-from jaxsoftmax.plots.style import BLUE, GREY, RED, axes_of, legend_above, need
+from jaxsoftmax.plots.style import AS_IT_IS, BLUE, GREY, RED, axes_of, legend_above, named_places, need
 from jaxsoftmax.support.errors import WrongValue
+from jaxsoftmax.support.visible import shortened
 
 __all__ = ["plot_direction", "plot_margins", "plot_stages"]
 
@@ -26,7 +27,8 @@ def plot_margins(verdict: Any, *, ax: Any = None) -> Any:
 
     The margin of a sample with class c to class j is z_c − z_j, the difference of its logits along V: never negative,
     and positive where V separates the two. Which margins are 0 is known exactly. Where V separates all samples from all
-    other classes the smallest margin of each is drawn, otherwise the largest.
+    other classes the smallest margin of each is drawn, otherwise the largest. Samples whose targets give every class a
+    share have no margin and are left out.
 
     Args:
         verdict: an `ExistenceVerdict` with a direction.
@@ -52,6 +54,8 @@ def plot_margins(verdict: Any, *, ax: Any = None) -> Any:
     X = np.asarray(data.values, float)[data.rows]
     logits = X @ V[:, : data.given].T + (V[:, data.given] if data.intercept else 0.0)
     support, separated = data.support, np.asarray(verdict.separated)[data.rows]
+    apart = ~support.all(axis=1)  # a sample with a share of every class has a margin to none
+    logits, support, separated = logits[apart], support[apart], separated[apart]
     margins = np.where(separated, logits.max(axis=1, keepdims=True) - logits, 0.0)
     outside = ~support
     complete = bool(separated[outside].all())
@@ -59,7 +63,7 @@ def plot_margins(verdict: Any, *, ax: Any = None) -> Any:
         np.where(outside, margins, np.inf).min(axis=1) if complete else np.where(outside, margins, 0.0).max(axis=1)
     )
     moved = (separated & outside).any(axis=1)
-    own, names = support.argmax(axis=1), data.names()[0]
+    own, names = support.argmax(axis=1), [shortened(name) for name in data.names()[0]]
     ax = axes_of(ax, height=min(1.8 + 0.32 * len(names), 9.0))
     shift = _spread(own, len(names))
     for mask, marker, colour, label in (
@@ -71,20 +75,20 @@ def plot_margins(verdict: Any, *, ax: Any = None) -> Any:
             label = f"{label} ({int(mask.sum())})"
             ax.plot(extreme[mask], (own + shift)[mask], linestyle="none", label=label, clip_on=False, **style)
     ax.axvline(0.0, color=GREY, linestyle="--", linewidth=1.2)
-    ax.set_xlim(left=min(0.0, -0.02 * float(extreme.max())))
-    ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set_xlim(left=-0.02 * float(extreme[np.isfinite(extreme)].max(initial=0.0)))
+    places = named_places(len(names))
+    ax.set_yticks(places, [names[place] for place in places], fontsize=8, **AS_IT_IS)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_ylabel("true class")
     which = "smallest" if complete else "largest"
     ax.set_xlabel(f"{which} margin to another class, z_c − z_j along V (largest entry of V: 1)")
     legend_above(ax)
-    least = f"the smallest margin is {number(extreme.min())}" if complete else ""
+    size = f", the smallest margin is {number(extreme.min())}" if complete else f", by at most {number(extreme.max())}"
+    left_out = int((~apart).sum())
+    more = f" Left out: {left_out} whose targets give every class a share." if left_out else ""
     words = f"{'all' if moved.all() else int(moved.sum())} of {len(moved)} samples are moved away from another class"
-    describe(
-        ax,
-        f"Margins of the samples along a direction that separates classes, {verdict.status.value}: {words}"
-        f"{', ' + least if least else f', by at most {number(extreme.max())}'}.",
-    )
+    along = f"Margins of the samples along a direction that separates classes, {verdict.status.value}"
+    describe(ax, f"{along}: {words}{size}.{more}")
     return ax
 
 
@@ -122,7 +126,7 @@ def plot_direction(verdict: Any, shape: Any, *, ax: Any = None) -> Any:
     if not moved.size:
         raise WrongValue("verdict", "its direction moves no pixel, only the intercept", "draw plot_margins instead")
     pixels = _scaled(relative[moved])
-    names = [data.names()[0][c] for c in moved]
+    names = [shortened(data.names()[0][c]) for c in moved]
     count = int((pixels != 0).any(axis=0).sum())
     ax = axes_of(ax, width=8.0, height=1.2 + 1.75 * -(-len(moved) // 5))
     draw_tiles(ax, pixels, (height, width), [f"class {name}" for name in names], "entry of V (largest: 1)")

@@ -17,7 +17,7 @@ from jaxsoftmax.support.validation import kind_of, positive_int, show
 
 __all__ = ["plot_spectrum"]
 
-_FIELDS = ("lambda_min_bound", "lambda_max_bound", "resolution", "kernel_dim_predicted", "spectral_density")
+_FIELDS = ("lambda_min_bound", "lambda_max_bound", "resolution", "kernel_dim_predicted", "spectral_density", "verdict")
 _REMEDY = "give what js.probe_convexity or js.probe_operator returns"
 
 
@@ -29,7 +29,8 @@ def plot_spectrum(
     Of a report alone the density of the eigenvalues off the null space is drawn, smoothed (`SpectralDensity`), and the
     extreme eigenvalues that were found. Of a list of eigenvalues each is counted in a bar: the `kernel_dim` nearest to
     0 are the null space's; what the computer returns for them is rounding, and its absolute value is drawn. A negative
-    eigenvalue among the others (S5 forbids them) is drawn by its absolute value under a label of its own.
+    eigenvalue among the others, or one by which a report refutes convexity (S5 forbids them), is drawn by its absolute
+    value under a label of its own.
 
     Args:
         found: a `ConvexityReport`; or eigenvalues (n,) real, e.g. of
@@ -105,6 +106,14 @@ def _draw_extremes(ax: Any, report: Any) -> None:
             label = f"{name}: {at:.3g}"
             options = {"marker": marker, "color": BLACK, "linestyle": "none", "clip_on": False}
             ax.plot([at], [0.0], transform=transform, label=label, markersize=7, **options)
+    if _refuted(report) and report.lambda_min < 0:
+        options = {"marker": "X", "color": RED, "linestyle": "none", "clip_on": False}
+        label = f"negative: {report.lambda_min:.3g}"
+        ax.plot([-report.lambda_min], [0.0], transform=transform, label=label, markersize=9, **options)
+
+
+def _refuted(report: Any) -> bool:
+    return report.verdict.value == "REFUTED"
 
 
 def _draw_bounds(ax: Any, report: Any) -> str:
@@ -125,9 +134,10 @@ def _draw_bounds(ax: Any, report: Any) -> str:
 
 def _of_report(report: Any) -> str:
     low = number(report.lambda_min) if report.resolved else f"below {number(report.resolution)} (unresolved)"
+    refuted = "Convexity is REFUTED. " if _refuted(report) else ""
     return (
-        f"Spectrum of a Hessian off its null space of dimension {int(report.kernel_dim)}: eigenvalues from {low} to "
-        f"{number(report.lambda_max)}."
+        f"{refuted}Spectrum of a Hessian off its null space of dimension {int(report.kernel_dim)}: eigenvalues from "
+        f"{low} to {number(report.lambda_max)}."
     )
 
 

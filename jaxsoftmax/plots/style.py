@@ -16,6 +16,7 @@ from jaxsoftmax.support.errors import WrongType
 from jaxsoftmax.support.validation import kind_of, show
 
 __all__ = [
+    "AS_IT_IS",
     "BLACK",
     "BLUE",
     "GREEN",
@@ -28,6 +29,7 @@ __all__ = [
     "legend_above",
     "legend_aside",
     "line_style",
+    "named_places",
     "need",
 ]
 
@@ -38,6 +40,8 @@ MAP = "cividis"
 _COLOURS = (BLUE, RED, GREEN, BLACK, PURPLE, ORANGE, SKY)
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 _MARKERS = "os^Dv*P"
+AS_IT_IS = {"parse_math": False}  # of a text with names: two dollar signs in them are no formula
+_NAMED = 20  # labels that have room beside each other
 
 
 def line_style(place: int, *, points: int = 0) -> dict[str, Any]:
@@ -84,13 +88,29 @@ def axes_of(ax: Any, *, width: float = 7.2, height: float = 4.2) -> Any:
 
 def legend_aside(ax: Any) -> None:
     """The legend, to the right of the axes, where it hides no data."""
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, handlelength=3.2)
+    _legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, handlelength=3.2)
 
 
 def legend_above(ax: Any) -> None:
     """The legend above the axes: to the right there is no room beside long labels."""
     style = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2, "frameon": False}
-    ax.legend(ncols=2, fontsize=8, handlelength=2.4, **style)
+    _legend(ax, ncols=2, fontsize=8, handlelength=2.4, **style)
+
+
+def _legend(ax: Any, **style: Any) -> None:
+    for text in ax.legend(**style).get_texts():
+        text.set(**AS_IT_IS)
+
+
+def named_places(count: int) -> range:
+    """Which of so many classes are named on an axis: all, or of very many about every twentieth part.
+
+    Example:
+        >>> from jaxsoftmax.plots.style import named_places
+        >>> list(named_places(3)), len(named_places(1000))
+        ([0, 1, 2], 20)
+    """
+    return range(0, count, 1 if count <= 2 * _NAMED else -(-count // _NAMED))
 
 
 def need(name: str, value: Any, fields: tuple[str, ...], remedy: str) -> None:

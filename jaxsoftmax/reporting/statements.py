@@ -37,7 +37,9 @@ STATEMENTS = {
     "S7": Statement("bounds on the curvature"),
     "S7a": Statement("an upper bound on the Hessian's eigenvalues", "λ_max(H(W)) ≤ Λ := ½ σ_max(diag(√s) X)²"),
     "S7b": Statement("the least curvature of one softmax", "λ₂(S(y)) ≥ min_i y_i > 0"),
-    "S7c": Statement("a lower bound on the Hessian's eigenvalues", "H(W) ⪰ min_n λ₂(S(y_n)) · σ_min⁺(diag(√s) X)²"),
+    "S7c": Statement(
+        "a lower bound on the Hessian's eigenvalues", "On 𝒦⊥, H(W) ⪰ min_n λ₂(S(y_n)) · σ_min⁺(diag(√s) X)²"
+    ),
     "S7d": Statement("the condition number for two classes"),
     "S8": Statement("how fast the Hessian can change", "|D³L(W)[V, U, U]| ≤ ρ(V) D²L(W)[U, U]"),
     "S9": Statement("a minimiser exists unless a direction separates"),
@@ -49,7 +51,9 @@ STATEMENTS = {
     "S15": Statement("tests that prove a matrix positive definite"),
     "S15a": Statement("positive definite: a Cholesky run that completes"),
     "S15b": Statement("positive definite: a factor's exact residual"),
-    "S16": Statement("gradient descent lowers the loss every step", "L(W − η∇L) ≤ L(W) − (η/2)‖∇L‖²"),
+    "S16": Statement(
+        "gradient descent lowers the loss every step", "With a step η ≤ 1/Λ (S7a), L(W − η∇L) ≤ L(W) − (η/2)‖∇L‖²"
+    ),
     "S17": Statement("the convergence rate near the minimiser", "max(|1 − ημ*|, |1 − ηΛ*|) a step"),
     "S18": Statement("a convergence rate known before training"),
     "S19": Statement("the fixed-Hessian step", "W ← W − 2∇L(W) (XᵀSX)⁺"),

@@ -27,6 +27,7 @@ from jaxsoftmax.reporting.blocks import Document, Facts, Title
 from jaxsoftmax.reporting.report import Report
 from jaxsoftmax.support.errors import WrongType, WrongValue
 from jaxsoftmax.support.validation import kind_of, positive_int, random_generator, refuse_sparse, require_concrete, show
+from jaxsoftmax.support.visible import shortened
 from jaxsoftmax.training.columns import Columns, exactly_in_columns, working_columns
 from jaxsoftmax.training.loop.stopping import gradient_scale, loss_rounding
 from jaxsoftmax.training.result import Fit
@@ -106,10 +107,14 @@ class Laplace(Report):
 
         mean = self.columns.inward(self.fit.W)
         mean = (mean - mean.mean(axis=0)).ravel()  # what all classes share changes no probability (S3)
-        reach = 1.959963984540054 * np.sqrt(np.diagonal(self.covariance))
+        C, D = self.fit.W.shape
+        P = np.eye(C) - 1 / C  # with a penalty the shared part has a variance of its own: it goes too
+        S = np.einsum("cdbd->dcb", self.covariance.reshape(C, D, C, D))
+        variance = np.einsum("ac,dcb,ab->ad", P, S, P, optimize=True).ravel()
+        reach = 1.959963984540054 * np.sqrt(np.maximum(variance, 0.0))
         classes = range(len(self.fit.W)) if self.fit.classes is None else self.fit.classes
         features = self.fit.feature_names or [f"column {d}" for d in range(self.fit.W.shape[1])]
-        names = [f"{feature}, class {name}" for name in classes for feature in features]
+        names = [f"{shortened(feature)}, class {shortened(name)}" for name in classes for feature in features]
         ax = plot_intervals(names, mean, mean - reach, mean + reach, level=0.95, most=most, ax=ax)
         ax.set_xlabel("weight less its mean over the classes, with 95 % interval")
         return ax

@@ -60,7 +60,7 @@ class LikelihoodRatio(Report):
         """
         from jaxsoftmax.plots.intervals import plot_tail
 
-        return plot_tail(self.statistic, self.degrees_of_freedom, ax=ax)
+        return plot_tail(max(self.statistic, 0.0), self.degrees_of_freedom, ax=ax)
 
     def document(self) -> Document:
         """The statistic and what it rests on."""

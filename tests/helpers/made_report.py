@@ -21,6 +21,7 @@ HOSTILE = (
     "len<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(2)>",
     r"$\frac{",
+    "$x^$",
     "a\u202eb",
     "nul\x00",
     "half\udc80",
@@ -42,7 +43,7 @@ def made_report(
 ) -> tuple[VerifyReport, tuple[Prepared]]:
     """One feature, two classes, a minimiser that is proved."""
     X, codes = np.arange(4.0)[:, None], [0, 1, 0, 1]
-    problem = js.Problem.from_labels(X, codes, feature_names=[feature])
+    problem = js.Problem.from_labels(X, [labels[code] for code in codes], classes=labels, feature_names=[feature])
     W = np.array([[-0.4, 0.6], [0.4, -0.6]])
     certificate = js.certify(problem, W, digits=20)
     return _whole(problem, W, (feature,), labels, name, checks, js.decide_existence(problem), certificate)
@@ -85,7 +86,9 @@ def _whole(
         findings=("made by hand (S1).",),
         crosscheck=None,  # type: ignore[arg-type] # of which a page shows the rows alone
         crosscheck_at_fit=None,  # type: ignore[arg-type]
-        fit=made_fit(W=W, classes=labels, feature_names=(*features, "intercept"), history=_history()),
+        fit=made_fit(
+            W=W, loss=_loss(problem, W), classes=labels, feature_names=(*features, "intercept"), history=_history()
+        ),
         convexity=_probe(),
         existence=verdict,
         certificate=certificate,
@@ -93,6 +96,13 @@ def _whole(
     )
     environment = {"python": "3", "jax": "1", "jaxlib": "1", "numpy": "2", "platform": "none", "device": "1 device"}
     return VerifyReport("0.1", environment, (data,)), (Prepared(problem, about, decimal=True),)
+
+
+def _loss(problem: Any, W: np.ndarray) -> float:
+    """S1 in float64, by which `inference` knows whose fit it is."""
+    logits = problem.host.X @ W[:, :-1].T + W[:, -1]
+    own = logits[np.arange(len(logits)), problem.host.targets.codes]
+    return float(np.sum(np.log(np.exp(logits).sum(axis=1)) - own))
 
 
 def _history() -> dict[str, np.ndarray]:

@@ -1,9 +1,12 @@
 """The page of a report: sound HTML that loads nothing, every part of the report, names shown and not obeyed."""
 
 import base64
+import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,16 +14,20 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("flint")
 
+import jaxsoftmax as js
 from helpers.made_report import CHECKS, HOSTILE, made_report, made_separated_report
 from jaxsoftmax.page.frame import plain
-from jaxsoftmax.page.make import report_page
-from jaxsoftmax.page.pictures import image_shape
+from jaxsoftmax.page.make import extras, report_page
+from jaxsoftmax.page.pictures import MOST_TILES, image_shape, separation, training, weights
 from jaxsoftmax.page.sections import Extra
 from jaxsoftmax.reporting.blocks import Paragraph, Picture
 from jaxsoftmax.reporting.row import rows_table
+from jaxsoftmax.uncertainty.table import Inference
+from jaxsoftmax.verification.report import DatasetReport
 
 pytestmark = pytest.mark.peers
 AGAIN = [Paragraph("do it again"), Picture(["jaxsoftmax verify 'a<b>.csv'"])]
+REFUSED = set("\x00\udc80")  # in a label
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -135,8 +142,11 @@ def test_the_rows_are_those_of_the_text_and_what_failed_stands_first(html):
 
 def test_a_name_is_shown_and_never_obeyed():
     """In the names of the file, the feature and a class, in what matplotlib writes and in what we write."""
-    name = " ".join(HOSTILE)
-    text = made(*made_report(feature=name, labels=(name, "wren"), name=name), table=f"for {name}.")
+    name, label = " ".join(HOSTILE), " ".join(each for each in HOSTILE if not set(each) & REFUSED)
+    report, prepared = made_report(feature=name, labels=(label, "wren"), name=name)
+    (extra,) = extras(report, prepared)
+    assert isinstance(extra.table, Inference)
+    text = report_page(report, [extra], prepared, AGAIN)
     text.encode("utf-8")  # half of a pair could not be written
     page = Parsed(text)
     assert page.wrong == []
@@ -155,6 +165,7 @@ def test_a_tag_is_a_link_in_what_we_say_and_not_in_what_is_the_users(html):
     assert '<dd id="S13-says">a minimiser nearby, with error bounds' in html
     assert ">features</th><td>S5</td>" in html
     assert '<th scope="col" class="right">S6</th>' in html
+    assert not re.findall(r'href="#S[567]"', html), "it may be the feature or the class of this name"
 
 
 def test_where_no_best_fit_exists_its_witness_is_drawn(separated):
@@ -177,3 +188,32 @@ def test_images_are_known_by_the_names_of_their_pixels():
     assert image_shape(names[::-1]) is None
     assert image_shape([*names, "age"]) is None
     assert image_shape([]) is None
+
+
+def test_very_many_classes_have_no_image_each():
+    """Hundreds of tiles would be yards long."""
+    count = MOST_TILES + 1
+    pixels = [f"pixel_0_{place}" for place in range(count)]
+    fit = SimpleNamespace(W=np.eye(count), coef=np.eye(count), classes=None)
+    assert weights("d1", cast(DatasetReport, SimpleNamespace(fit=fit)), pixels) == []
+    verdict = js.decide_existence(js.Problem.from_labels(np.eye(count), range(count)))
+    assert ["-margins-" in drawn for drawn in separation("d1", verdict, pixels)] == [True]
+
+
+def test_the_table_rests_on_the_pages_verdict_and_not_on_the_fits(separated_report):
+    """The fit's is about the doubles, the page's about the decimals of the file."""
+    report, prepared = separated_report
+    attained = js.decide_existence(js.Problem.from_labels([[0.0], [0.0]], [0, 1]))
+    (data,) = report.datasets
+    fit = dataclasses.replace(data.fit, status=js.Status.DIVERGING, existence=data.existence)
+    other = dataclasses.replace(data, fit=fit, existence=attained)
+    (extra,) = extras(dataclasses.replace(report, datasets=(other,)), prepared)
+    assert isinstance(extra.table, str) and "it ended DIVERGING, and has not converged" in extra.table
+
+
+@pytest.mark.parametrize(("gap", "low"), [(None, "above its lowest"), (1e-3, "above the minimum")])
+def test_the_words_below_the_run_are_those_of_its_legend(gap, low):
+    (data,) = made_report()[0].datasets
+    (figure,) = training("d1", dataclasses.replace(data, fit=dataclasses.replace(data.fit, gap_estimate=gap)))
+    assert f">loss {low}</text>" in figure
+    assert f"The loss {low}, the gradient against the steps.</figcaption>" in figure

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.peers
 
 
 def draw(made):
-    plot_confusion(np.array([[2, 0], [1, 3]]), ["a<b>", "$x^"], ax=made.add_subplot())
+    plot_confusion(np.array([[2, 0], [1, 3]]), ["a<b>", "$x^$"], ax=made.add_subplot())
 
 
 def test_two_pictures_of_one_drawing_share_no_name():
@@ -30,6 +30,7 @@ def test_a_picture_says_what_it_shows_and_when_is_left_out():
     assert text.endswith("<figcaption>for you &amp; me</figcaption></figure>")
     assert "<metadata" not in text and "<?xml" not in text and "<style" not in text
     assert "a&lt;b&gt;" in text and "a<b>" not in text
+    assert ">$x^$</text>" in text, "two dollar signs in a name are no formula"
 
 
 def test_thousands_of_marks_are_one_image():
@@ -51,6 +52,13 @@ def test_thousands_of_marks_are_one_image():
 def test_lines_and_letters_have_the_pages_ink():
     text = figure("it", "words", draw)
     assert "currentColor" in text and "#010203" not in text
+
+
+def test_a_name_that_looks_like_a_colour_or_a_link_stays():
+    names = ["#000000", "url(#a) id=\"b\" 'DejaVu Sans'"]
+    text = figure("it", "words", lambda made: plot_confusion(np.eye(2), names, ax=made.add_subplot()))
+    shown = re.findall(r"<text[^>]*>([^<]*)</text>", text)
+    assert shown.count("#000000") == 2 and any("url(#a)" in each and "it-" not in each for each in shown)
 
 
 def test_powers_are_letters_and_the_callers_settings_stay():

@@ -67,6 +67,16 @@ def test_a_fit_is_a_single_point(certificate, ax):
 
 
 @peers
+def test_what_rounding_hides_stands_at_rounding(certificate, ax):
+    certificate.W = certificate.W / 3
+    js.plots.plot_ball(certificate, [certificate.W + 1e-3 * np.eye(2), certificate.W], ax=ax)
+    far, near = ax.lines[0].get_ydata()
+    norm = np.sqrt(sum(entry**2 for entry in certificate.W.ravel()))
+    assert far > 1e-4 and np.isclose(near, np.finfo(float).eps * norm, rtol=1e-14)  # five roundings
+    assert "to rounding" in ax.lines[0].get_label() and "to rounding" in js.plots.alt_text(ax)
+
+
+@peers
 def test_a_dropped_column_is_not_drawn_and_leaves_distances_open(ax):
     certificate = made(dropped=(SimpleNamespace(column=0),))
     js.plots.plot_ball(certificate, ax=ax)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxsoftmax as js
+from helpers.made_fit import made_fit
 
 peers = pytest.mark.peers
 
@@ -112,6 +113,22 @@ def test_a_fit_draws_its_gap_and_its_gradient(fits, ax):
     assert np.isclose(np.log(y[1] / y[0]), np.log(fit.rate_bound), rtol=1e-12)
     assert f"{fit.steps} steps" in js.plots.alt_text(ax)
     assert len({str(line.get_linestyle()) for line in ax.lines}) == 3, "told apart in grey"
+
+
+@peers
+def test_the_bound_of_mm_is_about_another_norm_and_not_drawn(ax):
+    """S19: W − W* shrinks in the norm of the majorant; the gradient's own norm may grow for a step."""
+    run = {"loss": 2.0 + 0.5 ** np.arange(5), "gradient_norm": 0.5 ** np.arange(5), "step": np.arange(5)}
+    for method in ("gd", "mm"):
+        made_fit(method=method, rate_bound=0.75, history=run).plot(ax=ax)
+    assert [line.get_label().partition(":")[0] for line in ax.lines] == [
+        "loss above the minimum",
+        "norm of the gradient",
+        "proved in the limit",
+        "loss above the minimum",
+        "norm of the gradient",
+    ]
+    assert js.plots.alt_text(ax).count("In the limit a step leaves at most 1 − 0.25 of the gradient") == 1
 
 
 @peers

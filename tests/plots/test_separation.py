@@ -66,6 +66,15 @@ def test_samples_of_weight_zero_are_not_drawn(ax):
 
 
 @peers
+def test_a_sample_with_a_share_of_every_class_is_left_out(ax):
+    verdict = js.decide_existence(js.Problem([[0.0], [1.0], [-1.0]], [[0.5, 0.5], [1, 0], [0, 1]], intercept=False))
+    verdict.plot(ax=ax)
+    assert [len(line.get_xdata()) for line in ax.lines[:-1]] == [2]
+    assert "all of 2 samples are moved" in js.plots.alt_text(ax)
+    assert js.plots.alt_text(ax).endswith("Left out: 1 whose targets give every class a share.")
+
+
+@peers
 def test_a_tile_is_v_less_the_median_class_over_the_largest_entry(ax):
     images = np.array([[0, 5, 1, 0], [0, 7, 0, 1], [3, 0, 1, 0], [2, 0, 0, 1]])
     verdict = js.decide_existence(js.Problem.from_labels(images, ["a", "a", "b", "b"]))

@@ -72,6 +72,17 @@ def test_a_negative_eigenvalue_is_not_hidden(ax):
 
 
 @peers
+def test_the_negative_eigenvalue_that_refutes_convexity_is_drawn(ax):
+    diagonal = np.array([-0.5, 1.0, 2.0, 3.0])
+    report = js.probe_operator(lambda v: diagonal * v, 4)
+    assert report.verdict.name == "REFUTED"
+    report.plot(ax=ax)
+    (mark,) = [line for line in ax.lines if line.get_label().startswith("negative: -0.5")]
+    assert mark.get_xdata()[0] == -report.lambda_min
+    assert "REFUTED" in js.plots.alt_text(ax)
+
+
+@peers
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1.0], np.arange(5), np.float32([1e-30, 1e30])])
 def test_degenerate_spectra_are_drawn(values, ax):
     js.plots.plot_spectrum(values, kernel_dim=0, ax=ax)

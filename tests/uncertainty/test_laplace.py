@@ -4,9 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 import jaxsoftmax as js
 from helpers import twins
+from helpers.made_fit import made_fit
+from jaxsoftmax.training.columns import Columns
+from jaxsoftmax.uncertainty.laplace import Laplace
 
 RNG = np.random.default_rng(9)
 X = RNG.normal(size=(25, 2))
@@ -123,3 +127,20 @@ def test_what_is_refused():
         js.laplace(problem, fit).probabilities(X[:, :1])
     with pytest.raises(ValueError, match=r"^samples: "):
         js.laplace(problem, fit).probabilities(X, samples=0)
+
+
+@pytest.mark.peers
+def test_intervals_are_of_the_weights_less_their_mean_over_the_classes():
+    """Of two classes (w_0d - w_1d)/2 has the variance (S_00 - S_01 - S_10 + S_11)/4; what both share has no part."""
+    axes = pytest.importorskip("matplotlib.figure").Figure().add_subplot()
+    root = np.random.default_rng(0).normal(size=(6, 6))
+    shared = np.kron(np.ones((2, 2)) / 2, np.eye(3))  # an L2 penalty of strength 1 leaves (w_0d + w_1d)/√2 this much
+    S = root @ root.T + shared
+    Laplace(made_fit(), S, Columns(np.zeros(3), np.ones(3))).plot(ax=axes)
+    blocks = S.reshape(2, 3, 2, 3)
+    drawn = [segment[1, 0] - segment[0, 0] for lines in axes.collections for segment in lines.get_segments()]
+    for place, width in enumerate(drawn):
+        d = place % 3  # class by class; the sums of four cancel little: a few dozen roundings
+        naive = sum((1 if a == b else -1) * blocks[a, d, b, d] for a in range(2) for b in range(2)) / 4
+        assert np.isclose(width, 2 * stats.norm.ppf(0.975) * np.sqrt(naive), rtol=1e-12)
+    assert len(drawn) == 6

@@ -6,6 +6,7 @@ from scipy import stats
 
 import jaxsoftmax as js
 from helpers import naive_inference as naive
+from jaxsoftmax.uncertainty.likelihood_ratio import LikelihoodRatio
 
 RNG = np.random.default_rng(8)
 X = RNG.normal([0.0, 0.0, 20.0], size=(50, 3))
@@ -48,3 +49,11 @@ def test_weights_count_in_the_test():
     repeated = js.Problem.from_labels(np.repeat(X, s, axis=0), np.repeat(LABELS, s))
     first, second = (js.inference(p, naive.fitted(p)).lr_test("x0") for p in (weighted, repeated))
     assert first.statistic == pytest.approx(second.statistic, abs=1e-11)
+
+
+@pytest.mark.peers
+def test_a_statistic_that_rounding_made_negative_is_drawn_at_zero():
+    """A feature that tells nothing loses nothing; the two maxima are rounded."""
+    axes = pytest.importorskip("matplotlib.figure").Figure().add_subplot()
+    LikelihoodRatio(("a",), -1e-13, 2, 1.0, -3.0, -3.0).plot(ax=axes)
+    assert "the statistic is 0, the area beyond it 1." in js.plots.alt_text(axes)
