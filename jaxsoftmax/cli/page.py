@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxsoftmax.cli.messages import UnusableInput, check_writable
+from jaxsoftmax.cli.messages import UnusableInput
 from jaxsoftmax.cli.scopes import replacing, writing
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Picture
 
@@ -22,16 +22,15 @@ _DIGITS = "20"  # of the minimum, that the commands ask for
 
 
 def check_page(option: str, path: Path | None) -> None:
-    """Refuse before the long run what could only fail after it: no place for the page, nothing that draws its pictures.
+    """Refuse before the long run a page whose pictures nothing can draw.
 
     Raises:
-        UnusableInput: the file cannot be written, or matplotlib is missing.
+        UnusableInput: matplotlib is missing.
 
     Example:
         >>> from jaxsoftmax.cli.page import check_page
         >>> check_page("--html", None)
     """
-    check_writable(option, path)
     if path is not None and importlib.util.find_spec("matplotlib") is None:
         raise UnusableInput(f"{option}: matplotlib is not installed; run: pip install 'jaxsoftmax[plots]'")
 

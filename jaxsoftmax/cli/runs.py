@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax.cli.messages import UnusableInput, check_writable
+from jaxsoftmax.cli.messages import UnusableInput, refuse_same
 from jaxsoftmax.cli.page import check_page, write_page
 from jaxsoftmax.cli.report import RunReport, print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
@@ -54,7 +54,6 @@ class Call(NamedTuple):
 
 
 def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
-    check_writable("--json", call.json_file)
     if call.data is None and call.target is not None:
         raise UnusableInput("--target: it names a column of DATA, and no DATA is given; name a file, or leave it out.")
     with refusing():
@@ -89,6 +88,7 @@ def run_report(call: Call, output: Path) -> int:
 
 def _verified(call: Call, option: str, page: Path | None) -> VerifyReport:
     """The report; its files are written before anything is printed, because the reader of a pipe may go away."""
+    refuse_same({"DATA": call.data}, {option: page, "--json": call.json_file})
     check_page(option, page)
     prepared = _prepare(call)
     from jaxsoftmax.verification.run import verify_prepared  # loads every check
@@ -112,7 +112,7 @@ def run_fit(
     weights: Path | None = None,
 ) -> int:
     """`jaxsoftmax fit`: train, print how it ended, save the weights."""
-    check_writable("--weights", weights)
+    refuse_same({"DATA": call.data}, {"--weights": weights, "--json": call.json_file})
     prepared = _prepare(call, learning_rate=learning_rate, batch_size=batch_size)[0]
     begin = time.perf_counter()
     with jax.enable_x64(True):
@@ -133,6 +133,8 @@ def run_probe(call: Call, at: str = "fit") -> int:
 
     if at != "fit" and call.method != "auto":
         raise UnusableInput(f"--method: it goes with --at fit, and --at is {at}; leave one of them out.")
+    file = None if at in ("zero", "random", "fit") else at
+    refuse_same({"DATA": call.data, "--at": file}, {"--json": call.json_file})
     prepared = _prepare(call)[0]
     problem, begin, result, found = prepared.problem, time.perf_counter(), None, list(prepared.notes)
     with jax.enable_x64(True):

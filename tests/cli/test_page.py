@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import shlex
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ pytest.importorskip("flint")
 
 from helpers.made_report import CHECKS, SOUND, made_report
 from jaxsoftmax.cli import main as cli
+from jaxsoftmax.cli import runs
 from jaxsoftmax.cli.page import check_again
 from jaxsoftmax.page import make
 from jaxsoftmax.reporting.blocks import Facts, Picture
@@ -73,6 +75,34 @@ def test_what_would_fail_at_the_end_is_refused_before_any_work(table, capsys, mo
     assert cli.run([*arguments, "page.html"]) == 2
     said = one_error(capsys.readouterr().err)
     assert f"{option}: matplotlib is not installed; run: pip install 'jaxsoftmax[plots]'" in said
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("report birds.csv -o birds.csv", "--output: birds.csv is also DATA"),
+        ("report birds.csv -o x --json ./x", "--json: x is also --output"),
+        ("verify birds.csv --html birds.csv", "--html: birds.csv is also DATA"),
+        ("verify birds.csv --json ../nest/birds.csv", "birds.csv is also DATA"),
+        ("verify birds.csv --json x --html x", "--json: x is also --html"),
+        ("report birds.csv -o /dev/null", "--output: /dev/null is no plain file"),
+        ("fit birds.csv --weights birds.csv", "--weights: birds.csv is also DATA"),
+        ("fit birds.csv --json birds.csv", "--json: birds.csv is also DATA"),
+        ("fit birds.csv --weights x --json x", "--json: x is also --weights"),
+        ("probe birds.csv --json birds.csv", "--json: birds.csv is also DATA"),
+        ("probe birds.csv --at w.npz --json w.npz", "--json: w.npz is also --at"),
+        ("predict w.npz birds.csv -o birds.csv", "--output: birds.csv is also DATA"),
+        ("predict w.npz birds.csv -o w.npz", "--output: w.npz is also WEIGHTS"),
+        ("crosscheck birds.py:crow --json x --plot x", "--plot: x is also --json"),
+        ("crosscheck birds.py:crow --json birds.py", "--json: birds.py is also MODULE"),
+    ],
+)
+def test_no_command_writes_over_what_it_reads_or_writes_a_file_twice(table, capsys, monkeypatch, call, words):
+    monkeypatch.setattr(runs, "read_table", lambda *a, **o: pytest.fail("the work has begun"))
+    call = call.replace("../nest", str(Path.cwd()))
+    assert cli.run(shlex.split(call)) == 2
+    assert words in one_error(capsys.readouterr().err)
+    assert Path(table).read_text() == ROWS and [path.name for path in Path().iterdir()] == [table]
 
 
 def test_report_needs_a_place_for_the_page(table, capsys):
