@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import importlib
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from jaxsoftmax.cli.messages import Interrupted, UnusableInput, refuse_same
 from jaxsoftmax.cli.report import print_document
+from jaxsoftmax.cli.scopes import write_json
 from jaxsoftmax.reporting.blocks import Document, Title
 from jaxsoftmax.support.errors import WrongArgument
 
@@ -198,11 +198,10 @@ def _write_json(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]
             "key": call.key,
             "reports": {name: report.to_dict() for name, report in reports.items()},
         }
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         try:
-            call.json_file.write_text(text + "\n", "utf-8")
-        except OSError as error:
-            yield UnusableInput(f"--json: {call.json_file} cannot be written ({error.strerror or error}).")
+            write_json(call.json_file, content)
+        except UnusableInput as error:
+            yield error
 
 
 def _write_plot(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]:

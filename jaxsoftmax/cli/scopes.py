@@ -144,7 +144,7 @@ def replacing(option: str, path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path | None, content: dict[str, Any]) -> None:
-    """Write the report of --json, where it was asked for.
+    """Write the report of --json, where it was asked for: a file whole or not at all; a pipe or a link as it stands.
 
     Raises:
         UnusableInput: it cannot be written.
@@ -155,5 +155,9 @@ def write_json(path: Path | None, content: dict[str, Any]) -> None:
     """
     if path is not None:
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        with writing("--json", path):
-            path.write_text(text + "\n", "utf-8")
+        # /dev/stdout is a link, also where it leads to a plain file, which the shell goes on writing.
+        plain = path.is_file() or not path.exists()
+        in_place = path.is_symlink() or not plain or not os.access(path.parent, os.W_OK)
+        beside = contextlib.nullcontext(path) if in_place else replacing("--json", path)
+        with beside as file, writing("--json", path):
+            file.write_text(text + "\n", "utf-8")
