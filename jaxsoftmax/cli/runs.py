@@ -70,24 +70,31 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
 @interruptible()
 def run_verify(call: Call, every_row: bool = False, html_file: Path | None = None) -> int:
     """`jaxsoftmax verify`: what was checked, found and proved, or every row; as a page too where that was asked for."""
-    report = _verified(call, "--html", html_file)
+    report, failures = _verified(call, "--html", html_file)
     if not call.quiet:
         print_document(report.document(all=every_row))
+    _raise_first(failures)
     return PASSED if report.passed else FAILED
 
 
 @interruptible()
 def run_report(call: Call, output: Path) -> int:
     """`jaxsoftmax report`: the same as a page, and one sentence."""
-    report = _verified(call, "--output", output)
+    report, failures = _verified(call, "--output", output)
     if not call.quiet:
         tone = "good" if report.passed else "bad"
-        print_document([Title(report.verdict(), tone), Paragraph(f"The page: {output}")])
+        short = [Title(report.verdict(), tone), Paragraph(f"The page: {output}")]
+        print_document(report.document() if "--output" in failures else short)
+    _raise_first(failures)
     return PASSED if report.passed else FAILED
 
 
-def _verified(call: Call, option: str, page: Path | None) -> VerifyReport:
-    """The report; its files are written before anything is printed, because the reader of a pipe may go away."""
+def _verified(call: Call, option: str, page: Path | None) -> tuple[VerifyReport, dict[str, Exception]]:
+    """The report, and by option what was raised in the making of a file.
+
+    Files first, because the reader of a pipe may go away; but what cannot be made does not keep the report back, which
+    took minutes.
+    """
     refuse_same({"DATA": call.data}, {option: page, "--json": call.json_file})
     check_page(option, page)
     prepared = _prepare(call)
@@ -95,10 +102,23 @@ def _verified(call: Call, option: str, page: Path | None) -> VerifyReport:
 
     with spinner(call.quiet, call.progress) as update, refusing(library=False):
         report = verify_prepared(prepared, call.seed, update, method=call.method)
-        write_json(call.json_file, report.to_dict())
-        if page is not None:
-            write_page(option, page, call, report, prepared, update)
-    return report
+        failures: dict[str, Exception] = {}
+        try:
+            write_json(call.json_file, report.to_dict())
+        except Exception as error:  # raised after the report is printed
+            failures["--json"] = error
+        try:
+            if page is not None:
+                write_page(option, page, call, report, prepared, update)
+        except Exception as error:
+            failures[option] = error
+    return report, failures
+
+
+def _raise_first(failures: dict[str, Exception]) -> None:
+    with refusing(library=False):
+        for error in failures.values():
+            raise error
 
 
 @interruptible()

@@ -65,6 +65,29 @@ def test_verify_writes_the_page_beside_its_report(table, tmp_path, capsys, quick
     assert {file.name for file in tmp_path.iterdir()} == {"birds.csv", "page.html", "report.json"}
 
 
+@pytest.mark.parametrize("call", ["report birds.csv -o page.html", "verify birds.csv --html page.html"])
+def test_files_that_cannot_be_made_do_not_keep_the_report_back(table, capsys, quick, monkeypatch, call):
+    quick(SOUND)
+
+    def full(path, *arguments):
+        raise OSError(28, f"No space left for {path.name.split('.')[1]}")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        assert cli.run([*call.split(), "--json", "report.json"]) == 2
+    out, err = capsys.readouterr()
+    assert "checks, none failed" in out and "The page" not in out
+    assert "--json" in one_error(err)  # the first
+
+    def fault(*arguments):
+        raise RuntimeError("a fault of the drawing")
+
+    monkeypatch.setattr(make, "report_page", fault)
+    with pytest.raises(RuntimeError, match="a fault of the drawing"):
+        cli.run(call.split())
+    assert "checks, none failed" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [["report", "birds.csv", "-o"], ["verify", "birds.csv", "--html"]])
 def test_what_would_fail_at_the_end_is_refused_before_any_work(table, capsys, monkeypatch, arguments):
     monkeypatch.setattr(verification, "verify_prepared", lambda *a, **o: pytest.fail("the work has begun"))
