@@ -141,7 +141,7 @@ def run_fit(
     found = [*prepared.notes, *fit_findings(result, prepared.problem)]
     parts = {"fit": result} | _table(result, prepared.problem, found) | _accuracy(result, prepared.problem)
     _finish(call, "fit", prepared, begin, parts, found, weights)
-    if result.status.name == "INTERRUPTED":
+    if result.interrupted:
         return INTERRUPTED
     return PASSED if result.status.name == "GRADIENT_TOLERANCE" else FAILED
 
@@ -170,7 +170,7 @@ def run_probe(call: Call, at: str = "fit") -> int:
             remedy = "give zero, random, fit, or a file that fit --weights wrote for these data"
             with refusing(remedy=did_you_mean(at, ("zero", "random", "fit"), remedy)):
                 W = load_weights(Path(at), problem).astype(problem.dtype)
-        if result is not None and result.status.name == "INTERRUPTED":
+        if result is not None and result.interrupted:
             _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": None}, found)
             return INTERRUPTED
         with spinner(call.quiet, call.progress) as update, refusing(library=False):

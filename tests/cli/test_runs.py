@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -159,7 +158,7 @@ def interrupted(monkeypatch):
 
     def fit(problem, method, **options):
         result = true(problem, "gd", max_steps=3)
-        return dataclasses.replace(result, status=SimpleNamespace(name="INTERRUPTED"), reason="Interrupted.")
+        return dataclasses.replace(result, status=js.Status.INTERRUPTED, reason="Interrupted.")
 
     monkeypatch.setattr(cli_runs, "fit_quietly", fit)
 
