@@ -230,7 +230,7 @@ def test_the_steps_of_fit_are_told_on_a_terminal(table, asked, monkeypatch, caps
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     assert cli.run(["fit", str(table)]) == 0
-    assert "birds.csv: training: at most 1 s left, step 1 of 9, loss 2" in capsys.readouterr().err
+    assert "birds.csv: training: up to 1 s left at this pace, step 1 of 9, loss 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["-1", "2", "bird"])
