@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +68,7 @@ def spinner(quiet: bool, asked: bool = False) -> Iterator[Callable[[str], None]]
 
     Args:
         quiet: say nothing.
-        asked: where stderr is no terminal, write lines one below the other, at most one a second.
+        asked: where stderr is no terminal, write lines below each other: each new phase, in one at most one a second.
 
     Example:
         >>> from jaxsoftmax.cli.scopes import spinner
@@ -86,18 +87,23 @@ def spinner(quiet: bool, asked: bool = False) -> Iterator[Callable[[str], None]]
             task = progress.add_task("starting")
             yield lambda line: progress.update(task, description=line)
     elif asked and not quiet:
-        yield _every_second(say)
+        yield _thinned(say)
     else:
         yield lambda line: None
 
 
-def _every_second(tell: Callable[[str], None]) -> Callable[[str], None]:
-    told_at = -math.inf
+_NUMBER = re.compile(r"[-+]?\d[\d.]*(e[-+]?\d+)?")
+
+
+def _thinned(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Tell each line of other words than the last, which is a new phase; of the same, numbers aside, one a second."""
+    told_at, told = -math.inf, ""
 
     def hear(line: str) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= 1:
-            told_at = time.monotonic()
+        nonlocal told_at, told
+        words = _NUMBER.sub("", line)
+        if words != told or time.monotonic() - told_at >= 1:
+            told_at, told = time.monotonic(), words
             tell(line)
 
     return hear
