@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxsoftmax.cli.messages import UnusableInput, refuse_same
-from jaxsoftmax.cli.page import check_page, write_page
+from jaxsoftmax.cli.page import check_page, checksums, write_page
 from jaxsoftmax.cli.report import RunReport, print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.estimator.confusion import confusion_counts
@@ -97,7 +97,10 @@ def _verified(call: Call, option: str, page: Path | None) -> tuple[VerifyReport,
     """
     refuse_same({"DATA": call.data}, {option: page, "--json": call.json_file})
     check_page(option, page)
+    sums = {} if page is None else checksums(call)
     prepared = _prepare(call)
+    if page is not None and checksums(call) != sums:
+        raise UnusableInput(f"{call.data}: the file changed or vanished while it was read; run this again.")
     from jaxsoftmax.verification.run import verify_prepared  # loads every check
 
     with spinner(call.quiet, call.progress) as update, refusing(library=False):
@@ -109,7 +112,7 @@ def _verified(call: Call, option: str, page: Path | None) -> tuple[VerifyReport,
             failures["--json"] = error
         try:
             if page is not None:
-                write_page(option, page, call, report, prepared, update)
+                write_page(option, page, call, report, prepared, sums, update)
         except Exception as error:
             failures[option] = error
     return report, failures

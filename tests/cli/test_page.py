@@ -17,7 +17,7 @@ pytest.importorskip("flint")
 from helpers.made_report import CHECKS, SOUND, made_report
 from jaxsoftmax.cli import main as cli
 from jaxsoftmax.cli import runs
-from jaxsoftmax.cli.page import check_again
+from jaxsoftmax.cli.page import check_again, checksums
 from jaxsoftmax.page import make
 from jaxsoftmax.reporting.blocks import Facts, Picture
 from jaxsoftmax.verification import run as verification
@@ -128,6 +128,32 @@ def test_no_command_writes_over_what_it_reads_or_writes_a_file_twice(table, caps
     assert Path(table).read_text() == ROWS and [path.name for path in Path().iterdir()] == [table]
 
 
+@pytest.mark.parametrize("change", [lambda file: file.write_text(ROWS + "9,wren\n"), Path.unlink])
+def test_a_file_that_changes_while_it_is_read_is_refused(table, capsys, quick, monkeypatch, change):
+    """The checksum on the page is that of the bytes that were read."""
+    quick(SOUND)
+    true = runs.read_table
+
+    def read(path, target):
+        found = true(path, target)
+        change(Path(path))
+        return found
+
+    monkeypatch.setattr(runs, "read_table", read)
+    assert cli.run(["report", table, "-o", "page.html"]) == 2
+    assert "birds.csv: the file changed or vanished while it was read" in one_error(capsys.readouterr().err)
+    assert not Path("page.html").exists()
+
+
+def test_the_labels_of_images_have_their_checksum_too(tmp_path):
+    images, labels = tmp_path / "a-images-idx3-ubyte.gz", tmp_path / "a-labels-idx1-ubyte"
+    images.write_bytes(b"images")
+    labels.write_bytes(b"labels")
+    sums = [hashlib.sha256(content).hexdigest() for content in (b"images", b"labels")]
+    assert checksums(options(data=str(images))) == dict(zip([str(images), str(labels)], sums, strict=True))
+    assert list(checksums(options(data=str(images), target=str(images)))) == [str(images)]
+
+
 def test_report_needs_a_place_for_the_page(table, capsys):
     assert cli.run(["report", table]) == 2
     assert "--output" in one_error(capsys.readouterr().err)
@@ -140,7 +166,8 @@ def options(**changes):
 
 def commands(call, decimal=True):
     report, prepared = made_report()
-    again = check_again(call, report, [SimpleNamespace(decimal=decimal, problem=prepared[0].problem)])
+    given = [SimpleNamespace(decimal=decimal, problem=prepared[0].problem)]
+    again = check_again(call, report, given, checksums(call))
     return again, [line for block in again if isinstance(block, Picture) for line in block.lines]
 
 
