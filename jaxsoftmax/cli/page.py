@@ -15,8 +15,10 @@ from typing import Any
 
 from jaxsoftmax.cli.messages import UnusableInput
 from jaxsoftmax.cli.scopes import replacing, writing
+from jaxsoftmax.problem.exact_targets import exact_smoothing
+from jaxsoftmax.readers.exact_cells import refuse_rounded_cells
 from jaxsoftmax.readers.idx import is_idx, labels_beside
-from jaxsoftmax.readers.read_table import is_compressed
+from jaxsoftmax.readers.read_table import is_compressed, read_table
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Picture
 
 __all__ = ["check_again", "check_page", "checksums", "write_page"]
@@ -128,7 +130,23 @@ def check_again(call: Any, report: Any, prepared: Sequence[Any], sums: dict[str,
         Paragraph(words),
         Picture([*(f"sha256sum {shlex.quote(name)}" for name in sums), _line(again)]),
     ]
-    return [*found, *_proofs(call, report.datasets[0], own, prepared[0].decimal)]
+    decimal = prepared[0].decimal
+    if decimal and call.data in sums and _rounded(call):  # which certify refuses, unless it reads doubles
+        own["problem"].append("--binary")
+    return [*found, *_proofs(call, report.datasets[0], own, decimal)]
+
+
+def _rounded(call: Any) -> bool:
+    """Whether the table has a cell that float64 rounds to another decimal."""
+    try:
+        data = read_table(call.data, call.target)
+    except (OSError, ValueError):  # the file has gone or changed since
+        return False
+    try:
+        refuse_rounded_cells(Path(call.data), data.table or {}, data.feature_names)
+    except ValueError:
+        return True
+    return False
 
 
 def _proofs(call: Any, data: Any, own: dict[str, list[str]], decimal: bool) -> Document:
@@ -138,7 +156,12 @@ def _proofs(call: Any, data: Any, own: dict[str, list[str]], decimal: bool) -> D
     read = decimal and not call.data.lower().endswith((".bz2", ".xz"))
     dump = [] if read else ["--dump", "data.txt"]
     checked = "data.txt" if dump else call.data
-    said = ["--expect-smoothing", call.label_smoothing or "0", "--expect-l2", repr(float(call.l2))]
+    said = [
+        "--expect-smoothing",
+        str(exact_smoothing(call.label_smoothing or "0")),
+        "--expect-l2",
+        repr(float(call.l2)),
+    ]
     if verdict is not None and verdict.proof is not None:
         commands.append((["-o", "existence.json", *dump], "existence.json"))
     if data.certificate is not None:

@@ -176,13 +176,14 @@ def test_the_commands_check_the_same_thing_again(table):
     facts = dict(next(block for block in again if isinstance(block, Facts)).pairs)
     assert facts == {"file": "birds.csv", "sha256": hashlib.sha256(ROWS.encode()).hexdigest()}
     problem = "--target kind --label-smoothing 0.25 --l2 0.5"
+    said = "--expect-smoothing 1/4 --expect-l2 0.5"
     assert lines == [
         "sha256sum birds.csv",
         f"jaxsoftmax verify birds.csv {problem} --seed 3 --method gd --all",
         f"jaxsoftmax certify birds.csv {problem} -o existence.json",
-        "jaxsoftmax check existence.json birds.csv --expect-smoothing 0.25 --expect-l2 0.5",
+        f"jaxsoftmax check existence.json birds.csv {said}",
         f"jaxsoftmax certify birds.csv {problem} -o minimum.json --digits 20",
-        "jaxsoftmax check minimum.json birds.csv --expect-smoothing 0.25 --expect-l2 0.5",
+        f"jaxsoftmax check minimum.json birds.csv {said}",
     ]
 
 
@@ -191,8 +192,18 @@ def test_what_the_checker_does_not_read_is_dumped_for_it(table):
     assert lines[2].endswith("--dump data.txt") and " data.txt " in lines[3]
 
 
+def test_cells_that_no_double_holds_are_certified_as_doubles(table):
+    """certify refuses them as decimals, and verify does not."""
+    Path(table).write_text(ROWS.replace("3,", "3.000000000000000000001,"))
+    verify, *others = commands(options())[1][1:]
+    assert "--binary" not in verify
+    assert ["--binary" in line for line in others] == ["certify" in line for line in others] == [True, False] * 2
+
+
 @pytest.mark.slow
-def test_the_commands_run(table, capsys):
+@pytest.mark.parametrize(("smoothing", "cell"), [("0.25", "3"), (".25", "3"), ("25E-2", "3.000000000000000000001")])
+def test_the_commands_run(table, capsys, smoothing, cell):
     """S9, S10, S13: certified from the file, and checked from the file."""
-    for line in commands(options(label_smoothing="0.25", l2=0.5))[1][2:]:
+    Path(table).write_text(ROWS.replace("3,", f"{cell},"))
+    for line in commands(options(label_smoothing=smoothing, l2=0.5))[1][2:]:
         assert cli.run(shlex.split(line)[1:]) == 0, capsys.readouterr()
