@@ -33,7 +33,7 @@ from jaxsoftmax.support.validation import (
 )
 from jaxsoftmax.training.divergence import NoMinimizerWarning
 from jaxsoftmax.training.fit import fit
-from jaxsoftmax.training.result import Status
+from jaxsoftmax.training.result import whole
 
 __all__ = ["certify"]
 
@@ -161,9 +161,7 @@ def _start(problem: Problem, W: Any, tell: Callable[[str], None]) -> np.ndarray:
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore", NoMinimizerWarning)  # it becomes an error here, with the same words
         # Whatever the compute dtype: the proof is about the data as given.
-        result = fit(problem.astype("float64"), progress=lambda state: tell(state.words()))
-    if result.status is Status.INTERRUPTED:  # fit keeps what it has done; a proof that was not asked for is none
-        raise KeyboardInterrupt
+        result = whole(fit(problem.astype("float64"), progress=lambda state: tell(state.words())))
     verdict = result.existence
     if verdict is not None and verdict.attained is False:
         raise NotProved("certify: there is no minimiser to certify. " + " ".join(verdict.explain().splitlines()))

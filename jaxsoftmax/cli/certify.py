@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxsoftmax.cli.messages import UnusableInput, check_writable
+from jaxsoftmax.cli.messages import UnusableInput, refuse_same
 from jaxsoftmax.cli.proofs import Proved, prove_existence, prove_minimiser
 from jaxsoftmax.cli.report import print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, replacing, spinner, write_json, writing
@@ -72,7 +72,7 @@ def run_certify(call: Certify) -> int:
     none; so whatever ends the run, there is a whole certificate or none.
     """
     began = time.perf_counter()
-    _refuse_files(call)
+    refuse_same({"DATA": call.data}, {"--output": call.output, "--dump": call.dump, "--json": call.json_file})
     prepared, table, decimal = _prepare(call)
     with spinner(call.quiet, call.progress) as update, refusing(library=False):
         name = prepared.about["name"]
@@ -98,20 +98,6 @@ def run_certify(call: Certify) -> int:
     if not call.quiet:
         print_document(_document(call, content, found, checked))
     return PROVED if checked else FAILED
-
-
-def _refuse_files(call: Certify) -> None:
-    """Refuse before the long run what could only fail after it, and what would overwrite the data."""
-    taken = {call.data.resolve(): "DATA"}
-    for option, path in (("--output", call.output), ("--dump", call.dump), ("--json", call.json_file)):
-        check_writable(option, path)
-        if path is None:
-            continue
-        if option != "--json" and path.exists() and not path.is_file():
-            raise UnusableInput(f"{option}: {path} is no plain file, and would be replaced; name a file.")
-        other = taken.setdefault(path.resolve(), option)
-        if other != option:
-            raise UnusableInput(f"{option}: {path} is also {other}; name another file.")
 
 
 def _prepare(call: Certify) -> tuple[Prepared, Dataset, bool]:

@@ -6,15 +6,15 @@ import contextlib
 import difflib
 import importlib
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from jaxsoftmax.cli.messages import Interrupted, UnusableInput, check_writable
+from jaxsoftmax.cli.messages import Interrupted, UnusableInput, refuse_same
 from jaxsoftmax.cli.report import print_document
+from jaxsoftmax.cli.scopes import write_json
 from jaxsoftmax.reporting.blocks import Document, Title
 from jaxsoftmax.support.errors import WrongArgument
 
@@ -43,8 +43,8 @@ def run_crosscheck(call: Check) -> int:
         raise UnusableInput(f"--dtype: got {call.dtype!r}; give float32, float64 or both.")
     if not 0 <= call.key < 2**32:
         raise UnusableInput(f"--key: got {call.key}; give an integer from 0 to 2^32 - 1.")
-    check_writable("--json", call.json_file)
-    check_writable("--plot", call.plot_file)
+    module = call.target.rpartition(":")[0]
+    refuse_same({"MODULE": module}, {"--json": call.json_file, "--plot": call.plot_file})
     if call.plot_file is not None and importlib.util.find_spec("matplotlib") is None:
         raise UnusableInput("--plot: matplotlib is not installed; run: pip install 'jaxsoftmax[plots]'")
     try:
@@ -198,11 +198,10 @@ def _write_json(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]
             "key": call.key,
             "reports": {name: report.to_dict() for name, report in reports.items()},
         }
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         try:
-            call.json_file.write_text(text + "\n", "utf-8")
-        except OSError as error:
-            yield UnusableInput(f"--json: {call.json_file} cannot be written ({error.strerror or error}).")
+            write_json(call.json_file, content)
+        except UnusableInput as error:
+            yield error
 
 
 def _write_plot(call: Check, reports: dict[str, Any]) -> Iterator[UnusableInput]:

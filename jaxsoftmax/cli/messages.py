@@ -24,6 +24,7 @@ __all__ = [
     "check_writable",
     "console",
     "in_terms",
+    "refuse_same",
     "say",
     "watched_output",
     "width",
@@ -187,6 +188,38 @@ def check_writable(option: str, path: Path | None) -> None:
         raise UnusableInput(f"{option}: the directory {path.parent} does not exist; make it first.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UnusableInput(f"{option}: {path} cannot be written (no permission); name another file.")
+
+
+_WRITTEN_IN_PLACE = ("--json", "--plot", "--weights")  # the other files are replaced whole, also a pipe or a device
+
+
+def refuse_same(inputs: dict[str, Any], outputs: dict[str, Path | None]) -> None:
+    """Refuse before any work a file to write that cannot be written, or is a file that is read or another to write.
+
+    Args:
+        inputs: what the command reads, by the name of its argument; None where there is none.
+        outputs: what it writes, by option.
+
+    Raises:
+        UnusableInput: naming the option.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from jaxsoftmax.cli.messages import refuse_same
+        >>> refuse_same({"DATA": "birds.csv"}, {"--json": Path("birds.csv")})
+        Traceback (most recent call last):
+        jaxsoftmax.cli.messages.UnusableInput: --json: birds.csv is also DATA; name another file.
+    """
+    taken = {Path(path).resolve(): name for name, path in inputs.items() if path is not None}
+    for option, path in outputs.items():
+        check_writable(option, path)
+        if path is None:
+            continue
+        if option not in _WRITTEN_IN_PLACE and path.exists() and not path.is_file():
+            raise UnusableInput(f"{option}: {path} is no plain file, and would be replaced; name a file.")
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise UnusableInput(f"{option}: {path} is also {other}; name another file.")
 
 
 def console() -> Any:

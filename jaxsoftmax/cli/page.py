@@ -5,6 +5,7 @@ Guarded by `tests/cli/test_page.py`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import shlex
@@ -12,32 +13,65 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxsoftmax.cli.messages import UnusableInput, check_writable
+from jaxsoftmax.cli.messages import UnusableInput
 from jaxsoftmax.cli.scopes import replacing, writing
+from jaxsoftmax.problem.exact_targets import exact_smoothing
+from jaxsoftmax.readers.exact_cells import refuse_rounded_cells
+from jaxsoftmax.readers.idx import is_idx, labels_beside
+from jaxsoftmax.readers.read_table import is_compressed, read_table
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph, Picture
 
-__all__ = ["check_again", "check_page", "write_page"]
+__all__ = ["check_again", "check_page", "checksums", "write_page"]
 
 _DIGITS = "20"  # of the minimum, that the commands ask for
 
 
 def check_page(option: str, path: Path | None) -> None:
-    """Refuse before the long run what could only fail after it: no place for the page, nothing that draws its pictures.
+    """Refuse before the long run a page whose pictures nothing can draw.
 
     Raises:
-        UnusableInput: the file cannot be written, or matplotlib is missing.
+        UnusableInput: matplotlib is missing.
 
     Example:
         >>> from jaxsoftmax.cli.page import check_page
         >>> check_page("--html", None)
     """
-    check_writable(option, path)
     if path is not None and importlib.util.find_spec("matplotlib") is None:
         raise UnusableInput(f"{option}: matplotlib is not installed; run: pip install 'jaxsoftmax[plots]'")
 
 
+def checksums(call: Any) -> dict[str, str]:
+    """SHA-256 of the files that the data are read from, by name; none of a pipe, which can be read only once.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from jaxsoftmax.cli.page import checksums
+        >>> checksums(SimpleNamespace(data=None))
+        {}
+    """
+    if call.data is None:
+        return {}
+    data = Path(call.data)
+    files = [data]
+    if is_idx(data.stem if is_compressed(data) else data.name):
+        with contextlib.suppress(ValueError):  # the reader says that there are no labels
+            files.append(labels_beside(data) if call.target is None else Path(call.target))
+    found = {}
+    for path in files:
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                found[str(path)] = _sha256(path)
+    return found
+
+
 def write_page(
-    option: str, path: Path, call: Any, report: Any, prepared: Sequence[Any], tell: Callable[[str], None]
+    option: str,
+    path: Path,
+    call: Any,
+    report: Any,
+    prepared: Sequence[Any],
+    sums: dict[str, str],
+    tell: Callable[[str], None],
 ) -> None:
     """Make the page and put it in place whole.
 
@@ -47,6 +81,7 @@ def write_page(
         call: the options of the command, a `Call`.
         report: of `verify_prepared`.
         prepared: the problems that were verified.
+        sums: of `checksums`, of the bytes that were read.
         tell: called with a line before each long step.
 
     Raises:
@@ -62,25 +97,26 @@ def write_page(
     tell("the page: the coefficients' table")
     extra = extras(report, prepared)
     tell("the page: drawing")
-    text = report_page(report, extra, prepared, check_again(call, report, prepared))
+    text = report_page(report, extra, prepared, check_again(call, report, prepared, sums))
     with replacing(option, path) as temporary, writing(option, path):
         temporary.write_text(text, "utf-8")
 
 
-def check_again(call: Any, report: Any, prepared: Sequence[Any]) -> Document:
+def check_again(call: Any, report: Any, prepared: Sequence[Any], sums: dict[str, str]) -> Document:
     """The file and its hash, and the commands that make the report and its proofs again and check them.
 
     Args:
         call: the options of the command, a `Call`.
         report: of `verify_prepared`.
         prepared: the problems that were verified.
+        sums: of `checksums`, of the bytes that were read.
 
     Example:
         >>> from types import SimpleNamespace
         >>> from jaxsoftmax.cli.page import check_again
         >>> options = dict(target=None, label_smoothing="0", l2=0.0, dtype="float64", seed=0, method="auto")
         >>> call = SimpleNamespace(data=None, many_classes=False, **options)
-        >>> check_again(call, None, ())[1].lines
+        >>> check_again(call, None, (), {})[1].lines
         ['jaxsoftmax verify --label-smoothing 0 --all']
     """
     own = _options(call)
@@ -90,11 +126,27 @@ def check_again(call: Any, report: Any, prepared: Sequence[Any]) -> Document:
         where = "The data travel with the package. "
         return [Paragraph(where + words), Picture([_line(again)])]
     found: Document = [
-        Facts([("file", call.data), ("sha256", _sha256(Path(call.data)))]),
+        Facts([pair for name, sha256 in sums.items() for pair in (("file", name), ("sha256", sha256))]),
         Paragraph(words),
-        Picture([f"sha256sum {shlex.quote(call.data)}", _line(again)]),
+        Picture([*(f"sha256sum {shlex.quote(name)}" for name in sums), _line(again)]),
     ]
-    return [*found, *_proofs(call, report.datasets[0], own, prepared[0].decimal)]
+    decimal = prepared[0].decimal
+    if decimal and call.data in sums and _rounded(call):  # which certify refuses, unless it reads doubles
+        own["problem"].append("--binary")
+    return [*found, *_proofs(call, report.datasets[0], own, decimal)]
+
+
+def _rounded(call: Any) -> bool:
+    """Whether the table has a cell that float64 rounds to another decimal."""
+    try:
+        data = read_table(call.data, call.target)
+    except (OSError, ValueError):  # the file has gone or changed since
+        return False
+    try:
+        refuse_rounded_cells(Path(call.data), data.table or {}, data.feature_names)
+    except ValueError:
+        return True
+    return False
 
 
 def _proofs(call: Any, data: Any, own: dict[str, list[str]], decimal: bool) -> Document:
@@ -104,7 +156,12 @@ def _proofs(call: Any, data: Any, own: dict[str, list[str]], decimal: bool) -> D
     read = decimal and not call.data.lower().endswith((".bz2", ".xz"))
     dump = [] if read else ["--dump", "data.txt"]
     checked = "data.txt" if dump else call.data
-    said = ["--expect-smoothing", call.label_smoothing or "0", "--expect-l2", repr(float(call.l2))]
+    said = [
+        "--expect-smoothing",
+        str(exact_smoothing(call.label_smoothing or "0")),
+        "--expect-l2",
+        repr(float(call.l2)),
+    ]
     if verdict is not None and verdict.proof is not None:
         commands.append((["-o", "existence.json", *dump], "existence.json"))
     if data.certificate is not None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsoftmax.cli.messages import UnusableInput, check_writable
+from jaxsoftmax.cli.messages import UnusableInput, refuse_same
 from jaxsoftmax.cli.report import print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, replacing
 from jaxsoftmax.estimator.confusion import confusion_blocks, confusion_counts
@@ -32,7 +32,7 @@ class Predict(NamedTuple):
 @interruptible()
 def run_predict(call: Predict) -> int:
     """Read the fit and the samples, write a CSV of class and probabilities, print how many of each class."""
-    check_writable("--output", call.output)
+    refuse_same({"WEIGHTS": call.weights, "DATA": call.data}, {"--output": call.output})
     with refusing(remedy="give a file that fit --weights wrote"):
         fit = load_fit(call.weights)
     with refusing():

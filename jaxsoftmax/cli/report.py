@@ -105,7 +105,7 @@ def print_document(document: Document) -> None:
 def verdict(report: RunReport) -> tuple[bool, str]:
     """Whether the exit status is 0, and the report's last sentence."""
     fit, probe = report.parts.get("fit"), report.parts.get("convexity")
-    if fit is not None and fit.status.name == "INTERRUPTED":
+    if fit is not None and fit.interrupted:
         rest = "" if report.command == "fit" else "; the curvature was not probed"
         return False, f"Interrupted after {fit.steps} steps: this is the partial result{rest}."
     if report.command == "probe":

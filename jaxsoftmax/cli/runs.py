@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsoftmax.cli.messages import UnusableInput, check_writable
-from jaxsoftmax.cli.page import check_page, write_page
+from jaxsoftmax.cli.messages import UnusableInput, refuse_same
+from jaxsoftmax.cli.page import check_page, checksums, write_page
 from jaxsoftmax.cli.report import RunReport, print_document
 from jaxsoftmax.cli.scopes import interruptible, refusing, spinner, write_json, writing
 from jaxsoftmax.estimator.confusion import confusion_counts
@@ -54,7 +54,6 @@ class Call(NamedTuple):
 
 
 def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
-    check_writable("--json", call.json_file)
     if call.data is None and call.target is not None:
         raise UnusableInput("--target: it names a column of DATA, and no DATA is given; name a file, or leave it out.")
     with refusing():
@@ -71,34 +70,58 @@ def _prepare(call: Call, **settings: Any) -> tuple[Prepared, ...]:
 @interruptible()
 def run_verify(call: Call, every_row: bool = False, html_file: Path | None = None) -> int:
     """`jaxsoftmax verify`: what was checked, found and proved, or every row; as a page too where that was asked for."""
-    report = _verified(call, "--html", html_file)
+    report, failures = _verified(call, "--html", html_file)
     if not call.quiet:
         print_document(report.document(all=every_row))
+    _raise_first(failures)
     return PASSED if report.passed else FAILED
 
 
 @interruptible()
 def run_report(call: Call, output: Path) -> int:
     """`jaxsoftmax report`: the same as a page, and one sentence."""
-    report = _verified(call, "--output", output)
+    report, failures = _verified(call, "--output", output)
     if not call.quiet:
         tone = "good" if report.passed else "bad"
-        print_document([Title(report.verdict(), tone), Paragraph(f"The page: {output}")])
+        short = [Title(report.verdict(), tone), Paragraph(f"The page: {output}")]
+        print_document(report.document() if "--output" in failures else short)
+    _raise_first(failures)
     return PASSED if report.passed else FAILED
 
 
-def _verified(call: Call, option: str, page: Path | None) -> VerifyReport:
-    """The report; its files are written before anything is printed, because the reader of a pipe may go away."""
+def _verified(call: Call, option: str, page: Path | None) -> tuple[VerifyReport, dict[str, Exception]]:
+    """The report, and by option what was raised in the making of a file.
+
+    Files first, because the reader of a pipe may go away; but what cannot be made does not keep the report back, which
+    took minutes.
+    """
+    refuse_same({"DATA": call.data}, {option: page, "--json": call.json_file})
     check_page(option, page)
+    sums = {} if page is None else checksums(call)
     prepared = _prepare(call)
+    if page is not None and checksums(call) != sums:
+        raise UnusableInput(f"{call.data}: the file changed or vanished while it was read; run this again.")
     from jaxsoftmax.verification.run import verify_prepared  # loads every check
 
     with spinner(call.quiet, call.progress) as update, refusing(library=False):
         report = verify_prepared(prepared, call.seed, update, method=call.method)
-        write_json(call.json_file, report.to_dict())
-        if page is not None:
-            write_page(option, page, call, report, prepared, update)
-    return report
+        failures: dict[str, Exception] = {}
+        try:
+            write_json(call.json_file, report.to_dict())
+        except Exception as error:  # raised after the report is printed
+            failures["--json"] = error
+        try:
+            if page is not None:
+                write_page(option, page, call, report, prepared, sums, update)
+        except Exception as error:
+            failures[option] = error
+    return report, failures
+
+
+def _raise_first(failures: dict[str, Exception]) -> None:
+    with refusing(library=False):
+        for error in failures.values():
+            raise error
 
 
 @interruptible()
@@ -112,7 +135,7 @@ def run_fit(
     weights: Path | None = None,
 ) -> int:
     """`jaxsoftmax fit`: train, print how it ended, save the weights."""
-    check_writable("--weights", weights)
+    refuse_same({"DATA": call.data}, {"--weights": weights, "--json": call.json_file})
     prepared = _prepare(call, learning_rate=learning_rate, batch_size=batch_size)[0]
     begin = time.perf_counter()
     with jax.enable_x64(True):
@@ -121,7 +144,7 @@ def run_fit(
     found = [*prepared.notes, *fit_findings(result, prepared.problem)]
     parts = {"fit": result} | _table(result, prepared.problem, found) | _accuracy(result, prepared.problem)
     _finish(call, "fit", prepared, begin, parts, found, weights)
-    if result.status.name == "INTERRUPTED":
+    if result.interrupted:
         return INTERRUPTED
     return PASSED if result.status.name == "GRADIENT_TOLERANCE" else FAILED
 
@@ -133,6 +156,8 @@ def run_probe(call: Call, at: str = "fit") -> int:
 
     if at != "fit" and call.method != "auto":
         raise UnusableInput(f"--method: it goes with --at fit, and --at is {at}; leave one of them out.")
+    file = None if at in ("zero", "random", "fit") else at
+    refuse_same({"DATA": call.data, "--at": file}, {"--json": call.json_file})
     prepared = _prepare(call)[0]
     problem, begin, result, found = prepared.problem, time.perf_counter(), None, list(prepared.notes)
     with jax.enable_x64(True):
@@ -148,7 +173,7 @@ def run_probe(call: Call, at: str = "fit") -> int:
             remedy = "give zero, random, fit, or a file that fit --weights wrote for these data"
             with refusing(remedy=did_you_mean(at, ("zero", "random", "fit"), remedy)):
                 W = load_weights(Path(at), problem).astype(problem.dtype)
-        if result is not None and result.status.name == "INTERRUPTED":
+        if result is not None and result.interrupted:
             _finish(call, "probe", prepared, begin, {"at": at, "fit": result, "convexity": None}, found)
             return INTERRUPTED
         with spinner(call.quiet, call.progress) as update, refusing(library=False):

@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +68,7 @@ def spinner(quiet: bool, asked: bool = False) -> Iterator[Callable[[str], None]]
 
     Args:
         quiet: say nothing.
-        asked: where stderr is no terminal, write lines one below the other, at most one a second.
+        asked: where stderr is no terminal, write lines below each other: each new phase, in one at most one a second.
 
     Example:
         >>> from jaxsoftmax.cli.scopes import spinner
@@ -86,18 +87,23 @@ def spinner(quiet: bool, asked: bool = False) -> Iterator[Callable[[str], None]]
             task = progress.add_task("starting")
             yield lambda line: progress.update(task, description=line)
     elif asked and not quiet:
-        yield _every_second(say)
+        yield _thinned(say)
     else:
         yield lambda line: None
 
 
-def _every_second(tell: Callable[[str], None]) -> Callable[[str], None]:
-    told_at = -math.inf
+_NUMBER = re.compile(r"[-+]?\d[\d.]*(e[-+]?\d+)?")
+
+
+def _thinned(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Tell each line of other words than the last, which is a new phase; of the same, numbers aside, one a second."""
+    told_at, told = -math.inf, ""
 
     def hear(line: str) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= 1:
-            told_at = time.monotonic()
+        nonlocal told_at, told
+        words = _NUMBER.sub("", line)
+        if words != told or time.monotonic() - told_at >= 1:
+            told_at, told = time.monotonic(), words
             tell(line)
 
     return hear
@@ -144,7 +150,7 @@ def replacing(option: str, path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path | None, content: dict[str, Any]) -> None:
-    """Write the report of --json, where it was asked for.
+    """Write the report of --json, where it was asked for: a file whole or not at all; a pipe or a link as it stands.
 
     Raises:
         UnusableInput: it cannot be written.
@@ -155,5 +161,9 @@ def write_json(path: Path | None, content: dict[str, Any]) -> None:
     """
     if path is not None:
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        with writing("--json", path):
-            path.write_text(text + "\n", "utf-8")
+        # /dev/stdout is a link, also where it leads to a plain file, which the shell goes on writing.
+        plain = path.is_file() or not path.exists()
+        in_place = path.is_symlink() or not plain or not os.access(path.parent, os.W_OK)
+        beside = contextlib.nullcontext(path) if in_place else replacing("--json", path)
+        with beside as file, writing("--json", path):
+            file.write_text(text + "\n", "utf-8")

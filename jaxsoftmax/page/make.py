@@ -16,7 +16,7 @@ from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.reporting.blocks import Document, Facts, Paragraph
 from jaxsoftmax.reporting.html import as_html
 from jaxsoftmax.support.errors import WrongArgument
-from jaxsoftmax.training.result import Fit
+from jaxsoftmax.training.result import Fit, whole
 from jaxsoftmax.uncertainty.inference import inference
 from jaxsoftmax.uncertainty.table import Inference
 from jaxsoftmax.verification.inputs import Prepared
@@ -44,7 +44,7 @@ def _extra(data: DatasetReport, prepared: Prepared) -> Extra:
     if prepared.shown_raw is None:
         return Extra(_table(prepared.problem, data.fit, data.existence))
     raw = prepared.shown_raw
-    fit = fit_quietly(raw)
+    fit = whole(fit_quietly(raw))
     verdict = verdict_on(raw, prepared.decimal, fit.existence)
     return Extra(_table(raw, fit, verdict), " without label smoothing", verdict)
 

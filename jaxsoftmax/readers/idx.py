@@ -16,7 +16,7 @@ from jaxsoftmax.readers.columns import as_labels, refuse_nonfinite
 from jaxsoftmax.support.array_files import IDX_HEADER_BYTES, idx_header, require_size
 from jaxsoftmax.support.errors import WrongValue
 
-__all__ = ["idx_array", "is_idx", "read_idx"]
+__all__ = ["idx_array", "is_idx", "labels_beside", "read_idx"]
 
 
 def is_idx(name: str) -> bool:
@@ -65,7 +65,7 @@ def read_idx(path: Path, content: bytes, target: str | int | None, load: Callabl
     if images.ndim < 2 or not images.size:
         given = f"holds an array of shape {images.shape}, not images (N, rows, columns)"
         raise WrongValue(path, given, "name the file of images, beside which that of its labels is found")
-    beside = Path(str(target)) if target is not None else _labels_beside(path)
+    beside = Path(str(target)) if target is not None else labels_beside(path)
     y = idx_array(beside, load(beside))
     if y.ndim != 1:
         raise WrongValue("target", f"{beside} has the shape {y.shape}, not (N,)", "name the file of the labels")
@@ -82,8 +82,20 @@ def read_idx(path: Path, content: bytes, target: str | int | None, load: Callabl
     return Dataset(path.name, X, labels, tuple(names), beside.name, f"files {path.name} and {beside.name}")
 
 
-def _labels_beside(path: Path) -> Path:
-    """The file of labels by MNIST's convention, compressed or not."""
+def labels_beside(path: Path) -> Path:
+    """The file of the labels of these images by MNIST's convention, compressed or not.
+
+    Raises:
+        ValueError: there is none.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from jaxsoftmax.readers.idx import labels_beside
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> (folder / "train-labels-idx1-ubyte.gz").touch()
+        >>> labels_beside(folder / "train-images-idx3-ubyte").name
+        'train-labels-idx1-ubyte.gz'
+    """
     name = re.sub(r"idx\d", "idx1", path.name.replace("images", "labels"))
     plain = re.sub(r"\.gz$", "", name)
     candidates = [path.with_name(found) for found in dict.fromkeys((name, plain, plain + ".gz")) if found != path.name]

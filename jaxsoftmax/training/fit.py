@@ -288,4 +288,5 @@ def _finish(
         classes=None if given.classes is None else tuple(given.classes.tolist()),
         feature_names=given.feature_names,
         formula=None if given.host is None else given.host.formula,
+        end_point_cut=bool(cut),
     )

@@ -78,6 +78,7 @@ _META = (
     "classes",
     "feature_names",
     "formula",
+    "end_point_cut",
 )
 
 
@@ -122,6 +123,7 @@ class Fit(Report):
         feature_names: a name for each column of W, "intercept" last where there is one; None where it had none.
         formula: what made the columns of a frame, for a problem from a formula: new frames then need only the columns
             that the formula names. Not kept by `save_fit`.
+        end_point_cut: whether Ctrl-C ended the evaluation at W, after the training: `reason` says so too.
 
     Example:
         >>> import jaxsoftmax as js, jax, jax.numpy as jnp, numpy as np
@@ -157,6 +159,12 @@ class Fit(Report):
     classes: tuple | None = None
     feature_names: tuple[str, ...] | None = None
     formula: Any = None
+    end_point_cut: bool = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the training or the evaluation at W: then this is a part of what was asked for."""
+        return self.status is Status.INTERRUPTED or self.end_point_cut
 
     @property
     def converged(self) -> bool:
@@ -281,6 +289,13 @@ class Fit(Report):
             Paragraph(self.reason),
             Facts(facts),
         ]
+
+
+def whole(fit: Fit) -> Fit:
+    """The fit, for a caller who keeps no part of one: KeyboardInterrupt where Ctrl-C ended it."""
+    if fit.interrupted:
+        raise KeyboardInterrupt
+    return fit
 
 
 def _solve_words(solves: tuple[loop.InnerSolve, ...]) -> str:

@@ -19,7 +19,7 @@ from jaxsoftmax.proof.existence.verdict import ExistenceVerdict
 from jaxsoftmax.reporting.environment import environment, version
 from jaxsoftmax.reporting.row import Row, not_run
 from jaxsoftmax.training.registry import check_method, choose
-from jaxsoftmax.training.result import Fit
+from jaxsoftmax.training.result import Fit, whole
 from jaxsoftmax.verification.advice import conditioning_advice, existence_words, fit_findings
 from jaxsoftmax.verification.inputs import Prepared, check_options, describe, prepare
 from jaxsoftmax.verification.points import LOGIT_SPREAD, draw, stored
@@ -114,9 +114,7 @@ def _one(prepared: Prepared, seed: int, tell: Callable[[str], None], method: Any
         seen.append(state)
         tell(f"{name}: {state.words()}")
 
-    result = fit_quietly(problem, method, max_steps=steps, progress=told)
-    if result.status.name == "INTERRUPTED":  # fit keeps what it has done; half a verification is none
-        raise KeyboardInterrupt
+    result = whole(fit_quietly(problem, method, max_steps=steps, progress=told))  # half a verification is none
     fitted = stored(result.W, problem)
     at = "fitted W" if result.converged else "last W"
     tell(f"{name}: cross-checking the derivatives at the {at}")
@@ -190,7 +188,7 @@ def _findings(
 
 def _without_smoothing(name: str, problem: Problem, decimal: bool, W: np.ndarray) -> tuple[str, list[Row]]:
     """What is proved about the one-hot labels, where smoothing had made a minimiser exist, and what training does."""
-    result = fit_quietly(problem)
+    result = whole(fit_quietly(problem))
     verdict = verdict_on(problem, decimal, result.existence)
     said = "not decided." if verdict is None or verdict.proof is None else existence_words(verdict)
     sentence = (

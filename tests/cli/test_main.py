@@ -9,9 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import jaxsoftmax as js
 from helpers.errors import one_error
+from helpers.made_fit import made_fit
 from jaxsoftmax.cli import main as cli
 from jaxsoftmax.evidence.crosscheck import compare as crosscheck
+from jaxsoftmax.page import make
 from jaxsoftmax.verification import run as verification
 
 pytest.importorskip("typer")
@@ -89,18 +92,32 @@ def test_unusable_input_is_one_line_on_stderr_and_exit_2(table, capsys, argument
     assert words in one_error(err)
 
 
-@pytest.mark.slow
-def test_verify_hands_its_method_to_fit_and_stops_when_fit_was_interrupted(table, capsys, monkeypatch):
+@pytest.mark.parametrize("part", [{"status": js.Status.INTERRUPTED}, {"end_point_cut": True}])
+def test_verify_hands_its_method_to_fit_and_stops_when_fit_was_interrupted(table, capsys, monkeypatch, part):
     asked = []
 
     def fit(problem, method, max_steps, progress):
         asked.append(method)
-        return SimpleNamespace(status=SimpleNamespace(name="INTERRUPTED"))
+        return made_fit(**part)
 
     monkeypatch.setattr(verification, "fit_quietly", fit)
+    monkeypatch.setattr(verification, "crosscheck_problem", lambda *arguments, **options: None)
     assert cli.run(["verify", str(table), "--method", "gd"]) == 130
     assert asked == ["gd"]
     assert capsys.readouterr() == ("", "jaxsoftmax: error: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        (verification, lambda raw: verification._without_smoothing("iris", raw, True, None)),
+        (make, lambda raw: make._extra(None, SimpleNamespace(shown_raw=raw, decimal=True))),
+    ],
+)
+def test_ctrl_c_in_the_fit_without_smoothing_ends_the_command(monkeypatch, module, call):
+    monkeypatch.setattr(module, "fit_quietly", lambda problem: made_fit(status=js.Status.INTERRUPTED))
+    with pytest.raises(KeyboardInterrupt):
+        call(js.Problem.from_labels([[0.0], [1.0], [2.0]], [0, 1, 0]))
 
 
 def test_labels_of_one_class_are_unusable_input(tmp_path, capsys):

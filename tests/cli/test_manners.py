@@ -15,6 +15,7 @@ pytest.importorskip("rich")
 import typer.main
 
 from jaxsoftmax.cli import main as cli
+from jaxsoftmax.cli import scopes
 from jaxsoftmax.cli.commands import build
 from jaxsoftmax.cli.manners.examples import EXAMPLES
 from jaxsoftmax.cli.report import print_document
@@ -67,7 +68,9 @@ def test_help_fits_a_narrow_terminal_and_shows_examples(command, capsys, monkeyp
         assert all(name in words for name in option.opts if name.startswith("--"))  # none is cut
     for call, _ in EXAMPLES[command[0]] if command else [("fit --help", "")]:
         assert f"jaxsoftmax {call}" in words
-    assert "..." not in out.partition("Commands:")[2]  # no command's words are cut
+    listed = words.partition(" Commands: ")[2]
+    for name, each in {} if command else commands().items():
+        assert f"{name} {each.help.splitlines()[0]}" in listed  # not cut
     assert ("Exit status: 0 " if command else "docs/exit_codes.md") in words
 
 
@@ -190,6 +193,25 @@ def test_progress_is_drawn_on_a_terminal_and_elsewhere_where_it_is_asked_for(cap
         (True, False, True),
         (False, False, True),
     }
+
+
+def test_each_phase_is_told_at_once_and_its_numbers_once_a_second(capsys, monkeypatch):
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    now = [100.0]
+    monkeypatch.setattr(scopes.time, "monotonic", lambda: now[0])
+    with spinner(quiet=False, asked=True) as update:
+        for seconds, line in [
+            (0.0, "eggs2.csv: training: step 1 of 9, loss 2.5"),
+            (0.4, "eggs2.csv: training: step 2 of 9, loss 1.5e-07"),
+            (0.1, "eggs2.csv: proving the minimum"),
+            (0.1, "eggs2.csv: drawing"),
+            (1.5, "eggs2.csv: drawing"),
+            (0.9, "eggs2.csv: drawing"),
+        ]:
+            now[0] += seconds
+            update(line)
+    told = [line.removeprefix("jaxsoftmax: eggs2.csv: ") for line in capsys.readouterr().err.splitlines()]
+    assert told == ["training: step 1 of 9, loss 2.5", "proving the minimum", "drawing", "drawing"]
 
 
 def test_a_command_tells_its_phases_where_it_is_asked_to(table, capsys):

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import jaxsoftmax as js
 from helpers.errors import one_error
+from helpers.made_fit import made_fit
 from jaxsoftmax import certification
 from jaxsoftmax.cli import certify as cli_certify
 from jaxsoftmax.cli import main as cli
@@ -219,9 +219,10 @@ def test_ctrl_c_leaves_the_old_certificate_and_nothing_half_written(tmp_path, ca
     assert sorted(file.name for file in tmp_path.iterdir()) == ["c.json", "groups.csv"]
 
 
-def test_ctrl_c_in_training_ends_the_command(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("part", [{"status": js.Status.INTERRUPTED}, {"end_point_cut": True}])
+def test_ctrl_c_in_training_ends_the_command(tmp_path, capsys, monkeypatch, part):
     """`fit` returns what it has done; nothing is proved from that."""
-    half = SimpleNamespace(status=js.Status.INTERRUPTED, existence=None, W=AT)
+    half = made_fit(W=AT, **part)
     monkeypatch.setattr(certification, "fit", lambda problem, progress: half)
     said = run(capsys, "certify", write(tmp_path), "--digits", "30", "-o", tmp_path / "c.json")
     assert said == (130, "", "jaxsoftmax: error: interrupted\n")

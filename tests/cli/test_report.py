@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+import jaxsoftmax as js
+from helpers.made_fit import made_fit
 from jaxsoftmax.cli.report import verdict
 
 
@@ -12,7 +14,7 @@ def said(command="fit", **parts):
 
 
 def fit(status, converged):
-    return SimpleNamespace(status=SimpleNamespace(name=status), converged=converged, steps=3)
+    return made_fit(status=js.Status[status], q_estimate=0.5 if converged else None, steps=3)
 
 
 @pytest.mark.parametrize(

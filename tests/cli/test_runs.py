@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from types import SimpleNamespace
+import os
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,6 +17,8 @@ pytest.importorskip("rich")
 
 from jaxsoftmax.cli import main as cli
 from jaxsoftmax.cli import runs as cli_runs
+from jaxsoftmax.cli.messages import UnusableInput
+from jaxsoftmax.cli.scopes import write_json
 from jaxsoftmax.evidence.spectrum import probe as probe_module
 from jaxsoftmax.training.loop.run import Progress
 
@@ -155,7 +158,7 @@ def interrupted(monkeypatch):
 
     def fit(problem, method, **options):
         result = true(problem, "gd", max_steps=3)
-        return dataclasses.replace(result, status=SimpleNamespace(name="INTERRUPTED"), reason="Interrupted.")
+        return dataclasses.replace(result, status=js.Status.INTERRUPTED, reason="Interrupted.")
 
     monkeypatch.setattr(cli_runs, "fit_quietly", fit)
 
@@ -227,7 +230,7 @@ def test_the_steps_of_fit_are_told_on_a_terminal(table, asked, monkeypatch, caps
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     assert cli.run(["fit", str(table)]) == 0
-    assert "birds.csv: training: at most 1 s left, step 1 of 9, loss 2" in capsys.readouterr().err
+    assert "birds.csv: training: up to 1 s left at this pace, step 1 of 9, loss 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["-1", "2", "bird"])
@@ -301,6 +304,35 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_report_back(table, tmp_
     assert "GRADIENT_TOLERANCE" in out
     assert "No space left" in one_error(err) and "--weights" in err
     assert (tmp_path / "f.json").exists()
+
+
+def test_a_json_report_is_written_whole_or_the_older_one_stays(tmp_path, monkeypatch):
+    file, true = tmp_path / "r.json", Path.write_text
+    write_json(file, {"a": 1})
+    older = file.read_text()
+
+    def full(path, text, encoding):
+        true(path, text[:3], encoding)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UnusableInput, match="No space left on device"):
+        write_json(file, {"b": 2})
+    assert file.read_text() == older and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_json_report_goes_into_a_pipe_and_through_a_link(tmp_path):
+    """As /dev/stdout needs it, which must not be replaced by a file."""
+    file, link, pipe = tmp_path / "r.json", tmp_path / "link", tmp_path / "pipe"
+    file.touch()
+    link.symlink_to(file)
+    write_json(link, {"a": 1})
+    assert link.is_symlink() and json.loads(file.read_text()) == {"a": 1}
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_json(pipe, {"a": 1})
+    assert pipe.is_fifo() and os.read(reader, 100) == file.read_bytes()
+    os.close(reader)
 
 
 def test_a_fault_of_ours_is_not_blamed_on_the_call(table, monkeypatch):

@@ -12,12 +12,14 @@ import optax
 import pytest
 
 import jaxsoftmax as js
+from helpers.made_fit import made_fit
 from helpers.methods import OWN_METHODS
 from helpers.stages import fast
 from jaxsoftmax.training import fit as fit_module
 from jaxsoftmax.training.columns import working_columns
 from jaxsoftmax.training.end_point import EndPoint
 from jaxsoftmax.training.result import Status
+from jaxsoftmax.training.result import whole as whole_fit
 from jaxsoftmax.training.smallest_curvature import CurvatureEstimate
 
 RNG = np.random.default_rng(20243)
@@ -332,6 +334,15 @@ def test_ctrl_c_after_the_loop_keeps_the_finished_training(monkeypatch):
     assert cut.status is whole.status and cut.steps == whole.steps
     assert cut.loss == pytest.approx(whole.loss, rel=1e-6) and cut.gradient_norm < 1e-4
     assert cut.q_estimate is None and not cut.converged and "Ctrl-C" in cut.reason
+    assert cut.interrupted and not whole.interrupted
+
+
+def test_who_keeps_no_part_of_a_fit_is_interrupted_too():
+    """Whether Ctrl-C came in the training or at the end point."""
+    assert whole_fit(done := made_fit()) is done
+    for part in (made_fit(status=js.Status.INTERRUPTED), made_fit(end_point_cut=True)):
+        with pytest.raises(KeyboardInterrupt):
+            whole_fit(part)
 
 
 @pytest.mark.slow

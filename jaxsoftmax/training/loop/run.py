@@ -59,20 +59,23 @@ class Progress(NamedTuple):
     phase: str = "training"  # then "end point", while that is evaluated
 
     def words(self) -> str:
-        """The same as a line of text, with the most seconds that are left should every step up to the limit be taken.
+        """The same as a line of text, with the time left should every step up to the limit be taken at this pace.
 
         Example:
             >>> from jaxsoftmax.training.loop.run import Progress
             >>> Progress(40, 200, 1.5, 2e-3, 3.21).words()
-            'training: at most 13 s left, step 40 of 200, loss 1.5, scaled gradient 2.0e-03'
+            'training: up to 13 s left at this pace, step 40 of 200, loss 1.5, scaled gradient 2.0e-03'
             >>> Progress(40, 200, 1.5, 2e-3, 3.21, "end point").words()
             'trained in 40 steps; evaluating the end point'
         """
         if self.phase == "end point":
             return f"trained in {self.step} steps; evaluating the end point"
-        rest = self.seconds / max(self.step, 1) * (self.max_steps - self.step)
+        left = ""
+        if self.step:  # before the first step there is no pace, only compilation
+            rest = self.seconds / self.step * (self.max_steps - self.step)
+            left = f"up to {duration(rest)} left at this pace, "
         return (
-            f"training: at most {duration(rest)} left, step {self.step} of {self.max_steps}, "
+            f"training: {left}step {self.step} of {self.max_steps}, "
             f"loss {float(self.loss):.8g}, scaled gradient {float(self.scaled_gradient):.1e}"
         )
 

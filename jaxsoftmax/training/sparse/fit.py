@@ -99,6 +99,7 @@ def fit_sparse(
                     end = end._replace(gap=gap_at(exact, np.ascontiguousarray(W.T)))
         except KeyboardInterrupt:
             cut = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
+    end_point_cut = bool(cut)
     history = _history(run, norm, float(np.linalg.norm(W)))
     known = {"status": run.status, "value": run.value, "step": len(run.history), "attains": attains}
     fields: dict[str, Any] = dict.fromkeys(Carry._fields) | known  # what `judge` reads of it
@@ -135,6 +136,7 @@ def fit_sparse(
         inner_solves=(InnerSolve(0, "diagonal", str(problem.dtype), 0.0),),
         classes=tuple(problem.classes.tolist()),
         feature_names=problem.feature_names,
+        end_point_cut=end_point_cut,
     )
 
 

@@ -151,7 +151,7 @@ def _finish(
 ) -> Fit:
     """Evaluate the end point in float64 on the data as given, decide the status, and pack the result."""
     W = raw.W.astype(np.float64)
-    end, separated, said = EndPoint(float(raw.value), np.zeros(W.shape)), False, ""
+    end, separated, said, cut = EndPoint(float(raw.value), np.zeros(W.shape)), False, "", False
     ratio, norm = largest_ratio(raw.gradient, raw.scale), float(np.linalg.norm(raw.gradient.astype(np.float64)))
     try:
         if progress is not None:
@@ -168,7 +168,7 @@ def _finish(
     except KeyboardInterrupt:
         if problem.across_processes:
             raise
-        said = " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
+        cut, said = True, " Ctrl-C ended the evaluation of the end point: what is not stated was not evaluated."
     if end.gap is None and np.isfinite(raw.decrement):
         end = end._replace(gap=0.5 * max(float(raw.decrement), 0.0))
     history = history_table(raw)
@@ -212,6 +212,7 @@ def _finish(
         inner_solves=solves,
         classes=tuple(problem.classes.tolist()),
         feature_names=problem.feature_names,
+        end_point_cut=cut,
     )
 
 

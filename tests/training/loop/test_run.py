@@ -351,6 +351,13 @@ def test_worn_constants_are_renewed_at_once_and_not_at_the_end_of_a_chunk():
         assert raw.step == 11 and tuple(solve.step for solve in solves) == steps
 
 
+def test_the_time_left_is_told_only_where_there_is_a_pace():
+    """10 s for 4 steps, so 15 s for the 6 that may come; before the first step all the time was compilation."""
+    told = loop.Progress(step=4, max_steps=10, loss=1.0, scaled_gradient=0.5, seconds=10.0)
+    assert told.words().startswith("training: up to 15 s left at this pace, step 4 of 10, loss 1,")
+    assert told._replace(step=0).words().startswith("training: step 0 of 10, loss 1,")
+
+
 def test_ctrl_c_keeps_what_is_done():
     """KeyboardInterrupt while a chunk is under way: the point reached, status INTERRUPTED, history up to there."""
     problem = js.Problem(X, T)

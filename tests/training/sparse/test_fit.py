@@ -269,6 +269,17 @@ def test_progress_is_told_and_ctrl_c_keeps_what_was_done():
     assert not result.W.any()
 
 
+def test_ctrl_c_at_the_end_point_is_told(monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    X, _, y, _ = data()
+    problem = js.SparseProblem.from_labels(X, y, regularizer=js.L2(1.0))
+    assert not js.fit(problem).interrupted
+    monkeypatch.setattr(module, "evaluate", stop)
+    assert js.fit(problem).interrupted
+
+
 def test_new_sparse_samples_are_never_made_dense(monkeypatch):
     """And their logits are those of the dense rows: sums of 9 terms."""
     X, A, y, _ = data()
