@@ -148,3 +148,14 @@ def test_a_fit_that_does_not_fit_is_refused_before_it_begins(monkeypatch):
     monkeypatch.setattr(memory, "ALWAYS_FREE", 0)
     with pytest.raises(ValueError, match=r"^problem: a pass over 3 columns and 3 classes in chunks"):
         js.fit(streamed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pressed", ["training", "end point", None])
+def test_ctrl_c_is_told_whenever_it_comes(pressed):
+    def progress(state):
+        if state.phase == pressed:
+            raise KeyboardInterrupt
+
+    found = js.fit(pair()[0], "gd", max_steps=2, progress=progress)
+    assert found.interrupted is (pressed is not None) and found.end_point_cut is (pressed == "end point")
