@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,7 +26,8 @@ def execute(*arguments: Path | str) -> subprocess.CompletedProcess:
     for needed in ("jupytext", "nbclient", "ipykernel", "matplotlib", "sklearn"):
         pytest.importorskip(needed)
     command = [sys.executable, str(FOLDER / "execute.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+    reader = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=reader)
 
 
 def test_there_are_notebooks_and_each_is_named_in_their_readme():
