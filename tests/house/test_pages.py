@@ -77,7 +77,6 @@ def test_a_page_that_shows_something_else_is_told():
     assert "printed:\n2" in run(page.format("3"))[0]
 
 
-@pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="a source distribution leaves benchmarks/ out")
 @pytest.mark.parametrize("page", [README, *DOCS, *OTHERS, ROOT / "CONTRIBUTING.md"], ids=name_of)
 def test_links_lead_to_files_of_the_repository_and_to_headings(page):
     for link in _LINK.findall(prose(page)):
